@@ -1,0 +1,68 @@
+# Everything from a bare clone. Needed beforehand: Python 3.11 (or 3.12) with venv, and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV ?= .venv
+PORT ?= 8000
+# Where PyTorch publishes its CPU builds; the ordinary build of Linux brings several GB of CUDA along.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+ARGS ?=
+
+TORCH := $(shell sed -n 's/^cpu = \["\(torch==[^"]*\)".*/\1/p' pyproject.toml)
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help serve test check format bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+serve: $(VENV)/.runtime ## install what serving needs, serve the bundled release on $$PORT (8000); ARGS adds flags
+	exec $(BIN)/segsort serve --port $(PORT) $(ARGS)
+
+test: $(VENV)/.test ## install what the tests need and run them all; ARGS="-k name" picks some
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.check ## format, lint, types, import rule
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.check ## rewrite the sources as `make check` wants them
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench ## run the benchmarks; JSON goes to out/benchmarks
+	$(BIN)/python -m benchmarks.pixel_sorting
+	$(BIN)/python -m benchmarks.latency
+
+clean: ## remove the environment and all caches
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp says that the environment holds what pyproject.toml asked for when the stamp was made.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# One line of its own, without dependencies: should the index not answer, pip warns, gives up after the one retry and takes
+# the version from where it is configured to look; everything else never asks that index.
+$(VENV)/.torch: pyproject.toml | $(BIN)/python
+	$(PIP) install --no-deps --retries 1 --timeout 10 --extra-index-url $(TORCH_INDEX) $(TORCH)
+	touch $@
+
+$(VENV)/.runtime: $(VENV)/.torch
+	$(PIP) install -e '.[cpu]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.torch
+	$(PIP) install -e '.[cpu,train,test]'
+	touch $@ $(VENV)/.runtime
+
+$(VENV)/.check: $(VENV)/.torch
+	$(PIP) install -e '.[cpu,train,test,dev]'
+	touch $@ $(VENV)/.test $(VENV)/.runtime
+
+$(VENV)/.bench: $(VENV)/.torch
+	$(PIP) install -e '.[cpu,bench]'
+	touch $@ $(VENV)/.runtime

@@ -1,0 +1,115 @@
+"""What every benchmark needs: interleaved timing, where and with what it ran, a table and a JSON file."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path("out/benchmarks")
+REST = 0.03  # seconds
+LIBRARIES = ("torch", "onnxruntime", "faiss-cpu", "numpy")
+
+
+def interleave(tasks: Mapping[str, Callable[[], object]], rounds: int, warmup: int) -> dict[str, list[float]]:
+    """Time tasks in turn, so that a machine that slows down or speeds up does so for all of them.
+
+    Each call is preceded by a rest, since the threads of one library go on spinning for a few milliseconds after its work
+    and would take the cores from the next one.
+
+    Args:
+        tasks: what to call, by name. The order alternates from round to round: no task always follows the same one.
+        rounds: measured calls of each task, at least 1.
+        warmup: calls of each task beforehand that are not measured.
+
+    Returns:
+        The seconds of each measured call, by name.
+
+    Raises:
+        ValueError: if `rounds` is below 1 or `warmup` negative.
+    """
+    if rounds < 1 or warmup < 0:
+        raise ValueError(f"rounds={rounds}, warmup={warmup}: ask for one round or more and no negative warmup")
+    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    for number in range(warmup + rounds):
+        for name in list(tasks)[:: 1 if number % 2 == 0 else -1]:
+            time.sleep(REST)
+            start = time.perf_counter()
+            tasks[name]()
+            elapsed = time.perf_counter() - start
+            if number >= warmup:
+                seconds[name].append(elapsed)
+    return seconds
+
+
+def spread(seconds: Sequence[float]) -> dict[str, float]:
+    """Median, 10th and 90th percentile in milliseconds."""
+    low, median, high = np.percentile(np.asarray(seconds) * 1000, [10, 50, 90])
+    return {"median_ms": float(median), "p10_ms": float(low), "p90_ms": float(high)}
+
+
+def circumstances() -> dict[str, Any]:
+    """Commit, machine, threads and versions of this run."""
+    return {
+        "commit": _git("rev-parse", "HEAD") or "unknown",
+        "uncommitted_changes": bool(_git("status", "--porcelain")),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "torch_threads": torch.get_num_threads(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def report(name: str, rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any], out: Path | None = None) -> Path:
+    """Print rows as a table and write them, the details and the circumstances as JSON.
+
+    Args:
+        name: of the benchmark; the file is `name`.json.
+        rows: one mapping a line of the table, all with the same keys.
+        details: what else was set or found.
+        out: folder of the file; None: out/benchmarks below the working folder.
+
+    Returns:
+        Where the JSON was written.
+    """
+    found = circumstances()
+    table = Table(title=f"{name}, {found['processor']}, {found['cores']} cores, commit {found['commit'][:9]}")
+    for column in rows[0]:
+        table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
+    for row in rows:
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+    Console(width=110).print(table)
+    path = (out or RESULTS) / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {"benchmark": name, "rows": list(rows), "details": dict(details), "circumstances": found}
+    path.write_text(json.dumps(document, indent=2) + "\n")
+    print(f"written to {path}")
+    return path
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,1 @@
+"""Offline: data sets, training, ONNX export, building a release, evaluation."""

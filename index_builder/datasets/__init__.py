@@ -1,0 +1,54 @@
+"""Data sets of labelled images, one file a format; all give the same `Sample`."""
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from model_store.card import ClassInfo
+
+IGNORE = 255  # label of a pixel whose class is not known
+
+
+class Sample(NamedTuple):
+    """image: [H, W, 3] uint8 RGB; labels: [H, W] uint8, a class id or IGNORE; source: what the image is called."""
+
+    image: np.ndarray
+    labels: np.ndarray
+    source: str
+
+
+class Dataset(Protocol):
+    """Images with masks. `classes` are numbered 0.. without gaps."""
+
+    name: str
+    classes: tuple[ClassInfo, ...]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: int) -> Sample: ...
+
+
+def open_dataset(name: str, root: Path | None, split: str, *, count: int | None = None) -> Dataset:
+    """Open a data set by name.
+
+    Args:
+        name: "camvid", "folder" or "streets".
+        root: folder of the data; `streets` needs none, it is painted.
+        split: part of the data set; which there are depends on it.
+        count: images at most; of `streets`, how many are painted (default 400).
+
+    Raises:
+        ValueError: if the name is unknown, the root is missing, or the data are not as the format says.
+    """
+    from index_builder.datasets.camvid import CamVid
+    from index_builder.datasets.folder import Folder
+    from index_builder.datasets.streets import Streets
+
+    if name == "streets":
+        return Streets(split, count=count if count is not None else 400)
+    if name not in ("camvid", "folder"):
+        raise ValueError(f"data set {name!r} is not known; choose camvid, folder or streets")
+    if root is None:
+        raise ValueError(f"data set {name!r} needs the folder it lies in; give --root")
+    return CamVid(root, split) if name == "camvid" else Folder(root, split)

@@ -1,0 +1,86 @@
+"""CamVid in SegNet's layout: SPLIT/*.{png,jpg} beside SPLITannot/*.png, index masks of 11 classes, 11 is unlabelled."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from index_builder.datasets import IGNORE, Sample
+from model_store.card import ClassInfo
+
+UNLABELLED = 11
+CLASSES = tuple(
+    ClassInfo(class_id=class_id, name=name, color=color)
+    for class_id, (name, color) in enumerate(
+        {
+            "sky": (128, 128, 128),
+            "building": (128, 0, 0),
+            "pole": (192, 192, 128),
+            "road": (128, 64, 128),
+            "pavement": (60, 40, 222),
+            "tree": (128, 128, 0),
+            "sign": (192, 128, 128),
+            "fence": (64, 64, 128),
+            "car": (64, 0, 128),
+            "pedestrian": (64, 64, 0),
+            "bicyclist": (0, 128, 192),
+        }.items()
+    )
+)
+
+
+class CamVid:
+    """CamVid frames and masks.
+
+    Splits are the folders of `root` ("train", "val", "test"), and two parts of train for choosing what must not be
+    chosen on val: "held", the last tenth of each drive (frames of one drive follow each other at a second's distance,
+    so a random tenth would be near copies of what is trained on), and "fit", the rest.
+
+    Raises:
+        ValueError: if a folder or mask is missing, or a mask has a value over 11 or another size than its image.
+    """
+
+    name = "camvid"
+    classes = CLASSES
+
+    def __init__(self, root: Path, split: str) -> None:
+        self.split = split
+        folder = "train" if split in ("fit", "held") else split
+        self.images = sorted(f for f in (root / folder).glob("*") if f.suffix in (".png", ".jpg"))
+        self.masks = root / f"{folder}annot"
+        if not self.images:
+            raise ValueError(
+                f"{root / folder} holds no .png or .jpg images; --root must hold SPLIT/ and SPLITannot/ folders, and "
+                "split must be one of them, or 'fit' or 'held' (parts of train)"
+            )
+        if split in ("fit", "held"):
+            held = _last_tenths(self.images)
+            self.images = [f for f in self.images if (f in held) == (split == "held")]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, i: int) -> Sample:
+        file = self.images[i]
+        mask = self.masks / f"{file.stem}.png"
+        if not mask.exists():
+            raise ValueError(f"{mask} is missing, the mask of {file}; add it, or take the image away")
+        with Image.open(file) as opened:
+            image = np.asarray(opened.convert("RGB"))
+        with Image.open(mask) as opened:
+            labels = np.array(opened)
+        if labels.shape != image.shape[:2] or labels.max() > UNLABELLED:
+            raise ValueError(
+                f"{mask} has shape {labels.shape} and values up to {labels.max()}; it must be an index mask of shape "
+                f"{image.shape[:2]} with values 0..{UNLABELLED}"
+            )
+        labels[labels == UNLABELLED] = IGNORE
+        return Sample(image, labels, f"camvid/{self.split}/{file.stem}")
+
+
+def _last_tenths(images: list[Path]) -> set[Path]:
+    """The last tenth of the frames of each drive; a file's name begins with its drive."""
+    drives: dict[str, list[Path]] = {}
+    for file in images:
+        drives.setdefault(file.stem.split("_")[0], []).append(file)
+    return {file for frames in drives.values() for file in frames[len(frames) - round(len(frames) / 10) :]}

@@ -1,0 +1,75 @@
+"""From a checkpoint to the network that is served: ONNX, compared with torch before it is kept."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from index_builder.training.recipe import Recipe
+from model_store.card import NetworkInfo, Preprocessing
+from segsort.network import STRIDE, EmbeddingNetwork, build_network, count_parameters
+
+OPSET = 18
+PARITY = 0.999  # the least cosine between an embedding by torch and by ONNX Runtime
+
+
+def load_checkpoint(checkpoint: str | Path, recipe: Recipe) -> EmbeddingNetwork:
+    """The averaged weights of a checkpoint, in a network ready to run."""
+    network = build_network(recipe.backbone, recipe.dimension)
+    state = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
+    network.load_state_dict({k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")})
+    return network.eval()
+
+
+def write_network(checkpoint: str | Path, recipe: Recipe, out: Path) -> None:
+    """Write network.onnx and network.json, which describe a run to `segsort build`."""
+    from index_builder.training.run import normalisation
+
+    network = load_checkpoint(checkpoint, recipe)
+    export_onnx(network, out / "network.onnx")
+    mean, std = normalisation(recipe.backbone)
+    info: dict[str, Any] = {
+        "network": NetworkInfo(
+            name=f"{recipe.backbone}-segsort",
+            backbone=recipe.backbone,
+            dimension=recipe.dimension,
+            stride=STRIDE,
+            parameters=count_parameters(network),
+            opset=OPSET,
+        ).model_dump(mode="json"),
+        "preprocessing": Preprocessing(working_size=recipe.working_size, mean=mean, std=std).model_dump(mode="json"),
+        "training": recipe.model_dump(mode="json", exclude={"roots", "weights"}),
+    }
+    (out / "network.json").write_text(json.dumps(info, indent=2) + "\n")
+
+
+def export_onnx(network: EmbeddingNetwork, file: Path) -> None:
+    """Write the network as ONNX: input "image" [1, 3, H, W], output "embedding" [1, D, H/4, W/4], any H, W in steps of 32.
+
+    Raises:
+        ValueError: if ONNX Runtime's embeddings differ from torch's at any of several sizes.
+    """
+    network = network.eval().to("cpu", memory_format=torch.contiguous_format)
+    example = torch.zeros(1, 3, 96, 128)
+    axes = {"image": {0: "batch", 2: "height", 3: "width"}, "embedding": {0: "batch", 2: "h", 3: "w"}}
+    torch.onnx.export(
+        network, (example,), file, input_names=["image"], output_names=["embedding"],
+        dynamic_axes=axes, opset_version=OPSET, dynamo=False,
+    )  # fmt: skip
+    onnx.checker.check_model(str(file))
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    for height, width in ((32, 32), (64, 160), (384, 480)):
+        image = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(height))
+        with torch.no_grad():
+            expected = network(image).numpy()
+        got = session.run(["embedding"], {"image": image.numpy()})[0]
+        cosine = float((expected * got).sum(axis=1).min()) if got.shape == expected.shape else float("nan")
+        if not np.isfinite(cosine) or cosine < PARITY:
+            raise ValueError(
+                f"{file} gives other embeddings than torch at {height}x{width}: shapes {got.shape} and "
+                f"{expected.shape}, least cosine {cosine:.5f}, allowed {PARITY}; try another opset or backbone"
+            )

@@ -1,0 +1,112 @@
+"""A whole training run: data, network, Lightning, checkpoints, logs, and the exported network at its end."""
+
+import json
+import logging
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from safetensors.torch import load_file
+from torch.utils.data import DataLoader
+
+from index_builder.datasets import Dataset, open_dataset
+from index_builder.training.data import Augment, Crops
+from index_builder.training.export import write_network
+from index_builder.training.module import SegSortModule
+from index_builder.training.recipe import Recipe
+from segsort.network import EmbeddingNetwork, build_network
+
+IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # mean, standard deviation of RGB in 0..255
+MOBILENET = ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # what the MobileNetV2 weights were trained with
+
+log = logging.getLogger(__name__)
+
+
+def normalisation(backbone: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and standard deviation, of RGB in 0..255, that a backbone's weights expect."""
+    return MOBILENET if backbone == "mobilenet_v2" else IMAGENET
+
+
+def make_network(recipe: Recipe) -> EmbeddingNetwork:
+    """The network of a recipe, with its starting weights."""
+    weights = load_file(recipe.weights) if recipe.weights is not None else None
+    return build_network(recipe.backbone, recipe.dimension, weights).to(memory_format=torch.channels_last)
+
+
+def open_world(recipe: Recipe, name: str, split: str) -> Dataset:
+    """One of the recipe's data sets."""
+    root = recipe.roots.get(name)
+    return open_dataset(name, Path(root) if root else None, split, count=recipe.counts.get(name))
+
+
+def train(recipe: Recipe, out: Path) -> Path:
+    """Train, or go on with the run that `out` holds.
+
+    `out` receives recipe.json, checkpoints/ (last.ckpt and the best by validation mIoU), logs/ (CSV and TensorBoard),
+    and at the end network.onnx with network.json, which `segsort build --embedder` takes.
+
+    Raises:
+        ValueError: if `out` holds a run of another recipe, or the recipe names what does not exist.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    _keep_recipe(recipe, out / "recipe.json")
+    L.seed_everything(recipe.seed, workers=True)
+    worlds = [open_world(recipe, name, recipe.train_splits.get(name, "train")) for name in recipe.datasets]
+    queries = open_world(recipe, recipe.datasets[0], recipe.validation_split)
+    module = SegSortModule(make_network(recipe), recipe, Augment(*normalisation(recipe.backbone)), worlds[0].classes)
+    last = out / "checkpoints" / "last.ckpt"
+    first_step = _step_of(last) if last.exists() else 0
+    stream = DataLoader(
+        Crops(worlds, recipe, first_step), batch_size=None, num_workers=recipe.workers, pin_memory=torch.cuda.is_available()
+    )
+    checkpoints = ModelCheckpoint(
+        out / "checkpoints", "best", monitor="val/miou", mode="max", save_last=True, enable_version_counter=False
+    )
+    trainer = L.Trainer(
+        max_steps=recipe.steps,
+        accelerator=recipe.accelerator,
+        devices=recipe.devices,
+        precision=recipe.precision,  # type: ignore[arg-type]
+        callbacks=[
+            checkpoints,
+            LearningRateMonitor("step"),
+            TQDMProgressBar(refresh_rate=10),
+            *([EMAWeightAveraging(decay=recipe.ema_decay)] if recipe.ema_decay else []),
+        ],
+        logger=[CSVLogger(out, "logs", version=""), TensorBoardLogger(out, "logs", version="")],
+        val_check_interval=recipe.validate_every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=5.0,
+        log_every_n_steps=10,
+    )
+    trainer.fit(
+        module,
+        stream,
+        module.validation_loaders(worlds, queries),
+        ckpt_path=str(last) if last.exists() else None,
+        weights_only=False,
+    )
+    best = checkpoints.best_model_path or str(last)
+    write_network(best, recipe, out)
+    return out
+
+
+def _keep_recipe(recipe: Recipe, file: Path) -> None:
+    told = recipe.model_dump(mode="json")
+    if file.exists():
+        kept = json.loads(file.read_text())
+        differ = sorted(key for key in {*kept, *told} if kept.get(key) != told.get(key))
+        if differ:
+            raise ValueError(
+                f"{file.parent} holds a run with other values of {', '.join(differ)} "
+                f"({', '.join(f'{key}={kept.get(key)!r}' for key in differ)}); give the same values to go on with it, "
+                "or another folder with --out to start anew"
+            )
+    file.write_text(json.dumps(told, indent=2) + "\n")
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=False)["global_step"])

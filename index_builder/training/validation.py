@@ -1,0 +1,66 @@
+"""Validation by the retrieval that will be served: an index from training images, queried with held-out ones."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from index_builder.datasets import IGNORE, Sample
+from segsort.pixel_sorting import SortingOptions
+from segsort.retrieval import vote
+from segsort.segments import segment_image, split_by_label
+
+MIN_AREA = 0.0001  # share of the image; as `segsort build` does by default
+
+
+class Query(NamedTuple):
+    """One held-out image: its segments' prototypes [S, D], and how many pixels of each class each segment holds [S, C]."""
+
+    prototypes: np.ndarray
+    pixels: np.ndarray
+
+
+class RetrievalScore:
+    """Collects exemplars of each world and held-out queries; says what mIoU each world's exemplars reach.
+
+    Args:
+        worlds: number of worlds.
+        num_classes: C.
+        sorting: as it will be served.
+        k: exemplars that vote.
+        kappa: concentration of the vote.
+    """
+
+    def __init__(self, worlds: int, num_classes: int, sorting: SortingOptions, k: int, kappa: float) -> None:
+        self.num_classes, self.sorting, self.k, self.kappa = num_classes, sorting, k, kappa
+        self.exemplars: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(worlds)]
+        self.queries: list[Query] = []
+
+    def add_exemplars(self, world: int, sample: Sample, embeddings: Tensor) -> None:
+        """embeddings: [D, h, w] of the sample."""
+        segments = segment_image(embeddings, sample.labels.shape, self.sorting, MIN_AREA)
+        pieces = split_by_label(segments, embeddings, sample.labels, IGNORE, MIN_AREA)
+        self.exemplars[world].append((pieces.prototypes, pieces.class_ids))
+
+    def add_query(self, sample: Sample, embeddings: Tensor) -> None:
+        """embeddings: [D, h, w] of the sample."""
+        segments = segment_image(embeddings, sample.labels.shape, self.sorting, MIN_AREA)
+        known = sample.labels != IGNORE
+        pixels = np.zeros((len(segments.areas), self.num_classes), dtype=np.int64)
+        np.add.at(pixels, (segments.labels[known], sample.labels[known]), 1)
+        self.queries.append(Query(segments.prototypes, pixels))
+
+    def iou(self, world: int) -> np.ndarray:
+        """IoU of each class [C] with the exemplars of one world; NaN where a class neither occurs nor is predicted."""
+        prototypes = np.concatenate([p for p, _ in self.exemplars[world]])
+        classes = np.concatenate([c for _, c in self.exemplars[world]])
+        confusion = np.zeros((self.num_classes, self.num_classes), dtype=np.int64)  # [true, predicted]
+        for query in self.queries:
+            cosines = torch.from_numpy(query.prototypes) @ torch.from_numpy(prototypes).T
+            nearest = cosines.topk(min(self.k, len(prototypes)), dim=1)
+            result = vote(nearest.values.numpy(), classes[nearest.indices.numpy()], self.num_classes, self.kappa)
+            np.add.at(confusion.T, result.class_ids, query.pixels)
+        hit = confusion.diagonal().astype(np.float64)
+        union = confusion.sum(0) + confusion.sum(1) - hit
+        return np.divide(hit, union, out=np.full(self.num_classes, np.nan), where=union > 0)

@@ -1,0 +1,172 @@
+"""The network: a backbone from transformers and a light decoder that maps each pixel to the unit sphere."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AutoBackbone, AutoConfig, MobileNetV2Config, MobileNetV2Model
+
+from segsort.sphere import normalize
+
+STRIDE = 4  # pixels of the image a side of one embedding
+
+
+class MobileNetV2Features(nn.Module):
+    """Feature maps of strides 4, 8, 16 and 32 of transformers' MobileNetV2 (which has no AutoBackbone class)."""
+
+    channels = (24, 32, 96, 320)
+    _layers = (1, 4, 11, 15)
+
+    def __init__(self, weights: Mapping[str, Tensor] | None = None) -> None:
+        super().__init__()
+        config = MobileNetV2Config(depth_multiplier=1.0, tf_padding=True, finegrained_output=False)
+        self.model = MobileNetV2Model(config, add_pooling_layer=False)
+        if weights is not None:
+            self.model.load_state_dict(dict(weights))
+        self.model.conv_1x1 = nn.Identity()  # the 1280-channel head serves the ImageNet classifier only
+        for module in self.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 0.01  # transformers builds 0.997, which forgets the running statistics at each step
+        _pad_inside_convolutions(self.model)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """[B, 3, H, W] -> four maps, finest first."""
+        x = self.model.conv_stem(image)
+        maps = []
+        for number, layer in enumerate(self.model.layer[: self._layers[-1] + 1]):
+            x = layer(x)
+            if number in self._layers:
+                maps.append(x)
+        return maps
+
+
+def _pad_inside_convolutions(model: nn.Module) -> None:
+    """Where TensorFlow's padding is symmetric (stride 1), let the convolution pad: same result, one copy less a layer."""
+    for module in model.modules():
+        convolution = getattr(module, "convolution", None)
+        if isinstance(convolution, nn.Conv2d) and convolution.stride == (1, 1):
+            module.config = copy.copy(module.config)
+            module.config.tf_padding = False
+            convolution.padding = tuple(
+                d * (k - 1) // 2 for d, k in zip(convolution.dilation, convolution.kernel_size, strict=True)
+            )
+
+
+class BackboneFeatures(nn.Module):
+    """Feature maps of any AutoBackbone, for example a ResNet, ConvNeXt V2 or DINOv2.
+
+    Args:
+        config: a transformers backbone configuration.
+        pretrained: name or folder to take weights from; None starts from scratch.
+    """
+
+    def __init__(self, config: Any, pretrained: str | None = None) -> None:
+        super().__init__()
+        config.out_features = config.stage_names[-4:]
+        if isinstance(getattr(config, "hidden_sizes", None), tuple):
+            config.hidden_sizes = list(config.hidden_sizes)  # ConvNeXt joins it with lists
+        self.model = (
+            AutoBackbone.from_config(config)
+            if pretrained is None
+            else AutoBackbone.from_pretrained(pretrained, out_features=config.out_features)
+        )
+        self.channels = tuple(self.model.channels)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """[B, 3, H, W] -> up to four maps, finest first."""
+        return list(self.model(image).feature_maps)
+
+
+class Separable(nn.Sequential):
+    """Depthwise 3x3 and pointwise convolution, each with batch norm and ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Decoder(nn.Module):
+    """Feature pyramid: from the coarsest map down, each joined with the next finer one, to unit vectors at stride 4."""
+
+    def __init__(self, channels: tuple[int, ...], dimension: int, width: int = 128) -> None:
+        super().__init__()
+        self.laterals = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(count, width, 1, bias=False), nn.BatchNorm2d(width)) for count in channels
+        )
+        self.context = nn.Sequential(nn.Conv2d(channels[-1], width, 1), nn.ReLU(inplace=True))
+        self.smooth = nn.ModuleList(Separable(width) for _ in channels)
+        self.head = nn.Conv2d(width, dimension, 1)
+
+    def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """Maps finest first -> [B, D, *size], unit vectors."""
+        whole = maps[-1].mean(dim=(2, 3), keepdim=True)
+        x = self.smooth[-1](F.relu(self.laterals[-1](maps[-1])) + self.context(whole))
+        for level in range(len(maps) - 2, -1, -1):
+            finer = self.laterals[level](maps[level])
+            x = F.interpolate(x, size=finer.shape[2:], mode="bilinear", align_corners=False)
+            x = self.smooth[level](F.relu(x + finer))
+        if x.shape[2:] != size:
+            x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+        return normalize(self.head(x), dim=1)
+
+
+class EmbeddingNetwork(nn.Module):
+    """Backbone and decoder: [B, 3, H, W], H and W multiples of 32 -> [B, D, H/4, W/4] unit vectors."""
+
+    def __init__(self, backbone: nn.Module, dimension: int = 32) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.decoder = Decoder(cast("tuple[int, ...]", backbone.channels), dimension)
+
+    def forward(self, image: Tensor) -> Tensor:
+        size = (image.shape[2] // STRIDE, image.shape[3] // STRIDE)
+        return cast(Tensor, self.decoder(self.backbone(image), size))
+
+
+def build_network(
+    backbone: str, dimension: int = 32, weights: Mapping[str, Tensor] | None = None
+) -> EmbeddingNetwork:
+    """Make a network by the name of its backbone.
+
+    Args:
+        backbone: "mobilenet_v2", or a name or folder that transformers' AutoConfig understands, such as
+            "microsoft/resnet-50"; with the prefix "scratch:" its weights are not loaded, and a model type alone
+            ("scratch:resnet") takes the default configuration of that type.
+        dimension: length of an embedding.
+        weights: state of MobileNetV2Model to start from (ImageNet's); None starts from scratch.
+
+    Raises:
+        ValueError: if `backbone` is unknown.
+    """
+    if backbone == "mobilenet_v2":
+        return EmbeddingNetwork(MobileNetV2Features(weights), dimension)
+    name = backbone.removeprefix("scratch:")
+    try:
+        config = AutoConfig.for_model(name) if _is_model_type(name) else AutoConfig.from_pretrained(name)
+        features = BackboneFeatures(config, None if name != backbone else name)
+    except (OSError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"backbone={backbone!r} could not be built ({error}); use 'mobilenet_v2', the name of a transformers "
+            "backbone such as 'facebook/dinov2-small', a local folder, or 'scratch:resnet'"
+        ) from error
+    return EmbeddingNetwork(features, dimension)
+
+
+def _is_model_type(name: str) -> bool:
+    return "/" not in name and not Path(name).exists()
+
+
+@torch.no_grad()
+def count_parameters(network: nn.Module) -> int:
+    """Number of trained values."""
+    return sum(parameter.numel() for parameter in network.parameters())

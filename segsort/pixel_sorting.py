@@ -1,0 +1,198 @@
+"""Pixel sorting: EM of a mixture of von Mises-Fisher densities over the pixels of each image."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from segsort.sphere import normalize
+
+
+@dataclass(frozen=True)
+class SortingOptions:
+    """How pixels are sorted.
+
+    Attributes:
+        segments: K, the number of cells of the starting grid; sorting ends with at most K segments an image.
+        iterations: E- and M-steps at most; sorting stops before when no pixel moves.
+        location_weight: length of the location feature half an image away from the centre, beside a unit embedding.
+        assignment: "hard" is spherical k-means; "soft" weighs every mean by its posterior.
+        kappa: concentration of the vMF densities, used by soft assignment alone.
+    """
+
+    segments: int = 64
+    iterations: int = 10
+    location_weight: float = 1.0
+    assignment: Literal["hard", "soft"] = "hard"
+    kappa: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.segments < 1 or self.iterations < 1:
+            raise ValueError(
+                f"segments={self.segments}, iterations={self.iterations}: both must be at least 1; ask for one or more"
+            )
+        if self.assignment not in ("hard", "soft"):
+            raise ValueError(f"assignment={self.assignment!r} is not known; choose 'hard' or 'soft'")
+        if self.location_weight < 0 or self.kappa <= 0:
+            raise ValueError(
+                f"location_weight={self.location_weight}, kappa={self.kappa}: "
+                "location_weight must not be negative and kappa must be positive"
+            )
+
+
+class SortedPixels(NamedTuple):
+    """labels: [B, h, w] int64, -1 where a pixel was left out; theta: [B, K, D+2] means, zero rows for empty segments."""
+
+    labels: Tensor
+    theta: Tensor
+
+
+def grid_labels(height: int, width: int, segments: int) -> Tensor:
+    """Cells of a regular grid with exactly `segments` cells (fewer if the image has fewer pixels): [h, w] int64.
+
+    The rows of the grid need not hold equally many cells, so that any number of cells fits any aspect ratio.
+    """
+    segments = min(segments, height * width)
+    rows = min(max(round((segments * height / width) ** 0.5), -(-segments // width), 1), height, segments)
+    row = np.arange(height) * rows // height  # [h]
+    first = np.arange(rows + 1) * segments // rows  # first label of each grid row
+    columns = np.diff(first)[row]  # [h], cells in the grid row of each pixel row
+    cell = np.arange(width)[None, :] * columns[:, None] // width
+    return torch.from_numpy((first[row][:, None] + cell).astype(np.int64))
+
+
+def location_features(height: int, width: int) -> Tensor:
+    """(y, x) of each pixel's centre: [2, h, w]; the image's centre is 0, its longer half-side 1, in both directions."""
+    half = max(height, width) / 2
+    y = (torch.arange(height) + 0.5 - height / 2) / half
+    x = (torch.arange(width) + 0.5 - width / 2) / half
+    return torch.stack(torch.meshgrid(y, x, indexing="ij"))
+
+
+def sorting_features(embeddings: Tensor, location_weight: float) -> Tensor:
+    """Embeddings with weighted location appended, as unit vectors: [B, D, h, w] -> [B, h*w, D+2]."""
+    B, D, h, w = embeddings.shape
+    location = location_features(h, w).to(embeddings) * location_weight
+    joined = torch.cat([embeddings, location.expand(B, 2, h, w)], dim=1)
+    return normalize(joined.flatten(2).transpose(1, 2).contiguous())
+
+
+def sort_pixels(embeddings: Tensor, options: SortingOptions, valid: Tensor | None = None) -> SortedPixels:
+    """Sort the pixels of each image into segments, starting from a grid (paper, section 3.1).
+
+    Args:
+        embeddings: [B, D, h, w] unit vectors. No gradient flows through the result.
+        options: number of segments, iterations, and how pixels are assigned.
+        valid: [B, h, w] bool, False at padding and ignored pixels, which are never clustered; None: all are valid.
+
+    Returns:
+        The segment of each pixel and the means of the segments. Labels of empty segments simply do not occur.
+
+    Raises:
+        ValueError: if `embeddings` is not 4-dimensional or `valid` has another shape.
+    """
+    _check_shapes(embeddings, valid)
+    B, _, h, w = embeddings.shape
+    with torch.no_grad(), torch.autocast(embeddings.device.type, enabled=False):  # cosines near 1 need float32
+        features = sorting_features(embeddings.detach().float(), options.location_weight)  # [B, N, D+2]
+        grid = grid_labels(h, w, options.segments).flatten().to(features.device)
+        labels = grid.expand(B, h * w)
+        count = int(min(options.segments, h * w))
+        left_out = None if valid is None else ~valid.reshape(B, h * w)
+        if options.assignment == "hard":
+            labels, theta = _sort_hard(features, labels, left_out, count, options.iterations)
+        else:
+            labels, theta = _sort_soft(features, labels, left_out, count, options)
+        if left_out is not None:
+            labels = labels.masked_fill(left_out, -1)
+    return SortedPixels(labels.reshape(B, h, w), theta)
+
+
+def _check_shapes(embeddings: Tensor, valid: Tensor | None) -> None:
+    if embeddings.dim() != 4 or 0 in embeddings.shape:
+        raise ValueError(
+            f"embeddings has shape {tuple(embeddings.shape)}; it must be [B, D, h, w] with no empty side; add a batch axis"
+        )
+    if valid is not None and valid.shape != (embeddings.shape[0], *embeddings.shape[2:]):
+        raise ValueError(
+            f"valid has shape {tuple(valid.shape)}; it must be [B, h, w] like embeddings {tuple(embeddings.shape)}"
+        )
+
+
+def _sort_hard(
+    features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, iterations: int
+) -> tuple[Tensor, Tensor]:
+    """Spherical k-means. features [B, N, D], labels [B, N] -> labels [B, N], theta [B, count, D]."""
+    B, N, D = features.shape
+    rows = features.reshape(B * N, D)
+    kept = None if left_out is None else ~left_out.reshape(B * N)
+    offsets = torch.arange(B, device=rows.device)[:, None] * count
+    groups = (labels + offsets).reshape(-1)  # one numbering for all images, so that a batch needs no loop
+    sums, sizes = _sums(rows, groups, kept, B * count)
+    early_stop = rows.device.type == "cpu"  # elsewhere the test would make the host wait for the device
+    for _ in range(iterations):
+        theta = normalize(sums).reshape(B, count, D)
+        moved_to = (_nearest(features, theta, sizes.reshape(B, count)) + offsets).reshape(-1)
+        if early_stop:
+            moved = moved_to != groups if kept is None else (moved_to != groups) & kept
+            index = moved.nonzero().squeeze(1)
+            if index.numel() == 0:
+                break
+            if index.numel() * 4 < B * N:  # few pixels moved: correct the sums instead of adding all up again
+                _move(rows[index], groups[index], moved_to[index], sums, sizes)
+                groups = moved_to
+                continue
+        groups = moved_to
+        sums, sizes = _sums(rows, groups, kept, B * count)
+    return groups.reshape(B, N) - offsets, normalize(sums).reshape(B, count, D)
+
+
+def _sums(rows: Tensor, groups: Tensor, kept: Tensor | None, count: int) -> tuple[Tensor, Tensor]:
+    """Sum and size of each group: [M, D], [M] -> [count, D], [count]."""
+    if kept is not None:
+        groups = torch.where(kept, groups, count)
+    sums = rows.new_zeros(count + 1, rows.shape[1]).index_add_(0, groups, rows)
+    sizes = rows.new_zeros(count + 1).index_add_(0, groups, rows.new_ones(()).expand(len(groups)))
+    sums[:count].masked_fill_((sizes[:count] == 0)[:, None], 0)
+    return sums[:count], sizes[:count]
+
+
+def _move(rows: Tensor, source: Tensor, target: Tensor, sums: Tensor, sizes: Tensor) -> None:
+    """Take rows out of their source groups and put them into their target groups, in place."""
+    sums.index_add_(0, source, rows, alpha=-1).index_add_(0, target, rows)
+    ones = rows.new_ones(len(rows))
+    sizes.index_add_(0, source, ones, alpha=-1).index_add_(0, target, ones)
+    sums.masked_fill_((sizes == 0)[:, None], 0)  # what rounding leaves of an emptied group is no direction
+
+
+def _nearest(features: Tensor, theta: Tensor, sizes: Tensor) -> Tensor:
+    """E-step with equal mixing weights: [B, N, D], [B, K, D], [B, K] -> [B, N]; empty groups are never nearest."""
+    cosines = _cosines(features, theta, sizes)
+    if cosines.device.type == "cpu":
+        return torch.from_numpy(cosines.numpy().argmax(axis=2))  # the same answer in half of torch's time on a CPU
+    return cosines.argmax(dim=2)
+
+
+def _cosines(features: Tensor, theta: Tensor, sizes: Tensor) -> Tensor:
+    bias = torch.where(sizes > 0, 0.0, float("-inf"))[:, None, :]
+    return torch.baddbmm(bias, features, theta.transpose(1, 2))
+
+
+def _sort_soft(
+    features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, options: SortingOptions
+) -> tuple[Tensor, Tensor]:
+    """EM with posteriors instead of hard assignments; shapes as in `_sort_hard`."""
+    posterior = one_hot(labels, count).to(features)  # [B, N, K]
+    for step in range(options.iterations + 1):
+        if left_out is not None:
+            posterior = posterior.masked_fill(left_out[:, :, None], 0)
+        theta = normalize(posterior.transpose(1, 2) @ features)
+        cosines = _cosines(features, theta, posterior.sum(dim=1))
+        nearest = cosines.argmax(dim=2)
+        if step == options.iterations or (features.device.type == "cpu" and step and torch.equal(nearest, labels)):
+            break
+        labels, posterior = nearest, torch.softmax(options.kappa * cosines, dim=2)
+    return nearest, theta

@@ -1,0 +1,238 @@
+"""From pixel embeddings to segments at an image's own resolution, and to labelled segments where a mask is known."""
+
+from typing import NamedTuple
+
+import cc3d
+import numpy as np
+import torch
+from torch import Tensor
+
+from segsort.masks import bounding_boxes
+from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
+from segsort.sphere import mean_direction
+
+_BLOCK = 1 << 20  # pixels refined at a time, so that memory stays bounded for large images
+
+
+class Segments(NamedTuple):
+    """labels: [H, W] int32, 0..S-1, tiling the image; prototypes: [S, D] float32 unit vectors; areas: [S] int64, pixels."""
+
+    labels: np.ndarray
+    prototypes: np.ndarray
+    areas: np.ndarray
+
+
+class LabelledSegments(NamedTuple):
+    """Pieces of segments that lie in one class each.
+
+    labels: [H, W] int32, -1 where a pixel is ignored or its piece too small; prototypes: [S, D] float32 unit vectors;
+    class_ids: [S] int64; areas: [S] int64, pixels; bboxes: [S, 4] int32, (x, y, width, height).
+    """
+
+    labels: np.ndarray
+    prototypes: np.ndarray
+    class_ids: np.ndarray
+    areas: np.ndarray
+    bboxes: np.ndarray
+
+
+def segment_image(embeddings: Tensor, size: tuple[int, int], options: SortingOptions, min_area: float) -> Segments:
+    """Sort one image's pixels and give its segments crisp outlines at the image's own resolution.
+
+    EM runs at the network's stride. Pixels between cells of different segments are then assigned once more, by
+    embeddings interpolated to their position, among the segments of the four cells around them.
+
+    Args:
+        embeddings: [D, h, w] unit vectors.
+        size: (H, W) of the answer, in pixels.
+        options: how pixels are sorted.
+        min_area: a connected piece smaller than this share of the image joins the neighbour with the longest border.
+
+    Raises:
+        ValueError: if `embeddings` is not [D, h, w] or `size` is not positive.
+    """
+    if embeddings.dim() != 3 or min(size) < 1:
+        raise ValueError(
+            f"embeddings has shape {tuple(embeddings.shape)}, size is {size}; they must be [D, h, w] and (H, W) with "
+            "H, W >= 1; pass one image"
+        )
+    batch = embeddings[None].float()
+    cells, theta = sort_pixels(batch, options)
+    features = sorting_features(batch, options.location_weight)[0]
+    labels = _outline(cells[0], (features @ theta[0].T).reshape(*cells.shape[1:], -1), size)
+    labels = join_specks(labels, max(min_area * labels.size, 1))
+    return _with_prototypes(labels, embeddings)
+
+
+def _outline(cells: Tensor, cosines: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """Assign every pixel of the answer: cells [h, w] int64, cosines [h, w, K], size (H, W) -> [H, W] int32.
+
+    A cosine is linear in the embedding, so interpolating cosines is interpolating embeddings, up to a positive length
+    that is the same for all segments.
+    """
+    h, w = cells.shape
+    rows, columns = _positions(size[0], h), _positions(size[1], w)
+    labels = cells[rows.nearest][:, columns.nearest].to(torch.int32)
+    mixed = _mixed(cells)
+    at = mixed[rows.lower][:, columns.lower].flatten().nonzero().squeeze(1)
+    flat, out = cosines.reshape(h * w, -1), labels.reshape(-1)
+    for block in at.split(_BLOCK):
+        out[block] = _assign(block, rows, columns, cells, flat, size[1])
+    return labels.cpu().numpy()
+
+
+class _Positions(NamedTuple):
+    """Where the pixels of one axis of the answer lie among the cells: each [n]."""
+
+    lower: Tensor  # cell at or before
+    upper: Tensor  # cell after
+    weight: Tensor  # share of the upper cell, 0..1
+    nearest: Tensor
+
+
+def _positions(pixels: int, cells: int) -> _Positions:
+    centre = ((torch.arange(pixels, dtype=torch.float64) + 0.5) * cells / pixels - 0.5).clamp(0, cells - 1)
+    lower = centre.floor().long()
+    upper = (lower + 1).clamp(max=cells - 1)
+    return _Positions(lower, upper, (centre - lower).float(), centre.round().long())
+
+
+def _mixed(cells: Tensor) -> Tensor:
+    """[h, w] -> [h, w] bool: the cell differs from one of its neighbours below, right, or below right."""
+    padded = torch.nn.functional.pad(cells[None, None].float(), (0, 1, 0, 1), mode="replicate")[0, 0].to(cells.dtype)
+    return (padded[:-1, 1:] != cells) | (padded[1:, :-1] != cells) | (padded[1:, 1:] != cells)
+
+
+def _assign(at: Tensor, rows: _Positions, columns: _Positions, cells: Tensor, cosines: Tensor, width: int) -> Tensor:
+    """Segment of the pixels `at` [P] (flat positions), among those of the four cells around each."""
+    y, x = at // width, at % width
+    w = cells.shape[1]
+    wy, wx = rows.weight[y], columns.weight[x]
+    corners = [
+        (rows.lower[y] * w + columns.lower[x], (1 - wy) * (1 - wx)),
+        (rows.lower[y] * w + columns.upper[x], (1 - wy) * wx),
+        (rows.upper[y] * w + columns.lower[x], wy * (1 - wx)),
+        (rows.upper[y] * w + columns.upper[x], wy * wx),
+    ]
+    flat, K = cosines.reshape(-1), cosines.shape[1]
+    candidates = torch.stack([cells.reshape(-1)[corner] for corner, _ in corners])  # [4, P]
+    score = torch.zeros(candidates.shape)
+    for corner, weight in corners:
+        score += flat[corner * K + candidates] * weight
+    return candidates.gather(0, score.argmax(dim=0, keepdim=True))[0].to(torch.int32)
+
+
+def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:
+    """Give connected pieces of fewer than `min_pixels` pixels to the neighbouring piece with the longest common border.
+
+    Args:
+        labels: [H, W] int32, non-negative.
+        min_pixels: the smallest piece left alone. The largest piece of the image is never joined to another.
+
+    Returns:
+        [H, W] int32 with the labels that were there.
+    """
+    pieces, count = cc3d.connected_components(labels + 1, connectivity=4, return_N=True)
+    pieces = pieces.astype(np.int64) - 1
+    areas = np.bincount(pieces.ravel(), minlength=count)
+    small = areas < min_pixels
+    if count == 1 or not small.any():
+        return labels
+    first, second, border = _borders(pieces, small, count)
+    piece_label = np.empty(count, dtype=labels.dtype)
+    piece_label[pieces.ravel()] = labels.ravel()
+    target = _targets(first, second, border, areas, small)
+    return np.asarray(piece_label[target][pieces], dtype=np.int32)
+
+
+def _borders(pieces: np.ndarray, small: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs (small piece, neighbour) and the length of their common border in pixel sides: each [M]."""
+    keys = []
+    for a, b in ((pieces[:, :-1], pieces[:, 1:]), (pieces[:-1], pieces[1:])):
+        differ = a != b
+        a, b = a[differ], b[differ]
+        keys += [(a * count + b)[small[a]], (b * count + a)[small[b]]]
+    pairs, border = np.unique(np.concatenate(keys), return_counts=True)
+    return pairs // count, pairs % count, border
+
+
+def _targets(
+    first: np.ndarray, second: np.ndarray, border: np.ndarray, areas: np.ndarray, small: np.ndarray
+) -> np.ndarray:
+    """Piece that each piece becomes: [count]. A large neighbour goes before a small one, then the longer border."""
+    target = np.arange(len(areas))
+    order = np.lexsort((areas[second], border, ~small[second], first))  # the best neighbour of each piece comes last
+    last = np.append(first[order][1:] != first[order][:-1], True)
+    target[first[order][last]] = second[order][last]
+    largest = int(areas.argmax())
+    for piece in np.flatnonzero(small)[np.argsort(areas[small], kind="stable")]:
+        if piece == largest:
+            target[piece] = piece
+        elif small[target[piece]] and areas[target[piece]] <= areas[piece] and target[target[piece]] == piece:
+            target[piece] = piece  # two specks that would swap: the larger stays for the other to join
+    for _ in range(len(areas).bit_length()):
+        target = target[target]
+    return target
+
+
+def _with_prototypes(labels: np.ndarray, embeddings: Tensor) -> Segments:
+    """Number the segments 0..S-1 and take each one's mean direction, without location, over the cells it covers."""
+    sizes = np.bincount(labels.ravel())
+    present = np.flatnonzero(sizes)
+    dense = np.cumsum(sizes > 0, dtype=np.int32)[labels] - np.int32(1)
+    return Segments(dense, _prototypes(dense, len(present), embeddings), sizes[present])
+
+
+def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor) -> np.ndarray:
+    """[H, W] int32 (-1: none), [D, h, w] -> [count, D] float32: mean direction over the cells whose centre a segment covers.
+
+    A segment too thin to cover the centre of a cell takes the embeddings at its own pixels instead.
+    """
+    D, h, w = embeddings.shape
+    H, W = labels.shape
+    vectors = embeddings.float().reshape(D, h * w).T
+    rows, columns = (np.arange(h) * 2 + 1) * H // (2 * h), (np.arange(w) * 2 + 1) * W // (2 * w)
+    at_cells = torch.from_numpy(labels[rows][:, columns].astype(np.int64)).flatten()
+    means = mean_direction(vectors, at_cells.to(vectors.device), count).cpu().numpy()
+    uncovered = np.setdiff1d(np.arange(count), at_cells.numpy())
+    for segment in uncovered:
+        y, x = np.nonzero(labels == segment)
+        cells = torch.from_numpy((y * h // H) * w + x * w // W)
+        means[segment] = mean_direction(vectors[cells.to(vectors.device)], torch.zeros_like(cells), 1)[0].cpu().numpy()
+    return np.asarray(means, dtype=np.float32)
+
+
+def split_by_label(
+    segments: Segments, embeddings: Tensor, mask: np.ndarray, ignore: int, min_area: float
+) -> LabelledSegments:
+    """Split segments along a label mask: each piece lies in one segment and has one class.
+
+    Args:
+        segments: of the image, S of them.
+        embeddings: [D, h, w] unit vectors of the image.
+        mask: [H, W] int, class of each pixel, in the size of `segments.labels`.
+        ignore: value of `mask` that is no class.
+        min_area: pieces smaller than this share of the image are left out.
+
+    Raises:
+        ValueError: if the mask has another size than the segments.
+    """
+    if mask.shape != segments.labels.shape:
+        raise ValueError(
+            f"mask has size {mask.shape}, the image's segments have {segments.labels.shape}; "
+            "pass a mask of the same height and width as the image"
+        )
+    spans = int(mask.max()) + 1
+    key = np.where(mask == ignore, -1, segments.labels.astype(np.int64) * spans + mask)
+    values, dense, areas = np.unique(key, return_inverse=True, return_counts=True)
+    kept = (values >= 0) & (areas >= max(min_area * mask.size, 1))
+    row = np.where(kept, np.cumsum(kept) - 1, -1)
+    labels = row[dense].reshape(mask.shape).astype(np.int32)
+    count = int(kept.sum())
+    return LabelledSegments(
+        labels=labels,
+        prototypes=_prototypes(labels, count, embeddings),
+        class_ids=values[kept] % spans,
+        areas=areas[kept],
+        bboxes=bounding_boxes(labels, count),
+    )

@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from segsort.memory_bank import MemoryBank
+
+
+def rows(*values: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ids = torch.tensor(values)
+    return torch.stack([ids.float(), -ids.float()], dim=1), ids, ids % 2
+
+
+def remembered(bank: MemoryBank) -> list[int]:
+    return sorted(bank.read()[1].tolist())
+
+
+def test_an_empty_bank_gives_no_rows() -> None:
+    assert [len(part) for part in MemoryBank(4, 2).read()] == [0, 0, 0]
+
+
+def test_the_oldest_rows_are_overwritten() -> None:
+    bank = MemoryBank(4, 2)
+    for values in ((1, 2, 3), (4, 5), (6,)):
+        bank.add(*rows(*values))
+    assert remembered(bank) == [3, 4, 5, 6]
+
+
+def test_of_more_rows_than_fit_the_last_are_kept() -> None:
+    bank = MemoryBank(3, 2)
+    bank.add(*rows(1, 2, 3, 4, 5))
+    assert remembered(bank) == [3, 4, 5]
+
+
+def test_prototypes_keep_their_classes_and_domains() -> None:
+    bank = MemoryBank(3, 2)
+    bank.add(*rows(1, 2))
+    bank.add(*rows(3, 4))
+    for prototype, class_id, domain in zip(*bank.read(), strict=True):
+        assert prototype.tolist() == [float(class_id), -float(class_id)]
+        assert domain == class_id % 2
+
+
+def test_no_gradient_enters_the_bank() -> None:
+    bank = MemoryBank(3, 2)
+    prototypes, classes, domains = rows(1, 2)
+    bank.add(prototypes.requires_grad_(), classes, domains)
+    assert not bank.read()[0].requires_grad
+
+
+def test_a_bank_of_no_capacity_keeps_nothing() -> None:
+    bank = MemoryBank(0, 2)
+    bank.add(*rows(1))
+    assert len(bank) == 0
+
+
+def test_a_negative_capacity_is_refused() -> None:
+    with pytest.raises(ValueError, match="capacity=-1"):
+        MemoryBank(-1, 2)

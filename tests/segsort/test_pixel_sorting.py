@@ -1,0 +1,175 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from segsort.pixel_sorting import SortingOptions, grid_labels, location_features, sort_pixels
+from segsort.sphere import normalize
+
+
+def blobs(batch: int = 2, height: int = 14, width: int = 18, dimension: int = 6, seed: int = 0) -> Tensor:
+    """Smooth random unit vectors, so that sorting has something to find."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(batch, dimension, 4, 5, generator=generator)
+    fine = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
+    return normalize(fine + 0.1 * torch.randn(fine.shape, generator=generator), dim=1)
+
+
+def naive_sort(embedding: Tensor, options: SortingOptions, valid: Tensor) -> list[list[int]]:
+    """Spherical k-means of one image [D, h, w] with plain loops, in the words of the paper's section 3.1."""
+    D, h, w = embedding.shape
+    half = max(h, w) / 2
+    points = {}
+    for y in range(h):
+        for x in range(w):
+            location = [(y + 0.5 - h / 2) / half, (x + 0.5 - w / 2) / half]
+            vector = [float(e) for e in embedding[:, y, x]] + [options.location_weight * c for c in location]
+            length = math.sqrt(sum(c * c for c in vector))
+            points[y, x] = [c / length for c in vector]
+    z = {at: int(grid_labels(h, w, options.segments)[at]) for at in points}
+    for _ in range(options.iterations):
+        means = {}
+        for segment in set(z.values()):
+            members = [points[at] for at in points if z[at] == segment and valid[at]]
+            total = [sum(column) for column in zip(*members, strict=True)]
+            length = math.sqrt(sum(c * c for c in total)) if members else 0.0
+            if length:
+                means[segment] = [c / length for c in total]
+        z = {
+            at: max(sorted(means), key=lambda s: sum(a * b for a, b in zip(points[at], means[s], strict=True)))
+            for at in points
+        }
+    return [[z[y, x] if valid[y, x] else -1 for x in range(w)] for y in range(h)]
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.7])
+def test_hard_sorting_equals_naive_loop(weight: float) -> None:
+    embeddings = blobs()
+    valid = torch.ones(2, 14, 18, dtype=torch.bool)
+    valid[1, 9:] = False
+    options = SortingOptions(segments=7, iterations=6, location_weight=weight)
+    result = sort_pixels(embeddings, options, valid)
+    for image in range(2):
+        assert result.labels[image].tolist() == naive_sort(embeddings[image], options, valid[image])
+
+
+def test_corrected_sums_equal_sums_added_up_anew() -> None:
+    """After many iterations few pixels move and the sums are corrected in place; the means must still be those of Z."""
+    embeddings = blobs(1, 40, 40)
+    result = sort_pixels(embeddings, SortingOptions(segments=9, iterations=60, location_weight=0.0))
+    for segment in result.labels.unique():
+        members = embeddings[0][:, result.labels[0] == segment]
+        expected = normalize(members.sum(dim=1), dim=0)
+        torch.testing.assert_close(result.theta[0, segment, :-2], expected, atol=1e-4, rtol=0)
+
+
+def test_objective_never_falls_with_more_iterations() -> None:
+    embeddings = blobs(1)
+    likelihood = []
+    for iterations in range(1, 8):
+        result = sort_pixels(embeddings, SortingOptions(12, iterations, location_weight=0.0))
+        own = result.theta[0][result.labels[0], :-2]  # [h, w, D]
+        likelihood.append(float((own.permute(2, 0, 1) * embeddings[0]).sum()))
+    assert all(later >= earlier - 1e-3 for earlier, later in zip(likelihood, likelihood[1:], strict=False))
+
+
+def test_soft_sorting_approaches_hard_sorting_as_kappa_grows() -> None:
+    embeddings = blobs()
+    hard = sort_pixels(embeddings, SortingOptions(6, 5))
+    soft = sort_pixels(embeddings, SortingOptions(6, 5, assignment="soft", kappa=5000.0))
+    assert (hard.labels == soft.labels).float().mean() > 0.99
+
+
+def test_soft_means_equal_naive_posterior_mean() -> None:
+    embeddings = blobs(1, 5, 6, 3)
+    options = SortingOptions(4, 1, location_weight=0.0, assignment="soft", kappa=3.0)
+    points = [embeddings[0, :, y, x].double() for y in range(5) for x in range(6)]
+    start = grid_labels(5, 6, 4).flatten().tolist()
+    means = [normalize(torch.stack([p for p, z in zip(points, start, strict=True) if z == s]).sum(0)) for s in range(4)]
+    expected = []
+    posterior = []
+    for p in points:
+        terms = [math.exp(3.0 * float(p @ m)) for m in means]
+        posterior.append([t / sum(terms) for t in terms])
+    for s in range(4):
+        expected.append(normalize(sum(q[s] * p for q, p in zip(posterior, points, strict=True))))
+    result = sort_pixels(embeddings, options)
+    torch.testing.assert_close(result.theta[0, :, :3].double(), torch.stack(expected), atol=1e-5, rtol=0)
+
+
+def test_rotating_the_sphere_leaves_segments_unchanged() -> None:
+    embeddings = blobs()
+    rotation = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(1)))[0]
+    rotated = torch.einsum("ij,bjhw->bihw", rotation, embeddings)
+    options = SortingOptions(10, 5)
+    assert torch.equal(sort_pixels(embeddings, options).labels, sort_pixels(rotated, options).labels)
+
+
+def test_an_image_is_sorted_alike_alone_and_in_a_batch() -> None:
+    embeddings = blobs(3)
+    options = SortingOptions(8)
+    together = sort_pixels(embeddings, options).labels
+    for image in range(3):
+        assert torch.equal(together[image], sort_pixels(embeddings[image : image + 1], options).labels[0])
+
+
+def test_padding_changes_nothing_for_the_valid_pixels() -> None:
+    """Padding that is marked so may hold anything."""
+    embeddings = blobs(1)
+    valid = torch.ones(1, 14, 18, dtype=torch.bool)
+    valid[:, :, 12:] = False
+    other = embeddings.clone()
+    other[:, :, :, 12:] = normalize(torch.randn(1, 6, 14, 6), dim=1)
+    options = SortingOptions(9)
+    first, second = sort_pixels(embeddings, options, valid), sort_pixels(other, options, valid)
+    assert torch.equal(first.labels, second.labels)
+    assert (first.labels[:, :, 12:] == -1).all()
+    torch.testing.assert_close(first.theta, second.theta)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (6, 1), (3, 3)])
+@pytest.mark.parametrize("assignment", ["hard", "soft"])
+def test_degenerate_images_give_finite_means(shape: tuple[int, int], assignment: str) -> None:
+    one_colour = normalize(torch.ones(1, 4, *shape), dim=1)
+    result = sort_pixels(one_colour, SortingOptions(25, assignment=assignment))  # type: ignore[arg-type]
+    assert torch.isfinite(result.theta).all()
+    assert (result.labels >= 0).all()
+
+
+def test_nothing_valid_gives_no_segment_and_no_nan() -> None:
+    result = sort_pixels(blobs(), SortingOptions(5), torch.zeros(2, 14, 18, dtype=torch.bool))
+    assert (result.labels == -1).all()
+    assert torch.equal(result.theta, torch.zeros_like(result.theta))
+
+
+@pytest.mark.parametrize("segments", [1, 2, 7, 25, 64, 143])
+def test_grid_has_exactly_the_cells_asked_for(segments: int) -> None:
+    grid = grid_labels(30, 40, segments)
+    sizes = torch.bincount(grid.flatten(), minlength=segments)
+    assert len(sizes) == segments
+    assert sizes.min() > 0
+    assert sizes.max() <= 3 * sizes.min() + 40
+
+
+def test_location_is_centred_and_isotropic() -> None:
+    location = location_features(10, 20)
+    assert torch.allclose(location.mean(dim=(1, 2)), torch.zeros(2), atol=1e-6)
+    step_y, step_x = location[0, 1, 0] - location[0, 0, 0], location[1, 0, 1] - location[1, 0, 0]
+    assert step_y == pytest.approx(float(step_x))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"segments": 0}, "segments=0"), ({"assignment": "firm"}, "'firm'"), ({"kappa": 0.0}, "kappa=0.0")],
+)
+def test_options_refuse_what_makes_no_sense(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        SortingOptions(**settings)  # type: ignore[arg-type]
+
+
+def test_shapes_are_named_when_they_do_not_fit() -> None:
+    with pytest.raises(ValueError, match=r"\(6, 14, 18\).*batch axis"):
+        sort_pixels(blobs()[0], SortingOptions())
+    with pytest.raises(ValueError, match=r"valid has shape \(2, 3, 3\)"):
+        sort_pixels(blobs(), SortingOptions(), torch.ones(2, 3, 3, dtype=torch.bool))

@@ -1,0 +1,126 @@
+import math
+
+import pytest
+import torch
+from pytorch_metric_learning.distances import CosineSimilarity
+from pytorch_metric_learning.losses import NCALoss
+from torch import Tensor
+
+from segsort.segment_sorting import prototypes_by_label, vmf_loss, vmf_nca_loss
+from segsort.sphere import normalize
+
+ANGLES = (0, 20, 40, 60, 80)
+
+
+def on_the_circle(dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.tensor([[math.cos(math.radians(a)), math.sin(math.radians(a))] for a in ANGLES], dtype=dtype)
+
+
+def naive_nca(
+    pixels: Tensor, classes: Tensor, own: Tensor, prototypes: Tensor, of_class: Tensor, kappa: float
+) -> list[float]:
+    losses = []
+    for v, c, o in zip(pixels, classes, own, strict=True):
+        density = [math.exp(kappa * float(v @ m)) for m in prototypes]
+        attract = [s for s in range(len(density)) if of_class[s] == c and s != o]
+        others = [s for s in range(len(density)) if s != o]
+        if not attract and o >= 0:
+            attract, others = [int(o)], list(range(len(density)))
+        losses.append(-math.log(sum(density[s] for s in attract) / sum(density[s] for s in others)) if attract else 0.0)
+    return losses
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kappa", [1.0, 10.0])
+def test_vmf_nca_equals_naive_loop(dtype: torch.dtype, kappa: float) -> None:
+    prototypes = on_the_circle(dtype)
+    of_class = torch.tensor([0, 1, 0, 2, 1])
+    pixels = normalize(torch.randn(40, 2, generator=torch.Generator().manual_seed(0)).to(dtype))
+    own = torch.arange(40) % 6 - 1
+    classes = torch.where(own >= 0, of_class[own.clamp(min=0)], torch.arange(40) % 4)
+    result = vmf_nca_loss(pixels, classes, own, prototypes, of_class, kappa)
+    expected = torch.tensor(naive_nca(pixels, classes, own, prototypes, of_class, kappa), dtype=dtype)
+    torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_vmf_nca_on_prototypes_equals_pytorch_metric_learning() -> None:
+    """Pixels that are the prototypes themselves: each excludes itself, which is neighbourhood component analysis."""
+    prototypes = normalize(torch.randn(30, 8, generator=torch.Generator().manual_seed(0)).double())
+    classes = torch.arange(30) % 4  # every class has others, as NCALoss needs
+    peer = NCALoss(softmax_scale=10.0, distance=CosineSimilarity())
+    ours = vmf_nca_loss(prototypes, classes, torch.arange(30), prototypes, classes, 10.0)
+    torch.testing.assert_close(ours.mean(), peer(prototypes, classes))
+
+
+def test_own_segment_stands_in_where_its_class_has_no_other() -> None:
+    prototypes, classes = on_the_circle(), torch.tensor([0, 1, 1, 1, 1])
+    loss = vmf_nca_loss(prototypes[:1], classes[:1], torch.tensor([0]), prototypes, classes, 5.0)
+    densities = torch.exp(5.0 * prototypes @ prototypes[0])
+    assert float(loss) == pytest.approx(-math.log(float(densities[0] / densities.sum())))
+
+
+def test_a_pixel_that_nothing_attracts_gives_zero_loss_and_zero_gradient() -> None:
+    pixels = on_the_circle()[:2].requires_grad_()
+    loss = vmf_nca_loss(pixels, torch.tensor([7, 0]), torch.tensor([-1, -1]), on_the_circle(), torch.zeros(5).long(), 9.0)
+    loss.sum().backward()
+    assert pixels.grad is not None
+    assert loss[0] == 0
+    assert torch.equal(pixels.grad[0], torch.zeros(2, dtype=torch.float64))
+
+
+def test_gradient_is_right_and_finite_at_large_kappa() -> None:
+    pixels = on_the_circle().requires_grad_()
+    prototypes = normalize(torch.randn(6, 2, generator=torch.Generator().manual_seed(3)).double()).requires_grad_()
+    classes, own = torch.tensor([0, 1, 0, 1, 2]), torch.tensor([0, 1, 2, 3, 4])
+    of_class = torch.tensor([0, 1, 0, 1, 2, 0])
+    assert torch.autograd.gradcheck(
+        lambda p, q: vmf_nca_loss(p, classes, own, q, of_class, 10.0), (pixels, prototypes)
+    )
+    vmf_nca_loss(pixels, classes, own, prototypes, of_class, 5000.0).sum().backward()
+    assert pixels.grad is not None
+    assert torch.isfinite(pixels.grad).all()
+
+
+def test_gradient_attracts_to_the_class_and_repels_from_others() -> None:
+    pixel = normalize(torch.tensor([[1.0, 1.0]])).requires_grad_()
+    prototypes = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    vmf_nca_loss(pixel, torch.tensor([0]), torch.tensor([-1]), prototypes, torch.tensor([0, 1]), 10.0).sum().backward()
+    assert pixel.grad is not None
+    assert pixel.grad[0, 0] < 0 < pixel.grad[0, 1]
+
+
+def test_permuting_prototypes_changes_nothing() -> None:
+    prototypes = normalize(torch.randn(12, 4).double())
+    classes, pixels = torch.arange(12) % 3, normalize(torch.randn(7, 4).double())
+    own, order = torch.arange(7), torch.randperm(12)
+    first = vmf_nca_loss(pixels, classes[own], own, prototypes, classes, 8.0)
+    second = vmf_nca_loss(pixels, classes[own], order.argsort()[own], prototypes[order], classes[order], 8.0)
+    torch.testing.assert_close(first, second)
+
+
+def test_vmf_loss_equals_naive_loop() -> None:
+    prototypes, pixels = on_the_circle(), on_the_circle().flip(0)
+    own = torch.tensor([4, 3, 2, 1, 0])
+    for v, o, value in zip(pixels, own, vmf_loss(pixels, own, prototypes, 6.0), strict=True):
+        densities = [math.exp(6.0 * float(v @ m)) for m in prototypes]
+        assert float(value) == pytest.approx(-math.log(densities[int(o)] / sum(densities)))
+
+
+def test_segments_are_split_by_label_and_tiny_pieces_left_out() -> None:
+    embeddings = normalize(torch.randn(2, 3, 4, 4), dim=1)
+    segments = torch.zeros(2, 4, 4, dtype=torch.int64)
+    segments[:, 2:] = 1
+    labels = torch.zeros(2, 4, 4, dtype=torch.int64)
+    labels[0, :, 2:] = 5
+    labels[1, 0, 0] = 3  # one pixel, less than min_pixels
+    labels[1, 3] = 255
+    result = prototypes_by_label(embeddings, segments, labels, torch.tensor([0, 1]), ignore=255, min_pixels=2)
+    assert sorted(zip(result.domains.tolist(), result.class_ids.tolist(), strict=True)) == [
+        (0, 0), (0, 0), (0, 5), (0, 5), (1, 0), (1, 0)
+    ]  # fmt: skip
+    assert result.segment_of[1, 0, 0] == -1
+    assert (result.segment_of[1, 3] == -1).all()
+    for row in range(6):
+        members = embeddings.permute(0, 2, 3, 1)[result.segment_of == row]
+        torch.testing.assert_close(result.directions[row], normalize(members.sum(0)))
+        assert len(labels[result.segment_of == row].unique()) == 1

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from segsort.masks import bounding_boxes, decode_rle, encode_rle
+from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
+from segsort.segments import join_specks, segment_image, split_by_label
+from segsort.sphere import normalize
+
+
+def blobs(height: int, width: int, dimension: int = 5, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(1, dimension, 3, 4, generator=generator)
+    return normalize(torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")[0], dim=0)
+
+
+@pytest.mark.parametrize("size", [(60, 80), (61, 83), (15, 20), (7, 5), (1, 200)])
+def test_segments_tile_an_image_of_any_size(size: tuple[int, int]) -> None:
+    segments = segment_image(blobs(15, 20), size, SortingOptions(9), 0.001)
+    assert segments.labels.shape == size
+    assert segments.areas.sum() == size[0] * size[1]
+    assert segments.areas.min() > 0
+    assert set(np.unique(segments.labels)) == set(range(len(segments.areas)))
+    np.testing.assert_allclose(np.linalg.norm(segments.prototypes, axis=1), 1, atol=1e-5)
+
+
+def test_outline_equals_naive_interpolation_near_borders() -> None:
+    """Pixels between cells take the best of the four cells' segments, by bilinearly interpolated features."""
+    embeddings, options, size = blobs(9, 12), SortingOptions(6, location_weight=0.3), (36, 48)
+    sorted_pixels = sort_pixels(embeddings[None], options)
+    features = sorting_features(embeddings[None], 0.3)[0].reshape(9, 12, -1)
+    cells, theta = sorted_pixels.labels[0], sorted_pixels.theta[0]
+    expected = np.zeros(size, dtype=int)
+    for y in range(size[0]):
+        for x in range(size[1]):
+            cy, cx = (min(max((p + 0.5) / 4 - 0.5, 0), n - 1) for p, n in ((y, 9), (x, 12)))
+            y0, x0 = int(cy), int(cx)
+            y1, x1 = min(y0 + 1, 8), min(x0 + 1, 11)
+            wy, wx = cy - y0, cx - x0
+            vector = (
+                features[y0, x0] * (1 - wy) * (1 - wx) + features[y0, x1] * (1 - wy) * wx
+                + features[y1, x0] * wy * (1 - wx) + features[y1, x1] * wy * wx
+            )  # fmt: skip
+            around = [int(cells[at]) for at in ((y0, x0), (y0, x1), (y1, x0), (y1, x1))]
+            expected[y, x] = max(around, key=lambda s: float(vector @ theta[s]))
+    found = segment_image(embeddings, size, options, 0.0).labels
+    pairs = {(int(a), int(b)) for a, b in zip(expected.ravel(), found.ravel(), strict=True)}
+    assert len(pairs) == len(np.unique(expected)) == len(np.unique(found))
+
+
+def test_prototypes_are_means_over_cells_without_location() -> None:
+    embeddings = blobs(12, 16)
+    segments = segment_image(embeddings, (12, 16), SortingOptions(5), 0.0)
+    for segment in range(len(segments.areas)):
+        members = embeddings[:, torch.from_numpy(segments.labels == segment)]
+        torch.testing.assert_close(torch.from_numpy(segments.prototypes[segment]), normalize(members.sum(dim=1), dim=0))
+
+
+def test_specks_join_the_neighbour_with_the_longest_border() -> None:
+    labels = np.zeros((8, 8), dtype=np.int32)
+    labels[:, 4:] = 1
+    labels[3, 3] = 2  # three sides in 0, one in 1
+    labels[6, 6] = 0  # alone inside 1
+    expected = np.zeros((8, 8), dtype=np.int32)
+    expected[:, 4:] = 1
+    np.testing.assert_array_equal(join_specks(labels, 3), expected)
+
+
+def test_specks_of_specks_end_in_something_large() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 4, (40, 40)).astype(np.int32)
+    labels[:, 20:] = 7
+    joined = join_specks(labels, 30)
+    assert joined.shape == labels.shape
+    assert set(np.unique(joined)) <= set(np.unique(labels))
+
+
+def test_an_image_all_of_specks_keeps_its_pixels() -> None:
+    labels = np.arange(9, dtype=np.int32).reshape(3, 3)
+    assert set(np.unique(join_specks(labels, 100))) <= set(range(9))
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_rle_and_boxes_of_a_label_map_equal_those_of_each_mask(count: int) -> None:
+    labels = np.random.default_rng(count).integers(-1, count, (13, 9)).astype(np.int32)
+    labels[0, 0] = 0
+    masks, boxes = encode_rle(labels, count), bounding_boxes(labels, count)
+    for segment in range(count):
+        mask = labels == segment
+        np.testing.assert_array_equal(decode_rle(masks[segment], (13, 9)), mask)
+        y, x = np.nonzero(mask)
+        assert boxes[segment].tolist() == [x.min(), y.min(), x.max() - x.min() + 1, y.max() - y.min() + 1]
+
+
+def test_splitting_by_label_gives_pieces_of_one_class_and_one_segment() -> None:
+    embeddings = blobs(12, 16)
+    segments = segment_image(embeddings, (48, 64), SortingOptions(4), 0.0)
+    mask = np.zeros((48, 64), dtype=np.uint8)
+    mask[:, 30:] = 3
+    mask[40:] = 255
+    mask[0, 0] = 2  # one pixel, too small
+    pieces = split_by_label(segments, embeddings, mask, 255, 0.001)
+    assert set(pieces.class_ids.tolist()) == {0, 3}
+    assert (pieces.labels[40:] == -1).all()
+    assert pieces.labels[0, 0] == -1
+    assert pieces.areas.sum() == (pieces.labels >= 0).sum() == 40 * 64 - 1
+    for piece in range(len(pieces.areas)):
+        inside = pieces.labels == piece
+        assert set(mask[inside]) == {pieces.class_ids[piece]}
+        assert len(np.unique(segments.labels[inside])) == 1
+
+
+def test_a_mask_of_another_size_is_refused_by_name() -> None:
+    embeddings = blobs(6, 6)
+    segments = segment_image(embeddings, (24, 24), SortingOptions(4), 0.0)
+    with pytest.raises(ValueError, match=r"mask has size \(24, 20\).*\(24, 24\)"):
+        split_by_label(segments, embeddings, np.zeros((24, 20), dtype=np.uint8), 255, 0.0)
+
+
+def test_several_images_at_once_are_refused() -> None:
+    with pytest.raises(ValueError, match="pass one image"):
+        segment_image(blobs(6, 6)[None], (24, 24), SortingOptions(), 0.0)
