@@ -25,7 +25,7 @@ LIBRARIES = ("torch", "onnxruntime", "faiss-cpu", "numpy")
 def interleave(tasks: Mapping[str, Callable[[], object]], rounds: int, warmup: int) -> dict[str, list[float]]:
     """Time tasks in turn, so that a machine that slows down or speeds up does so for all of them.
 
-    Each call is preceded by a rest, since the threads of one library go on spinning for a few milliseconds after its work
+    Each call is preceded by a rest: the threads of one library go on spinning for a few milliseconds after its work
     and would take the cores from the next one.
 
     Args:

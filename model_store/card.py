@@ -1,10 +1,13 @@
 """The card of a release: what it holds, how it was made, and how it must be served."""
 
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FORMAT_VERSION = 1
+from segsort.pixel_sorting import SortingOptions
+
+FORMAT_VERSION: Literal[1] = 1
 
 
 class _Frozen(BaseModel):
@@ -20,10 +23,14 @@ class ClassInfo(_Frozen):
 
 
 class Preprocessing(_Frozen):
-    """How an image becomes the network's input: longest side resized to working_size, then (rgb - mean) / std, then padding."""
+    """How an image becomes the network's input: its longest side is resized to working_size, then (rgb - mean) / std.
+
+    The right and bottom edges are then repeated until both sides are multiples of multiple_of. mean and std are of RGB
+    in 0..255.
+    """
 
     working_size: int = Field(ge=32)
-    multiple_of: int = 32
+    multiple_of: int = Field(default=32, ge=1)
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     resample: Literal["bilinear"] = "bilinear"
@@ -38,3 +45,80 @@ class NetworkInfo(_Frozen):
     stride: int = 4
     parameters: int
     opset: int
+
+
+class SortingInfo(_Frozen):
+    """How pixels are sorted when serving; min_area is the smallest piece left alone, as a share of the image."""
+
+    segments: int = Field(default=64, ge=1)
+    iterations: int = Field(default=10, ge=1)
+    location_weight: float = Field(default=1.0, ge=0)
+    assignment: Literal["hard", "soft"] = "hard"
+    kappa: float = Field(default=10.0, gt=0)
+    min_area: float = Field(default=0.0001, ge=0, lt=1)
+
+    def options(self, segments: int | None = None) -> SortingOptions:
+        """What `segsort.segments` takes; `segments` replaces the card's number where it is given."""
+        return SortingOptions(
+            segments=self.segments if segments is None else segments,
+            iterations=self.iterations,
+            location_weight=self.location_weight,
+            assignment=self.assignment,
+            kappa=self.kappa,
+        )
+
+
+class RetrievalInfo(_Frozen):
+    """The vote: k exemplars, each weighing exp(kappa * cosine); index_factory is FAISS' name of the index."""
+
+    k: int = Field(default=20, ge=1)
+    kappa: float = Field(default=10.0, gt=0)
+    index_factory: str = "Flat"
+
+
+class Calibration(_Frozen):
+    """Confidence of a winning share, linear between knots, and the cosine from which on a nearest exemplar is near.
+
+    `how` says on which data both were fitted.
+    """
+
+    confidence_x: list[float] = Field(min_length=1)
+    confidence_y: list[float] = Field(min_length=1)
+    known_threshold: float
+    how: str
+
+    @model_validator(mode="after")
+    def _monotone(self) -> Self:
+        x, y = self.confidence_x, self.confidence_y
+        rising = all(a < b for a, b in pairwise(x)) and all(a <= b for a, b in pairwise(y))
+        if len(x) != len(y) or not rising:
+            raise ValueError(f"confidence_x {x} must increase, confidence_y {y} not decrease, and both be equally long")
+        return self
+
+
+class Card(_Frozen):
+    """Everything there is to know about a release; `classes` are numbered 0.. in order."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    name: str = Field(min_length=1)
+    created: str
+    description: str
+    classes: list[ClassInfo] = Field(min_length=1)
+    network: NetworkInfo
+    preprocessing: Preprocessing
+    sorting: SortingInfo
+    retrieval: RetrievalInfo
+    calibration: Calibration
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    licence: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _numbered(self) -> Self:
+        ids = [info.class_id for info in self.classes]
+        names = [info.name for info in self.classes]
+        if ids != list(range(len(ids))) or len(set(names)) != len(names):
+            raise ValueError(f"classes have ids {ids} and names {names}; ids must be 0, 1, 2, ... and names differ")
+        return self

@@ -1,0 +1,181 @@
+"""From an image to pixel embeddings: preparation in numpy, the network in ONNX Runtime."""
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnxruntime
+import torch
+from PIL import Image
+from torch import Tensor
+
+from model_store.card import NetworkInfo, Preprocessing
+from model_store.cores import available_cores
+
+Device = Literal["cpu", "cuda"]
+
+STRIDE = 4  # pixels of the network's input for one cell of the embedding, in each direction
+MIN_SIDE = 32  # pixels; a shorter side of an elongated image is stretched to this
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def working_shape(height: int, width: int, working_size: int) -> tuple[int, int]:
+    """Height and width at which the network sees an image: the longest side is working_size, no side under 32."""
+    scale = working_size / max(height, width)
+    return max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale))
+
+
+def prepare(image: np.ndarray, preprocessing: Preprocessing) -> tuple[np.ndarray, tuple[int, int]]:
+    """Resize, normalise and pad an image for the network.
+
+    Args:
+        image: [H, W, 3] uint8 RGB, upright.
+        preprocessing: working size, normalisation and padding.
+
+    Returns:
+        [1, 3, h, w] float32, its right and bottom edges repeated up to the multiple asked for, and the number of rows
+        and columns of the embedding (at stride 4) that lie on the image and not on that padding.
+
+    Raises:
+        ValueError: if the image is not [H, W, 3] uint8 or is empty.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise ValueError(
+            f"image has shape {image.shape} and type {image.dtype}; it must be [H, W, 3] uint8 with H, W >= 1; "
+            "convert it to RGB first"
+        )
+    height, width = working_shape(image.shape[0], image.shape[1], preprocessing.working_size)
+    if image.shape[:2] != (height, width):
+        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        image = np.asarray(resized)
+    multiple = preprocessing.multiple_of
+    padded = (math.ceil(height / multiple) * multiple, math.ceil(width / multiple) * multiple)
+    x = np.empty((1, 3, *padded), dtype=np.float32)
+    for channel, (mean, std) in enumerate(zip(preprocessing.mean, preprocessing.std, strict=True)):
+        plane = x[0, channel]
+        plane[:height, :width] = image[:, :, channel]
+        plane[:height, :width] -= np.float32(mean)
+        plane[:height, :width] *= np.float32(1 / std)
+        plane[:height, width:] = plane[:height, width - 1 : width]
+        plane[height:] = plane[height - 1]
+    return x, (math.ceil(height / STRIDE), math.ceil(width / STRIDE))
+
+
+class Embedder:
+    """The network of a release, ready to run. Calls from several threads are safe.
+
+    Args:
+        network: the ONNX file: input "image" [1, 3, H, W] float32, output "embedding" [1, D, H/4, W/4] unit vectors.
+        preprocessing: what the network expects of an image.
+        device: "cpu" or "cuda".
+        threads: threads of one run on a CPU; None: as many as there are cores for this process.
+        info: the network's description, checked against what the file holds.
+
+    Raises:
+        ValueError: if the file is no such network, the device is not known, or ONNX Runtime does not run on it.
+    """
+
+    def __init__(
+        self,
+        network: Path,
+        preprocessing: Preprocessing,
+        device: Device = "cpu",
+        threads: int | None = None,
+        info: NetworkInfo | None = None,
+    ) -> None:
+        if device not in _PROVIDERS:
+            raise ValueError(f"device={device!r} is not known; choose 'cpu' or 'cuda'")
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads={threads} must be at least 1; leave it out to use every core")
+        self.preprocessing = preprocessing
+        self.device = torch.device(device)
+        self.session = _open_session(network, device, threads if threads is not None else available_cores())
+        self.dimension = _dimension(self.session, network)
+        if info is not None and (info.dimension != self.dimension or info.stride != STRIDE):
+            raise ValueError(
+                f"{network} gives {self.dimension} dimensions at stride {STRIDE}, its description says "
+                f"{info.dimension} at stride {info.stride}; export the network again"
+            )
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """The network's input for an image: [H, W, 3] uint8 RGB -> [1, 3, h, w] float32."""
+        return prepare(image, self.preprocessing)[0]
+
+    def run(self, x: np.ndarray) -> Tensor:
+        """Run the network: [1, 3, H, W] float32 -> [1, D, H/4, W/4] on this embedder's device."""
+        if self.device.type == "cuda":
+            return self._run_on_gpu(x)
+        return torch.from_numpy(self.session.run(["embedding"], {"image": x})[0])
+
+    def embed(self, image: np.ndarray) -> Tensor:
+        """Embed the pixels of an image.
+
+        Args:
+            image: [H, W, 3] uint8 RGB, upright, of any size.
+
+        Returns:
+            [D, h, w] float32 unit vectors on this embedder's device, at a quarter of the working size, without padding.
+        """
+        x, (rows, columns) = prepare(image, self.preprocessing)
+        return self.run(x)[0, :, :rows, :columns]
+
+    def _run_on_gpu(self, x: np.ndarray) -> Tensor:
+        """As `run`; the embedding is written straight into a tensor, so that it never leaves the device."""
+        out = torch.empty((1, self.dimension, x.shape[2] // STRIDE, x.shape[3] // STRIDE), device=self.device)
+        index = out.device.index or 0
+        torch.cuda.synchronize(out.device)  # torch may still be using the memory that it just handed out
+        binding = self.session.io_binding()
+        binding.bind_cpu_input("image", x)
+        binding.bind_output("embedding", "cuda", index, np.float32, list(out.shape), out.data_ptr())
+        self.session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+        return out
+
+
+def _open_session(network: Path, device: Device, threads: int) -> onnxruntime.InferenceSession:
+    """A session on the device asked for; ONNX Runtime alone would fall back to the CPU without an error."""
+    if _PROVIDERS[device] not in onnxruntime.get_available_providers():
+        raise ValueError(
+            f"device={device!r}, but the ONNX Runtime installed has {onnxruntime.get_available_providers()} without "
+            f"{_PROVIDERS[device]}; install the extra 'gpu' instead of 'cpu', or use the CPU"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
+    options.log_severity_level = 3
+    provider: str | tuple[str, dict[str, str]] = _PROVIDERS[device]
+    if device == "cuda":
+        onnxruntime.preload_dlls()
+        # An exhaustive search for algorithms would be repeated for every new shape.
+        provider = (_PROVIDERS[device], {"cudnn_conv_algo_search": "HEURISTIC"})
+    try:
+        session = onnxruntime.InferenceSession(str(network), sess_options=options, providers=[provider])
+    except Exception as error:  # ONNX Runtime's exceptions share no base of their own
+        raise ValueError(
+            f"{network} cannot be opened as an ONNX network: {str(error).splitlines()[0]}; export or copy it again"
+        ) from error
+    if session.get_providers()[0] != _PROVIDERS[device]:
+        raise ValueError(
+            f"device={device!r} was asked for, but ONNX Runtime runs on {session.get_providers()[0]}; "
+            "check the driver and that CUDA and cuDNN are of the version it was built for, or use the CPU"
+        )
+    return session
+
+
+def _dimension(session: onnxruntime.InferenceSession, network: Path) -> int:
+    """D of a network that has the input and output described at `Embedder`; found by running it on a small image."""
+    inputs, outputs = [i.name for i in session.get_inputs()], [o.name for o in session.get_outputs()]
+    if inputs != ["image"] or "embedding" not in outputs:
+        raise ValueError(
+            f"{network} has inputs {inputs} and outputs {outputs}; it must have the input 'image' and the output "
+            "'embedding'; export it with segsort train"
+        )
+    shape = session.run(["embedding"], {"image": np.zeros((1, 3, 64, 96), dtype=np.float32)})[0].shape
+    if len(shape) != 4 or (shape[0], *shape[2:]) != (1, 16, 24):
+        raise ValueError(
+            f"{network} turns an image of 64x96 pixels into {tuple(shape)}; it must be (1, D, 16, 24); "
+            "export it at stride 4"
+        )
+    return int(shape[1])

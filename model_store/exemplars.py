@@ -1,0 +1,126 @@
+"""Exemplars: labelled training segments, and the images they come from."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """An image that exemplars lie in.
+
+    Attributes:
+        file: path in the release, such as "images/00012.webp".
+        source: what the image is called where it comes from, such as "streets/train/000012".
+        width: pixels.
+        height: pixels.
+    """
+
+    file: str
+    source: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Exemplars:
+    """Labelled segments, one a row.
+
+    Attributes:
+        ids: N names, 16 hexadecimal digits each; see `exemplar_id`.
+        prototypes: [N, D] float32 unit vectors.
+        class_ids: [N] int64, class of each.
+        image_ids: [N] int32, row of the image of each among the release's sources.
+        bboxes: [N, 4] int32 (x, y, width, height), in pixels of that image.
+        areas: [N] int64, pixels of that image.
+        masks: N COCO compressed run lengths, in pixels of that image.
+    """
+
+    ids: list[str]
+    prototypes: np.ndarray
+    class_ids: np.ndarray
+    image_ids: np.ndarray
+    bboxes: np.ndarray
+    areas: np.ndarray
+    masks: list[str]
+
+    def __post_init__(self) -> None:
+        N = len(self.ids)
+        lengths = {
+            "prototypes": len(self.prototypes),
+            "class_ids": len(self.class_ids),
+            "image_ids": len(self.image_ids),
+            "bboxes": len(self.bboxes),
+            "areas": len(self.areas),
+            "masks": len(self.masks),
+        }
+        wrong = {name: length for name, length in lengths.items() if length != N}
+        if wrong or self.prototypes.ndim != 2 or self.bboxes.shape != (N, 4):
+            raise ValueError(
+                f"exemplars have {N} ids, but {wrong or (self.prototypes.shape, self.bboxes.shape)}; every field "
+                "must have one row an exemplar, prototypes [N, D], bboxes [N, 4]"
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def save(self, file: Path) -> None:
+        """Write as a compressed .npz that needs no pickle."""
+        masks = [mask.encode("ascii") for mask in self.masks]
+        np.savez_compressed(
+            file,
+            ids=np.array(self.ids, dtype="S16"),
+            prototypes=self.prototypes,
+            class_ids=self.class_ids,
+            image_ids=self.image_ids,
+            bboxes=self.bboxes,
+            areas=self.areas,
+            masks=np.frombuffer(b"".join(masks), dtype=np.uint8),
+            mask_ends=np.cumsum([len(mask) for mask in masks], dtype=np.int64),
+        )
+
+    @classmethod
+    def load(cls, file: Path) -> "Exemplars":
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError, KeyError, OSError, zipfile.BadZipFile: if the file is damaged or lacks a field.
+        """
+        with np.load(file, allow_pickle=False) as arrays:
+            text = arrays["masks"].tobytes().decode("ascii")
+            ends = [int(end) for end in arrays["mask_ends"]]
+            return cls(
+                ids=[name.decode("ascii") for name in arrays["ids"].tolist()],
+                prototypes=np.ascontiguousarray(arrays["prototypes"], dtype=np.float32),
+                class_ids=arrays["class_ids"].astype(np.int64),
+                image_ids=arrays["image_ids"].astype(np.int32),
+                bboxes=arrays["bboxes"].astype(np.int32),
+                areas=arrays["areas"].astype(np.int64),
+                masks=[text[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)],
+            )
+
+
+def exemplar_id(prototype: np.ndarray, class_name: str, source: str, mask: str) -> str:
+    """Name of an exemplar, the same in every release that holds it: 16 hexadecimal digits of a SHA-256.
+
+    Args:
+        prototype: [D] float32.
+        class_name: name of its class.
+        source: what its image is called.
+        mask: COCO compressed run lengths.
+    """
+    digest = hashlib.sha256(np.ascontiguousarray(prototype, dtype="<f4").tobytes())
+    for text in (class_name, source, mask):
+        digest.update(b"\0" + text.encode("utf-8"))
+    return digest.hexdigest()[:16]
+
+
+def exemplar_ids(
+    prototypes: np.ndarray, class_names: Sequence[str], sources: Sequence[str], masks: Sequence[str]
+) -> list[str]:
+    """`exemplar_id` of N exemplars: prototypes [N, D], and N of each of the others."""
+    rows = zip(prototypes, class_names, sources, masks, strict=True)
+    return [exemplar_id(prototype, name, source, mask) for prototype, name, source, mask in rows]

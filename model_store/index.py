@@ -1,0 +1,157 @@
+"""Nearest neighbours among exemplars' prototypes, by FAISS."""
+
+import threading
+from pathlib import Path
+from typing import Literal
+
+import faiss
+import numpy as np
+
+from model_store.cores import available_cores
+
+_SMALL = 1 << 28  # multiplications of a search below which threads cost more than they save
+
+
+class ExemplarIndex:
+    """A FAISS index (inner product) over unit vectors, beside the vectors themselves.
+
+    FAISS finds the neighbours; their cosines are then computed from the vectors, so that they are the same for every
+    kind of index, batch size and device. Searches from several threads are safe.
+
+    Args:
+        index: the FAISS index, on the CPU.
+        prototypes: [N, D] float32 unit vectors, the rows of the index.
+        device: "cpu" or "cuda"; where FAISS searches.
+
+    Raises:
+        ValueError: if index and prototypes do not belong together, or faiss cannot use the device.
+    """
+
+    def __init__(self, index: faiss.Index, prototypes: np.ndarray, device: Literal["cpu", "cuda"] = "cpu") -> None:
+        if prototypes.ndim != 2 or (index.ntotal, index.d) != prototypes.shape:
+            raise ValueError(
+                f"the index holds {index.ntotal} vectors of {index.d} dimensions, the prototypes are "
+                f"{prototypes.shape}; build the index from these prototypes"
+            )
+        if index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise ValueError(f"the index has FAISS' metric {index.metric_type}; build it for inner products")
+        self.prototypes = prototypes
+        self._index = index
+        self._search_index = _to_gpu(index) if device == "cuda" else index
+        self._busy = threading.Lock() if device == "cuda" else None  # faiss' GPU indexes serve one caller at a time
+
+    @classmethod
+    def build(
+        cls, prototypes: np.ndarray, factory: str = "Flat", device: Literal["cpu", "cuda"] = "cpu"
+    ) -> "ExemplarIndex":
+        """Index prototypes, training the index on them where its kind needs it.
+
+        Args:
+            prototypes: [N, D] float32 unit vectors, N >= 1.
+            factory: as `faiss.index_factory` takes it: "Flat", "IVF64,Flat", "HNSW32", ...
+            device: where FAISS searches.
+
+        Raises:
+            ValueError: if there are no prototypes, FAISS does not know the kind or cannot train it on so few.
+        """
+        if prototypes.ndim != 2 or 0 in prototypes.shape:
+            raise ValueError(f"prototypes have shape {prototypes.shape}; they must be [N, D] with N, D >= 1")
+        rows = np.ascontiguousarray(prototypes, dtype=np.float32)
+        try:
+            index = faiss.index_factory(rows.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+            index.train(rows)
+            index.add(rows)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ValueError(
+                f"FAISS cannot build index_factory={factory!r} over {rows.shape[0]} prototypes of {rows.shape[1]} "
+                f"dimensions ({reason}); use 'Flat', or a kind that needs fewer prototypes"
+            ) from error
+        return cls(index, rows, device)
+
+    @classmethod
+    def load(cls, file: Path, prototypes: np.ndarray, device: Literal["cpu", "cuda"] = "cpu") -> "ExemplarIndex":
+        """Read what `save` wrote; prototypes: [N, D] as it was built from.
+
+        Raises:
+            ValueError: if the file is no FAISS index, or of other prototypes.
+        """
+        try:
+            index = faiss.read_index(str(file))
+        except RuntimeError as error:
+            raise ValueError(f"{file} is no FAISS index that this version of FAISS reads; build it again") from error
+        return cls(index, prototypes, device)
+
+    def save(self, file: Path) -> None:
+        """Write the FAISS index; the prototypes are kept by the caller."""
+        faiss.write_index(self._index, str(file))
+
+    def to(self, device: Literal["cpu", "cuda"]) -> "ExemplarIndex":
+        """The same index, searched on another device."""
+        return ExemplarIndex(self._index, self.prototypes, device)
+
+    @property
+    def ntotal(self) -> int:
+        """Number of exemplars."""
+        return len(self.prototypes)
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest exemplars of each query.
+
+        Args:
+            queries: [Q, D] float32 unit vectors.
+            k: how many; min(k, N) are returned.
+
+        Returns:
+            Cosines [Q, k'] float32, best first, and rows [Q, k'] int64; equal cosines are in the order of their rows.
+
+        Raises:
+            ValueError: if queries are not [Q, D] or k is below 1.
+        """
+        N, D = self.prototypes.shape
+        if queries.ndim != 2 or queries.shape[1] != D or k < 1:
+            raise ValueError(f"queries have shape {queries.shape}, k={k}; they must be [Q, {D}] and k at least 1")
+        k = min(k, N)
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        wanted = min(k + 1, N)  # one more, to see whether a tie reaches past the k-th
+        while True:
+            cosines, rows = self._neighbours(queries, wanted)
+            if wanted == N or not (cosines[:, k - 1] == cosines[:, wanted - 1]).any():
+                return cosines[:, :k], rows[:, :k]
+            wanted = min(2 * wanted, N)
+
+    def _neighbours(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """What FAISS finds, with exact cosines, ordered by falling cosine and then rising row."""
+        found = self._faiss_search(queries, k)
+        missing = found < 0  # an inverted file may find fewer than k
+        if missing.any():
+            found = self._complete(found, queries, k)
+        cosines = np.einsum("qd,qkd->qk", queries, self.prototypes[found])
+        np.clip(cosines, -1, 1, out=cosines)
+        order = np.lexsort((found, -cosines), axis=1)
+        return np.take_along_axis(cosines, order, axis=1), np.take_along_axis(found, order, axis=1)
+
+    def _faiss_search(self, queries: np.ndarray, k: int) -> np.ndarray:
+        if self._busy is not None:
+            with self._busy:
+                return np.asarray(self._search_index.search(queries, k)[1])
+        small = queries.shape[0] * self.prototypes.size < _SMALL
+        faiss.omp_set_num_threads(1 if small else available_cores())  # holds for the calling thread alone
+        return np.asarray(self._search_index.search(queries, k)[1])
+
+    def _complete(self, found: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+        """Rows [Q, k]: queries for which FAISS found too few are compared with every prototype."""
+        found = found.copy()
+        short = np.flatnonzero((found < 0).any(axis=1))
+        cosines = queries[short] @ self.prototypes.T
+        found[short] = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+        return found
+
+
+def _to_gpu(index: faiss.Index) -> faiss.Index:
+    if not hasattr(faiss, "StandardGpuResources") or faiss.get_num_gpus() == 0:
+        raise ValueError(
+            "device='cuda', but the FAISS installed sees no GPU; install the extra 'gpu' instead of 'cpu' and check "
+            "the driver, or search on the CPU"
+        )
+    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)

@@ -1,0 +1,113 @@
+"""Predictor: the one way an image becomes labelled segments."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from model_store.embedder import Device, Embedder
+from model_store.release import Release
+from segsort.retrieval import Vote, calibrate, vote
+from segsort.segments import Segments, segment_image
+
+RESERVE = 3  # times k neighbours are looked up: those past the k-th show what would flip a label
+
+
+class Retrieved(NamedTuple):
+    """What the exemplars say of S segments.
+
+    similarities: [S, R] float32 cosines, best first; rows: [S, R] int64, exemplars; vote: of the first k of the R;
+    confidence: [S] float64, 0..1; known: [S] bool.
+    """
+
+    similarities: np.ndarray
+    rows: np.ndarray
+    vote: Vote
+    confidence: np.ndarray
+    known: np.ndarray
+
+
+class Prediction(NamedTuple):
+    """An image's labelled segments.
+
+    segments: tiling the image; similarities: [S, R] float32 cosines, best first, R = min(3 * k, N); rows: [S, R] int64,
+    exemplars; vote: of the first k; confidence: [S] float64, 0..1; known: [S] bool; timings_ms: "embed", "sort" and
+    "retrieve", milliseconds.
+    """
+
+    segments: Segments
+    similarities: np.ndarray
+    rows: np.ndarray
+    vote: Vote
+    confidence: np.ndarray
+    known: np.ndarray
+    timings_ms: dict[str, float]
+
+    @property
+    def class_map(self) -> np.ndarray:
+        """[H, W] int64, the class of each pixel."""
+        return np.asarray(self.vote.class_ids[self.segments.labels])
+
+
+class Predictor:
+    """Labels images with a release. Calls from several threads are safe.
+
+    Args:
+        release: network, exemplars and how they are used.
+        device: "cpu" or "cuda", for the network, pixel sorting and retrieval.
+        threads: threads of the network on a CPU; None: as many as there are cores for this process.
+
+    Raises:
+        ValueError: if the release cannot be used, or not on this device.
+    """
+
+    def __init__(self, release: Release, device: Device = "cpu", threads: int | None = None) -> None:
+        card = release.card
+        self.release = release
+        self.embedder = Embedder(release.network_path, card.preprocessing, device, threads, card.network)
+        self.index = release.index if device == "cpu" else release.index.to(device)
+
+    def predict(self, image: np.ndarray, segments: int | None = None, k: int | None = None) -> Prediction:
+        """Embed an image, sort its pixels into segments, and label each by its nearest exemplars.
+
+        Args:
+            image: [H, W, 3] uint8 RGB, upright, of any size.
+            segments: K at the start of pixel sorting; None: the card's.
+            k: exemplars that vote, at most all there are; None: the card's.
+
+        Raises:
+            ValueError: if the image is not of this form, or segments or k is below 1.
+        """
+        started = time.perf_counter()
+        embeddings = self.embedder.embed(image)
+        embedded = time.perf_counter()
+        found = self.sort(embeddings, (image.shape[0], image.shape[1]), segments)
+        sorted_ = time.perf_counter()
+        retrieved = self.retrieve(found.prototypes, k)
+        ended = time.perf_counter()
+        timings = {"embed": embedded - started, "sort": sorted_ - embedded, "retrieve": ended - sorted_}
+        return Prediction(found, *retrieved, {name: seconds * 1000 for name, seconds in timings.items()})
+
+    def sort(self, embeddings: Tensor, size: tuple[int, int], segments: int | None = None) -> Segments:
+        """Segments of one image: embeddings [D, h, w], size (H, W) of the answer."""
+        sorting = self.release.card.sorting
+        return segment_image(embeddings, size, sorting.options(segments), sorting.min_area)
+
+    def retrieve(self, prototypes: np.ndarray, k: int | None = None) -> Retrieved:
+        """The vote of the exemplars nearest to each prototype: [S, D] float32 unit vectors.
+
+        Raises:
+            ValueError: if k is below 1.
+        """
+        card = self.release.card
+        k = card.retrieval.k if k is None else k
+        if k < 1:
+            raise ValueError(f"k={k} must be at least 1; ask for one exemplar or more")
+        similarities, rows = self.index.search(prototypes, RESERVE * min(k, self.index.ntotal))
+        classes = self.release.exemplars.class_ids[rows[:, :k]]
+        result = vote(similarities[:, :k], classes, len(card.classes), card.retrieval.kappa)
+        share = result.shares.max(axis=1)
+        confidence = calibrate(share, card.calibration.confidence_x, card.calibration.confidence_y)
+        known = similarities[:, 0] >= card.calibration.known_threshold
+        return Retrieved(similarities, rows, result, confidence, known)

@@ -1,0 +1,251 @@
+"""A release: an immutable folder with everything that serving needs, verified when it is opened."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from model_store.card import FORMAT_VERSION, Card
+from model_store.exemplars import Exemplars, SourceImage
+from model_store.index import ExemplarIndex
+
+CARD, NETWORK, INDEX = "card.json", "network.onnx", "index.faiss"
+EXEMPLARS, SOURCES, CHECKSUMS = "exemplars.npz", "sources.json", "checksums.json"
+IMAGES = "images"
+
+_MEND = "copy or build the release again"
+
+
+class ReleaseError(ValueError):
+    """A release cannot be read or written; the message names the file, what was found, and the mend."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """An opened release.
+
+    Attributes:
+        path: its folder.
+        card: how it was made and how it is served.
+        exemplars: N labelled segments.
+        sources: the images they lie in; `exemplars.image_ids` are positions in it.
+    """
+
+    path: Path
+    card: Card
+    exemplars: Exemplars
+    sources: list[SourceImage]
+
+    @classmethod
+    def open(cls, path: Path | str, verify: bool = True) -> "Release":
+        """Read a release.
+
+        Args:
+            path: its folder.
+            verify: compare every file with its checksum; without it only what is read now is checked.
+
+        Raises:
+            ReleaseError: if a file is missing, cut short, altered, unlisted or unreadable, or the format is not known.
+        """
+        path = Path(path)
+        fields = _read_card(path)
+        if verify:
+            _verify_files(path)
+        card = _parse_card(path / CARD, fields)
+        sources = _read_sources(path / SOURCES)
+        exemplars = _read_exemplars(path / EXEMPLARS, card, len(sources))
+        return cls(path, card, exemplars, sources)
+
+    @property
+    def network_path(self) -> Path:
+        """The network, as ONNX."""
+        return self.path / NETWORK
+
+    @cached_property
+    def index(self) -> ExemplarIndex:
+        """The index over the exemplars, on the CPU.
+
+        Raises:
+            ReleaseError: if the file is unreadable or holds other exemplars.
+        """
+        file = self.path / INDEX
+        try:
+            return ExemplarIndex.load(file, self.exemplars.prototypes)
+        except ValueError as error:
+            raise ReleaseError(f"{file}: {error}; {_MEND}") from error
+
+    def image_path(self, image_id: int) -> Path:
+        """File of a source image, by its position in `sources`.
+
+        Raises:
+            ValueError: if there is no such image.
+        """
+        if not 0 <= image_id < len(self.sources):
+            raise ValueError(f"image_id={image_id}; the release has the images 0..{len(self.sources) - 1}")
+        return self.path / self.sources[image_id].file
+
+
+def write_release(
+    path: Path,
+    card: Card,
+    network_file: Path,
+    exemplars: Exemplars,
+    sources: Sequence[SourceImage],
+    images: Iterable[tuple[str, bytes]],
+) -> Release:
+    """Write a release beside its place, then move it there whole, and open it.
+
+    Args:
+        path: the folder to be; it must not exist.
+        card: its card. The index is built as `card.retrieval.index_factory` says.
+        network_file: an ONNX file, copied.
+        exemplars: at least one.
+        sources: the images they lie in.
+        images: (file, content) of each source image, the file as in `sources`.
+
+    Raises:
+        ReleaseError: if the folder exists, or what would be written could not be opened again.
+    """
+    path = Path(path)
+    if path.exists():
+        raise ReleaseError(f"{path} exists; a release is never overwritten: give another folder, or remove it first")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        (folder / IMAGES).mkdir()
+        for file, content in images:
+            (folder / file).write_bytes(content)
+        shutil.copyfile(network_file, folder / NETWORK)
+        exemplars.save(folder / EXEMPLARS)
+        ExemplarIndex.build(exemplars.prototypes, card.retrieval.index_factory).save(folder / INDEX)
+        _write_json(folder / SOURCES, [asdict(source) for source in sources])
+        _write_json(folder / CARD, card.model_dump(mode="json"))
+        _write_json(folder / CHECKSUMS, {file: _sha256(folder / file) for file in _files(folder)})
+        Release.open(folder)
+        folder.chmod(0o755)  # a temporary folder is its owner's alone
+        os.replace(folder, path)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return Release.open(path, verify=False)
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    """The card's fields, of a version that this code reads."""
+    if not path.is_dir():
+        raise ReleaseError(f"{path} is no folder; give the folder of a release, as `segsort build --out` wrote it")
+    fields = _read_json(path / CARD)
+    version = fields.get("format_version") if isinstance(fields, dict) else None
+    if version != FORMAT_VERSION or not isinstance(fields, dict):
+        raise ReleaseError(
+            f"{path / CARD} has format_version {version!r}, this software reads {FORMAT_VERSION}; "
+            "use the software that wrote it, or build the release again"
+        )
+    return fields
+
+
+def _parse_card(file: Path, fields: dict[str, Any]) -> Card:
+    try:
+        return Card.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole card"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        found = f", found {str(first['input'])[:80]!r}" if first["type"] != "missing" else ""
+        raise ReleaseError(f"{file}, field {where}: {first['msg']}{found}{more}; {_MEND}") from error
+
+
+def _verify_files(path: Path) -> None:
+    """Compare every file with its checksum."""
+    listed = _read_json(path / CHECKSUMS)
+    if not isinstance(listed, dict) or not all(isinstance(digest, str) for digest in listed.values()):
+        raise ReleaseError(f"{path / CHECKSUMS} is not an object of file: SHA-256; {_MEND}")
+    present = set(_files(path))
+    for file in (CARD, NETWORK, INDEX, EXEMPLARS, SOURCES):
+        if file not in listed:
+            raise ReleaseError(f"{path / CHECKSUMS} does not list {file}, which every release has; {_MEND}")
+    for file, digest in listed.items():
+        if file not in present:
+            raise ReleaseError(f"{path / file} is missing, though {CHECKSUMS} lists it; {_MEND}")
+        found = _sha256(path / file)
+        if found != digest:
+            raise ReleaseError(
+                f"{path / file} was altered or cut short: it has {(path / file).stat().st_size} bytes with SHA-256 "
+                f"{found[:16]}..., {CHECKSUMS} says {digest[:16]}...; {_MEND}"
+            )
+    extra = sorted(present - listed.keys())
+    if extra:
+        raise ReleaseError(
+            f"{path / extra[0]} is not listed in {CHECKSUMS}; a release is never added to: move the file elsewhere"
+        )
+
+
+def _read_sources(file: Path) -> list[SourceImage]:
+    entries = _read_json(file)
+    try:
+        sources = [SourceImage(**entry) for entry in entries]
+    except TypeError as error:
+        raise ReleaseError(f"{file} is not a list of images with file, source, width and height; {_MEND}") from error
+    for source in sources:
+        parts = PurePosixPath(source.file).parts
+        if len(parts) != 2 or parts[0] != IMAGES or parts[1] == "..":
+            raise ReleaseError(f"{file} names the image {source.file!r}; it must lie in {IMAGES}/; {_MEND}")
+    return sources
+
+
+def _read_exemplars(file: Path, card: Card, images: int) -> Exemplars:
+    """The exemplars, which must agree with the card and the number of images."""
+    try:
+        exemplars = Exemplars.load(file)
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ReleaseError(f"{file} cannot be read: {error}; {_MEND}") from error
+    if not len(exemplars) or exemplars.prototypes.shape[1] != card.network.dimension:
+        raise ReleaseError(
+            f"{file} holds prototypes of shape {exemplars.prototypes.shape}; there must be at least one, of the "
+            f"network's {card.network.dimension} dimensions; {_MEND}"
+        )
+    for name, values, count in (
+        ("class_ids", exemplars.class_ids, len(card.classes)),
+        ("image_ids", exemplars.image_ids, images),
+    ):
+        if values.min() < 0 or values.max() >= count:
+            raise ReleaseError(
+                f"{file} has {name} from {values.min()} to {values.max()}; allowed are 0..{count - 1}; {_MEND}"
+            )
+    if not np.isfinite(exemplars.prototypes).all():
+        raise ReleaseError(f"{file} holds prototypes that are not finite numbers; {_MEND}")
+    return exemplars
+
+
+def _files(folder: Path) -> list[str]:
+    """Every file below a folder but the checksums, as relative paths with forward slashes."""
+    found = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir())
+    return sorted(file for file in found if file != CHECKSUMS)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ReleaseError(f"{file} is missing; every release has one; {_MEND}") from error
+    except (ValueError, OSError) as error:
+        raise ReleaseError(f"{file} is not readable JSON ({error}); {_MEND}") from error
+
+
+def _write_json(file: Path, content: Any) -> None:
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,141 @@
+"""Every command of the documents is checked, and those that take seconds are run.
+
+In them `SEGMENT_ID` and `EXEMPLAR_ID` stand for ids of a real answer, and every image for one of the bundled release.
+A program without a checker fails its test: `tests/written_commands.py` is the place for one.
+"""
+
+import os
+import re
+import subprocess
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from benchmarks.running_service import COMMAND, running_service
+from model_store.release import Release
+from model_store.store import BUNDLED, ReleaseStore
+from tests.written_commands import CHECKERS, Written, commands, segsort_subcommand, simple_commands
+
+ALL = [*commands("README.md"), *commands("CONTRIBUTING.md")]
+REQUESTS = [command for command in ALL if command.program == "curl"]
+CHEAP = {("segment",), ("releases", "list"), ("releases", "verify")}
+RUN = [command for command in ALL if command.program == "segsort" and segsort_subcommand(command) in CHEAP]
+CHECKED = [command for command in ALL if command.program not in ("curl", "git", "cd")]
+IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of the bundled release, as a JPEG."""
+    release = Release.open(ReleaseStore([BUNDLED], None).active())
+    path = tmp_path_factory.mktemp("photo") / "photo.jpg"
+    Image.open(release.image_path(0)).convert("RGB").save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_service(tmp_path_factory.mktemp("data")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def ids(service: str, photo: Path) -> dict[str, str]:
+    """What the placeholders stand for."""
+    kind = {"content-type": "image/jpeg"}
+    answer = httpx.post(f"{service}/segment", content=photo.read_bytes(), headers=kind, timeout=60).raise_for_status()
+    segment = answer.json()["segments"][0]
+    return {"SEGMENT_ID": str(segment["segment_id"]), "EXEMPLAR_ID": str(segment["exemplars"][0]["exemplar_id"])}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("PORT=9000 make serve  # elsewhere", [("make", "serve")]),
+        ("curl -s localhost:8000/classes | jq .", [("curl", "-s", "localhost:8000/classes")]),
+        ("cd segsort && make test", [("cd", "segsort"), ("make", "test")]),
+        ("segsort evaluate R --json > report.json", [("segsort", "evaluate", "R", "--json")]),
+        ("curl 'localhost:8000/segment?k=5&masks=none'", [("curl", "localhost:8000/segment?k=5&masks=none")]),
+        ("# a comment", []),
+    ],
+)
+def test_a_line_is_split_as_a_shell_would(line: str, expected: list[tuple[str, ...]]) -> None:
+    assert list(simple_commands(line)) == expected
+
+
+def test_readme_shows_how_to_serve_and_how_to_test() -> None:
+    written = {command.words for command in commands("README.md")}
+    assert {("make", "serve"), ("make", "test")} <= written
+
+
+@pytest.mark.parametrize("command", CHECKED, ids=str)
+def test_a_written_command_exists_with_its_flags(command: Written) -> None:
+    assert command.program in CHECKERS, f"{command}: tests/written_commands.py has no checker for {command.program}"
+    CHECKERS[command.program](command)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("make", "no-such-target"),
+        ("segsort", "segment", "--no-such-flag"),
+        ("python", "-m", "benchmarks.no_such_benchmark"),
+        ("docker", "compose", "-f", "no-such-file.yml", "up"),
+        ("docker", "build", "--build-arg", "NO_SUCH=1", "."),
+        ("pip", "install", ".[no-such-extra]"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_command_that_does_not_exist_is_noticed(words: tuple[str, ...]) -> None:
+    command = Written("a document", words)
+    with pytest.raises(AssertionError):
+        CHECKERS[command.program](command)
+
+
+@pytest.mark.parametrize("command", RUN, ids=str)
+def test_a_command_that_takes_seconds_runs(command: Written, photo: Path, tmp_path: Path) -> None:
+    for word in command.words[1:]:
+        if Path(word).suffix in IMAGES:
+            (tmp_path / word).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / word).write_bytes(photo.read_bytes())
+    environment = {**os.environ, "SEGSORT_DATA_DIR": str(tmp_path / "data")}
+    arguments = [str(COMMAND), *command.words[1:]]
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("command", REQUESTS, ids=str)
+def test_a_written_request_is_answered(command: Written, service: str, photo: Path, ids: dict[str, str]) -> None:
+    request = _curl().parse_args(command.words[1:])
+    url = re.fullmatch(r"(?:http://)?(?:localhost|127\.0\.0\.1):8000(/.*)?", request.url)
+    assert url, f"{command}: {request.url} is not where `make serve` and the container answer"
+    path = re.sub("|".join(ids), lambda placeholder: ids[placeholder[0]], url[1] or "/")
+    body = photo.read_bytes()
+    fields = [field.partition("=@")[0] for field in request.form]
+    answer = httpx.request(
+        request.request or ("POST" if fields or request.data_binary else "GET"),
+        service + path,
+        headers=dict(re.split(r":\s*", header, maxsplit=1) for header in request.header),
+        content=body if request.data_binary else None,
+        files=[(field, ("photo.jpg", body, "image/jpeg")) for field in fields] or None,
+        timeout=60,
+    )
+    assert answer.is_success, f"{command}: {answer.status_code} {answer.text[:500]}"
+
+
+def _curl() -> ArgumentParser:
+    """The flags of curl that the documents may use."""
+    parser = ArgumentParser("curl", exit_on_error=False)
+    parser.add_argument("url")
+    parser.add_argument("-X", "--request")
+    parser.add_argument("-H", "--header", action="append", default=[])
+    parser.add_argument("-F", "--form", action="append", default=[])
+    parser.add_argument("--data-binary", "-T")
+    parser.add_argument("-o", "--output")
+    for flag in ("-s", "-S", "-f", "-i"):
+        parser.add_argument(flag, action="store_true")
+    return parser
