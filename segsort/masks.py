@@ -31,7 +31,8 @@ def _run_lengths(starts: np.ndarray, ends: np.ndarray, size: int) -> list[int]:
     edges = np.empty(2 * len(starts) + 2, dtype=np.int64)
     edges[0], edges[-1] = 0, size
     edges[1:-1:2], edges[2:-1:2] = starts, ends
-    return [int(length) for length in np.diff(edges)]
+    lengths: list[int] = np.diff(edges).tolist()
+    return lengths
 
 
 def decode_rle(counts: str, size: tuple[int, int]) -> np.ndarray:

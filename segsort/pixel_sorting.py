@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from segsort.sphere import normalize
+from segsort import kernels
+from segsort.sphere import normalize, unit_rows
 
 
 @dataclass(frozen=True)
@@ -126,28 +127,53 @@ def _sort_hard(
     features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, iterations: int
 ) -> tuple[Tensor, Tensor]:
     """Spherical k-means. features [B, N, D], labels [B, N] -> labels [B, N], theta [B, count, D]."""
+    if features.device.type == "cpu":
+        pairs = [
+            _sort_one_on_cpu(
+                features[b].numpy(), labels[b].numpy(), None if left_out is None else left_out[b].numpy(), count, iterations
+            )
+            for b in range(len(features))
+        ]
+        return torch.stack([z for z, _ in pairs]), torch.stack([theta for _, theta in pairs])
     B, N, D = features.shape
     rows = features.reshape(B * N, D)
     kept = None if left_out is None else ~left_out.reshape(B * N)
     offsets = torch.arange(B, device=rows.device)[:, None] * count
     groups = (labels + offsets).reshape(-1)  # one numbering for all images, so that a batch needs no loop
     sums, sizes = _sums(rows, groups, kept, B * count)
-    early_stop = rows.device.type == "cpu"  # elsewhere the test would make the host wait for the device
     for _ in range(iterations):
         theta = normalize(sums).reshape(B, count, D)
-        moved_to = (_nearest(features, theta, sizes.reshape(B, count)) + offsets).reshape(-1)
-        if early_stop:
-            moved = moved_to != groups if kept is None else (moved_to != groups) & kept
-            index = moved.nonzero().squeeze(1)
-            if index.numel() == 0:
-                break
-            if index.numel() * 4 < B * N:  # few pixels moved: correct the sums instead of adding all up again
-                _move(rows[index], groups[index], moved_to[index], sums, sizes)
-                groups = moved_to
-                continue
-        groups = moved_to
+        nearest = _cosines(features, theta, sizes.reshape(B, count)).argmax(dim=2)
+        groups = (nearest + offsets).reshape(-1)
         sums, sizes = _sums(rows, groups, kept, B * count)
     return groups.reshape(B, N) - offsets, normalize(sums).reshape(B, count, D)
+
+
+def _sort_one_on_cpu(
+    features: np.ndarray, start: np.ndarray, left_out: np.ndarray | None, count: int, iterations: int
+) -> tuple[Tensor, Tensor]:
+    """The same for one image, correcting the sums by the pixels that moved, and stopping when none did.
+
+    features [N, D], start [N] -> labels [N], theta [count, D].
+    """
+    kept = np.arange(len(features)) if left_out is None else np.flatnonzero(~left_out)
+    rows = features if left_out is None else features[kept]
+    labels = start[kept]
+    sums, sizes = np.zeros((count, rows.shape[1])), np.zeros(count, dtype=np.int64)
+    kernels.add_rows(rows, labels, sums, sizes)
+    theta = unit_rows(sums)
+    for _ in range(iterations):
+        cosines = rows @ theta.T
+        if not sizes.all():
+            cosines[:, sizes == 0] = -np.inf
+        moved = kernels.move_to_nearest(cosines, rows, labels, sums, sizes)
+        if moved == 0:
+            break
+        sums[sizes == 0] = 0  # what rounding leaves of an emptied segment is no direction
+        theta = unit_rows(sums)
+    everywhere = np.full(len(features), -1, dtype=np.int64)
+    everywhere[kept] = labels
+    return torch.from_numpy(everywhere), torch.from_numpy(theta)
 
 
 def _sums(rows: Tensor, groups: Tensor, kept: Tensor | None, count: int) -> tuple[Tensor, Tensor]:
@@ -160,23 +186,8 @@ def _sums(rows: Tensor, groups: Tensor, kept: Tensor | None, count: int) -> tupl
     return sums[:count], sizes[:count]
 
 
-def _move(rows: Tensor, source: Tensor, target: Tensor, sums: Tensor, sizes: Tensor) -> None:
-    """Take rows out of their source groups and put them into their target groups, in place."""
-    sums.index_add_(0, source, rows, alpha=-1).index_add_(0, target, rows)
-    ones = rows.new_ones(len(rows))
-    sizes.index_add_(0, source, ones, alpha=-1).index_add_(0, target, ones)
-    sums.masked_fill_((sizes == 0)[:, None], 0)  # what rounding leaves of an emptied group is no direction
-
-
-def _nearest(features: Tensor, theta: Tensor, sizes: Tensor) -> Tensor:
-    """E-step with equal mixing weights: [B, N, D], [B, K, D], [B, K] -> [B, N]; empty groups are never nearest."""
-    cosines = _cosines(features, theta, sizes)
-    if cosines.device.type == "cpu":
-        return torch.from_numpy(cosines.numpy().argmax(axis=2))  # the same answer in half of torch's time on a CPU
-    return cosines.argmax(dim=2)
-
-
 def _cosines(features: Tensor, theta: Tensor, sizes: Tensor) -> Tensor:
+    """[B, N, D], [B, K, D], [B, K] -> [B, N, K]; the cosine to an empty segment is -inf, so that it is never nearest."""
     bias = torch.where(sizes > 0, 0.0, float("-inf"))[:, None, :]
     return torch.baddbmm(bias, features, theta.transpose(1, 2))
 

@@ -7,11 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segsort import kernels
 from segsort.masks import bounding_boxes
 from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
 from segsort.sphere import mean_direction
-
-_BLOCK = 1 << 20  # pixels refined at a time, so that memory stays bounded for large images
 
 
 class Segments(NamedTuple):
@@ -59,67 +58,20 @@ def segment_image(embeddings: Tensor, size: tuple[int, int], options: SortingOpt
     batch = embeddings[None].float()
     cells, theta = sort_pixels(batch, options)
     features = sorting_features(batch, options.location_weight)[0]
-    labels = _outline(cells[0], (features @ theta[0].T).reshape(*cells.shape[1:], -1), size)
+    labels = _outline(cells[0], features @ theta[0].T, size)
     labels = join_specks(labels, max(min_area * labels.size, 1))
     return _with_prototypes(labels, embeddings)
 
 
 def _outline(cells: Tensor, cosines: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """Assign every pixel of the answer: cells [h, w] int64, cosines [h, w, K], size (H, W) -> [H, W] int32.
+    """Assign every pixel of the answer: cells [h, w] int64, cosines [h*w, K], size (H, W) -> [H, W] int32.
 
     A cosine is linear in the embedding, so interpolating cosines is interpolating embeddings, up to a positive length
     that is the same for all segments.
     """
-    h, w = cells.shape
-    rows, columns = _positions(size[0], h), _positions(size[1], w)
-    labels = cells[rows.nearest][:, columns.nearest].to(torch.int32)
-    mixed = _mixed(cells)
-    at = mixed[rows.lower][:, columns.lower].flatten().nonzero().squeeze(1)
-    flat, out = cosines.reshape(h * w, -1), labels.reshape(-1)
-    for block in at.split(_BLOCK):
-        out[block] = _assign(block, rows, columns, cells, flat, size[1])
-    return labels.cpu().numpy()
-
-
-class _Positions(NamedTuple):
-    """Where the pixels of one axis of the answer lie among the cells: each [n]."""
-
-    lower: Tensor  # cell at or before
-    upper: Tensor  # cell after
-    weight: Tensor  # share of the upper cell, 0..1
-    nearest: Tensor
-
-
-def _positions(pixels: int, cells: int) -> _Positions:
-    centre = ((torch.arange(pixels, dtype=torch.float64) + 0.5) * cells / pixels - 0.5).clamp(0, cells - 1)
-    lower = centre.floor().long()
-    upper = (lower + 1).clamp(max=cells - 1)
-    return _Positions(lower, upper, (centre - lower).float(), centre.round().long())
-
-
-def _mixed(cells: Tensor) -> Tensor:
-    """[h, w] -> [h, w] bool: the cell differs from one of its neighbours below, right, or below right."""
-    padded = torch.nn.functional.pad(cells[None, None].float(), (0, 1, 0, 1), mode="replicate")[0, 0].to(cells.dtype)
-    return (padded[:-1, 1:] != cells) | (padded[1:, :-1] != cells) | (padded[1:, 1:] != cells)
-
-
-def _assign(at: Tensor, rows: _Positions, columns: _Positions, cells: Tensor, cosines: Tensor, width: int) -> Tensor:
-    """Segment of the pixels `at` [P] (flat positions), among those of the four cells around each."""
-    y, x = at // width, at % width
-    w = cells.shape[1]
-    wy, wx = rows.weight[y], columns.weight[x]
-    corners = [
-        (rows.lower[y] * w + columns.lower[x], (1 - wy) * (1 - wx)),
-        (rows.lower[y] * w + columns.upper[x], (1 - wy) * wx),
-        (rows.upper[y] * w + columns.lower[x], wy * (1 - wx)),
-        (rows.upper[y] * w + columns.upper[x], wy * wx),
-    ]
-    flat, K = cosines.reshape(-1), cosines.shape[1]
-    candidates = torch.stack([cells.reshape(-1)[corner] for corner, _ in corners])  # [4, P]
-    score = torch.zeros(candidates.shape)
-    for corner, weight in corners:
-        score += flat[corner * K + candidates] * weight
-    return candidates.gather(0, score.argmax(dim=0, keepdim=True))[0].to(torch.int32)
+    labels = np.empty(size, dtype=np.int32)
+    kernels.outline(cells.cpu().numpy().astype(np.int32), cosines.cpu().numpy(), labels)
+    return labels
 
 
 def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:
