@@ -70,7 +70,7 @@ class Notes:
 
 
 class _Gathered(NamedTuple):
-    """What the pass over the build images gives: candidates, some images' segments, each image's name, width, height."""
+    """What the pass over the images gives: candidates, some images' segments, each image's name, width and height."""
 
     candidates: Candidates
     held_out: list[HeldOut]
@@ -111,7 +111,7 @@ def build_release(
     options, notes, out = options or BuildOptions(), notes or Notes(), Path(out)
     if out.exists():
         raise ValueError(f"{out} exists; a release is never overwritten: give another folder with --out, or remove it")
-    builder = _Builder(dataset, source, options, Embedder(source.network_file, source.preprocessing, device, threads))
+    builder = _Builder(dataset, source, options, Embedder((source.network_file, source.preprocessing), device, threads))
     own = calibrate_with is None
     gathered = builder.gather(spread(len(dataset), options.calibration_images) if own else [])
     chosen = select(gathered.candidates, len(dataset.classes), options.max_exemplars, options.max_images)

@@ -36,12 +36,18 @@ def _settings(values: list[str]) -> dict[str, Any]:
 
 def train(
     dataset: Annotated[list[str], typer.Option(help="Data set to train on; repeat it to train on several worlds.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; a run that was stopped goes on from its last checkpoint.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the run; a run that was stopped goes on from its last checkpoint.")
+    ],
     root: Annotated[list[str], typer.Option(help="Where a data set lies: PATH, or NAME=PATH of several.")] = [],
     split: Annotated[list[str], typer.Option(help="Split trained on, where it is not 'train': NAME=SPLIT.")] = [],
     validation_split: Annotated[str, typer.Option(help="Split of the first data set that validates.")] = "val",
-    reference: Annotated[str | None, typer.Option(help="Data set whose exemplars will be served to all others.")] = None,
-    backbone: Annotated[str, typer.Option(help="mobilenet_v2, or what transformers' AutoBackbone knows.")] = "mobilenet_v2",
+    reference: Annotated[
+        str | None, typer.Option(help="Data set whose exemplars will be served to all others.")
+    ] = None,
+    backbone: Annotated[
+        str, typer.Option(help="mobilenet_v2, or what transformers' AutoBackbone knows.")
+    ] = "mobilenet_v2",
     weights: Annotated[Path | None, typer.Option(help="Weights that MobileNetV2 starts from (safetensors).")] = None,
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 2000,
     devices: Annotated[int, typer.Option(help="GPUs (or processes) to train on.")] = 1,

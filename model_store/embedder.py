@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from model_store.card import NetworkInfo, Preprocessing
+from model_store.card import Preprocessing
 from model_store.cores import available_cores
+from model_store.release import Release
 
 Device = Literal["cpu", "cuda"]
 
@@ -66,11 +67,10 @@ class Embedder:
     """The network of a release, ready to run. Calls from several threads are safe.
 
     Args:
-        network: the ONNX file: input "image" [1, 3, H, W] float32, output "embedding" [1, D, H/4, W/4] unit vectors.
-        preprocessing: what the network expects of an image.
+        source: a release, or an ONNX file and what it expects of an image. The file has the input "image" [1, 3, H, W]
+            float32 and the output "embedding" [1, D, H/4, W/4], unit vectors.
         device: "cpu" or "cuda".
         threads: threads of one run on a CPU; None: as many as there are cores for this process.
-        info: the network's description, checked against what the file holds.
 
     Raises:
         ValueError: if the file is no such network, the device is not known, or ONNX Runtime does not run on it.
@@ -78,24 +78,24 @@ class Embedder:
 
     def __init__(
         self,
-        network: Path,
-        preprocessing: Preprocessing,
+        source: Release | tuple[Path, Preprocessing],
         device: Device = "cpu",
         threads: int | None = None,
-        info: NetworkInfo | None = None,
     ) -> None:
         if device not in _PROVIDERS:
             raise ValueError(f"device={device!r} is not known; choose 'cpu' or 'cuda'")
         if threads is not None and threads < 1:
             raise ValueError(f"threads={threads} must be at least 1; leave it out to use every core")
-        self.preprocessing = preprocessing
+        network, self.preprocessing = (
+            (source.network_path, source.card.preprocessing) if isinstance(source, Release) else source
+        )
         self.device = torch.device(device)
         self.session = _open_session(network, device, threads if threads is not None else available_cores())
         self.dimension = _dimension(self.session, network)
-        if info is not None and (info.dimension != self.dimension or info.stride != STRIDE):
+        if isinstance(source, Release) and source.card.network.dimension != self.dimension:
             raise ValueError(
-                f"{network} gives {self.dimension} dimensions at stride {STRIDE}, its description says "
-                f"{info.dimension} at stride {info.stride}; export the network again"
+                f"{network} gives {self.dimension} dimensions, the card of its release says "
+                f"{source.card.network.dimension}; build the release again"
             )
 
     def prepare(self, image: np.ndarray) -> np.ndarray:

@@ -63,9 +63,8 @@ class Predictor:
     """
 
     def __init__(self, release: Release, device: Device = "cpu", threads: int | None = None) -> None:
-        card = release.card
         self.release = release
-        self.embedder = Embedder(release.network_path, card.preprocessing, device, threads, card.network)
+        self.embedder = Embedder(release, device, threads)
         self.index = release.index if device == "cpu" else release.index.to(device)
 
     def predict(self, image: np.ndarray, segments: int | None = None, k: int | None = None) -> Prediction:

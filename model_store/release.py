@@ -58,7 +58,7 @@ class Release:
             ReleaseError: if a file is missing, cut short, altered, unlisted or unreadable, or the format is not known.
         """
         path = Path(path)
-        fields = _read_card(path)
+        fields = _card_fields(path)
         if verify:
             _verify_files(path)
         card = _parse_card(path / CARD, fields)
@@ -140,7 +140,16 @@ def write_release(
     return Release.open(path, verify=False)
 
 
-def _read_card(path: Path) -> dict[str, Any]:
+def read_card(path: Path) -> Card:
+    """The card alone, without a look at the other files.
+
+    Raises:
+        ReleaseError: if it is missing, unreadable, of an unknown format, or lacks a field.
+    """
+    return _parse_card(path / CARD, _card_fields(path))
+
+
+def _card_fields(path: Path) -> dict[str, Any]:
     """The card's fields, of a version that this code reads."""
     if not path.is_dir():
         raise ReleaseError(f"{path} is no folder; give the folder of a release, as `segsort build --out` wrote it")

@@ -6,13 +6,15 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from model_store.card import Card
-from model_store.release import CARD, Release, ReleaseError
+from model_store.release import CARD, Release, ReleaseError, read_card
 
 BUNDLED = Path(__file__).parent / "releases"
+DEFAULT_DATA_DIR = Path("segsort-data")
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class StoredRelease:
     """A release of the store.
 
     Attributes:
-        name: of its folder, which is what it is called by.
+        name: as its card says; of its folder, if the card cannot be read.
         path: its folder.
         active: whether it is the one that is served.
         bundled: whether it came with the software.
@@ -38,6 +40,21 @@ class StoredRelease:
     problem: str | None
 
 
+def data_dir() -> Path:
+    """Where the software writes: SEGSORT_DATA_DIR, else `segsort-data` in the working folder."""
+    return Path(os.environ.get("SEGSORT_DATA_DIR") or DEFAULT_DATA_DIR)
+
+
+def open_store(folder: Path | None = None) -> "ReleaseStore":
+    """The bundled releases and those in `releases/` of a data folder, which remembers the active one.
+
+    Args:
+        folder: where the software writes; None: `data_dir()`.
+    """
+    folder = folder or data_dir()
+    return ReleaseStore([BUNDLED, folder / "releases"], folder / "active.json")
+
+
 class _State(BaseModel):
     """What the state file holds: the name of the active release, and of those active before, the latest last."""
 
@@ -47,11 +64,21 @@ class _State(BaseModel):
     previous: list[str] = []
 
 
+class _Found(NamedTuple):
+    """A release that is there."""
+
+    path: Path
+    folder: int  # position among the store's folders
+    card: Card | ReleaseError
+
+
 class ReleaseStore:
     """Releases in folders, and a file that remembers which one is active.
 
+    Until one is activated, it is the newest of the first folder that holds any.
+
     Args:
-        folders: each holds releases; where two hold the same name, the first one counts.
+        folders: each holds releases; where two have the same name, the first one counts.
         state_file: JSON, written when a release is activated; None: nothing can be activated.
     """
 
@@ -59,32 +86,35 @@ class ReleaseStore:
         self.folders = [Path(folder) for folder in folders]
         self.state_file = state_file
 
-    def list(self) -> list[StoredRelease]:
-        """Every release, in the order of the folders and then of the names.
+    def list(self) -> Sequence[StoredRelease]:
+        """Every release, in the order of the folders and then of their folders' names.
 
         Raises:
-            ValueError: if the state file is unreadable or names a release that is gone.
+            ValueError: if the state file is unreadable.
         """
-        paths = self._paths()
-        cards = {name: _card_of(path) for name, path in paths.items()}
-        active = self._active(cards)
-        return [_stored(name, path, cards[name], name == active) for name, path in paths.items()]
+        found = self._find()
+        active = self._active(found)
+        return [_stored(name, release, name == active) for name, release in found.items()]
 
     def active(self) -> Path:
-        """Folder of the active release: the one activated last, else the newest bundled one, else the only one.
+        """Folder of the active release: the one activated last, else the newest of the first folder that holds any.
 
         Raises:
-            ValueError: if there is none to choose, or the state file is unreadable or names a release that is gone.
+            ValueError: if there is none, the state file is unreadable, or it names a release that is gone.
         """
-        paths = self._paths()
-        name = self._active({name: _card_of(path) for name, path in paths.items()})
+        found = self._find()
+        name = self._active(found)
         if name is None:
             raise ValueError(
-                f"no release is active, and there is no single one to choose: found {', '.join(paths) or 'none'} in "
-                f"{', '.join(map(str, self.folders))}; give one with --release, or activate one with "
-                "`segsort releases activate NAME`"
+                f"there is no readable release in {self._places()} (found {_names(found)}); build one there, or give the "
+                "path of one with --release"
             )
-        return paths[name]
+        if name not in found:
+            raise ValueError(
+                f"{self.state_file} says that release {name!r} is active, but it is gone; put it back, or activate one "
+                f"of {_names(found)}"
+            )
+        return found[name].path
 
     def resolve(self, release: str | Path | None = None) -> Path:
         """Folder of a release given by name or by path; None: the active one.
@@ -94,14 +124,14 @@ class ReleaseStore:
         """
         if release is None:
             return self.active()
-        paths = self._paths()
-        if str(release) in paths:
-            return paths[str(release)]
+        found = self._find()
+        if str(release) in found:
+            return found[str(release)].path
         if Path(release).is_dir():
             return Path(release)
         raise ValueError(
-            f"release {str(release)!r} is neither a folder nor a name in {', '.join(map(str, self.folders))}; the names "
-            f"are {', '.join(paths) or 'none'}; give one of them or the path of a release"
+            f"release {str(release)!r} is neither a folder nor a name in {self._places()}; the names are "
+            f"{_names(found)}; give one of them or the path of a release"
         )
 
     def activate(self, name: str) -> Path:
@@ -111,18 +141,14 @@ class ReleaseStore:
             ReleaseError: if a file of it is missing or altered; the active one then stays.
             ValueError: if there is no such name, or no file to remember it in.
         """
-        paths = self._paths()
-        if name not in paths:
-            raise ValueError(f"release {name!r} is not in the store; its releases are {', '.join(paths) or 'none'}")
-        Release.open(paths[name])
-        state = self._state()
-        current = self._active({known: _card_of(path) for known, path in paths.items()}, missing_ok=True)
-        if current != name:
-            previous = [*state.previous, *([current] if current is not None else [])]
-            self._write(_State(active=name, previous=previous))
-        elif state.active is None:
-            self._write(_State(active=name, previous=state.previous))
-        return paths[name]
+        found, state = self._find(), self._state()
+        if name not in found:
+            raise ValueError(f"release {name!r} is not in the store; its releases are {_names(found)}")
+        Release.open(found[name].path)
+        current = self._active(found)
+        previous = state.previous if current in (None, name) else [*state.previous, str(current)]
+        self._write(_State(active=name, previous=previous))
+        return found[name].path
 
     def rollback(self) -> Path:
         """Make the release that was active before the active one, after verifying all its files.
@@ -131,42 +157,39 @@ class ReleaseStore:
             ReleaseError: if a file of it is missing or altered; the active one then stays.
             ValueError: if none was active before, or it is gone.
         """
-        state, paths = self._state(), self._paths()
+        state, found = self._state(), self._find()
         if not state.previous:
-            raise ValueError("no release was active before this one; activate one by name")
+            raise ValueError(f"no release was active before this one; activate one of {_names(found)}")
         *previous, name = state.previous
-        if name not in paths:
+        if name not in found:
             raise ValueError(
-                f"release {name!r}, active before, is gone; put it back, or activate one of {', '.join(paths) or 'none'}"
+                f"release {name!r}, active before, is gone; put it back, or activate one of {_names(found)}"
             )
-        Release.open(paths[name])
+        Release.open(found[name].path)
         self._write(_State(active=name, previous=previous))
-        return paths[name]
+        return found[name].path
 
-    def _paths(self) -> dict[str, Path]:
-        """Folder of each release by name."""
-        paths: dict[str, Path] = {}
-        for folder in self.folders:
-            for card in sorted(folder.glob(f"*/{CARD}")):
-                if not card.parent.name.startswith("."):  # one that is being written
-                    paths.setdefault(card.parent.name, card.parent)
-        return paths
+    def _find(self) -> dict[str, _Found]:
+        """Every release by name."""
+        found: dict[str, _Found] = {}
+        for number, folder in enumerate(self.folders):
+            for file in sorted(folder.glob(f"*/{CARD}")):
+                if not file.parent.name.startswith("."):  # one that is being written
+                    card = _card_of(file.parent)
+                    name = card.name if isinstance(card, Card) else file.parent.name
+                    found.setdefault(name, _Found(file.parent, number, card))
+        return found
 
-    def _active(self, cards: dict[str, Card | ReleaseError], missing_ok: bool = False) -> str | None:
-        """Name of the active release among those there are."""
-        name = self._state().active
-        if name is not None:
-            if name not in cards and not missing_ok:
-                raise ValueError(
-                    f"{self.state_file} says that release {name!r} is active, but it is gone; put it back, or activate "
-                    f"one of {', '.join(cards) or 'none'}"
-                )
-            return name if name in cards else None
-        bundled = {path.parent.name for path in BUNDLED.glob(f"*/{CARD}")} if BUNDLED in self.folders else set()
-        dated = [(card.created, known) for known, card in cards.items() if known in bundled and isinstance(card, Card)]
-        if dated:
-            return max(dated)[1]
-        return next(iter(cards)) if len(cards) == 1 else None
+    def _active(self, found: dict[str, _Found]) -> str | None:
+        """Name of the active release, which may be gone, or None if there is none."""
+        told = self._state().active
+        if told is not None:
+            return told
+        readable = [(-r.folder, r.card.created, name) for name, r in found.items() if isinstance(r.card, Card)]
+        return max(readable)[2] if readable else None
+
+    def _places(self) -> str:
+        return ", ".join(str(folder) for folder in self.folders)
 
     def _state(self) -> _State:
         if self.state_file is None or not self.state_file.exists():
@@ -194,19 +217,17 @@ class ReleaseStore:
 
 def _card_of(path: Path) -> Card | ReleaseError:
     try:
-        return Release.read_card(path)
+        return read_card(path)
     except ReleaseError as error:
         return error
 
 
-def _stored(name: str, path: Path, card: Card | ReleaseError, active: bool) -> StoredRelease:
-    readable = isinstance(card, Card)
-    return StoredRelease(
-        name=name,
-        path=path,
-        active=active,
-        bundled=path.parent == BUNDLED,
-        created=card.created if readable else "",
-        description=card.description if readable else "",
-        problem=None if readable else str(card),
-    )
+def _stored(name: str, release: _Found, active: bool) -> StoredRelease:
+    bundled = release.path.parent == BUNDLED
+    if isinstance(release.card, Card):
+        return StoredRelease(name, release.path, active, bundled, release.card.created, release.card.description, None)
+    return StoredRelease(name, release.path, active, bundled, "", "", str(release.card))
+
+
+def _names(found: dict[str, _Found]) -> str:
+    return ", ".join(found) or "none"

@@ -1,0 +1,96 @@
+"""From bytes to the upright image, with limits checked before any pixel is decoded."""
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from service.problems import Problem
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+_ALLOWED = "JPEG, PNG, WebP, TIFF, BMP or GIF"
+_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "I", "F")
+
+
+def decode(content: bytes, max_pixels: int) -> np.ndarray:
+    """Decode an image.
+
+    Rotated as its EXIF orientation says. Of an animation the first frame counts. Transparent pixels are laid over white.
+    Sixteen-bit and floating-point images are scaled to 0..255 over the range of their type, floats over the values
+    they hold.
+
+    Args:
+        content: the file; its own content says which format it is, not a name or header.
+        max_pixels: largest width times height.
+
+    Returns:
+        [H, W, 3] uint8 RGB.
+
+    Raises:
+        Problem: 400 if empty, 413 if too large, 415 if no image of an allowed format, 422 if damaged.
+    """
+    if not content:
+        raise Problem(400, "The request has no image.", received="0 bytes", allowed=_ALLOWED, mend="Send the image as the body.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large images; the limit below decides
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                _check_size(image, max_pixels)
+                return _to_rgb(image)
+    except UnidentifiedImageError as error:
+        raise Problem(
+            415, "The content is not an image of a known format.", received=f"{len(content)} bytes beginning {content[:8]!r}",
+            allowed=_ALLOWED, mend="Convert the image to one of these formats.",
+        ) from error  # fmt: skip
+    except Image.DecompressionBombError as error:
+        raise _too_large(str(error), max_pixels) from error
+    except Problem:
+        raise
+    except Exception as error:  # what decoders raise on damaged files is of many types
+        raise Problem(
+            422, "The image is damaged and cannot be decoded.", received=f"{len(content)} bytes: {str(error)[:200]}",
+            allowed=f"a complete {_ALLOWED} file", mend="Send the file again, or save it anew with another program.",
+        ) from error  # fmt: skip
+
+
+def _too_large(received: str, max_pixels: int) -> Problem:
+    return Problem(
+        413, "The image has too many pixels.", received=received, allowed=f"at most {max_pixels} pixels",
+        mend="Scale the image down, or let the operator raise SEGSORT_MAX_PIXELS.",
+    )  # fmt: skip
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise _too_large(f"{image.width}x{image.height} = {image.width * image.height} pixels", max_pixels)
+    if image.width < 1 or image.height < 1:
+        raise Problem(422, "The image has no pixels.", received=f"{image.width}x{image.height}", allowed="1x1 or more")
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    image.load()
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode == "RGB":
+        return np.asarray(upright)
+    if upright.mode.startswith(("I", "F")):
+        return _scaled(upright)
+    if upright.mode not in _MODES:
+        raise Problem(415, "The image's mode is not known.", received=upright.mode, allowed=", ".join(_MODES))
+    if upright.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in upright.info:
+        rgba = upright.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
+    return np.asarray(upright.convert("RGB"))
+
+
+def _scaled(image: Image.Image) -> np.ndarray:
+    """Grey images of more than eight bits: [H, W, 3] uint8."""
+    values = np.asarray(image, dtype=np.float64)
+    if image.mode == "F":
+        finite = values[np.isfinite(values)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    else:
+        low, high = 0.0, 65535.0
+    grey = np.nan_to_num((values - low) / max(high - low, 1e-12)).clip(0, 1) * 255
+    return np.repeat(grey.round().astype(np.uint8)[:, :, None], 3, axis=2)

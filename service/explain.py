@@ -1,0 +1,137 @@
+"""Explanations: everything needed to recompute a segment's label by hand."""
+
+import html
+from typing import Any
+
+import numpy as np
+
+from segsort.retrieval import flip_set, vote
+from service.database import Record
+from service.engine import ServedRelease
+from service.problems import Problem
+
+
+def describe_exemplar(served: ServedRelease, row: int) -> dict[str, Any]:
+    """The JSON of GET /exemplars/{id}."""
+    release = served.release
+    exemplars = release.exemplars
+    source = release.sources[int(exemplars.image_ids[row])]
+    exemplar_id = exemplars.ids[row]
+    class_id = int(exemplars.class_ids[row])
+    return {
+        "exemplar_id": exemplar_id,
+        "class_id": class_id,
+        "class_name": served.class_names[class_id],
+        "source": source.source,
+        "bbox": exemplars.bboxes[row].tolist(),
+        "area": int(exemplars.areas[row]),
+        "mask": {"size": [source.height, source.width], "counts": exemplars.masks[row]},
+        "image_url": f"/exemplars/{exemplar_id}/image",
+        "crop_url": f"/exemplars/{exemplar_id}/crop",
+        "release": served.name,
+    }
+
+
+def explain(record: Record, served: ServedRelease) -> dict[str, Any]:
+    """The JSON of GET /explain/{segment_id}: a function of the record and its release alone.
+
+    The vote is over `exemplars`; `reserve` are the neighbours that follow, which move up when others are taken away.
+
+    Raises:
+        Problem: 410 if the release no longer has an exemplar of the record.
+    """
+    facts = record.segmentation
+    rows = [served.rows.get(exemplar_id) for exemplar_id in record.neighbours]
+    if None in rows:
+        raise Problem(
+            410, f"The release {served.name!r} no longer holds every exemplar of this answer.",
+            received=record.segment_id, mend="Put back the release as it was when it answered.",
+        )  # fmt: skip
+    classes = served.release.exemplars.class_ids[np.asarray(rows, dtype=np.int64)]
+    k, kappa = min(facts.k, len(rows)), facts.kappa
+    result = vote(record.similarities[None, :k], classes[None, :k], len(served.class_names), kappa)
+    shares = result.shares[0]
+    order = [int(c) for c in np.lexsort((np.arange(len(shares)), -shares)) if shares[c] > 0]
+    weighed = [
+        {"class_id": c, "class_name": served.class_names[c], "weight": float(shares[c])} for c in order
+    ]
+    neighbours = [
+        describe_exemplar(served, int(row or 0)) | {"similarity": float(similarity)}
+        for row, similarity in zip(rows, record.similarities, strict=True)
+    ]
+    flips = flip_set(record.similarities, classes, k, kappa)
+    return {
+        "segment_id": record.segment_id,
+        "segmentation_id": facts.segmentation_id,
+        "class_id": record.class_id,
+        "class_name": served.class_names[record.class_id],
+        "confidence": record.confidence,
+        "share": float(shares[record.class_id]),
+        "known": record.known,
+        "area": record.area,
+        "bbox": list(record.bbox),
+        "mask": {"size": [facts.height, facts.width], "counts": record.counts},
+        "vote": {"k": k, "kappa": kappa, "classes": weighed},
+        "exemplars": [
+            entry | {"weight": float(weight)} for entry, weight in zip(neighbours, result.weights[0], strict=False)
+        ],
+        "reserve": neighbours[k:],
+        "runner_up": weighed[1] if len(weighed) > 1 else None,
+        "margin": float(shares[order[0]] - (shares[order[1]] if len(order) > 1 else 0.0)),
+        "flip_set": None if flips is None else [record.neighbours[position] for position in flips],
+        "calibration": served.release.card.calibration.model_dump(mode="json"),
+        "release": served.name,
+        "index_revision": facts.index_revision,
+    }
+
+
+def explanation_page(told: dict[str, Any]) -> str:
+    """The same as a page that can be read and printed."""
+    rows = "".join(
+        f"<tr><td><a href='{e['image_url']}'><img src='{e['crop_url']}' alt='{_text(e['class_name'])} exemplar'></a></td>"
+        f"<td>{_text(e['class_name'])}</td><td>{e['similarity']:.4f}</td><td>{e['weight']:.4f}</td><td>{_text(e['source'])}</td>"
+        f"<td><code>{e['exemplar_id']}</code></td></tr>"
+        for e in told["exemplars"]
+    )
+    shares = "".join(
+        f"<tr><td>{_text(c['class_name'])}</td><td>{c['weight']:.4f}</td>"
+        f"<td><div class='bar' style='width:{c['weight'] * 20:.2f}rem'></div></td></tr>"
+        for c in told["vote"]["classes"]
+    )
+    runner_up = told["runner_up"]["class_name"] if told["runner_up"] else "no other class"
+    flips = told["flip_set"]
+    flip = (
+        f"Taking away {len(flips)} of these exemplars would change the label."
+        if flips is not None
+        else f"Taking away {len(told['reserve'])} of the nearest exemplars would not change the label."
+    )
+    known = "" if told["known"] else " Its nearest exemplar is too far away: the segment is reported as unknown."
+    return _PAGE.format(
+        title=_text(told["class_name"]),
+        summary=f"{told['confidence']:.0%} confident; runner-up {_text(runner_up)}, margin {told['margin']:.3f}.{known}",
+        k=told["vote"]["k"], kappa=told["vote"]["kappa"], shares=shares, rows=rows, flip=flip,
+        segment=told["segment_id"], release=_text(told["release"]), revision=told["index_revision"],
+    )  # fmt: skip
+
+
+def _text(value: str) -> str:
+    return html.escape(value, quote=True)
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Why {title}?</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+table {{ border-collapse: collapse; margin: 1rem 0; }} td, th {{ padding: .3rem .8rem .3rem 0; text-align: left; }}
+img {{ max-height: 6rem; max-width: 12rem; display: block; }} .bar {{ background: #3b7dd8; height: .9rem; }}
+code {{ font-size: .85em; }}
+</style></head><body>
+<h1>Why {title}?</h1><p>{summary}</p>
+<h2>The vote</h2><p>The {k} nearest exemplars, each weighing exp({kappa} &middot; similarity), normalised.</p>
+<table>{shares}</table>
+<h2>The exemplars</h2><p>{flip}</p>
+<table><tr><th></th><th>class</th><th>similarity</th><th>weight</th><th>source</th><th>id</th></tr>{rows}</table>
+<p>Segment <code>{segment}</code>, release {release}, index revision {revision}.</p>
+</body></html>
+"""

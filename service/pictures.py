@@ -1,0 +1,132 @@
+"""Pictures: label maps, overlays, crops of exemplars, contact sheets."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from model_store.card import ClassInfo
+from model_store.release import Release
+from segsort.masks import decode_rle
+
+_OUTLINE = np.uint8((255, 64, 160))
+
+
+def label_map_png(class_map: np.ndarray, classes: Sequence[ClassInfo]) -> bytes:
+    """An indexed PNG: [H, W] class ids, with the classes' colours as its palette."""
+    picture = Image.fromarray(class_map.astype(np.uint8))
+    picture.putpalette([channel for info in classes for channel in info.color])
+    return _encode(picture, "PNG", compress_level=1)
+
+
+def overlay(image: np.ndarray, class_map: np.ndarray, labels: np.ndarray, classes: Sequence[ClassInfo]) -> Image.Image:
+    """The photograph with its classes in colour, segments outlined, and a legend below.
+
+    image: [H, W, 3] uint8; class_map, labels: [H, W], class and segment of each pixel.
+    """
+    colors = np.asarray([info.color for info in classes], dtype=np.float32)
+    blended = image * 0.5 + colors[class_map] * 0.5
+    blended[_borders(labels)] *= 0.6
+    blended[_borders(class_map)] = 255
+    picture = Image.fromarray(blended.astype(np.uint8))
+    shares = np.bincount(class_map.ravel(), minlength=len(classes)) / class_map.size
+    return _above(picture, _legend(classes, shares, picture.width))
+
+
+def exemplar_image(release: Release, image_id: int) -> Image.Image:
+    """A source image of a release, RGB."""
+    with Image.open(release.image_path(image_id)) as opened:
+        return opened.convert("RGB")
+
+
+def exemplar_crop(release: Release, row: int) -> Image.Image:
+    """An exemplar with some of what surrounds it, its mask outlined."""
+    exemplars = release.exemplars
+    source = release.sources[int(exemplars.image_ids[row])]
+    mask = decode_rle(exemplars.masks[row], (source.height, source.width))
+    return outlined_crop(np.asarray(exemplar_image(release, int(exemplars.image_ids[row]))), mask, exemplars.bboxes[row].tolist())
+
+
+def outlined_crop(image: np.ndarray, mask: np.ndarray, bbox: Sequence[int]) -> Image.Image:
+    """Part of an image around a box, with a margin, the mask outlined: [H, W, 3] uint8, [H, W] bool, (x, y, w, h)."""
+    x, y, width, height = bbox
+    margin = max(12, round(0.15 * max(width, height)))
+    rows, columns = slice(max(y - margin, 0), y + height + margin), slice(max(x - margin, 0), x + width + margin)
+    part, inside = image[rows, columns].copy(), mask[rows, columns]
+    part[~inside] = part[~inside] // 2 + 60
+    part[_borders(inside)] = _OUTLINE
+    return Image.fromarray(part)
+
+
+def contact_sheet(
+    image: np.ndarray, labels: np.ndarray, body: dict[str, Any], release: Release, rows: dict[str, int]
+) -> Image.Image:
+    """A row a segment, the largest first: its crop, its label, and the exemplars that gave it.
+
+    image: [H, W, 3] uint8; labels: [H, W] segment of each pixel; body: the answer; rows: exemplar id to row.
+    """
+    order = sorted(range(len(body["segments"])), key=lambda n: -body["segments"][n]["area"])
+    tile, gap, text = 120, 8, 34
+    most = max((len(segment["exemplars"]) for segment in body["segments"]), default=0)
+    sheet = Image.new("RGB", (gap + (tile + gap) * (most + 2), gap + (tile + text + gap) * len(order)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    for line, n in enumerate(order):
+        segment = body["segments"][n]
+        top = gap + line * (tile + text + gap)
+        known = "" if segment["known"] else " (unknown)"
+        caption = f"{segment['class_name']}{known}\n{segment['confidence']:.0%}, {segment['area']} px"
+        _tile(sheet, outlined_crop(image, labels == n, segment["bbox"]), gap, top, tile)
+        draw.text((gap, top + tile + 2), caption, "black", font)
+        for i, exemplar in enumerate(segment["exemplars"]):
+            left = gap + (tile + gap) * (i + 1) + tile // 2
+            _tile(sheet, exemplar_crop(release, rows[exemplar["exemplar_id"]]), left, top, tile)
+            caption = f"{exemplar['class_name']}\ncos {exemplar['similarity']:.3f}, {exemplar['weight']:.1%}"
+            draw.text((left, top + tile + 2), caption, "black", font)
+    return sheet
+
+
+def png(picture: Image.Image) -> bytes:
+    """A picture as PNG."""
+    return _encode(picture, "PNG", compress_level=3)
+
+
+def _encode(picture: Image.Image, form: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, form, **options)
+    return file.getvalue()
+
+
+def _borders(values: np.ndarray) -> np.ndarray:
+    """[H, W] -> [H, W] bool: the pixel differs from the one below or to the right."""
+    border = np.zeros(values.shape, dtype=bool)
+    border[:-1] |= values[:-1] != values[1:]
+    border[:, :-1] |= values[:, :-1] != values[:, 1:]
+    return border
+
+
+def _tile(sheet: Image.Image, picture: Image.Image, left: int, top: int, side: int) -> None:
+    scale = side / max(picture.size)
+    size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
+    sheet.paste(picture.resize(size, Image.Resampling.LANCZOS), (left + (side - size[0]) // 2, top + (side - size[1]) // 2))
+
+
+def _legend(classes: Sequence[ClassInfo], shares: np.ndarray, width: int) -> Image.Image:
+    present = [(info, share) for info, share in zip(classes, shares, strict=True) if share > 0]
+    columns = max(1, width // 150)
+    lines = -(-len(present) // columns)
+    legend = Image.new("RGB", (width, 8 + 20 * lines), "white")
+    draw, font = ImageDraw.Draw(legend), ImageFont.load_default(12)
+    for i, (info, share) in enumerate(present):
+        x, y = 6 + (i % columns) * 150, 6 + 20 * (i // columns)
+        draw.rectangle((x, y, x + 14, y + 13), fill=info.color, outline="black")
+        draw.text((x + 20, y), f"{info.name} {share:.1%}", "black", font)
+    return legend
+
+
+def _above(first: Image.Image, second: Image.Image) -> Image.Image:
+    joined = Image.new("RGB", (first.width, first.height + second.height), "white")
+    joined.paste(first, (0, 0))
+    joined.paste(second, (0, first.height))
+    return joined

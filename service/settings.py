@@ -1,0 +1,66 @@
+"""Settings: a file, then the environment (prefix SEGSORT_), then the command line, the later over the earlier."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. A settings file (TOML, or .env) is named by SEGSORT_SETTINGS_FILE."""
+
+    model_config = SettingsConfigDict(env_prefix="SEGSORT_", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(Path("segsort-data"), description="database, releases of one's own, and all else that is written")
+    database_url: str | None = Field(None, description="SQLAlchemy URL; None: SQLite in data_dir")
+    release: str | None = Field(None, description="name or path of the release served; None: the active one")
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int | None = Field(None, ge=1, description="threads of the network; None: every core of this process")
+    max_bytes: int = Field(20_000_000, ge=1, description="largest request body")
+    max_pixels: int = Field(40_000_000, ge=1, description="largest image, width times height")
+    max_segments: int = Field(400, ge=1, description="largest `segments` of a request")
+    max_k: int = Field(200, ge=1, description="largest `k` of a request")
+    max_exemplars: int = Field(50, ge=1, description="largest `exemplars` of a request")
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'segsort.sqlite').absolute()}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags over environment over file."""
+        file = os.environ.get("SEGSORT_SETTINGS_FILE")
+        if file is None:
+            return init_settings, env_settings
+        if not Path(file).is_file():
+            raise ValueError(f"SEGSORT_SETTINGS_FILE names {file!r}, which is no file; create it, or unset the variable")
+        if file.endswith(".toml"):
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(file))
+        return init_settings, env_settings, DotEnvSettingsSource(settings_cls, Path(file), env_prefix="SEGSORT_")
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings with the given flags; a flag that is None was not given.
+
+    Raises:
+        ValueError: naming the setting, its value and what is allowed.
+    """
+    return Settings(**{name: value for name, value in flags.items() if value is not None})

@@ -1,0 +1,95 @@
+"""A tiny but real release: a two-node ONNX network, and images of blocks in three colours."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from index_builder.build import BuildOptions, build_release
+from index_builder.datasets import IGNORE, Sample
+from index_builder.embedder_source import load_embedder_source
+from model_store.card import ClassInfo, NetworkInfo, Preprocessing, RetrievalInfo, SortingInfo
+
+BLOCK_CLASSES = (
+    ClassInfo(class_id=0, name="brick", color=(200, 40, 30)),
+    ClassInfo(class_id=1, name="grass", color=(40, 180, 60)),
+    ClassInfo(class_id=2, name="water", color=(30, 60, 210)),
+)
+
+
+class Blocks:
+    """Images of 4x3 blocks, each in a shade of one of three colours, with noise; a corner is unlabelled."""
+
+    name = "blocks"
+    classes = BLOCK_CLASSES
+
+    def __init__(self, split: str = "train", count: int = 6, height: int = 72, width: int = 96) -> None:
+        self.split, self.count, self.height, self.width = split, count, height, width
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, i: int) -> Sample:
+        if not 0 <= i < self.count:
+            raise IndexError(i)
+        random = np.random.default_rng([{"train": 0, "val": 1}[self.split], i])
+        blocks = random.integers(0, 3, (3, 4))
+        blocks.flat[:3] = random.permutation(3)  # every class occurs
+        rows, columns = np.arange(self.height) * 3 // self.height, np.arange(self.width) * 4 // self.width
+        labels = blocks[rows][:, columns].astype(np.uint8)
+        paint = np.array([info.color for info in self.classes])[blocks] + random.normal(0, 25, (3, 4, 3))
+        colors = paint[rows][:, columns]
+        image = np.clip(colors + random.normal(0, 12, colors.shape), 0, 255).astype(np.uint8)
+        labels[:4, :4] = IGNORE
+        return Sample(image, labels, f"blocks/{self.split}/{i:06d}")
+
+
+def write_network(folder: Path, dimension: int = 32) -> None:
+    """What `segsort train` leaves, of a network that turns the mean colour of 4x4 pixels into a unit vector."""
+    random = np.random.default_rng(0)
+    turn = np.linalg.qr(random.normal(size=(dimension, dimension)))[0][:, :3]  # orthonormal columns keep angles
+    kernel = np.repeat(turn[:, :, None, None] / 16, 16, axis=2).reshape(dimension, 3, 4, 4).astype(np.float32)
+    shape = [1, "height", "width"]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["image", "kernel"], ["mean_color"], strides=[4, 4]),
+            helper.make_node("LpNormalization", ["mean_color"], ["embedding"], axis=1, p=2),
+        ],
+        "mean-color",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [shape[0], 3, *shape[1:]])],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, dimension, "h", "w"])],
+        [numpy_helper.from_array(kernel, "kernel")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    onnx.save(model, folder / "network.onnx")
+    network = NetworkInfo(name="mean-color", backbone="none", dimension=dimension, parameters=kernel.size, opset=18)
+    preprocessing = Preprocessing(working_size=96, mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
+    described = {
+        "network": network.model_dump(mode="json"),
+        "preprocessing": preprocessing.model_dump(mode="json"),
+        "sorting": SortingInfo(segments=12, min_area=0.001).model_dump(mode="json"),
+        "retrieval": RetrievalInfo(k=5, kappa=10.0).model_dump(mode="json"),
+        "training": {"recipe": "none, the weights are drawn"},
+    }
+    (folder / "network.json").write_text(json.dumps(described))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a training run: network.onnx and network.json."""
+    folder = tmp_path_factory.mktemp("run")
+    write_network(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_release(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a release of three classes, whose exemplars are blocks; read only."""
+    out = tmp_path_factory.mktemp("releases") / "tiny"
+    options = BuildOptions(max_exemplars=60, webp_quality=60)
+    build_release(Blocks(), load_embedder_source(tiny_run), out, options=options, calibrate_with=Blocks("val", count=3))
+    return out
