@@ -1,0 +1,104 @@
+"""A folder of one's own: images/ and masks/ beside classes.json."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from index_builder.datasets import IGNORE, Sample
+from model_store.card import ClassInfo
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+
+class Folder:
+    """Images in images/, masks of the same stem in masks/ (PNG, indexed or RGB), and classes.json.
+
+    classes.json: {"classes": [{"name": "road", "color": [128, 64, 128]}, ...], "ignore": 255}. A class's number is its
+    place in the list; "ignore" is the index, or the colour, of pixels that are not labelled, or null. With sub-folders
+    images/SPLIT and masks/SPLIT the split is one of them; without, every split is the whole folder.
+
+    Raises:
+        ValueError: naming the file and what is wrong with it.
+    """
+
+    name = "folder"
+
+    def __init__(self, root: Path, split: str) -> None:
+        self.split = split
+        self.classes, self._ignore = _read_classes(root / "classes.json")
+        images, masks = root / "images", root / "masks"
+        if (images / split).is_dir():
+            images, masks = images / split, masks / split
+        elif any(entry.is_dir() for entry in images.glob("*")):
+            names = sorted(entry.name for entry in images.glob("*") if entry.is_dir())
+            raise ValueError(f"split {split!r} is not among the folders of {images}: choose {', '.join(names)}")
+        self.images = sorted(file for file in images.glob("*") if file.suffix.lower() in _SUFFIXES)
+        self.masks = masks
+        if not self.images:
+            raise ValueError(f"{images} holds no images ({', '.join(_SUFFIXES)}); put them there")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, i: int) -> Sample:
+        file = self.images[i]
+        mask_file = self.masks / f"{file.stem}.png"
+        if not mask_file.exists():
+            raise ValueError(f"{mask_file} is missing, the mask of {file}; add it, or take the image away")
+        with Image.open(file) as opened:
+            image = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+        with Image.open(mask_file) as opened:
+            mask = np.asarray(opened if opened.mode in ("P", "L", "1") else opened.convert("RGB"))
+        if mask.shape[:2] != image.shape[:2]:
+            raise ValueError(
+                f"{mask_file} is {mask.shape[1]}x{mask.shape[0]}, its image {image.shape[1]}x{image.shape[0]}; "
+                "make the mask as large as the upright image"
+            )
+        return Sample(image, self._labels(mask, mask_file), f"folder/{self.split}/{file.stem}")
+
+    def _labels(self, mask: np.ndarray, file: Path) -> np.ndarray:
+        """[H, W] indices or [H, W, 3] colours -> [H, W] uint8 class ids."""
+        if mask.ndim == 3:
+            code = mask.astype(np.int64) @ (65536, 256, 1)
+            numbers = {_code(info.color): info.class_id for info in self.classes}
+            if isinstance(self._ignore, list):
+                numbers[_code(self._ignore)] = IGNORE
+        else:
+            code = mask.astype(np.int64)
+            numbers = {info.class_id: info.class_id for info in self.classes}
+            if isinstance(self._ignore, int):
+                numbers[self._ignore] = IGNORE
+        labels = np.empty(code.shape, dtype=np.uint8)
+        for value in np.unique(code):
+            if int(value) not in numbers:
+                seen = f"#{value:06x}" if mask.ndim == 3 else str(value)
+                allowed = sorted(f"#{n:06x}" if mask.ndim == 3 else str(n) for n in numbers)
+                raise ValueError(
+                    f"{file} has the value {seen}, which is no class; classes.json allows {', '.join(allowed)}: "
+                    "add the class or name it as ignore"
+                )
+            labels[code == value] = numbers[int(value)]
+        return labels
+
+
+def _code(color: Any) -> int:
+    red, green, blue = color
+    return int(red) * 65536 + int(green) * 256 + int(blue)
+
+
+def _read_classes(file: Path) -> tuple[tuple[ClassInfo, ...], int | list[int] | None]:
+    try:
+        told = json.loads(file.read_text())
+        entries = told["classes"]
+        classes = tuple(
+            ClassInfo(class_id=i, name=entry["name"], color=tuple(entry["color"])) for i, entry in enumerate(entries)
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'{file} cannot be used ({error}); it must hold {{"classes": [{{"name": ..., "color": [r, g, b]}}, ...], '
+            '"ignore": index, [r, g, b] or null}'
+        ) from error
+    return classes, told.get("ignore")
