@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-train_app = typer.Typer()
+
 
 
 def _named(values: list[str], option: str) -> dict[str, str]:
@@ -75,3 +75,54 @@ def train(
         **_settings(set_),
     )
     typer.echo(str(run(recipe, out)))
+
+
+def build(
+    dataset: Annotated[str, typer.Option(help="Data set whose labelled images become exemplars.")],
+    embedder: Annotated[Path, typer.Option(help="A training run, or a release whose network is taken.")],
+    out: Annotated[Path, typer.Option(help="Folder of the release; it must not exist.")],
+    root: Annotated[Path | None, typer.Option(help="Where the data set lies.")] = None,
+    split: Annotated[str, typer.Option(help="Split of it.")] = "train",
+    count: Annotated[int | None, typer.Option(help="Images at most, of a data set that is painted.")] = None,
+    max_exemplars: Annotated[int, typer.Option(help="Exemplars at most.")] = 20_000,
+    max_images: Annotated[int | None, typer.Option(help="Images at most that exemplars come from.")] = None,
+    calibrate_dataset: Annotated[str | None, typer.Option(help="Data set that confidence is calibrated on.")] = None,
+    calibrate_root: Annotated[Path | None, typer.Option(help="Where it lies.")] = None,
+    calibrate_split: Annotated[str, typer.Option(help="Split of it.")] = "val",
+) -> None:
+    """Build a release: embed labelled images, keep their segments as exemplars, index and calibrate them."""
+    from index_builder.build import BuildOptions, build_release
+    from index_builder.datasets import open_dataset
+    from index_builder.embedder_source import load_embedder_source
+
+    calibration = open_dataset(calibrate_dataset, calibrate_root, calibrate_split) if calibrate_dataset else None
+    release = build_release(
+        open_dataset(dataset, root, split, count=count),
+        load_embedder_source(embedder),
+        out,
+        options=BuildOptions(max_exemplars=max_exemplars, max_images=max_images),
+        calibrate_with=calibration,
+    )
+    typer.echo(str(release.path))
+
+
+def evaluate(
+    release: Annotated[str, typer.Argument(help="Name or path of a release.")],
+    dataset: Annotated[str, typer.Option(help="Data set to compare with.")],
+    root: Annotated[Path | None, typer.Option(help="Where it lies.")] = None,
+    split: Annotated[str, typer.Option(help="Split of it.")] = "val",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Measure a release on labelled images: mIoU, per class, accuracy, boundary F, calibration."""
+    from index_builder.datasets import open_dataset
+    from index_builder.evaluate import evaluate as measure
+    from model_store.release import Release
+    from model_store.store import open_store
+
+    report = measure(Release.open(open_store().resolve(release)), open_dataset(dataset, root, split))
+    if as_json:
+        typer.echo(report.to_json())
+        return
+    typer.echo(f"mIoU {report.miou:.4f}, pixel accuracy {report.pixel_accuracy:.4f}")
+    for name, value in report.per_class.items():
+        typer.echo(f"{name:>12} {'-' if value is None else f'{value:.4f}'}")

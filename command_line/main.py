@@ -1,0 +1,27 @@
+"""The command `segsort`: one sub-command for each thing that can be done."""
+
+import sys
+
+import typer
+
+from index_builder.commands import build, evaluate, train
+from model_store.commands import app as releases_app
+from service.commands import segment, serve
+
+cli = typer.Typer(help="Image segmentation that can be argued with.", no_args_is_help=True, pretty_exceptions_enable=False)
+for command in (serve, segment, train, build, evaluate):
+    cli.command()(command)
+cli.add_typer(releases_app, name="releases")
+
+
+def app() -> None:
+    """Run the command; a fault of what was given becomes one line on standard error and exit status 2."""
+    try:
+        cli()
+    except ValueError as error:
+        print(f"segsort: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+if __name__ == "__main__":
+    app()

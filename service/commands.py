@@ -1,0 +1,82 @@
+"""Commands of the online side: serve, segment."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Images = Annotated[list[Path], typer.Argument(help="Image files.")]
+
+
+def serve(
+    release: Annotated[str | None, typer.Option(help="Name or path of a release; the active one if left out.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+) -> None:
+    """Serve segmentation over HTTP."""
+    import torch
+    import uvicorn
+
+    from service.app import create_app
+    from service.settings import load_settings
+
+    settings = load_settings(release=release, host=host, port=port)
+    torch.set_num_threads(1)  # what torch does here is small; its threads would only wait for each other
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_level="info")
+
+
+def segment(
+    images: Images,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and the JSON.")] = Path("segments"),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output, no files.")] = False,
+    release: Annotated[str | None, typer.Option(help="Name or path of a release.")] = None,
+) -> None:
+    """Segment images without a server: overlay, label map, JSON and a sheet of the exemplars of each."""
+    import json
+
+    from service.database import Records
+    from service.engine import Engine
+    from service.problems import Problem
+    from service.settings import load_settings
+
+    settings = load_settings(release=release)
+    engine = Engine(settings, Records("sqlite://"))
+    bodies: list[dict[str, Any]] = []
+    failed = False
+    for file in images:
+        try:
+            bodies.append({"image": str(file), **_segment_one(engine, file, None if as_json else out)})
+        except (OSError, Problem) as error:
+            failed = True
+            print(f"{file}: {error}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(bodies))
+    raise typer.Exit(1 if failed else 0)
+
+
+def _segment_one(engine: Any, file: Path, out: Path | None) -> dict[str, Any]:
+    """Segment one file and, with `out`, write what a person looks at."""
+    import json
+
+    import numpy as np
+
+    from segsort.masks import decode_rle
+    from service.engine import Request
+    from service.pictures import contact_sheet, label_map_png, overlay
+
+    answer = engine.segment(file.read_bytes(), Request())
+    body: dict[str, Any] = answer.body
+    if out is None:
+        return body
+    release, classes = engine.served.release, engine.served.release.card.classes
+    labels = np.zeros(answer.class_map.shape, dtype=np.int32)
+    for n, entry in enumerate(body["segments"]):
+        labels[decode_rle(entry["mask"]["counts"], labels.shape)] = n
+    out.mkdir(parents=True, exist_ok=True)
+    overlay(answer.image, answer.class_map, labels, classes).save(out / f"{file.stem}.overlay.png")
+    (out / f"{file.stem}.labels.png").write_bytes(label_map_png(answer.class_map, classes))
+    (out / f"{file.stem}.json").write_text(json.dumps(body))
+    contact_sheet(answer.image, labels, body, release, engine.served.rows).save(out / f"{file.stem}.exemplars.png")
+    print(f"{file}: {len(body['segments'])} segments, in {out}", file=sys.stderr)
+    return body
