@@ -8,7 +8,9 @@ from index_builder.commands import build, evaluate, train
 from model_store.commands import app as releases_app
 from service.commands import segment, serve
 
-cli = typer.Typer(help="Image segmentation that can be argued with.", no_args_is_help=True, pretty_exceptions_enable=False)
+cli = typer.Typer(
+    help="Image segmentation that can be argued with.", no_args_is_help=True, pretty_exceptions_enable=False
+)
 for command in (serve, segment, train, build, evaluate):
     cli.command()(command)
 cli.add_typer(releases_app, name="releases")

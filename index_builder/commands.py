@@ -6,8 +6,6 @@ from typing import Annotated, Any
 import typer
 
 
-
-
 def _named(values: list[str], option: str) -> dict[str, str]:
     """["camvid=data"] -> {"camvid": "data"}.
 

@@ -106,8 +106,8 @@ class ReleaseStore:
         name = self._active(found)
         if name is None:
             raise ValueError(
-                f"there is no readable release in {self._places()} (found {_names(found)}); build one there, or give the "
-                "path of one with --release"
+                f"there is no readable release in {self._places()} (found {_names(found)}); build one there, or give "
+                "the path of one with --release"
             )
         if name not in found:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Inner loops that no array library does in one pass, compiled by numba; each has a plain-Python oracle in the tests."""
+"""Inner loops that no array library does in one pass, compiled by numba; each has a naive oracle in the tests."""
 
 import numpy as np
 from numba import njit
@@ -6,7 +6,7 @@ from numba import njit
 _ORDERED = {"nnan", "nsz"}  # lets the compiler take maxima eight at a time; inputs hold no NaN
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def add_rows(features: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> None:
     """Add the rows of `features` [N, D] to the sums [K, D] of their groups, and count them in `sizes` [K]."""
     for i in range(len(labels)):
@@ -16,7 +16,7 @@ def add_rows(features: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: 
             sums[group, d] += features[i, d]
 
 
-@njit(cache=True, fastmath=_ORDERED)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=_ORDERED)
 def move_to_nearest(
     cosines: np.ndarray, features: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: np.ndarray
 ) -> int:
@@ -47,7 +47,7 @@ def move_to_nearest(
     return moved
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def outline(cells: np.ndarray, cosines: np.ndarray, labels: np.ndarray) -> None:
     """Assign every pixel of `labels` [H, W] among the segments of the four cells around it.
 

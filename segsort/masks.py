@@ -1,5 +1,7 @@
 """Masks of a whole label map at once: COCO run-length encoding and bounding boxes."""
 
+from itertools import pairwise
+
 import numpy as np
 from pycocotools import mask as coco
 
@@ -21,7 +23,7 @@ def encode_rle(labels: np.ndarray, count: int) -> list[str]:
     owner = column_order[starts]
     order = np.argsort(owner, kind="stable")
     bounds = np.searchsorted(owner[order], np.arange(count + 1))
-    runs = [_run_lengths(starts[order[a:b]], ends[order[a:b]], labels.size) for a, b in zip(bounds, bounds[1:])]
+    runs = [_run_lengths(starts[order[a:b]], ends[order[a:b]], labels.size) for a, b in pairwise(bounds)]
     encoded = coco.frPyObjects([{"size": [height, width], "counts": counts} for counts in runs], height, width)
     return [rle["counts"].decode("ascii") for rle in encoded]
 
@@ -41,7 +43,7 @@ def decode_rle(counts: str, size: tuple[int, int]) -> np.ndarray:
 
 
 def bounding_boxes(labels: np.ndarray, count: int) -> np.ndarray:
-    """Smallest box around each segment: [H, W] int -> [count, 4] int32 (x, y, width, height), zeros where it is empty."""
+    """Smallest box around each segment: [H, W] int -> [count, 4] int32 (x, y, width, height), zeros where empty."""
     height, width = labels.shape
     boxes = np.zeros((count, 4), dtype=np.int32)
     for axis, length in ((1, width), (0, height)):

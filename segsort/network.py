@@ -27,7 +27,7 @@ class MobileNetV2Features(nn.Module):
         self.model = MobileNetV2Model(config, add_pooling_layer=False)
         if weights is not None:
             self.model.load_state_dict(dict(weights))
-        self.model.conv_1x1 = nn.Identity()  # the 1280-channel head serves the ImageNet classifier only
+        self.model.conv_1x1 = nn.Identity()  # type: ignore[assignment]  # the 1280-channel head serves the ImageNet classifier only
         for module in self.model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 0.01  # transformers builds 0.997, which forgets the running statistics at each step
@@ -45,12 +45,13 @@ class MobileNetV2Features(nn.Module):
 
 
 def _pad_inside_convolutions(model: nn.Module) -> None:
-    """Where TensorFlow's padding is symmetric (stride 1), let the convolution pad: same result, one copy less a layer."""
+    """Where TensorFlow's padding is symmetric (stride 1), let the convolution pad: the same result without a copy."""
     for module in model.modules():
         convolution = getattr(module, "convolution", None)
         if isinstance(convolution, nn.Conv2d) and convolution.stride == (1, 1):
-            module.config = copy.copy(module.config)
-            module.config.tf_padding = False
+            config = copy.copy(module.config)
+            config.tf_padding = False  # type: ignore[union-attr]
+            module.config = config
             convolution.padding = tuple(
                 d * (k - 1) // 2 for d, k in zip(convolution.dilation, convolution.kernel_size, strict=True)
             )
@@ -70,9 +71,9 @@ class BackboneFeatures(nn.Module):
         if isinstance(getattr(config, "hidden_sizes", None), tuple):
             config.hidden_sizes = list(config.hidden_sizes)  # ConvNeXt joins it with lists
         self.model = (
-            AutoBackbone.from_config(config)
+            AutoBackbone.from_config(config)  # type: ignore[no-untyped-call]
             if pretrained is None
-            else AutoBackbone.from_pretrained(pretrained, out_features=config.out_features)
+            else AutoBackbone.from_pretrained(pretrained, out_features=config.out_features)  # type: ignore[no-untyped-call]
         )
         self.channels = tuple(self.model.channels)
 
@@ -133,9 +134,7 @@ class EmbeddingNetwork(nn.Module):
         return cast(Tensor, self.decoder(self.backbone(image), size))
 
 
-def build_network(
-    backbone: str, dimension: int = 32, weights: Mapping[str, Tensor] | None = None
-) -> EmbeddingNetwork:
+def build_network(backbone: str, dimension: int = 32, weights: Mapping[str, Tensor] | None = None) -> EmbeddingNetwork:
     """Make a network by the name of its backbone.
 
     Args:

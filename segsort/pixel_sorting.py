@@ -45,7 +45,7 @@ class SortingOptions:
 
 
 class SortedPixels(NamedTuple):
-    """labels: [B, h, w] int64, -1 where a pixel was left out; theta: [B, K, D+2] means, zero rows for empty segments."""
+    """labels: [B, h, w] int64, -1 where a pixel was left out; theta: [B, K, D+2] means, zeros for empty segments."""
 
     labels: Tensor
     theta: Tensor
@@ -114,9 +114,7 @@ def sort_pixels(embeddings: Tensor, options: SortingOptions, valid: Tensor | Non
 
 def _check_shapes(embeddings: Tensor, valid: Tensor | None) -> None:
     if embeddings.dim() != 4 or 0 in embeddings.shape:
-        raise ValueError(
-            f"embeddings has shape {tuple(embeddings.shape)}; it must be [B, D, h, w] with no empty side; add a batch axis"
-        )
+        raise ValueError(f"embeddings has shape {tuple(embeddings.shape)}; it must be [B, D, h, w] with no empty side")
     if valid is not None and valid.shape != (embeddings.shape[0], *embeddings.shape[2:]):
         raise ValueError(
             f"valid has shape {tuple(valid.shape)}; it must be [B, h, w] like embeddings {tuple(embeddings.shape)}"
@@ -130,7 +128,11 @@ def _sort_hard(
     if features.device.type == "cpu":
         pairs = [
             _sort_one_on_cpu(
-                features[b].numpy(), labels[b].numpy(), None if left_out is None else left_out[b].numpy(), count, iterations
+                features[b].numpy(),
+                labels[b].numpy(),
+                None if left_out is None else left_out[b].numpy(),
+                count,
+                iterations,
             )
             for b in range(len(features))
         ]
@@ -187,7 +189,7 @@ def _sums(rows: Tensor, groups: Tensor, kept: Tensor | None, count: int) -> tupl
 
 
 def _cosines(features: Tensor, theta: Tensor, sizes: Tensor) -> Tensor:
-    """[B, N, D], [B, K, D], [B, K] -> [B, N, K]; the cosine to an empty segment is -inf, so that it is never nearest."""
+    """[B, N, D], [B, K, D], [B, K] -> [B, N, K]; to an empty segment -inf, so that it is never nearest."""
     bias = torch.where(sizes > 0, 0.0, float("-inf"))[:, None, :]
     return torch.baddbmm(bias, features, theta.transpose(1, 2))
 

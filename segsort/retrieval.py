@@ -54,7 +54,7 @@ def calibrate(share: np.ndarray, knots_x: Sequence[float], knots_y: Sequence[flo
         raise ValueError(
             f"knots x={list(knots_x)}, y={list(knots_y)}: they must be equally many, x increasing, y not decreasing"
         )
-    return np.interp(share, x, y)
+    return np.asarray(np.interp(share, x, y))
 
 
 def flip_set(similarities: np.ndarray, class_ids: np.ndarray, k: int, kappa: float) -> list[int] | None:

@@ -14,7 +14,7 @@ class Prototypes(NamedTuple):
     directions: [S, D] unit vectors, with gradient.
     class_ids: [S] int64.
     domains: [S] int64, the world each segment comes from (0 where there is only one).
-    segment_of: [B, h, w] int64, row of each pixel's segment, -1 where the pixel has none (ignored, padding, tiny segment).
+    segment_of: [B, h, w] int64, row of each pixel's segment, -1 where it has none (ignored, padding, tiny segment).
     """
 
     directions: Tensor
@@ -79,7 +79,7 @@ def vmf_nca_loss(
 ) -> Tensor:
     """Segments of a pixel's class attract it, all others repel it (supervised; paper, eq. 6).
 
-    The pixel's own segment is in neither sum; it stands in for the attracting ones where its class has no other segment.
+    The pixel's own segment is in neither sum; it attracts only where its class has no other segment.
 
     Args:
         pixels: [P, D] unit vectors.

@@ -14,7 +14,7 @@ from segsort.sphere import mean_direction
 
 
 class Segments(NamedTuple):
-    """labels: [H, W] int32, 0..S-1, tiling the image; prototypes: [S, D] float32 unit vectors; areas: [S] int64, pixels."""
+    """labels: [H, W] int32, 0..S-1, tiling the image; prototypes: [S, D] float32 unit; areas: [S] int64, pixels."""
 
     labels: np.ndarray
     prototypes: np.ndarray
@@ -84,8 +84,8 @@ def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:
     Returns:
         [H, W] int32 with the labels that were there.
     """
-    pieces, count = cc3d.connected_components(labels + 1, connectivity=4, return_N=True)
-    pieces = pieces.astype(np.int64) - 1
+    found, count = cc3d.connected_components(labels + 1, connectivity=4, return_N=True)
+    pieces = found.astype(np.int64) - 1
     areas = np.bincount(pieces.ravel(), minlength=count)
     small = areas < min_pixels
     if count == 1 or not small.any():
@@ -136,7 +136,7 @@ def _with_prototypes(labels: np.ndarray, embeddings: Tensor) -> Segments:
 
 
 def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor) -> np.ndarray:
-    """[H, W] int32 (-1: none), [D, h, w] -> [count, D] float32: mean direction over the cells whose centre a segment covers.
+    """[H, W] int32 (-1: none), [D, h, w] -> [count, D] float32: mean direction of the cells whose centres it covers.
 
     A segment too thin to cover the centre of a cell takes the embeddings at its own pixels instead.
     """

@@ -114,9 +114,14 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
             raise Problem(503, "The database does not answer.", received=str(error)[:200]) from error
         release = served.served.release
         return _json(
-            {"status": "ready", "release": served.served.name, "device": settings.device, "exemplars": len(release.exemplars),
-             "index_revision": engines.INDEX_REVISION}
-        )  # fmt: skip
+            {
+                "status": "ready",
+                "release": served.served.name,
+                "device": settings.device,
+                "exemplars": len(release.exemplars),
+                "index_revision": engines.INDEX_REVISION,
+            }
+        )
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -143,7 +148,9 @@ async def _image_of(request: Request, max_bytes: int) -> bytes:
     try:
         form = await Request(request.scope, again).form(max_files=4, max_fields=16)
     except Exception as error:  # starlette and its parser raise several types on a broken form
-        raise Problem(400, "The multipart form cannot be read.", received=str(error)[:200], mend="Send one field `image`.") from error
+        raise Problem(
+            400, "The multipart form cannot be read.", received=str(error)[:200], mend="Send one field `image`."
+        ) from error
     field = form.get("image")
     if not isinstance(field, UploadFile):
         raise Problem(
@@ -159,7 +166,8 @@ async def _read(request: Request, max_bytes: int) -> bytes:
         size += len(part)
         if size > max_bytes:
             raise Problem(
-                413, "The request body is too large.", received=f"more than {max_bytes} bytes", allowed=f"at most {max_bytes} bytes",
+                413, "The request body is too large.", received=f"more than {max_bytes} bytes",
+                allowed=f"at most {max_bytes} bytes",
                 mend="Compress or scale the image down, or let the operator raise SEGSORT_MAX_BYTES.",
             )  # fmt: skip
         parts.write(part)
@@ -184,7 +192,11 @@ _SEGMENT_BODY = {
         "content": {
             **{f"image/{kind}": _BINARY for kind in ("jpeg", "png", "webp", "tiff", "bmp", "gif")},
             "multipart/form-data": {
-                "schema": {"type": "object", "required": ["image"], "properties": {"image": {"type": "string", "format": "binary"}}}
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "properties": {"image": {"type": "string", "format": "binary"}},
+                }
             },
         },
     }

@@ -112,7 +112,8 @@ class Records:
         except SQLAlchemyError as error:
             raise Problem(
                 503, "The answer could not be recorded, and an answer that cannot be explained is not given.",
-                received=str(getattr(error, "orig", error)), mend="Try again; the operator should look at the database.",
+                received=str(getattr(error, "orig", error)),
+                mend="Try again; the operator should look at the database.",
             ) from error  # fmt: skip
 
     def get(self, segment_id: str) -> Record | None:

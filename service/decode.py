@@ -16,9 +16,8 @@ _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK"
 def decode(content: bytes, max_pixels: int) -> np.ndarray:
     """Decode an image.
 
-    Rotated as its EXIF orientation says. Of an animation the first frame counts. Transparent pixels are laid over white.
-    Sixteen-bit and floating-point images are scaled to 0..255 over the range of their type, floats over the values
-    they hold.
+    Rotated as its EXIF orientation says. Of an animation the first frame counts. Transparent pixels lie over
+    white. Sixteen-bit images are scaled to 0..255 over the range of their type, floats over the values they hold.
 
     Args:
         content: the file; its own content says which format it is, not a name or header.
@@ -31,7 +30,9 @@ def decode(content: bytes, max_pixels: int) -> np.ndarray:
         Problem: 400 if empty, 413 if too large, 415 if no image of an allowed format, 422 if damaged.
     """
     if not content:
-        raise Problem(400, "The request has no image.", received="0 bytes", allowed=_ALLOWED, mend="Send the image as the body.")
+        raise Problem(
+            400, "The request has no image.", received="0 bytes", allowed=_ALLOWED, mend="Send the image as the body."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large images; the limit below decides
@@ -40,8 +41,9 @@ def decode(content: bytes, max_pixels: int) -> np.ndarray:
                 return _to_rgb(image)
     except UnidentifiedImageError as error:
         raise Problem(
-            415, "The content is not an image of a known format.", received=f"{len(content)} bytes beginning {content[:8]!r}",
-            allowed=_ALLOWED, mend="Convert the image to one of these formats.",
+            415, "The content is not an image of a known format.",
+            received=f"{len(content)} bytes beginning {content[:8]!r}", allowed=_ALLOWED,
+            mend="Convert the image to one of these formats.",
         ) from error  # fmt: skip
     except Image.DecompressionBombError as error:
         raise _too_large(str(error), max_pixels) from error

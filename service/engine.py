@@ -117,7 +117,8 @@ class Engine:
             except ValueError as error:
                 raise Problem(
                     410, f"The release {name!r} that gave this answer is gone.", received=name,
-                    allowed=[stored.name for stored in self.store.list()], mend="Put the release back; it is never changed.",
+                    allowed=[stored.name for stored in self.store.list()],
+                    mend="Put the release back; it is never changed.",
                 ) from error  # fmt: skip
         return self._opened[name]
 
@@ -136,7 +137,8 @@ class Engine:
                 if exemplar_id in served.rows:
                     return served, served.rows[exemplar_id]
         raise Problem(
-            404, "There is no such exemplar.", received=exemplar_id, allowed="an exemplar_id of an answer or explanation",
+            404, "There is no such exemplar.", received=exemplar_id,
+            allowed="an exemplar_id of an answer or explanation",
             mend="Take the id from POST /segment or GET /explain.",
         )  # fmt: skip
 

@@ -52,9 +52,7 @@ def explain(record: Record, served: ServedRelease) -> dict[str, Any]:
     result = vote(record.similarities[None, :k], classes[None, :k], len(served.class_names), kappa)
     shares = result.shares[0]
     order = [int(c) for c in np.lexsort((np.arange(len(shares)), -shares)) if shares[c] > 0]
-    weighed = [
-        {"class_id": c, "class_name": served.class_names[c], "weight": float(shares[c])} for c in order
-    ]
+    weighed = [{"class_id": c, "class_name": served.class_names[c], "weight": float(shares[c])} for c in order]
     neighbours = [
         describe_exemplar(served, int(row or 0)) | {"similarity": float(similarity)}
         for row, similarity in zip(rows, record.similarities, strict=True)
@@ -88,9 +86,9 @@ def explain(record: Record, served: ServedRelease) -> dict[str, Any]:
 def explanation_page(told: dict[str, Any]) -> str:
     """The same as a page that can be read and printed."""
     rows = "".join(
-        f"<tr><td><a href='{e['image_url']}'><img src='{e['crop_url']}' alt='{_text(e['class_name'])} exemplar'></a></td>"
-        f"<td>{_text(e['class_name'])}</td><td>{e['similarity']:.4f}</td><td>{e['weight']:.4f}</td><td>{_text(e['source'])}</td>"
-        f"<td><code>{e['exemplar_id']}</code></td></tr>"
+        f"<tr><td><a href='{e['image_url']}'><img src='{e['crop_url']}' alt='{_text(e['class_name'])} exemplar'></a>"
+        f"</td><td>{_text(e['class_name'])}</td><td>{e['similarity']:.4f}</td><td>{e['weight']:.4f}</td>"
+        f"<td>{_text(e['source'])}</td><td><code>{e['exemplar_id']}</code></td></tr>"
         for e in told["exemplars"]
     )
     shares = "".join(
@@ -108,7 +106,8 @@ def explanation_page(told: dict[str, Any]) -> str:
     known = "" if told["known"] else " Its nearest exemplar is too far away: the segment is reported as unknown."
     return _PAGE.format(
         title=_text(told["class_name"]),
-        summary=f"{told['confidence']:.0%} confident; runner-up {_text(runner_up)}, margin {told['margin']:.3f}.{known}",
+        summary=f"{told['confidence']:.0%} confident; runner-up {_text(runner_up)}, "
+        f"margin {told['margin']:.3f}.{known}",
         k=told["vote"]["k"], kappa=told["vote"]["kappa"], shares=shares, rows=rows, flip=flip,
         segment=told["segment_id"], release=_text(told["release"]), revision=told["index_revision"],
     )  # fmt: skip
@@ -119,7 +118,8 @@ def _text(value: str) -> str:
 
 
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Why {title}?</title>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Why {title}?</title>
 <style>
 :root {{ color-scheme: light dark; }}
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}

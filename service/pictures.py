@@ -11,7 +11,7 @@ from model_store.card import ClassInfo
 from model_store.release import Release
 from segsort.masks import decode_rle
 
-_OUTLINE = np.uint8((255, 64, 160))
+_OUTLINE = np.array((255, 64, 160), np.uint8)
 
 
 def label_map_png(class_map: np.ndarray, classes: Sequence[ClassInfo]) -> bytes:
@@ -46,7 +46,9 @@ def exemplar_crop(release: Release, row: int) -> Image.Image:
     exemplars = release.exemplars
     source = release.sources[int(exemplars.image_ids[row])]
     mask = decode_rle(exemplars.masks[row], (source.height, source.width))
-    return outlined_crop(np.asarray(exemplar_image(release, int(exemplars.image_ids[row]))), mask, exemplars.bboxes[row].tolist())
+    return outlined_crop(
+        np.asarray(exemplar_image(release, int(exemplars.image_ids[row]))), mask, exemplars.bboxes[row].tolist()
+    )
 
 
 def outlined_crop(image: np.ndarray, mask: np.ndarray, bbox: Sequence[int]) -> Image.Image:
@@ -109,7 +111,9 @@ def _borders(values: np.ndarray) -> np.ndarray:
 def _tile(sheet: Image.Image, picture: Image.Image, left: int, top: int, side: int) -> None:
     scale = side / max(picture.size)
     size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
-    sheet.paste(picture.resize(size, Image.Resampling.LANCZOS), (left + (side - size[0]) // 2, top + (side - size[1]) // 2))
+    sheet.paste(
+        picture.resize(size, Image.Resampling.LANCZOS), (left + (side - size[0]) // 2, top + (side - size[1]) // 2)
+    )
 
 
 def _legend(classes: Sequence[ClassInfo], shares: np.ndarray, width: int) -> Image.Image:

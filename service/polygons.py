@@ -10,5 +10,5 @@ def polygons(mask: np.ndarray) -> list[list[list[float]]]:
     Outer rings and those of holes alike; a point is inside if a ray from it crosses the rings an odd number of times.
     """
     padded = np.pad(mask, 1).astype(np.float32)
-    rings = find_contours(padded, 0.5)
+    rings = find_contours(padded, 0.5)  # type: ignore[no-untyped-call]
     return [[[float(x) - 0.5, float(y) - 0.5] for y, x in ring] for ring in rings]

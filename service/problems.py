@@ -62,7 +62,12 @@ def add_problem_handlers(app: FastAPI) -> None:
         said = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in errors)
         received = {".".join(str(part) for part in e["loc"]): _short(e.get("input")) for e in errors}
         return problem_response(
-            Problem(422, said or "The request is not valid.", received=received, mend="Correct the values named; /docs says what is allowed.")
+            Problem(
+                422,
+                said or "The request is not valid.",
+                received=received,
+                mend="Correct the values named; /docs says what is allowed.",
+            )
         )
 
     async def http(request: Request, error: Exception) -> Response:

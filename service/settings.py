@@ -19,7 +19,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SEGSORT_", extra="ignore", frozen=True)
 
-    data_dir: Path = Field(Path("segsort-data"), description="database, releases of one's own, and all else that is written")
+    data_dir: Path = Field(
+        Path("segsort-data"), description="database, releases of one's own, and all else that is written"
+    )
     database_url: str | None = Field(None, description="SQLAlchemy URL; None: SQLite in data_dir")
     release: str | None = Field(None, description="name or path of the release served; None: the active one")
     host: str = "127.0.0.1"
@@ -51,7 +53,9 @@ class Settings(BaseSettings):
         if file is None:
             return init_settings, env_settings
         if not Path(file).is_file():
-            raise ValueError(f"SEGSORT_SETTINGS_FILE names {file!r}, which is no file; create it, or unset the variable")
+            raise ValueError(
+                f"SEGSORT_SETTINGS_FILE names {file!r}, which is no file; create it, or unset the variable"
+            )
         if file.endswith(".toml"):
             return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(file))
         return init_settings, env_settings, DotEnvSettingsSource(settings_cls, Path(file), env_prefix="SEGSORT_")

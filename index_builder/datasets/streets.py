@@ -1,6 +1,4 @@
-"""Painted streets: labelled street scenes made from a seed, so that nothing need be downloaded and all may be published."""
-
-from functools import lru_cache
+"""Painted streets: labelled scenes made from a seed; nothing need be downloaded, and all of it may be published."""
 
 import numpy as np
 
@@ -120,7 +118,13 @@ def _things(canvas: Canvas, camera: Camera, random: Random, street: Layout):  # 
             at = street.pavement[side] if random.random() < 0.7 else kerb
             out.append((z0 + 2, _fence(canvas, camera, random, at, (z0, z0 + random.uniform(3, 22)))))
         for _ in range(int(random.poisson(0.5))):
-            put(z := depth(7, 60), tree, edge + outwards * random.uniform(0.8, max(walk, 1.0) + 1), z, bool(random.random() < 0.5))
+            put(
+                z := depth(7, 60),
+                tree,
+                edge + outwards * random.uniform(0.8, max(walk, 1.0) + 1),
+                z,
+                bool(random.random() < 0.5),
+            )
         for _ in range(int(random.poisson(2.2))):
             x = edge + outwards * random.uniform(0.4, max(walk, 0.6))
             put(z := depth(4.5, 45), person, x, z)
@@ -133,7 +137,13 @@ def _things(canvas: Canvas, camera: Camera, random: Random, street: Layout):  # 
         if random.random() < 0.12:
             put(z := depth(4, 15), parked_bicycles, edge + outwards * walk * 0.8, z)
     for _ in range(int(random.poisson(1.6))):
-        put(z := depth(6, 80), vehicle, random.uniform(left + 1.2, max(right - 1.2, left + 1.4)), z, bool(random.random() < 0.12))
+        put(
+            z := depth(6, 80),
+            vehicle,
+            random.uniform(left + 1.2, max(right - 1.2, left + 1.4)),
+            z,
+            bool(random.random() < 0.12),
+        )
     for _ in range(int(random.poisson(1.0))):
         put(z := depth(4.5, 40), cyclist, random.uniform(left + 0.3, right - 0.3), z)
     for _ in range(int(random.poisson(0.35))):
@@ -149,5 +159,11 @@ def _bonnet(canvas: Canvas, random: Random) -> None:
     """The bonnet of the car that carries the camera: no class."""
     width, height = WIDTH * SCALE, HEIGHT * SCALE
     top = height - random.uniform(6, 50)
-    points = [(0.0, height), *((x, top + ((x / width - 0.6) ** 2) * random.uniform(40, 160)) for x in np.linspace(0, width, 9)), (width, height)]
-    canvas.polygon([(float(x), float(y)) for x, y in points], vary(random, pick(random, ((20, 20, 22), (60, 62, 66)))), IGNORE)
+    points = [
+        (0.0, height),
+        *((x, top + ((x / width - 0.6) ** 2) * random.uniform(40, 160)) for x in np.linspace(0, width, 9)),
+        (width, height),
+    ]
+    canvas.polygon(
+        [(float(x), float(y)) for x, y in points], vary(random, pick(random, ((20, 20, 22), (60, 62, 66)))), IGNORE
+    )

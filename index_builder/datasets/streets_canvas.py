@@ -28,7 +28,8 @@ def noise_patch(random: np.random.Generator, smoothness: float, height: int, wid
     """[height, width] float32 part of a noise tile, at a random place."""
     tile = noise_tile(smoothness, int(random.integers(3)))
     y, x = random.integers(TILE, size=2)
-    return tile[(np.arange(height) + y)[:, None] % TILE, (np.arange(width) + x)[None, :] % TILE]
+    rows, columns = (np.arange(height) + y) % TILE, (np.arange(width) + x) % TILE
+    return np.asarray(tile[rows[:, None], columns[None, :]])
 
 
 class Camera:

@@ -13,8 +13,10 @@ from index_builder.datasets.streets_things import BICYCLIST, CAR, FENCE, PEDESTR
 
 # how rough surfaces look: standard deviation of brightness, of fine and of coarse texture
 ROUGHNESS = {
-    SKY: (0.004, 0.01), BUILDING: (0.07, 0.04), POLE: (0.08, 0.06), ROAD: (0.0, 0.0), PAVEMENT: (0.0, 0.0), TREE: (0.16, 0.14),
-    SIGN: (0.04, 0.05), FENCE: (0.1, 0.1), CAR: (0.04, 0.1), PEDESTRIAN: (0.09, 0.1), BICYCLIST: (0.09, 0.1), IGNORE: (0.09, 0.1),
+    SKY: (0.004, 0.01), BUILDING: (0.07, 0.04), POLE: (0.08, 0.06), ROAD: (0.0, 0.0),
+    PAVEMENT: (0.0, 0.0), TREE: (0.16, 0.14),
+    SIGN: (0.04, 0.05), FENCE: (0.1, 0.1), CAR: (0.04, 0.1), PEDESTRIAN: (0.09, 0.1),
+    BICYCLIST: (0.09, 0.1), IGNORE: (0.09, 0.1),
 }  # fmt: skip
 _ROWS, _COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
 
@@ -42,7 +44,11 @@ def _texture(labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
     fine, coarse = np.zeros(256, np.float32), np.zeros(256, np.float32)
     for label, (a, b) in ROUGHNESS.items():
         fine[label], coarse[label] = a * strength, b * strength
-    texture = 1 + fine[labels] * noise_patch(random, 1.2, HEIGHT, WIDTH) + coarse[labels] * noise_patch(random, 9, HEIGHT, WIDTH)
+    texture = (
+        1
+        + fine[labels] * noise_patch(random, 1.2, HEIGHT, WIDTH)
+        + coarse[labels] * noise_patch(random, 9, HEIGHT, WIDTH)
+    )
     flat = (labels == ROAD) | (labels == PAVEMENT)
     y, x = np.nonzero(flat)
     depth = camera.focal * camera.height / np.maximum(y - camera.horizon, 1.0)
@@ -62,7 +68,7 @@ def _shadows(labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
     if random.random() < 0.65:
         side = (_COLUMNS - camera.x) * random.choice([-1, 1]) > 0
         light[upright & side] *= float(random.uniform(0.4, 0.85))
-    below = _ROWS > camera.horizon + 2
+    below = camera.horizon + 2 < _ROWS
     ground = below & ~upright
     if random.random() < 0.55:
         dark = float(random.uniform(0.35, 0.75))
@@ -70,8 +76,14 @@ def _shadows(labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
         across = (_COLUMNS - camera.x) / camera.focal * depth
         edge = random.uniform(-3, 7)
         skew = random.normal(0, 0.6)
-        ragged = random.uniform(0.1, 0.8) * noise_patch(random, 9, HEIGHT, WIDTH) + np.sign(np.sin(depth * random.uniform(0.15, 0.5)))
-        shadow = (across + skew * depth * 0.1 + ragged < edge) if random.random() < 0.5 else (across + skew * depth * 0.1 + ragged > edge)
+        ragged = random.uniform(0.1, 0.8) * noise_patch(random, 9, HEIGHT, WIDTH) + np.sign(
+            np.sin(depth * random.uniform(0.15, 0.5))
+        )
+        shadow = (
+            (across + skew * depth * 0.1 + ragged < edge)
+            if random.random() < 0.5
+            else (across + skew * depth * 0.1 + ragged > edge)
+        )
         mask = gaussian_filter((shadow & ground).astype(np.float32), 0.8)
         light *= 1 - (1 - dark) * mask
     return light
@@ -89,7 +101,11 @@ def _haze(image: np.ndarray, labels: np.ndarray, camera: Camera, random: Random)
 
 def _exposure(image: np.ndarray, random: Random) -> np.ndarray:
     """Gain, contrast, gamma and white balance of the camera, and a glow from the windscreen."""
-    gain = float(random.choice([random.uniform(0.38, 0.65), random.uniform(0.6, 1.0), random.uniform(0.95, 1.35)], p=[0.25, 0.35, 0.4]))
+    gain = float(
+        random.choice(
+            [random.uniform(0.38, 0.65), random.uniform(0.6, 1.0), random.uniform(0.95, 1.35)], p=[0.25, 0.35, 0.4]
+        )
+    )
     balance = 1 + random.normal(0, 0.035, 3)
     image = image * (gain * balance).astype(np.float32)
     if gain < 0.6 and random.random() < 0.8:  # a dark street under a sky that still shines

@@ -1,12 +1,24 @@
 """The setting of painted streets: sky, ground, road markings and buildings."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from index_builder.datasets import IGNORE
-from index_builder.datasets.streets_canvas import HEIGHT, SCALE, WIDTH, Camera, Canvas, Color, noise_patch, pick, shade, vary
+from index_builder.datasets.streets_canvas import (
+    HEIGHT,
+    SCALE,
+    WIDTH,
+    Camera,
+    Canvas,
+    Color,
+    noise_patch,
+    pick,
+    shade,
+    vary,
+)
 from index_builder.datasets.streets_things import Random, crown, quad
 
 SKY, BUILDING, ROAD, PAVEMENT, TREE, SIGN = 0, 1, 3, 4, 5, 6
@@ -15,7 +27,8 @@ WALLS: tuple[Color, ...] = (
     (95, 88, 80), (70, 62, 56), (170, 130, 100), (110, 70, 58), (130, 125, 120), (235, 232, 228), (120, 130, 140),
 )  # fmt: skip
 SHOPS: tuple[Color, ...] = (
-    (30, 30, 34), (120, 25, 30), (25, 60, 45), (30, 45, 95), (200, 190, 60), (60, 120, 70), (230, 228, 220), (90, 60, 45),
+    (30, 30, 34), (120, 25, 30), (25, 60, 45), (30, 45, 95), (200, 190, 60), (60, 120, 70), (230, 228, 220),
+    (90, 60, 45),
     (40, 90, 140), (180, 60, 40),
 )  # fmt: skip
 DEPTHS = (1.6, 2.2, 3, 4, 5.5, 7.5, 10, 14, 19, 26, 36, 50, 75, 120)
@@ -61,12 +74,16 @@ def sky(canvas: Canvas, camera: Camera, random: Random) -> None:
     rise = np.linspace(0, 1, height, dtype=np.float32)[:, None, None] / max(camera.horizon / HEIGHT, 0.2)
     a, b = np.asarray(vary(random, top, 20), np.float32), np.asarray(vary(random, low, 14), np.float32)
     small = Image.fromarray(noise_patch(random, 9, height // 8, width // 8))
-    clouds = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))[:, :, None] * (4 if kind == "white" else random.uniform(8, 26))
+    clouds = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))[:, :, None] * (
+        4 if kind == "white" else random.uniform(8, 26)
+    )
     picture = (a + (b - a) * rise.clip(0, 1) + clouds).clip(0, 255).astype(np.uint8)
     canvas.stamp(0, 0, np.ones((height, width), dtype=bool), picture, SKY)
 
 
-def _strip(camera: Camera, left: float, right: float, near: float = 1.6, far: float = 400.0) -> list[tuple[float, float]]:
+def _strip(
+    camera: Camera, left: float, right: float, near: float = 1.6, far: float = 400.0
+) -> list[tuple[float, float]]:
     """Outline of a strip of ground along the road."""
     depths = [near, *(z for z in DEPTHS if near < z < far), far]
     return [camera.point(left, 0, z) for z in depths] + [camera.point(right, 0, z) for z in reversed(depths)]
@@ -77,17 +94,26 @@ def ground(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> Co
     grass = pick(random, ((85, 105, 50), (100, 110, 65), (70, 85, 45), (110, 105, 75)))
     yard = pick(random, ((120, 115, 108), (100, 96, 92), (140, 132, 120)))
     below = camera.point(0, 0, 400)[1]
-    everything = [(-10.0, below), (WIDTH * SCALE + 10.0, below), (WIDTH * SCALE + 10.0, HEIGHT * SCALE + 10.0), (-10.0, HEIGHT * SCALE + 10.0)]
+    everything = [
+        (-10.0, below),
+        (WIDTH * SCALE + 10.0, below),
+        (WIDTH * SCALE + 10.0, HEIGHT * SCALE + 10.0),
+        (-10.0, HEIGHT * SCALE + 10.0),
+    ]
     canvas.polygon(everything, yard, PAVEMENT)
     for side, is_open in enumerate(street.open_side):
         if is_open:
             edge = street.pavement[side]
             canvas.polygon(_strip(camera, edge, edge + (-60 if side == 0 else 60)), vary(random, grass, 8), TREE)
-    walk = pick(random, ((128, 122, 116), (105, 102, 100), (150, 142, 132), (88, 86, 86), (165, 158, 148), (140, 115, 100)))
+    walk = pick(
+        random, ((128, 122, 116), (105, 102, 100), (150, 142, 132), (88, 86, 86), (165, 158, 148), (140, 115, 100))
+    )
     base = float(random.uniform(48, 130))
     road = vary(random, (int(base * 0.98), int(base), int(base * 1.03)), 6)
     for side in (0, 1):
-        canvas.polygon(_strip(camera, street.road[side], street.pavement[side]), shade(walk, random.uniform(0.9, 1.08)), PAVEMENT)
+        canvas.polygon(
+            _strip(camera, street.road[side], street.pavement[side]), shade(walk, random.uniform(0.9, 1.08)), PAVEMENT
+        )
         if random.random() < 0.6:
             _slabs(canvas, camera, random, street, side, walk)
     canvas.polygon(_strip(camera, *street.road), road, ROAD)
@@ -117,7 +143,12 @@ def _side_road(canvas: Canvas, camera: Camera, random: Random, street: Layout, r
     far, side = near + random.uniform(5, 12), int(random.integers(2))
     edge = street.road[side]
     out = edge + (-40 if side == 0 else 40)
-    corners = [camera.point(edge, 0, near), camera.point(edge, 0, far), camera.point(out, 0, far), camera.point(out, 0, near)]
+    corners = [
+        camera.point(edge, 0, near),
+        camera.point(edge, 0, far),
+        camera.point(out, 0, far),
+        camera.point(out, 0, near),
+    ]
     canvas.polygon(corners, road, ROAD)
 
 
@@ -127,7 +158,9 @@ def markings(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> 
     paint = vary(random, (205, 205, 200), 24)
     for _ in range(int(random.integers(0, 5))):
         x, z = random.uniform(left, right), random.uniform(3, 25)
-        patch = [camera.point(x + dx, 0, z + dz) for dx, dz in ((0, 0), (random.uniform(0.5, 2), 0), (1.5, 3), (-0.2, 2.5))]
+        patch = [
+            camera.point(x + dx, 0, z + dz) for dx, dz in ((0, 0), (random.uniform(0.5, 2), 0), (1.5, 3), (-0.2, 2.5))
+        ]
         tone = int(random.uniform(45, 120))
         canvas.polygon([(px, py) for px, py in patch], (tone, tone, tone), None)
     centre = (left + right) / 2 + random.normal(0, 0.3)
@@ -151,7 +184,7 @@ def markings(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> 
     if random.random() < 0.25:
         for line in (left + 0.5, right - 0.6):
             points = [camera.point(line + (0.25 if i % 2 else -0.1), 0, 3 + 2.2 * i) for i in range(12)]
-            for a, b in zip(points, points[1:], strict=False):
+            for a, b in pairwise(points):
                 canvas.line([a, b], paint, max(1, abs(a[1] - b[1]) * 0.06), None)
 
 
@@ -172,7 +205,14 @@ def skyline(canvas: Canvas, camera: Camera, random: Random) -> None:
         color = pick(random, ((70, 80, 55), (90, 85, 70), (100, 92, 84), (60, 66, 54)))
         for _ in range(int(random.integers(6, 16))):
             size = random.uniform(14, 70)
-            crown(canvas, random, (random.uniform(0, WIDTH * SCALE), y - size * 0.5), size * random.uniform(0.7, 1.6), size, vary(random, color, 16))
+            crown(
+                canvas,
+                random,
+                (random.uniform(0, WIDTH * SCALE), y - size * 0.5),
+                size * random.uniform(0.7, 1.6),
+                size,
+                vary(random, color, 16),
+            )
     if random.random() < 0.5:
         mud = pick(random, ((70, 66, 62), (100, 96, 90)))
         x = camera.point(0, 0, 120)[0]
@@ -213,7 +253,9 @@ def _house(canvas: Canvas, camera: Camera, random: Random, X: tuple[float, float
     side_on = X[0] == X[1]
     if side_on:  # the gable that is seen past a lower neighbour
         out = X[0] + (-8 if X[0] < 0 else 8)
-        canvas.polygon(quad(camera, (X[0], out), (0, tall), (Z[0], Z[0])), shade(wall, random.uniform(0.6, 0.95)), BUILDING)
+        canvas.polygon(
+            quad(camera, (X[0], out), (0, tall), (Z[0], Z[0])), shade(wall, random.uniform(0.6, 0.95)), BUILDING
+        )
         canvas.polygon(quad(camera, X, (0, tall), Z), wall, BUILDING)
 
     def place(u: float, y: float) -> tuple[float, float]:
@@ -241,7 +283,11 @@ def _house(canvas: Canvas, camera: Camera, random: Random, X: tuple[float, float
 def _windows(random: Random, panel, columns: int, storeys: tuple[int, int], storey: float, wall: Color) -> None:  # type: ignore[no-untyped-def]
     wide, high, sill = random.uniform(0.35, 0.7), random.uniform(0.45, 0.65), random.uniform(0.22, 0.32)
     glass = pick(random, ((35, 38, 44), (60, 66, 72), (120, 135, 150), (90, 96, 100)), 14)
-    frame = pick(random, ((225, 225, 220), (60, 50, 44), (200, 195, 185)), 14) if random.random() < 0.75 else shade(wall, 0.75)
+    frame = (
+        pick(random, ((225, 225, 220), (60, 50, 44), (200, 195, 185)), 14)
+        if random.random() < 0.75
+        else shade(wall, 0.75)
+    )
     for floor in range(*storeys):
         for column in range(columns):
             u = (column + 0.5) / columns
@@ -282,7 +328,9 @@ def _hanging_sign(canvas: Canvas, camera: Camera, random: Random, X: float, z: f
     canvas.polygon(inner, (235, 232, 225) if sum(color) < 380 else (40, 40, 50), None)
 
 
-def _roof(canvas: Canvas, camera: Camera, random: Random, X: tuple[float, float], Z: tuple[float, float], tall: float) -> None:
+def _roof(
+    canvas: Canvas, camera: Camera, random: Random, X: tuple[float, float], Z: tuple[float, float], tall: float
+) -> None:
     """A slope behind the eaves, with chimneys; some houses have a flat roof."""
     if random.random() < 0.3:
         return
@@ -291,7 +339,11 @@ def _roof(canvas: Canvas, camera: Camera, random: Random, X: tuple[float, float]
     if X[0] == X[1]:
         ridge = X[0] + (-back if X[0] < 0 else back)
         ends = [camera.point(ridge, tall + rise, Z[1]), camera.point(ridge, tall + rise, Z[0])]
-        gable = [camera.point(X[0], tall, Z[0]), camera.point(ridge, tall + rise, Z[0]), camera.point(2 * ridge - X[0], tall, Z[0])]
+        gable = [
+            camera.point(X[0], tall, Z[0]),
+            camera.point(ridge, tall + rise, Z[0]),
+            camera.point(2 * ridge - X[0], tall, Z[0]),
+        ]
         canvas.polygon(gable, shade(color, 0.8), BUILDING)
     else:
         ridge = (X[0] + X[1]) / 2
@@ -301,4 +353,8 @@ def _roof(canvas: Canvas, camera: Camera, random: Random, X: tuple[float, float]
         u = random.uniform(0.1, 0.9)
         z = Z[0] + (Z[1] - Z[0]) * u
         x = ridge if X[0] == X[1] else X[0] + (X[1] - X[0]) * u
-        canvas.polygon(quad(camera, (x - 0.35, x + 0.35), (tall + rise * 0.6, tall + rise + random.uniform(0.8, 1.8)), (z, z)), pick(random, ((120, 80, 62), (90, 70, 60), (150, 130, 100))), BUILDING)
+        canvas.polygon(
+            quad(camera, (x - 0.35, x + 0.35), (tall + rise * 0.6, tall + rise + random.uniform(0.8, 1.8)), (z, z)),
+            pick(random, ((120, 80, 62), (90, 70, 60), (150, 130, 100))),
+            BUILDING,
+        )

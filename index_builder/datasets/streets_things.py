@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from PIL import Image
 
 from index_builder.datasets import IGNORE
 from index_builder.datasets.streets_canvas import SCALE, Camera, Canvas, Color, noise_patch, pick, shade, vary
@@ -20,7 +21,9 @@ SKIN: tuple[Color, ...] = ((200, 155, 130), (170, 120, 95), (120, 80, 60), (90, 
 Random = np.random.Generator
 
 
-def quad(camera: Camera, X: tuple[float, float], Y: tuple[float, float], Z: tuple[float, float]) -> list[tuple[float, float]]:
+def quad(
+    camera: Camera, X: tuple[float, float], Y: tuple[float, float], Z: tuple[float, float]
+) -> list[tuple[float, float]]:
     """Corners of an upright rectangle whose foot runs from (X[0], Z[0]) to (X[1], Z[1])."""
     return [
         camera.point(X[0], Y[0], Z[0]), camera.point(X[1], Y[0], Z[1]),
@@ -83,10 +86,14 @@ def _side(
     ]  # fmt: skip
     canvas.polygon(cabin, flank, CAR)
     middle_x, middle_y = (sum(p[i] for p in cabin) / 4 for i in (0, 1))
-    canvas.polygon([(middle_x + (x - middle_x) * 0.85, middle_y + (y - middle_y) * 0.7) for x, y in cabin], colors[1], None)
+    canvas.polygon(
+        [(middle_x + (x - middle_x) * 0.85, middle_y + (y - middle_y) * 0.7) for x, y in cabin], colors[1], None
+    )
     for at in (0.2, 0.78):
         centre = camera.point(X, 0.31, Z[0] + at * length)
-        across = abs(camera.point(X, 0, Z[0] + at * length - 0.31)[0] - camera.point(X, 0, Z[0] + at * length + 0.31)[0]) / 2
+        across = (
+            abs(camera.point(X, 0, Z[0] + at * length - 0.31)[0] - camera.point(X, 0, Z[0] + at * length + 0.31)[0]) / 2
+        )
         canvas.ellipse(centre, max(across, 1), camera.size(0.31, Z[0] + at * length), (18, 18, 20), CAR)
         canvas.ellipse(centre, max(across * 0.55, 0.5), camera.size(0.17, Z[0] + at * length), (120, 120, 124), None)
 
@@ -108,7 +115,9 @@ def _face(
     oncoming = random.random() < 0.4
     light: Color = (235, 235, 225) if oncoming else (190, 25, 20)
     for x in (left + 0.1, right - 0.1 - 0.14 * width):
-        canvas.polygon(quad(camera, (x, x + 0.14 * width), (waist * 0.68, waist * 0.9), (Z, Z)), vary(random, light), None)
+        canvas.polygon(
+            quad(camera, (x, x + 0.14 * width), (waist * 0.68, waist * 0.9), (Z, Z)), vary(random, light), None
+        )
     plate: Color = (225, 225, 220) if oncoming else (215, 190, 60)
     X = (left + right) / 2
     canvas.polygon(quad(camera, (X - 0.25, X + 0.25), (0.48, 0.6), (Z, Z)), plate, None)
@@ -127,21 +136,50 @@ def person(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float, l
 
     limb = camera.size(0.14, Z)
     for side in (-1, 1):
-        canvas.line([at(side * 0.07, 0.5), at(side * (0.06 + stride * 0.5), 0.26), at(side * (0.06 + stride), 0.0)], trousers, limb, label)
+        canvas.line(
+            [at(side * 0.07, 0.5), at(side * (0.06 + stride * 0.5), 0.26), at(side * (0.06 + stride), 0.0)],
+            trousers,
+            limb,
+            label,
+        )
     hem = 0.3 if long_coat else 0.46
-    body = [at(-wide, 0.81), at(wide, 0.81), at(wide * 1.05, 0.6), at(wide * 0.95, hem), at(-wide * 0.95, hem), at(-wide * 1.05, 0.6)]
+    body = [
+        at(-wide, 0.81),
+        at(wide, 0.81),
+        at(wide * 1.05, 0.6),
+        at(wide * 0.95, hem),
+        at(-wide * 0.95, hem),
+        at(-wide * 1.05, 0.6),
+    ]
     canvas.polygon(body, coat, label)
     for side in (-1, 1):
         hand = at(side * (wide + random.uniform(0.0, 0.16)), random.uniform(0.4, 0.6))
-        canvas.line([at(side * wide * 0.9, 0.79), at(side * (wide + 0.04), 0.62), hand], shade(coat, 0.85), limb * 0.7, label)
+        canvas.line(
+            [at(side * wide * 0.9, 0.79), at(side * (wide + 0.04), 0.62), hand], shade(coat, 0.85), limb * 0.7, label
+        )
     head = at(0, 0.92)
     canvas.ellipse(head, camera.size(0.095, Z), camera.size(0.125, Z), pick(random, SKIN), label)
     hair = (head[0], head[1] - camera.size(0.04, Z))
-    canvas.ellipse(hair, camera.size(0.1, Z), camera.size(0.09, Z), pick(random, ((30, 25, 20), (70, 50, 35), (120, 100, 70))), label)
+    canvas.ellipse(
+        hair,
+        camera.size(0.1, Z),
+        camera.size(0.09, Z),
+        pick(random, ((30, 25, 20), (70, 50, 35), (120, 100, 70))),
+        label,
+    )
     if random.random() < 0.3:
         bag = pick(random, CLOTHES)
         side = random.choice([-1, 1])
-        canvas.polygon([at(side * wide, 0.5), at(side * (wide + 0.18), 0.5), at(side * (wide + 0.18), 0.33), at(side * wide, 0.33)], bag, label)
+        canvas.polygon(
+            [
+                at(side * wide, 0.5),
+                at(side * (wide + 0.18), 0.5),
+                at(side * (wide + 0.18), 0.33),
+                at(side * wide, 0.33),
+            ],
+            bag,
+            label,
+        )
 
 
 def cyclist(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
@@ -157,8 +195,11 @@ def cyclist(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) 
     for along in (-base, base):
         across = max(camera.size(radius, Z) * abs(turn), thick)
         canvas.ring(at(along, radius), across, camera.size(radius, Z), (22, 22, 24), max(thick, 1.5), BICYCLIST)
-    for a, b in (((-base, 0.34), (-0.15, 0.85)), ((-0.15, 0.85), (0.42, 0.82)), ((0, 0.3), (0.42, 0.82)), ((0.42, 0.95), (base, 0.34)),
-                 ((-base, 0.34), (0, 0.3)), ((0, 0.3), (-0.15, 0.9))):  # fmt: skip
+    tubes = (
+        ((-base, 0.34), (-0.15, 0.85)), ((-0.15, 0.85), (0.42, 0.82)), ((0, 0.3), (0.42, 0.82)),
+        ((0.42, 0.95), (base, 0.34)), ((-base, 0.34), (0, 0.3)), ((0, 0.3), (-0.15, 0.9)),
+    )  # fmt: skip
+    for a, b in tubes:
         canvas.line([at(*a), at(*b)], frame, thick, BICYCLIST)
     coat, trousers = pick(random, CLOTHES), pick(random, CLOTHES[:6])
     limb = camera.size(0.15, Z)
@@ -166,7 +207,13 @@ def cyclist(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) 
         canvas.line([at(-0.15, 0.98), at(*knee), at(*foot)], trousers, limb, BICYCLIST)
     canvas.line([at(-0.15, 0.98), at(0.1, 1.45)], coat, camera.size(0.36, Z), BICYCLIST)
     canvas.line([at(0.1, 1.42), at(0.3, 1.15), at(0.45, 1.0)], shade(coat, 0.85), limb * 0.7, BICYCLIST)
-    canvas.ellipse(at(0.16, 1.66), camera.size(0.1, Z), camera.size(0.13, Z), pick(random, (*SKIN, (60, 60, 64), (200, 200, 60))), BICYCLIST)
+    canvas.ellipse(
+        at(0.16, 1.66),
+        camera.size(0.1, Z),
+        camera.size(0.13, Z),
+        pick(random, (*SKIN, (60, 60, 64), (200, 200, 60))),
+        BICYCLIST,
+    )
 
 
 def parked_bicycles(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
@@ -175,7 +222,12 @@ def parked_bicycles(canvas: Canvas, camera: Camera, random: Random, X: float, Z:
         for along in (-0.5, 0.5):
             centre = camera.point(X + along * 0.6, 0.34, Z + i * 0.5)
             canvas.ring(centre, camera.size(0.2, Z), camera.size(0.34, Z), (25, 25, 28), camera.size(0.05, Z), IGNORE)
-        canvas.line([camera.point(X - 0.3, 0.4, Z), camera.point(X, 0.9, Z), camera.point(X + 0.3, 0.4, Z)], (50, 50, 60), camera.size(0.06, Z), IGNORE)
+        canvas.line(
+            [camera.point(X - 0.3, 0.4, Z), camera.point(X, 0.9, Z), camera.point(X + 0.3, 0.4, Z)],
+            (50, 50, 60),
+            camera.size(0.06, Z),
+            IGNORE,
+        )
 
 
 def lamp_post(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
@@ -188,32 +240,64 @@ def lamp_post(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float
     if random.random() < 0.75:
         out = (-1 if X > 0 else 1) * random.uniform(0.6, 2.2)
         top = tall + random.uniform(0, 0.5)
-        canvas.line([camera.point(X, tall, Z), camera.point(X + out * 0.5, top, Z), camera.point(X + out, top, Z)], color, width * 0.6, POLE)
-        canvas.line([camera.point(X + out, top, Z), camera.point(X + out * 1.35, top, Z)], shade(color, 1.2), width, POLE)
+        canvas.line(
+            [camera.point(X, tall, Z), camera.point(X + out * 0.5, top, Z), camera.point(X + out, top, Z)],
+            color,
+            width * 0.6,
+            POLE,
+        )
+        canvas.line(
+            [camera.point(X + out, top, Z), camera.point(X + out * 1.35, top, Z)], shade(color, 1.2), width, POLE
+        )
 
 
 def bollard(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
     """A knee-high post."""
     color = pick(random, ((25, 25, 28), (210, 210, 205), (90, 90, 92), (120, 40, 35)))
-    canvas.line([camera.point(X, 0, Z), camera.point(X, random.uniform(0.8, 1.1), Z)], color, max(camera.size(0.14, Z), 2.0), POLE)
+    canvas.line(
+        [camera.point(X, 0, Z), camera.point(X, random.uniform(0.8, 1.1), Z)],
+        color,
+        max(camera.size(0.14, Z), 2.0),
+        POLE,
+    )
 
 
 def traffic_light(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
     """Signal heads on a post."""
     tall = random.uniform(2.6, 3.6)
-    canvas.line([camera.point(X, 0, Z), camera.point(X, tall, Z)], pick(random, ((70, 72, 72), (40, 40, 42), (130, 132, 130))), max(camera.size(0.12, Z), 1.6 * SCALE), POLE)
+    canvas.line(
+        [camera.point(X, 0, Z), camera.point(X, tall, Z)],
+        pick(random, ((70, 72, 72), (40, 40, 42), (130, 132, 130))),
+        max(camera.size(0.12, Z), 1.6 * SCALE),
+        POLE,
+    )
     lit = int(random.integers(3))
-    for side in ((0.0,) if random.random() < 0.6 else (-0.3, 0.3)):
-        canvas.polygon(quad(camera, (X + side - 0.19, X + side + 0.19), (tall - 1.0, tall + 0.05), (Z, Z)), vary(random, (24, 24, 26), 8), SIGN)
+    for side in (0.0,) if random.random() < 0.6 else (-0.3, 0.3):
+        canvas.polygon(
+            quad(camera, (X + side - 0.19, X + side + 0.19), (tall - 1.0, tall + 0.05), (Z, Z)),
+            vary(random, (24, 24, 26), 8),
+            SIGN,
+        )
         for i, lamp in enumerate(((220, 40, 30), (230, 160, 40), (40, 210, 120))):
             color = lamp if i == lit else shade(lamp, 0.2)
-            canvas.ellipse(camera.point(X + side, tall - 0.15 - 0.32 * i, Z), camera.size(0.11, Z), camera.size(0.11, Z), (color[0], color[1], color[2]), None)
+            canvas.ellipse(
+                camera.point(X + side, tall - 0.15 - 0.32 * i, Z),
+                camera.size(0.11, Z),
+                camera.size(0.11, Z),
+                (color[0], color[1], color[2]),
+                None,
+            )
 
 
 def road_sign(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
     """A disc, triangle or board on a post."""
     foot = random.uniform(1.8, 2.6)
-    canvas.line([camera.point(X, 0, Z), camera.point(X, foot + 0.4, Z)], pick(random, ((100, 102, 104), (60, 60, 62))), max(camera.size(0.08, Z), 1.4 * SCALE), POLE)
+    canvas.line(
+        [camera.point(X, 0, Z), camera.point(X, foot + 0.4, Z)],
+        pick(random, ((100, 102, 104), (60, 60, 62))),
+        max(camera.size(0.08, Z), 1.4 * SCALE),
+        POLE,
+    )
     radius, Y = random.uniform(0.28, 0.42), foot + 0.35
     centre = camera.point(X, Y, Z)
     kind = random.integers(4)
@@ -221,7 +305,12 @@ def road_sign(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float
         rim, inner = pick(random, ((190, 30, 35), (30, 70, 160))), pick(random, ((235, 235, 235), (40, 80, 170)))
         canvas.ellipse(centre, camera.size(radius, Z), camera.size(radius, Z), rim, SIGN)
         canvas.ellipse(centre, camera.size(radius * 0.72, Z), camera.size(radius * 0.72, Z), inner, None)
-        canvas.line([camera.point(X - radius * 0.4, Y, Z), camera.point(X + radius * 0.4, Y, Z)], (30, 30, 30), camera.size(0.09, Z), None)
+        canvas.line(
+            [camera.point(X - radius * 0.4, Y, Z), camera.point(X + radius * 0.4, Y, Z)],
+            (30, 30, 30),
+            camera.size(0.09, Z),
+            None,
+        )
     elif kind == 1:
         for size, color, label in ((1.2, (195, 30, 35), SIGN), (0.75, (235, 235, 232), None)):
             corners = [(X + size * radius * math.sin(a), Y + size * radius * math.cos(a)) for a in (0, 2.1, 4.19)]
@@ -233,7 +322,12 @@ def road_sign(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float
         ink = (240, 240, 240) if sum(color) < 420 else (30, 30, 40)
         for i in range(int(random.integers(1, 4))):
             y = foot + 2 * up * (0.2 + 0.27 * i)
-            canvas.line([camera.point(X - half * 0.75, y, Z), camera.point(X + half * random.uniform(0, 0.75), y, Z)], ink, camera.size(up * 0.22, Z), None)
+            canvas.line(
+                [camera.point(X - half * 0.75, y, Z), camera.point(X + half * random.uniform(0, 0.75), y, Z)],
+                ink,
+                camera.size(up * 0.22, Z),
+                None,
+            )
 
 
 def fence(canvas: Canvas, camera: Camera, random: Random, X: float, Z: tuple[float, float]) -> None:
@@ -248,22 +342,31 @@ def fence(canvas: Canvas, camera: Camera, random: Random, X: float, Z: tuple[flo
         for z in posts:
             canvas.line([camera.point(X, 0, z), camera.point(X, tall, z)], color, camera.size(0.04, z), None)
         for y in (0.12, 0.93):
-            canvas.line([camera.point(X, y * tall, Z[0]), camera.point(X, y * tall, Z[1])], color, camera.size(0.06, Z[0]), None)
+            canvas.line(
+                [camera.point(X, y * tall, Z[0]), camera.point(X, y * tall, Z[1])], color, camera.size(0.06, Z[0]), None
+            )
         return
     color = pick(random, ((110, 80, 55), (130, 105, 80), (90, 95, 80), (140, 110, 95), (170, 165, 155), (60, 90, 140)))
     canvas.polygon(quad(camera, (X, X), (0, tall), Z), color, FENCE)
     for z in posts:
         canvas.line([camera.point(X, 0, z), camera.point(X, tall, z)], shade(color, 0.7), camera.size(0.06, z), None)
-    canvas.line([camera.point(X, tall, Z[0]), camera.point(X, tall, Z[1])], shade(color, 0.75), camera.size(0.08, Z[0]), None)
+    canvas.line(
+        [camera.point(X, tall, Z[0]), camera.point(X, tall, Z[1])], shade(color, 0.75), camera.size(0.08, Z[0]), None
+    )
 
 
 def tree(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float, bare: bool) -> None:
     """A tree, leafy or bare; a bare crown is labelled whole, the sky between its twigs with it, as annotators do."""
     tall = random.uniform(4, 13)
     trunk = pick(random, ((70, 60, 50), (50, 44, 38), (95, 88, 75)))
-    canvas.line([camera.point(X, 0, Z), camera.point(X, tall * 0.6, Z)], trunk, camera.size(random.uniform(0.18, 0.5), Z), TREE)
+    canvas.line(
+        [camera.point(X, 0, Z), camera.point(X, tall * 0.6, Z)], trunk, camera.size(random.uniform(0.18, 0.5), Z), TREE
+    )
     centre = camera.point(X, tall * 0.64, Z)
-    radius_x, radius_y = camera.size(tall * random.uniform(0.22, 0.4), Z), camera.size(tall * random.uniform(0.34, 0.42), Z)
+    radius_x, radius_y = (
+        camera.size(tall * random.uniform(0.22, 0.4), Z),
+        camera.size(tall * random.uniform(0.34, 0.42), Z),
+    )
     if bare:
         _twigs(canvas, camera, random, X, Z, tall, (radius_x, radius_y))
     else:
@@ -280,7 +383,10 @@ def _twigs(
     fork = camera.point(X, tall * 0.25, Z)
     for _ in range(int(random.integers(14, 30))):
         angle, far = random.uniform(-1.35, 1.35), random.uniform(0.5, 0.95)
-        end = (top[0] + radius[0] * far * math.sin(angle), top[1] - radius[1] * far * math.cos(angle) * random.uniform(-0.3, 1))
+        end = (
+            top[0] + radius[0] * far * math.sin(angle),
+            top[1] - radius[1] * far * math.cos(angle) * random.uniform(-0.3, 1),
+        )
         middle = ((fork[0] + end[0]) / 2 + random.normal(0, radius[0] * 0.08), (fork[1] + end[1]) / 2)
         canvas.line([fork, middle, end], color, camera.size(random.uniform(0.04, 0.12), Z), None)
         for _ in range(5):
@@ -289,7 +395,9 @@ def _twigs(
             canvas.line([start, twig], shade(color, random.uniform(0.9, 1.3)), 1, None)
 
 
-def crown(canvas: Canvas, random: Random, centre: tuple[float, float], radius_x: float, radius_y: float, color: Color | None) -> None:
+def crown(
+    canvas: Canvas, random: Random, centre: tuple[float, float], radius_x: float, radius_y: float, color: Color | None
+) -> None:
     """A ragged mass of leaves; with no colour only the label is set, and a thin haze of twigs painted."""
     radius_x, radius_y = max(radius_x, 3), max(radius_y, 3)
     left, top = max(int(centre[0] - radius_x * 1.3), 0), max(int(centre[1] - radius_y * 1.3), 0)
@@ -304,7 +412,7 @@ def crown(canvas: Canvas, random: Random, centre: tuple[float, float], radius_x:
     leaves = noise_patch(random, 3 if radius_y > 60 else 1.5, height, width)
     inside = distance + 0.28 * lumps + 0.1 * leaves < 1
     if color is None:
-        haze = np.broadcast_to(np.uint8(vary(random, (120, 110, 105), 20)), (height, width, 3))
+        haze = np.broadcast_to(np.array(vary(random, (120, 110, 105), 20), np.uint8), (height, width, 3))
         canvas.stamp(left, top, inside & (noise_patch(random, 1.5, height, width) > 0.55), haze.copy(), TREE)
         canvas.labels.paste(TREE, (left, top), _alpha(inside))
         return
@@ -313,7 +421,5 @@ def crown(canvas: Canvas, random: Random, centre: tuple[float, float], radius_x:
     canvas.stamp(left, top, inside, colors, TREE)
 
 
-def _alpha(mask: np.ndarray):  # type: ignore[no-untyped-def]
-    from PIL import Image
-
+def _alpha(mask: np.ndarray) -> Image.Image:
     return Image.fromarray(mask.astype(np.uint8) * 255)

@@ -52,13 +52,15 @@ def _endless_order(count: int, random: np.random.Generator) -> Iterator[int]:
 
 
 def _crop(sample: Sample, recipe: Recipe, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A random window of a random size, flipped at random: [3, *crop] uint8, [*crop] uint8; outside the image: IGNORE."""
+    """A random window of a random size, flipped at random: [3, *crop], [*crop] uint8; outside the image: IGNORE."""
     height, width = recipe.crop
     image_height, image_width = sample.labels.shape
     working = recipe.working_size / max(image_height, image_width)
     scale = working * float(np.exp(random.uniform(*np.log(recipe.scale))))
     window = (max(round(height / scale), 1), max(round(width / scale), 1))
-    top, left = (int(random.integers(min(0, n - m), max(0, n - m) + 1)) for n, m in zip((image_height, image_width), window))
+    top, left = (
+        int(random.integers(min(0, n - m), max(0, n - m) + 1)) for n, m in zip(sample.labels.shape, window, strict=True)
+    )
     image, labels = _window(sample, top, left, window)
     if random.random() < 0.5:
         image, labels = image[:, ::-1], labels[:, ::-1]
@@ -100,4 +102,5 @@ class Augment(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         jittered = self.colour(images.float() / 255).clamp(0, 1) * 255
-        return ((jittered - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        normalised: Tensor = (jittered - self.mean) / self.std
+        return normalised.contiguous(memory_format=torch.channels_last)

@@ -20,9 +20,14 @@ PARITY = 0.999  # the least cosine between an embedding by torch and by ONNX Run
 def load_checkpoint(checkpoint: str | Path, recipe: Recipe) -> EmbeddingNetwork:
     """The averaged weights of a checkpoint, in a network ready to run."""
     network = build_network(recipe.backbone, recipe.dimension)
-    state = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
-    network.load_state_dict({k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")})
+    network.load_state_dict(network_weights(checkpoint))
     return network.eval()
+
+
+def network_weights(checkpoint: str | Path) -> dict[str, torch.Tensor]:
+    """The averaged weights of the network in a checkpoint."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
+    return {key.removeprefix("network."): value for key, value in state.items() if key.startswith("network.")}
 
 
 def write_network(checkpoint: str | Path, recipe: Recipe, out: Path) -> None:
@@ -42,18 +47,18 @@ def write_network(checkpoint: str | Path, recipe: Recipe, out: Path) -> None:
             opset=OPSET,
         ).model_dump(mode="json"),
         "preprocessing": Preprocessing(working_size=recipe.working_size, mean=mean, std=std).model_dump(mode="json"),
-        "training": recipe.model_dump(mode="json", exclude={"roots", "weights"}),
+        "training": recipe.model_dump(mode="json", exclude={"roots", "weights", "start"}),
     }
     (out / "network.json").write_text(json.dumps(info, indent=2) + "\n")
 
 
 def export_onnx(network: EmbeddingNetwork, file: Path) -> None:
-    """Write the network as ONNX: input "image" [1, 3, H, W], output "embedding" [1, D, H/4, W/4], any H, W in steps of 32.
+    """Write the network as ONNX: "image" [1, 3, H, W] to "embedding" [1, D, H/4, W/4], for any H, W in steps of 32.
 
     Raises:
         ValueError: if ONNX Runtime's embeddings differ from torch's at any of several sizes.
     """
-    network = network.eval().to("cpu", memory_format=torch.contiguous_format)
+    network = network.eval().to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     example = torch.zeros(1, 3, 96, 128)
     axes = {"image": {0: "batch", 2: "height", 3: "width"}, "embedding": {0: "batch", 2: "h", 3: "w"}}
     torch.onnx.export(

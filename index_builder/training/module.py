@@ -1,9 +1,9 @@
 """One training step: embed, sort pixels, take prototypes, compare."""
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
@@ -34,7 +34,9 @@ class SegSortModule(L.LightningModule):
         self.bank = MemoryBank(0, recipe.dimension)
 
     def on_fit_start(self) -> None:
-        self.bank = MemoryBank(self.recipe.bank_batches * self.recipe.bank_per_batch, self.recipe.dimension, self.device)
+        self.bank = MemoryBank(
+            self.recipe.bank_batches * self.recipe.bank_per_batch, self.recipe.dimension, self.device
+        )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         embeddings = self.network(self.augment(batch.images)).float()  # [B, D, h, w]
@@ -71,7 +73,9 @@ class SegSortModule(L.LightningModule):
                 among = (worlds == others).nonzero().squeeze(1)
                 row = torch.full_like(worlds, -1)
                 row[among] = torch.arange(len(among), device=row.device)
-                loss = vmf_nca_loss(vectors, wanted, row[segments], directions[among], classes[among], self.recipe.kappa)
+                loss = vmf_nca_loss(
+                    vectors, wanted, row[segments], directions[among], classes[among], self.recipe.kappa
+                )
                 self.log(f"loss/{self.recipe.datasets[world]}-{self.recipe.datasets[others]}", loss.mean().detach())
                 total, terms = total + weight * loss.mean(), terms + weight
         return total / max(terms, 1.0)

@@ -25,6 +25,7 @@ class Recipe(BaseModel):
 
     backbone: str = "mobilenet_v2"
     weights: str | None = Field(None, description="safetensors file that MobileNetV2 starts from")
+    start: str | None = Field(None, description="folder of a run whose best network this one starts from")
     dimension: int = Field(32, ge=2)
     working_size: int = Field(480, ge=32, description="longest side that the network sees when serving")
 
@@ -36,7 +37,9 @@ class Recipe(BaseModel):
     min_pixels: int = Field(3, ge=1, description="smallest piece that becomes a prototype, in pixels of the embedding")
     bank_batches: int = Field(2, ge=0, description="batches whose prototypes are remembered")
     bank_per_batch: int = Field(512, ge=1)
-    pixels_per_world: int = Field(2048, ge=1, description="pixels of the embedding that enter the loss, a world and step")
+    pixels_per_world: int = Field(
+        2048, ge=1, description="pixels of the embedding that enter the loss, a world and step"
+    )
     class_balance: float = Field(0.5, ge=0, le=1, description="0 samples pixels as they come, 1 all classes alike")
     reference_weight: float = Field(1.0, ge=0, description="weight of the loss against the reference world")
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from index_builder.datasets import Dataset, open_dataset
 from index_builder.training.data import Augment, Crops
-from index_builder.training.export import write_network
+from index_builder.training.export import network_weights, write_network
 from index_builder.training.module import SegSortModule
 from index_builder.training.recipe import Recipe
 from segsort.network import EmbeddingNetwork, build_network
@@ -32,7 +32,11 @@ def normalisation(backbone: str) -> tuple[tuple[float, float, float], tuple[floa
 def make_network(recipe: Recipe) -> EmbeddingNetwork:
     """The network of a recipe, with its starting weights."""
     weights = load_file(recipe.weights) if recipe.weights is not None else None
-    return build_network(recipe.backbone, recipe.dimension, weights).to(memory_format=torch.channels_last)
+    network = build_network(recipe.backbone, recipe.dimension, weights)
+    if recipe.start is not None:
+        network.load_state_dict(network_weights(Path(recipe.start) / "checkpoints" / "best.ckpt"))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place
+    return network
 
 
 def open_world(recipe: Recipe, name: str, split: str) -> Dataset:
@@ -59,7 +63,10 @@ def train(recipe: Recipe, out: Path) -> Path:
     last = out / "checkpoints" / "last.ckpt"
     first_step = _step_of(last) if last.exists() else 0
     stream = DataLoader(
-        Crops(worlds, recipe, first_step), batch_size=None, num_workers=recipe.workers, pin_memory=torch.cuda.is_available()
+        Crops(worlds, recipe, first_step),
+        batch_size=None,
+        num_workers=recipe.workers,
+        pin_memory=torch.cuda.is_available(),
     )
     checkpoints = ModelCheckpoint(
         out / "checkpoints", "best", monitor="val/miou", mode="max", save_last=True, enable_version_counter=False

@@ -15,7 +15,7 @@ MIN_AREA = 0.0001  # share of the image; as `segsort build` does by default
 
 
 class Query(NamedTuple):
-    """One held-out image: its segments' prototypes [S, D], and how many pixels of each class each segment holds [S, C]."""
+    """One held-out image: its prototypes [S, D] of its segments, and the pixels of each class in each [S, C]."""
 
     prototypes: np.ndarray
     pixels: np.ndarray
@@ -63,4 +63,4 @@ class RetrievalScore:
             np.add.at(confusion.T, result.class_ids, query.pixels)
         hit = confusion.diagonal().astype(np.float64)
         union = confusion.sum(0) + confusion.sum(1) - hit
-        return np.divide(hit, union, out=np.full(self.num_classes, np.nan), where=union > 0)
+        return np.asarray(np.divide(hit, union, out=np.full(self.num_classes, np.nan), where=union > 0))

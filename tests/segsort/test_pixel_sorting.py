@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -71,7 +72,7 @@ def test_objective_never_falls_with_more_iterations() -> None:
         result = sort_pixels(embeddings, SortingOptions(12, iterations, location_weight=0.0))
         own = result.theta[0][result.labels[0], :-2]  # [h, w, D]
         likelihood.append(float((own.permute(2, 0, 1) * embeddings[0]).sum()))
-    assert all(later >= earlier - 1e-3 for earlier, later in zip(likelihood, likelihood[1:], strict=False))
+    assert all(later >= earlier - 1e-3 for earlier, later in pairwise(likelihood))
 
 
 def test_soft_sorting_approaches_hard_sorting_as_kappa_grows() -> None:

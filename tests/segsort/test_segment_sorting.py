@@ -61,7 +61,9 @@ def test_own_segment_stands_in_where_its_class_has_no_other() -> None:
 
 def test_a_pixel_that_nothing_attracts_gives_zero_loss_and_zero_gradient() -> None:
     pixels = on_the_circle()[:2].requires_grad_()
-    loss = vmf_nca_loss(pixels, torch.tensor([7, 0]), torch.tensor([-1, -1]), on_the_circle(), torch.zeros(5).long(), 9.0)
+    loss = vmf_nca_loss(
+        pixels, torch.tensor([7, 0]), torch.tensor([-1, -1]), on_the_circle(), torch.zeros(5).long(), 9.0
+    )
     loss.sum().backward()
     assert pixels.grad is not None
     assert loss[0] == 0
@@ -73,9 +75,7 @@ def test_gradient_is_right_and_finite_at_large_kappa() -> None:
     prototypes = normalize(torch.randn(6, 2, generator=torch.Generator().manual_seed(3)).double()).requires_grad_()
     classes, own = torch.tensor([0, 1, 0, 1, 2]), torch.tensor([0, 1, 2, 3, 4])
     of_class = torch.tensor([0, 1, 0, 1, 2, 0])
-    assert torch.autograd.gradcheck(
-        lambda p, q: vmf_nca_loss(p, classes, own, q, of_class, 10.0), (pixels, prototypes)
-    )
+    assert torch.autograd.gradcheck(lambda p, q: vmf_nca_loss(p, classes, own, q, of_class, 10.0), (pixels, prototypes))
     vmf_nca_loss(pixels, classes, own, prototypes, of_class, 5000.0).sum().backward()
     assert pixels.grad is not None
     assert torch.isfinite(pixels.grad).all()
