@@ -16,7 +16,7 @@ from index_builder.datasets import IGNORE, Dataset, Sample
 from index_builder.embedder_source import EmbedderSource
 from index_builder.progress import counted, spread
 from index_builder.scores import class_lookup, label_counts
-from index_builder.selection import Candidates, select
+from index_builder.selection import BALANCE, Candidates, select
 from model_store.card import Calibration, Card, RetrievalInfo, SortingInfo
 from model_store.embedder import Device, Embedder
 from model_store.exemplars import Exemplars, SourceImage, exemplar_ids
@@ -35,6 +35,7 @@ class BuildOptions:
     Attributes:
         max_exemplars: at most so many exemplars.
         max_images: at most from so many images; None: any number.
+        balance: 0 keeps classes as frequent as they are, 1 makes them alike.
         min_area: smallest piece that becomes an exemplar, as a share of its image.
         webp_quality: of the stored images, 1..100.
         calibration_images: at most so many images are calibrated on.
@@ -44,6 +45,7 @@ class BuildOptions:
 
     max_exemplars: int = 20_000
     max_images: int | None = None
+    balance: float = BALANCE
     min_area: float = 0.0001
     webp_quality: int = 80
     calibration_images: int = 100
@@ -114,7 +116,9 @@ def build_release(
     builder = _Builder(dataset, source, options, Embedder((source.network_file, source.preprocessing), device, threads))
     own = calibrate_with is None
     gathered = builder.gather(spread(len(dataset), options.calibration_images) if own else [])
-    chosen = select(gathered.candidates, len(dataset.classes), options.max_exemplars, options.max_images)
+    chosen = select(
+        gathered.candidates, len(dataset.classes), options.max_exemplars, options.max_images, options.balance
+    )
     calibration = builder.calibrate(gathered, chosen, calibrate_with)
     exemplars, sources, images = builder.exemplars(gathered, chosen)
     card = Card(
@@ -234,6 +238,7 @@ class _Builder:
             "exemplars_per_class": {c.name: int(per_class[c.class_id]) for c in self.dataset.classes},
             "max_exemplars": self.options.max_exemplars,
             "max_images": self.options.max_images,
+            "balance": self.options.balance,
             "min_area": self.options.min_area,
         }
 

@@ -1,9 +1,10 @@
 """Commands of the offline side: train, build, evaluate."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
+from pydantic import BaseModel
 
 
 def _named(values: list[str], option: str) -> dict[str, str]:
@@ -75,6 +76,15 @@ def train(
     typer.echo(str(run(recipe, out)))
 
 
+_Info = TypeVar("_Info", bound=BaseModel)
+Device = Literal["cpu", "cuda"]
+
+
+def _changed(info: _Info, **values: Any) -> _Info:
+    """`info` with those values that were given, checked as the card checks them."""
+    return info.model_validate({**info.model_dump(), **{key: v for key, v in values.items() if v is not None}})
+
+
 def build(
     dataset: Annotated[str, typer.Option(help="Data set whose labelled images become exemplars.")],
     embedder: Annotated[Path, typer.Option(help="A training run, or a release whose network is taken.")],
@@ -84,22 +94,41 @@ def build(
     count: Annotated[int | None, typer.Option(help="Images at most, of a data set that is painted.")] = None,
     max_exemplars: Annotated[int, typer.Option(help="Exemplars at most.")] = 20_000,
     max_images: Annotated[int | None, typer.Option(help="Images at most that exemplars come from.")] = None,
+    balance: Annotated[float, typer.Option(help="0 keeps classes as frequent as they are, 1 makes them alike.")] = 0.25,
+    segments: Annotated[int | None, typer.Option(help="K of pixel sorting; else as the network's source says.")] = None,
+    location_weight: Annotated[float | None, typer.Option(help="Weight of location in pixel sorting.")] = None,
+    k: Annotated[int | None, typer.Option(help="Exemplars that vote.")] = None,
+    index_factory: Annotated[str | None, typer.Option(help="FAISS' name of the index, such as Flat or HNSW32.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the release; else the folder's.")] = None,
+    description: Annotated[str, typer.Option(help="For the card.")] = "",
+    device: Annotated[Device, typer.Option(help="What the network runs on.")] = "cpu",
     calibrate_dataset: Annotated[str | None, typer.Option(help="Data set that confidence is calibrated on.")] = None,
     calibrate_root: Annotated[Path | None, typer.Option(help="Where it lies.")] = None,
     calibrate_split: Annotated[str, typer.Option(help="Split of it.")] = "val",
 ) -> None:
     """Build a release: embed labelled images, keep their segments as exemplars, index and calibrate them."""
-    from index_builder.build import BuildOptions, build_release
+    from index_builder.build import BuildOptions, Notes, build_release
     from index_builder.datasets import open_dataset
     from index_builder.embedder_source import load_embedder_source
 
     calibration = open_dataset(calibrate_dataset, calibrate_root, calibrate_split) if calibrate_dataset else None
+    source = load_embedder_source(embedder)
+    options = BuildOptions(
+        max_exemplars=max_exemplars,
+        max_images=max_images,
+        balance=balance,
+        sorting=_changed(source.sorting, segments=segments, location_weight=location_weight),
+        retrieval=_changed(source.retrieval, k=k, index_factory=index_factory),
+    )
     release = build_release(
         open_dataset(dataset, root, split, count=count),
-        load_embedder_source(embedder),
+        source,
         out,
-        options=BuildOptions(max_exemplars=max_exemplars, max_images=max_images),
+        name=name,
+        options=options,
         calibrate_with=calibration,
+        notes=Notes(description=description),
+        device=device,
     )
     typer.echo(str(release.path))
 
@@ -110,6 +139,7 @@ def evaluate(
     root: Annotated[Path | None, typer.Option(help="Where it lies.")] = None,
     split: Annotated[str, typer.Option(help="Split of it.")] = "val",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    device: Annotated[Device, typer.Option(help="What everything runs on.")] = "cpu",
 ) -> None:
     """Measure a release on labelled images: mIoU, per class, accuracy, boundary F, calibration."""
     from index_builder.datasets import open_dataset
@@ -117,10 +147,12 @@ def evaluate(
     from model_store.release import Release
     from model_store.store import open_store
 
-    report = measure(Release.open(open_store().resolve(release)), open_dataset(dataset, root, split))
+    report = measure(Release.open(open_store().resolve(release)), open_dataset(dataset, root, split), device=device)
     if as_json:
         typer.echo(report.to_json())
         return
-    typer.echo(f"mIoU {report.miou:.4f}, pixel accuracy {report.pixel_accuracy:.4f}")
-    for name, value in report.per_class.items():
-        typer.echo(f"{name:>12} {'-' if value is None else f'{value:.4f}'}")
+    whole = {"mIoU": report.miou, "pixel accuracy": report.pixel_accuracy, "mean accuracy": report.mean_accuracy}
+    boundary = {f"boundary F, {pixels} px": value for pixels, value in report.boundary_f.items()}
+    rest = {"calibration error": report.ece, "known share": report.known_share}
+    for name, value in {**report.per_class, **whole, **boundary, **rest}.items():
+        typer.echo(f"{name:>18}  {'-' if value is None else f'{value:.4f}'}")

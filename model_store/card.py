@@ -52,7 +52,7 @@ class SortingInfo(_Frozen):
 
     segments: int = Field(default=64, ge=1)
     iterations: int = Field(default=10, ge=1)
-    location_weight: float = Field(default=1.0, ge=0)
+    location_weight: float = Field(default=0.5, ge=0)
     assignment: Literal["hard", "soft"] = "hard"
     kappa: float = Field(default=10.0, gt=0)
     min_area: float = Field(default=0.0001, ge=0, lt=1)
