@@ -20,15 +20,24 @@ class ServiceStartError(RuntimeError):
 
 @contextmanager
 def running_service(data: Path, *flags: str, patience: float = 90.0) -> Iterator[str]:
-    """Serve until the block ends.
+    """Serve until the block ends; yields the address, for example "http://127.0.0.1:43211". See `start_service`."""
+    process, address = start_service(data, *flags, patience=patience)
+    try:
+        yield address
+    finally:
+        stop(process)
+
+
+def start_service(data: Path, *flags: str, patience: float = 90.0) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the service and wait until it is ready.
 
     Args:
         data: folder for the database and the log.
         flags: further flags of `segsort serve`.
         patience: seconds to wait for `/readyz`.
 
-    Yields:
-        The address, for example "http://127.0.0.1:43211".
+    Returns:
+        The process and its address.
 
     Raises:
         ServiceStartError: if the process ends or `/readyz` does not answer 200 within `patience`.
@@ -47,14 +56,20 @@ def running_service(data: Path, *flags: str, patience: float = 90.0) -> Iterator
         )
     try:
         _wait(address, process, log, patience)
-        yield address
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    except BaseException:
+        stop(process)
+        raise
+    return process, address
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the process to end, and end it."""
+    process.terminate()
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait(address: str, process: subprocess.Popen[bytes], log: Path, patience: float) -> None:

@@ -151,13 +151,16 @@ async def _image_of(request: Request, max_bytes: int) -> bytes:
         raise Problem(
             400, "The multipart form cannot be read.", received=str(error)[:200], mend="Send one field `image`."
         ) from error
-    field = form.get("image")
-    if not isinstance(field, UploadFile):
-        raise Problem(
-            422, "The multipart form has no file in the field `image`.", received=list(form), allowed=["image"],
-            mend="Send the image as a file in the field `image`, or as the raw body.",
-        )  # fmt: skip
-    return await field.read()
+    try:
+        field = form.get("image")
+        if not isinstance(field, UploadFile):
+            raise Problem(
+                422, "The multipart form has no file in the field `image`.", received=list(form), allowed=["image"],
+                mend="Send the image as a file in the field `image`, or as the raw body.",
+            )  # fmt: skip
+        return await field.read()
+    finally:
+        await form.close()
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:

@@ -44,9 +44,9 @@ def segment(
     engine = Engine(settings, Records("sqlite://"))
     bodies: list[dict[str, Any]] = []
     failed = False
-    for file in images:
+    for file, stem in zip(images, _stems(images), strict=True):
         try:
-            bodies.append({"image": str(file), **_segment_one(engine, file, None if as_json else out)})
+            bodies.append({"image": str(file), **_segment_one(engine, file, None if as_json else out / stem)})
         except (OSError, Problem) as error:
             failed = True
             print(f"{file}: {error}", file=sys.stderr)
@@ -55,8 +55,20 @@ def segment(
     raise typer.Exit(1 if failed else 0)
 
 
+def _stems(images: list[Path]) -> list[str]:
+    """Names for what is written: the files' own without their ending, numbered where several share one."""
+    stems: list[str] = []
+    for file in images:
+        stem, number = file.stem, 1
+        while stem in stems:
+            number += 1
+            stem = f"{file.stem}-{number}"
+        stems.append(stem)
+    return stems
+
+
 def _segment_one(engine: Any, file: Path, out: Path | None) -> dict[str, Any]:
-    """Segment one file and, with `out`, write what a person looks at."""
+    """Segment one file and, with `out`, write what a person looks at: `out`.overlay.png and others."""
     import json
 
     import numpy as np
@@ -73,10 +85,10 @@ def _segment_one(engine: Any, file: Path, out: Path | None) -> dict[str, Any]:
     labels = np.zeros(answer.class_map.shape, dtype=np.int32)
     for n, entry in enumerate(body["segments"]):
         labels[decode_rle(entry["mask"]["counts"], labels.shape)] = n
-    out.mkdir(parents=True, exist_ok=True)
-    overlay(answer.image, answer.class_map, labels, classes).save(out / f"{file.stem}.overlay.png")
-    (out / f"{file.stem}.labels.png").write_bytes(label_map_png(answer.class_map, classes))
-    (out / f"{file.stem}.json").write_text(json.dumps(body))
-    contact_sheet(answer.image, labels, body, release, engine.served.rows).save(out / f"{file.stem}.exemplars.png")
-    print(f"{file}: {len(body['segments'])} segments, in {out}", file=sys.stderr)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    overlay(answer.image, answer.class_map, labels, classes).save(f"{out}.overlay.png")
+    Path(f"{out}.labels.png").write_bytes(label_map_png(answer.class_map, classes))
+    Path(f"{out}.json").write_text(json.dumps(body))
+    contact_sheet(answer.image, labels, body, release, engine.served.rows).save(f"{out}.exemplars.png")
+    print(f"{file}: {len(body['segments'])} segments, {out}.*", file=sys.stderr)
     return body

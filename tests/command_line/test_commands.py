@@ -1,0 +1,96 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segsort.masks import decode_rle
+from tests.conftest import BLOCK_CLASSES, Blocks
+
+COMMAND = Path(sys.executable).with_name("segsort")
+
+
+def segsort(*arguments: object, data: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would."""
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(data), "SEGSORT_DATA_DIR": str(data)}
+    return subprocess.run(
+        [str(COMMAND), *map(str, arguments)], env=environment, capture_output=True, text=True, check=False, cwd=data
+    )
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(Blocks("val")[0].image).save(path)
+    return path
+
+
+def test_segment_writes_what_a_person_looks_at(tiny_release: Path, photo: Path, tmp_path: Path) -> None:
+    done = segsort("segment", photo, "--release", tiny_release, "--out", tmp_path / "out", data=tmp_path)
+    assert done.returncode == 0, done.stderr
+    body = json.loads((tmp_path / "out" / "photo.json").read_text())
+    labels = np.asarray(Image.open(tmp_path / "out" / "photo.labels.png"))
+    for segment in body["segments"]:
+        mask = decode_rle(segment["mask"]["counts"], tuple(segment["mask"]["size"]))
+        assert (labels[mask] == segment["class_id"]).all()
+    with Image.open(tmp_path / "out" / "photo.overlay.png") as overlay:
+        assert overlay.width == 96
+        assert overlay.height > 72, "a legend stands below the picture"
+    with Image.open(tmp_path / "out" / "photo.exemplars.png") as sheet:
+        assert sheet.height >= 120 * len(body["segments"])
+
+
+def test_segment_json_prints_one_document_and_writes_nothing(tiny_release: Path, photo: Path, tmp_path: Path) -> None:
+    done = segsort("segment", photo, photo, "--json", "--release", tiny_release, data=tmp_path)
+    bodies = json.loads(done.stdout)
+    assert [b["image"] for b in bodies] == [str(photo)] * 2
+    assert {s["class_name"] for s in bodies[0]["segments"]} <= {info.name for info in BLOCK_CLASSES}
+    assert not (tmp_path / "segments").exists()
+
+
+def test_a_bad_file_is_named_and_the_others_are_still_answered(tiny_release: Path, photo: Path, tmp_path: Path) -> None:
+    bad, gone = tmp_path / "bad.jpg", tmp_path / "gone.jpg"
+    bad.write_text("no image")
+    done = segsort("segment", bad, photo, gone, "--json", "--release", tiny_release, data=tmp_path)
+    assert done.returncode == 1
+    assert "bad.jpg" in done.stderr
+    assert "gone.jpg" in done.stderr
+    assert len(json.loads(done.stdout)) == 1
+
+
+def test_files_of_one_name_do_not_overwrite_each_other(tiny_release: Path, photo: Path, tmp_path: Path) -> None:
+    twin = tmp_path / "elsewhere" / "photo.png"
+    twin.parent.mkdir()
+    Image.fromarray(Blocks("val")[1].image).save(twin)
+    done = segsort("segment", photo, twin, "--release", tiny_release, "--out", tmp_path / "out", data=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").glob("*.json"))) == 2
+
+
+def test_releases_can_be_listed_and_verified(tmp_path: Path) -> None:
+    listed = json.loads(segsort("releases", "list", "--json", data=tmp_path).stdout)
+    assert [(entry["name"], entry["active"]) for entry in listed] == [("streets", True)]
+    assert segsort("releases", "verify", data=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("segment", "x.jpg", "--release", "nowhere"), "nowhere"),
+        (("evaluate", "streets", "--dataset", "nothing"), "nothing"),
+        (("evaluate", "streets", "--dataset", "camvid", "--root", "/nowhere"), "/nowhere"),
+        (("build", "--dataset", "streets", "--embedder", "/nowhere", "--out", "x"), "/nowhere"),
+        (("train", "--dataset", "streets", "--out", "run", "--set", "steps"), "steps"),
+        (("train", "--dataset", "streets", "--out", "run", "--set", "stepps=3"), "stepps"),
+    ],
+)
+def test_what_cannot_be_done_is_one_clear_line_and_not_a_traceback(
+    arguments: tuple[str, ...], named: str, tmp_path: Path
+) -> None:
+    done = segsort(*arguments, data=tmp_path)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr

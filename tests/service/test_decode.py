@@ -1,0 +1,130 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.decode import decode
+from service.problems import Problem
+from tests.service.conftest import encoded
+
+COLORS = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+GREY = np.random.default_rng(1).integers(0, 255, (20, 30), dtype=np.uint8)
+MANY = 10_000
+
+
+def saved(image: Image.Image, form: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF"])
+def test_lossless_formats_come_back_as_they_were(form: str) -> None:
+    assert (decode(encoded(COLORS, form), MANY) == COLORS).all()
+
+
+@pytest.mark.parametrize(
+    ("form", "options"), [("JPEG", {"quality": 100, "subsampling": 0}), ("WEBP", {"lossless": True})]
+)
+def test_lossy_formats_come_back_nearly_as_they_were(form: str, options: dict) -> None:
+    assert np.abs(decode(encoded(COLORS, form, **options), MANY).astype(int) - COLORS).mean() < 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_of_exif_is_applied(orientation: int) -> None:
+    upright = np.zeros((4, 6, 3), dtype=np.uint8)
+    upright[0, 0] = (255, 0, 0)
+    stored = {  # how a camera stores the upright picture, by EXIF's definition
+        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1], 5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright), 7: upright[::-1, ::-1].transpose(1, 0, 2), 8: np.rot90(upright, -1),
+    }[orientation]  # fmt: skip
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    exif = image.getexif()
+    exif[274] = orientation
+    assert (decode(saved(image, "PNG", exif=exif), MANY) == upright).all()
+
+
+def test_grey_is_repeated() -> None:
+    assert (decode(encoded(GREY), MANY) == GREY[:, :, None]).all()
+
+
+def test_a_palette_is_looked_up() -> None:
+    image = Image.fromarray(COLORS).quantize(16)
+    assert (decode(saved(image, "PNG"), MANY) == np.asarray(image.convert("RGB"))).all()
+
+
+def test_transparent_pixels_lie_over_white() -> None:
+    alpha = np.zeros((20, 30), dtype=np.uint8)
+    alpha[:, :10] = 255
+    rgba = Image.fromarray(np.dstack([COLORS, alpha]))
+    decoded = decode(saved(rgba, "PNG"), MANY)
+    assert (decoded[:, :10] == COLORS[:, :10]).all()
+    assert (decoded[:, 10:] == 255).all()
+
+
+def test_a_transparent_colour_of_a_palette_lies_over_white() -> None:
+    image = Image.fromarray(np.array([[0, 1]], dtype=np.uint8), mode=None).convert("P")
+    image.putdata([0, 1])
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    assert decode(saved(image, "PNG", transparency=0), MANY).tolist() == [[[255, 255, 255], [40, 50, 60]]]
+
+
+def test_cmyk_becomes_rgb() -> None:
+    image = Image.fromarray(COLORS).convert("CMYK")
+    expected = np.asarray(image.convert("RGB")).astype(int)
+    assert np.abs(decode(saved(image, "TIFF"), MANY) - expected).max() == 0
+    assert decode(saved(image, "JPEG"), MANY).shape == (20, 30, 3)
+
+
+def test_sixteen_bits_are_scaled_to_eight() -> None:
+    deep = (GREY.astype(np.uint16) * 257).astype(np.uint16)
+    assert (decode(saved(Image.fromarray(deep), "PNG"), MANY) == GREY[:, :, None]).all()
+
+
+def test_floats_are_scaled_over_their_range() -> None:
+    values = np.linspace(-3, 5, 600, dtype=np.float32).reshape(20, 30)
+    values[0, 1] = np.nan
+    decoded = decode(saved(Image.fromarray(values), "TIFF"), MANY)
+    assert decoded.min() == 0
+    assert decoded.max() == 255
+
+
+def test_one_bit_images_are_black_and_white() -> None:
+    image = Image.fromarray(GREY).convert("1")
+    assert (decode(saved(image, "PNG"), MANY)[:, :, 0] == np.asarray(image) * 255).all()
+
+
+def test_of_an_animation_the_first_frame_counts() -> None:
+    frames = [Image.new("RGB", (5, 5), color) for color in ("red", "blue")]
+    assert (decode(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]), MANY)[0, 0] == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP"])
+def test_a_truncated_file_is_refused_and_never_a_crash(form: str) -> None:
+    whole = encoded(np.random.default_rng(2).integers(0, 255, (200, 200, 3), dtype=np.uint8), form)
+    for share in (0.02, 0.3, 0.6, 0.9):
+        try:
+            decoded = decode(whole[: int(len(whole) * share)], 100_000)
+        except Problem as problem:
+            assert problem.status in (415, 422)  # noqa: PT017
+        else:
+            assert decoded.shape == (200, 200, 3)  # some formats are whole before the file's end
+
+
+def test_a_bomb_is_refused_by_its_header_alone() -> None:
+    small = saved(Image.new("1", (20_000, 20_000)), "PNG")
+    assert len(small) < 100_000
+    with pytest.raises(Problem) as refused:
+        decode(small, 40_000_000)
+    assert refused.value.status == 413
+    assert "400000000" in str(refused.value.received)
+
+
+@pytest.mark.parametrize(
+    "content", [b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\x00\x00\x00\x00WEBPVP8 "]
+)
+def test_a_header_alone_is_refused(content: bytes) -> None:
+    with pytest.raises(Problem) as refused:
+        decode(content, MANY)
+    assert refused.value.status in (415, 422)

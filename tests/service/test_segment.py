@@ -1,0 +1,175 @@
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from segsort.masks import decode_rle
+from tests.conftest import BLOCK_CLASSES, Blocks
+from tests.service.conftest import encoded
+
+
+def masks_of(answer: dict) -> list[np.ndarray]:
+    return [decode_rle(s["mask"]["counts"], tuple(s["mask"]["size"])) for s in answer["segments"]]
+
+
+def test_segments_tile_the_image_and_each_has_a_label_and_exemplars(client: TestClient, photo: bytes) -> None:
+    answer = client.post("/segment", content=photo, headers={"content-type": "image/png"}).raise_for_status().json()
+    assert (answer["width"], answer["height"]) == (96, 72)
+    masks = masks_of(answer)
+    assert (np.sum(masks, axis=0) == 1).all()
+    assert [int(m.sum()) for m in masks] == [s["area"] for s in answer["segments"]]
+    names = {info.name for info in BLOCK_CLASSES}
+    for segment, mask in zip(answer["segments"], masks, strict=True):
+        rows, columns = np.nonzero(mask)
+        x, y, width, height = segment["bbox"]
+        assert (x, y, x + width, y + height) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        assert segment["class_name"] in names
+        assert 0 <= segment["confidence"] <= 1
+        assert len(segment["exemplars"]) == 5
+    assert set(answer["timings_ms"]) == {"decode", "embed", "sort", "retrieve", "total"}
+
+
+def test_the_labels_are_those_of_the_blocks(client: TestClient, photo: bytes) -> None:
+    answer = client.post("/segment", content=photo).json()
+    sample = Blocks("val")[0]
+    predicted = np.zeros(sample.labels.shape, dtype=np.int64)
+    for segment, mask in zip(answer["segments"], masks_of(answer), strict=True):
+        predicted[mask] = segment["class_id"]
+    known = sample.labels != 255
+    assert (predicted == sample.labels)[known].mean() > 0.95
+
+
+def test_a_multipart_field_and_a_raw_body_give_the_same_answer(client: TestClient, photo: bytes) -> None:
+    raw = client.post("/segment", content=photo).json()
+    form = client.post("/segment", files={"image": ("photo.png", photo, "image/png")}).json()
+    assert [s["mask"] for s in raw["segments"]] == [s["mask"] for s in form["segments"]]
+    assert raw["segmentation_id"] != form["segmentation_id"]
+
+
+def test_the_label_map_itself_is_given_where_a_png_is_accepted(client: TestClient, photo: bytes) -> None:
+    response = client.post("/segment", content=photo, headers={"accept": "image/png"})
+    assert response.headers["content-type"] == "image/png"
+    picture = Image.open(io.BytesIO(response.content))
+    answer = client.post("/segment", content=photo).json()
+    expected = np.zeros((72, 96), dtype=np.uint8)
+    for segment, mask in zip(answer["segments"], masks_of(answer), strict=True):
+        expected[mask] = segment["class_id"]
+    assert picture.mode == "P"
+    assert (np.asarray(picture) == expected).all()
+    assert tuple(picture.getpalette()[:3]) == BLOCK_CLASSES[0].color
+
+
+def test_polygons_enclose_the_area_of_the_mask(client: TestClient, photo: bytes) -> None:
+    answer = client.post("/segment?masks=polygon", content=photo).json()
+    for segment in answer["segments"]:
+        rings = [np.array(ring) for ring in segment["mask"]["polygons"]]
+        area = abs(sum(_signed_area(ring) for ring in rings))
+        corners = sum(len(ring) for ring in rings)
+        assert abs(area - segment["area"]) <= 0.5 * corners + 1  # contours cut the corners of pixels
+
+
+def _signed_area(ring: np.ndarray) -> float:
+    x, y = ring.T
+    return float(0.5 * (x[:-1] * y[1:] - x[1:] * y[:-1]).sum())
+
+
+def test_masks_can_be_left_out_and_fewer_exemplars_listed(client: TestClient, photo: bytes) -> None:
+    answer = client.post("/segment?masks=none&exemplars=2&k=3&segments=4", content=photo).json()
+    assert all("mask" not in s and len(s["exemplars"]) == 2 for s in answer["segments"])
+    vote = client.get(f"/explain/{answer['segments'][0]['segment_id']}").json()["vote"]
+    assert vote["k"] == 3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 3), (31, 33), (500, 17), (700, 900)])
+def test_any_size_is_answered_in_its_own_pixels(client: TestClient, size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
+    answer = client.post("/segment", content=encoded(image)).raise_for_status().json()
+    assert (answer["height"], answer["width"]) == size
+    assert sum(s["area"] for s in answer["segments"]) == size[0] * size[1]
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("k=0", "k"),
+        ("k=100000", "k"),
+        ("segments=0", "segments"),
+        ("exemplars=-1", "exemplars"),
+        ("masks=svg", "masks"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(client: TestClient, photo: bytes, query: str, named: str) -> None:
+    response = client.post(f"/segment?{query}", content=photo)
+    problem = response.json()
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert named in problem["detail"]
+    assert "received" in problem
+    assert "mend" in problem
+
+
+def test_a_body_past_the_limit_is_refused_before_it_is_decoded(start: Callable[..., TestClient], photo: bytes) -> None:
+    with start(max_bytes=len(photo) - 1) as client:
+        response = client.post("/segment", content=photo)
+    assert response.status_code == 413
+    assert str(len(photo) - 1) in response.json()["allowed"]
+
+
+def test_an_image_of_too_many_pixels_is_refused(start: Callable[..., TestClient], photo: bytes) -> None:
+    with start(max_pixels=96 * 72 - 1) as client:
+        response = client.post("/segment", content=photo)
+    assert response.status_code == 413
+    assert "96x72" in response.json()["received"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"", 400),
+        (b"hello, I am no image", 415),
+        (b"%PDF-1.7", 415),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415),
+    ],
+)
+def test_what_is_no_image_is_refused(client: TestClient, content: bytes, status: int) -> None:
+    response = client.post("/segment", content=content)
+    assert response.status_code == status
+    assert {"detail", "received", "allowed", "mend"} <= set(response.json())
+
+
+def test_a_form_without_the_field_says_which_fields_it_has(client: TestClient, photo: bytes) -> None:
+    response = client.post("/segment", files={"picture": ("photo.png", photo, "image/png")})
+    assert response.status_code == 422
+    assert response.json()["received"] == ["picture"]
+    text = client.post("/segment", data={"image": "not a file"}, files={"x": b"1"})
+    assert text.status_code == 422
+
+
+def test_a_broken_form_is_refused(client: TestClient) -> None:
+    response = client.post("/segment", content=b"--x\r\nnonsense", headers={"content-type": "multipart/form-data"})
+    assert response.status_code == 400
+
+
+def test_another_path_or_method_is_answered_as_a_problem(client: TestClient) -> None:
+    assert client.get("/nothing").json()["status"] == 404
+    response = client.get("/segment")
+    assert response.status_code == 405
+    assert response.headers["allow"] == "POST"
+
+
+def test_what_is_served_can_be_asked(client: TestClient) -> None:
+    assert [c["name"] for c in client.get("/classes").json()] == [info.name for info in BLOCK_CLASSES]
+    ready = client.get("/readyz").json()
+    assert (ready["status"], ready["release"], ready["device"]) == ("ready", "tiny", "cpu")
+    assert client.get("/livez").status_code == 200
+    assert "/segment" in client.get("/openapi.json").json()["paths"]
+    assert client.get("/docs").status_code == 200
+    assert "<html" in client.get("/").text
+
+
+def test_metrics_count_the_answers(client: TestClient, photo: bytes) -> None:
+    client.post("/segment", content=photo)
+    assert 'segsort_stage_seconds_count{stage="total"} 1.0' in client.get("/metrics").text
