@@ -40,8 +40,8 @@ def select(
 
     1. With more images than `max_images`, images are chosen one by one, each time the one whose classes have been seen
        least: the largest sum of 1 / (1 + images chosen before that show the class), the first of equals.
-    2. A class with n segments may have a share of max_exemplars proportional to n^(1 - balance): 0 keeps classes as frequent
-       as they are, 1 makes them alike. What a class does not use is shared by the others.
+    2. A class with n segments may have a share of max_exemplars proportional to n^(1 - balance): 0 keeps classes as
+       frequent as they are, 1 makes them alike. What a class does not use is shared by the others.
     3. Within a class, images take turns, each giving its largest segment left, until the class's number is reached; in
        the last turn larger segments go before smaller ones. Large segments are clean ones, and turns spread them.
 

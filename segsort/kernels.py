@@ -4,9 +4,12 @@ import numpy as np
 from numba import njit
 
 _ORDERED = {"nnan", "nsz"}  # lets the compiler take maxima eight at a time; inputs hold no NaN
+# Rows multiplied at once: what comes out stays in the cache, and BLAS starts no threads for so little, which would wait
+# for each other where several callers share the cores.
+BLOCK = 96
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def add_rows(features: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> None:
     """Add the rows of `features` [N, D] to the sums [K, D] of their groups, and count them in `sizes` [K]."""
     for i in range(len(labels)):
@@ -16,38 +19,55 @@ def add_rows(features: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: 
             sums[group, d] += features[i, d]
 
 
-@njit(cache=True, fastmath=_ORDERED)
+@njit(cache=True, nogil=True, fastmath=_ORDERED)
 def move_to_nearest(
-    cosines: np.ndarray, features: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: np.ndarray
+    features: np.ndarray, theta: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: np.ndarray
 ) -> int:
-    """Move each row to the group of its largest cosine [N, K] and correct sums and sizes; says how many rows moved.
+    """Move each row of `features` [N, D] to the group of the nearest mean, and correct sums and sizes of the groups.
 
-    A row stays where it is on a tie. Most rows stay, so the position of the maximum is searched for the others alone.
+    theta: [D, K] unit columns; a group without rows attracts none. A row stays where it is on a tie. Most rows stay, so
+    the position of the maximum is searched for the others alone. Says how many rows moved.
     """
+    N, D = features.shape
+    empty = np.flatnonzero(sizes == 0)
+    cosines = np.empty((BLOCK, theta.shape[1]), features.dtype)
     moved = 0
-    for i in range(len(labels)):
-        row = cosines[i]
-        top = row[0]
-        for k in range(1, row.shape[0]):
-            if row[k] > top:
-                top = row[k]
-        source = labels[i]
-        if row[source] == top:
-            continue
-        target = 0
-        while row[target] != top:
-            target += 1
-        labels[i] = target
-        moved += 1
-        sizes[source] -= 1
-        sizes[target] += 1
-        for d in range(features.shape[1]):
-            sums[source, d] -= features[i, d]
-            sums[target, d] += features[i, d]
+    for start in range(0, N, BLOCK):
+        count = min(BLOCK, N - start)
+        np.dot(features[start : start + count], theta, cosines[:count])
+        for i in range(count):
+            row = cosines[i]
+            for k in empty:
+                row[k] = -np.inf
+            top = row[0]
+            for k in range(1, row.shape[0]):
+                if row[k] > top:
+                    top = row[k]
+            source = labels[start + i]
+            if row[source] == top:
+                continue
+            target = 0
+            while row[target] != top:
+                target += 1
+            labels[start + i] = target
+            moved += 1
+            sizes[source] -= 1
+            sizes[target] += 1
+            for d in range(D):
+                sums[source, d] -= features[start + i, d]
+                sums[target, d] += features[start + i, d]
     return moved
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
+def products(rows: np.ndarray, columns: np.ndarray, out: np.ndarray) -> None:
+    """rows [N, D] times columns [D, K] into out [N, K], block by block."""
+    for start in range(0, len(rows), BLOCK):
+        stop = min(start + BLOCK, len(rows))
+        np.dot(rows[start:stop], columns, out[start:stop])
+
+
+@njit(cache=True, nogil=True)
 def outline(cells: np.ndarray, cosines: np.ndarray, labels: np.ndarray) -> None:
     """Assign every pixel of `labels` [H, W] among the segments of the four cells around it.
 
@@ -56,20 +76,24 @@ def outline(cells: np.ndarray, cosines: np.ndarray, labels: np.ndarray) -> None:
     """
     H, W = labels.shape
     h, w = cells.shape
+    left, share = np.empty(W, np.int64), np.empty(W, np.float64)  # of each column, the same in all rows
+    for x in range(W):
+        cx = min(max((x + 0.5) * w / W - 0.5, 0.0), w - 1.0)
+        left[x] = int(cx)
+        share[x] = cx - left[x]
     for y in range(H):
         cy = min(max((y + 0.5) * h / H - 0.5, 0.0), h - 1.0)
         y0 = int(cy)
         y1 = min(y0 + 1, h - 1)
         wy = cy - y0
         for x in range(W):
-            cx = min(max((x + 0.5) * w / W - 0.5, 0.0), w - 1.0)
-            x0 = int(cx)
+            x0 = left[x]
             x1 = min(x0 + 1, w - 1)
             a, b, c, d = cells[y0, x0], cells[y0, x1], cells[y1, x0], cells[y1, x1]
             if a == b and a == c and a == d:
                 labels[y, x] = a
                 continue
-            wx = cx - x0
+            wx = share[x]
             wa, wb, wc, wd = (1 - wy) * (1 - wx), (1 - wy) * wx, wy * (1 - wx), wy * wx
             ra, rb, rc, rd = y0 * w + x0, y0 * w + x1, y1 * w + x0, y1 * w + x1
             top, winner = -np.inf, a
@@ -83,3 +107,45 @@ def outline(cells: np.ndarray, cosines: np.ndarray, labels: np.ndarray) -> None:
                 if score > top:
                     top, winner = score, candidate
             labels[y, x] = winner
+
+
+@njit(cache=True, nogil=True)
+def count_pieces(pieces: np.ndarray, labels: np.ndarray, areas: np.ndarray, piece_label: np.ndarray) -> None:
+    """Pixels of each piece, added to `areas` [P], and its label, into `piece_label` [P]: pieces [H, W], 1..P."""
+    for y in range(pieces.shape[0]):
+        for x in range(pieces.shape[1]):
+            piece = pieces[y, x] - 1
+            areas[piece] += 1
+            piece_label[piece] = labels[y, x]
+
+
+@njit(cache=True, nogil=True)
+def sides_of_small(pieces: np.ndarray, small: np.ndarray, sides: np.ndarray) -> int:
+    """For each pixel side between a small piece and another: small piece * P + other, into `sides`; says how many.
+
+    pieces: [H, W], 1..P; small: [P] bool; the pieces in the result are numbered from 0.
+    """
+    H, W = pieces.shape
+    found, count = 0, len(small)
+    for y in range(H):
+        for x in range(W):
+            piece = pieces[y, x] - 1
+            if not small[piece]:
+                continue
+            for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+                if 0 <= y + dy < H and 0 <= x + dx < W:
+                    other = pieces[y + dy, x + dx] - 1
+                    if other != piece:
+                        sides[found] = np.int64(piece) * count + other
+                        found += 1
+    return found
+
+
+@njit(cache=True, nogil=True)
+def relabel_small(pieces: np.ndarray, small: np.ndarray, label_of: np.ndarray, labels: np.ndarray) -> None:
+    """Give the pixels of small pieces their new label: pieces [H, W], 1..P; small, label_of [P]; labels [H, W]."""
+    for y in range(pieces.shape[0]):
+        for x in range(pieces.shape[1]):
+            piece = pieces[y, x] - 1
+            if small[piece]:
+                labels[y, x] = label_of[piece]

@@ -98,23 +98,35 @@ def sort_pixels(embeddings: Tensor, options: SortingOptions, valid: Tensor | Non
     _check_shapes(embeddings, valid)
     B, _, h, w = embeddings.shape
     with torch.no_grad(), torch.autocast(embeddings.device.type, enabled=False):  # cosines near 1 need float32
-        features = sorting_features(embeddings.detach().float(), options.location_weight)  # [B, N, D+2]
-        grid = grid_labels(h, w, options.segments).flatten().to(features.device)
-        labels = grid.expand(B, h * w)
-        count = int(min(options.segments, h * w))
+        features = sorting_features(embeddings.detach().float(), options.location_weight)
         left_out = None if valid is None else ~valid.reshape(B, h * w)
-        if options.assignment == "hard":
-            labels, theta = _sort_hard(features, labels, left_out, count, options.iterations)
-        else:
-            labels, theta = _sort_soft(features, labels, left_out, count, options)
-        if left_out is not None:
-            labels = labels.masked_fill(left_out, -1)
+        labels, theta = sort_features(features, (h, w), options, left_out)
     return SortedPixels(labels.reshape(B, h, w), theta)
+
+
+def sort_features(
+    features: Tensor, size: tuple[int, int], options: SortingOptions, left_out: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """As `sort_pixels`, of what `sorting_features` gave: features [B, h*w, D+2], size (h, w), left_out [B, h*w] bool.
+
+    Returns:
+        Labels [B, h*w] int64 and means [B, K, D+2].
+    """
+    grid = grid_labels(*size, options.segments).flatten().to(features.device)
+    labels = grid.expand(len(features), len(grid))
+    count = int(min(options.segments, len(grid)))
+    if options.assignment == "hard":
+        labels, theta = _sort_hard(features, labels, left_out, count, options.iterations)
+    else:
+        labels, theta = _sort_soft(features, labels, left_out, count, options)
+    return labels if left_out is None else labels.masked_fill(left_out, -1), theta
 
 
 def _check_shapes(embeddings: Tensor, valid: Tensor | None) -> None:
     if embeddings.dim() != 4 or 0 in embeddings.shape:
-        raise ValueError(f"embeddings has shape {tuple(embeddings.shape)}; it must be [B, D, h, w] with no empty side")
+        raise ValueError(
+            f"embeddings has shape {tuple(embeddings.shape)}; it must be [B, D, h, w] with no empty side; add a batch axis"
+        )
     if valid is not None and valid.shape != (embeddings.shape[0], *embeddings.shape[2:]):
         raise ValueError(
             f"valid has shape {tuple(valid.shape)}; it must be [B, h, w] like embeddings {tuple(embeddings.shape)}"
@@ -165,10 +177,7 @@ def _sort_one_on_cpu(
     kernels.add_rows(rows, labels, sums, sizes)
     theta = unit_rows(sums)
     for _ in range(iterations):
-        cosines = rows @ theta.T
-        if not sizes.all():
-            cosines[:, sizes == 0] = -np.inf
-        moved = kernels.move_to_nearest(cosines, rows, labels, sums, sizes)
+        moved = kernels.move_to_nearest(rows, np.ascontiguousarray(theta.T), labels, sums, sizes)
         if moved == 0:
             break
         sums[sizes == 0] = 0  # what rounding leaves of an emptied segment is no direction

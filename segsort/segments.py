@@ -9,8 +9,8 @@ from torch import Tensor
 
 from segsort import kernels
 from segsort.masks import bounding_boxes
-from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
-from segsort.sphere import mean_direction
+from segsort.pixel_sorting import SortingOptions, sort_features, sorting_features
+from segsort.sphere import unit_rows
 
 
 class Segments(NamedTuple):
@@ -55,22 +55,24 @@ def segment_image(embeddings: Tensor, size: tuple[int, int], options: SortingOpt
             f"embeddings has shape {tuple(embeddings.shape)}, size is {size}; they must be [D, h, w] and (H, W) with "
             "H, W >= 1; pass one image"
         )
-    batch = embeddings[None].float()
-    cells, theta = sort_pixels(batch, options)
-    features = sorting_features(batch, options.location_weight)[0]
-    labels = _outline(cells[0], features @ theta[0].T, size)
+    cells = (embeddings.shape[1], embeddings.shape[2])
+    with torch.no_grad():
+        features = sorting_features(embeddings[None].float(), options.location_weight)
+        assigned, theta = sort_features(features, cells, options)
+        labels = _outline(assigned.reshape(cells), features[0], theta[0], size)
     labels = join_specks(labels, max(min_area * labels.size, 1))
     return _with_prototypes(labels, embeddings)
 
 
-def _outline(cells: Tensor, cosines: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """Assign every pixel of the answer: cells [h, w] int64, cosines [h*w, K], size (H, W) -> [H, W] int32.
+def _outline(cells: Tensor, features: Tensor, theta: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """Assign every pixel of the answer: cells [h, w], features [h*w, D+2], theta [K, D+2], size (H, W) -> [H, W] int32.
 
     A cosine is linear in the embedding, so interpolating cosines is interpolating embeddings, up to a positive length
     that is the same for all segments.
     """
-    labels = np.empty(size, dtype=np.int32)
-    kernels.outline(cells.cpu().numpy().astype(np.int32), cosines.cpu().numpy(), labels)
+    labels, cosines = np.empty(size, dtype=np.int32), np.empty((len(features), len(theta)), dtype=np.float32)
+    kernels.products(features.cpu().numpy(), np.ascontiguousarray(theta.cpu().numpy().T), cosines)
+    kernels.outline(cells.cpu().numpy().astype(np.int32), cosines, labels)
     return labels
 
 
@@ -85,27 +87,18 @@ def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:
         [H, W] int32 with the labels that were there.
     """
     found, count = cc3d.connected_components(labels + 1, connectivity=4, return_N=True)
-    pieces = found.astype(np.int64) - 1
-    areas = np.bincount(pieces.ravel(), minlength=count)
+    pieces = found.astype(np.int32)  # 1..count
+    areas, piece_label = np.zeros(count, dtype=np.int64), np.empty(count, dtype=np.int32)
+    kernels.count_pieces(pieces, labels, areas, piece_label)
     small = areas < min_pixels
     if count == 1 or not small.any():
         return labels
-    first, second, border = _borders(pieces, small, count)
-    piece_label = np.empty(count, dtype=labels.dtype)
-    piece_label[pieces.ravel()] = labels.ravel()
-    target = _targets(first, second, border, areas, small)
-    return np.asarray(piece_label[target][pieces], dtype=np.int32)
-
-
-def _borders(pieces: np.ndarray, small: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs (small piece, neighbour) and the length of their common border in pixel sides: each [M]."""
-    keys = []
-    for a, b in ((pieces[:, :-1], pieces[:, 1:]), (pieces[:-1], pieces[1:])):
-        differ = a != b
-        a, b = a[differ], b[differ]
-        keys += [(a * count + b)[small[a]], (b * count + a)[small[b]]]
-    pairs, border = np.unique(np.concatenate(keys), return_counts=True)
-    return pairs // count, pairs % count, border
+    sides = np.empty(4 * int(areas[small].sum()), dtype=np.int64)  # a pixel has four
+    pairs, border = np.unique(sides[: kernels.sides_of_small(pieces, small, sides)], return_counts=True)
+    target = _targets(pairs // count, pairs % count, border, areas, small)
+    joined = labels.copy()
+    kernels.relabel_small(pieces, small, piece_label[target], joined)
+    return joined
 
 
 def _targets(
@@ -140,18 +133,18 @@ def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor) -> np.ndarra
 
     A segment too thin to cover the centre of a cell takes the embeddings at its own pixels instead.
     """
-    D, h, w = embeddings.shape
+    _, h, w = embeddings.shape
     H, W = labels.shape
-    vectors = embeddings.float().reshape(D, h * w).T
+    vectors = embeddings.float().flatten(1).T.contiguous().cpu().numpy()
     rows, columns = (np.arange(h) * 2 + 1) * H // (2 * h), (np.arange(w) * 2 + 1) * W // (2 * w)
-    at_cells = torch.from_numpy(labels[rows][:, columns].astype(np.int64)).flatten()
-    means = mean_direction(vectors, at_cells.to(vectors.device), count).cpu().numpy()
-    uncovered = np.setdiff1d(np.arange(count), at_cells.numpy())
-    for segment in uncovered:
+    at_cells = labels[rows][:, columns].ravel()
+    sums, sizes = np.zeros((count, vectors.shape[1])), np.zeros(count, dtype=np.int64)
+    covered = at_cells >= 0
+    kernels.add_rows(vectors[covered], at_cells[covered], sums, sizes)
+    for segment in np.flatnonzero(sizes == 0):
         y, x = np.nonzero(labels == segment)
-        cells = torch.from_numpy((y * h // H) * w + x * w // W)
-        means[segment] = mean_direction(vectors[cells.to(vectors.device)], torch.zeros_like(cells), 1)[0].cpu().numpy()
-    return np.asarray(means, dtype=np.float32)
+        sums[segment] = vectors[(y * h // H) * w + x * w // W].sum(axis=0, dtype=np.float64)
+    return unit_rows(sums)
 
 
 def split_by_label(
