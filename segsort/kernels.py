@@ -37,8 +37,8 @@ def move_to_nearest(
         np.dot(features[start : start + count], theta, cosines[:count])
         for i in range(count):
             row = cosines[i]
-            for k in empty:
-                row[k] = -np.inf
+            for without in empty:
+                row[without] = -np.inf
             top = row[0]
             for k in range(1, row.shape[0]):
                 if row[k] > top:

@@ -125,7 +125,8 @@ def sort_features(
 def _check_shapes(embeddings: Tensor, valid: Tensor | None) -> None:
     if embeddings.dim() != 4 or 0 in embeddings.shape:
         raise ValueError(
-            f"embeddings has shape {tuple(embeddings.shape)}; it must be [B, D, h, w] with no empty side; add a batch axis"
+            f"embeddings has shape {tuple(embeddings.shape)}; it must be [B, D, h, w] with no empty side: "
+            "add a batch axis"
         )
     if valid is not None and valid.shape != (embeddings.shape[0], *embeddings.shape[2:]):
         raise ValueError(

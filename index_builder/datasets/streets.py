@@ -1,14 +1,16 @@
 """Painted streets: labelled scenes made from a seed; nothing need be downloaded, and all of it may be published."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from index_builder.datasets import IGNORE, Sample
 from index_builder.datasets.camvid import CLASSES
-from index_builder.datasets.streets_canvas import HEIGHT, SCALE, WIDTH, Camera, Canvas, pick, vary
+from index_builder.datasets.streets_canvas import HEIGHT, SCALE, WIDTH, Camera, Canvas, Random, pick, vary
 from index_builder.datasets.streets_light import photograph
 from index_builder.datasets.streets_scene import Layout, buildings, ground, layout, markings, sky, skyline
 from index_builder.datasets.streets_things import (
-    Random,
     bollard,
     cyclist,
     fence,
@@ -17,9 +19,9 @@ from index_builder.datasets.streets_things import (
     person,
     road_sign,
     traffic_light,
-    tree,
     vehicle,
 )
+from index_builder.datasets.streets_trees import tree
 
 FIRST_SEEDS = {"train": 0, "val": 10_000_000, "test": 20_000_000}
 
@@ -89,13 +91,13 @@ def _green_sides(canvas: Canvas, camera: Camera, random: Random, street: Layout)
             tree(canvas, camera, random, X, float(z), bool(bare or random.random() < 0.2))
 
 
-def _things(canvas: Canvas, camera: Camera, random: Random, street: Layout):  # type: ignore[no-untyped-def]
+def _things(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> list[tuple[float, Callable[[], None]]]:
     """Everything that stands on the ground, as (distance, how to draw it)."""
     left, right = street.road
-    out: list[tuple[float, object]] = []
+    out: list[tuple[float, Callable[[], None]]] = []
 
-    def put(z: float, draw, *arguments: object) -> None:  # type: ignore[no-untyped-def]
-        out.append((z, lambda: draw(canvas, camera, random, *arguments)))
+    def put(z: float, draw: Callable[..., None], *arguments: object) -> None:
+        out.append((z, partial(draw, canvas, camera, random, *arguments)))
 
     def depth(near: float, far: float) -> float:
         return float(np.exp(random.uniform(np.log(near), np.log(far))))
@@ -116,7 +118,7 @@ def _things(canvas: Canvas, camera: Camera, random: Random, street: Layout):  # 
         if random.random() < (0.3 if not street.open_side[side] else 0.5):
             z0 = depth(3, 25)
             at = street.pavement[side] if random.random() < 0.7 else kerb
-            out.append((z0 + 2, _fence(canvas, camera, random, at, (z0, z0 + random.uniform(3, 22)))))
+            put(z0 + 2, fence, at, (z0, z0 + random.uniform(3, 22)))
         for _ in range(int(random.poisson(0.5))):
             put(
                 z := depth(7, 60),
@@ -149,10 +151,6 @@ def _things(canvas: Canvas, camera: Camera, random: Random, street: Layout):  # 
     for _ in range(int(random.poisson(0.35))):
         put(z := depth(6, 40), person, random.uniform(left, right), z)
     return out
-
-
-def _fence(canvas: Canvas, camera: Camera, random: Random, X: float, Z: tuple[float, float]):  # type: ignore[no-untyped-def]
-    return lambda: fence(canvas, camera, random, X, Z)
 
 
 def _bonnet(canvas: Canvas, random: Random) -> None:

@@ -13,23 +13,24 @@ TILE = 1024
 
 Color = tuple[int, int, int]
 Point = tuple[float, float]
+Random = np.random.Generator
 
 
 @cache
 def noise_tile(smoothness: float, seed: int) -> np.ndarray:
-    """[TILE, TILE] float32 noise that wraps around, mean 0, standard deviation 1."""
+    """[TILE + HEIGHT * SCALE, TILE + WIDTH * SCALE] float32 noise of period TILE, mean 0, standard deviation 1."""
     noise = np.random.default_rng(seed).standard_normal((TILE, TILE)).astype(np.float32)
     if smoothness > 0:
         noise = gaussian_filter(noise, smoothness, mode="wrap")
-    return np.asarray((noise - noise.mean()) / noise.std(), dtype=np.float32)
+    noise = (noise - noise.mean()) / noise.std()
+    return np.asarray(np.pad(noise, ((0, HEIGHT * SCALE), (0, WIDTH * SCALE)), mode="wrap"), dtype=np.float32)
 
 
-def noise_patch(random: np.random.Generator, smoothness: float, height: int, width: int) -> np.ndarray:
-    """[height, width] float32 part of a noise tile, at a random place."""
+def noise_patch(random: Random, smoothness: float, height: int, width: int) -> np.ndarray:
+    """[height, width] float32 part of a noise tile, at a random place: a view, not to be written to."""
     tile = noise_tile(smoothness, int(random.integers(3)))
     y, x = random.integers(TILE, size=2)
-    rows, columns = (np.arange(height) + y) % TILE, (np.arange(width) + x) % TILE
-    return np.asarray(tile[rows[:, None], columns[None, :]])
+    return tile[y : y + height, x : x + width]
 
 
 class Camera:
@@ -38,7 +39,7 @@ class Camera:
     X is to the right, Y up from the road, Z ahead; the road bends sideways by `bend` times Z squared.
     """
 
-    def __init__(self, random: np.random.Generator) -> None:
+    def __init__(self, random: Random) -> None:
         self.focal = float(random.uniform(400, 620))
         self.height = float(random.uniform(1.15, 1.6))
         self.x = WIDTH * float(random.uniform(0.32, 0.68))
@@ -49,7 +50,9 @@ class Camera:
         """Pixel (x, y) of a place, in the larger picture that is drawn."""
         x = self.x + self.focal * (X / Z + self.bend * Z)
         y = self.horizon + self.focal * (self.height - Y) / Z
-        return (min(max(x, -2000.0), 3000.0) * SCALE, min(max(y, -2000.0), 3000.0) * SCALE)
+        if not (-2000.0 < x < 3000.0 and -2000.0 < y < 3000.0):
+            x, y = min(max(x, -2000.0), 3000.0), min(max(y, -2000.0), 3000.0)
+        return (x * SCALE, y * SCALE)
 
     def size(self, metres: float, Z: float) -> float:
         """Length in drawn pixels of an upright or crosswise length at distance Z."""
@@ -63,6 +66,11 @@ class Canvas:
         self.image = Image.new("RGB", (WIDTH * SCALE, HEIGHT * SCALE))
         self.labels = Image.new("L", (WIDTH * SCALE, HEIGHT * SCALE), sky)
         self._paint, self._mark = ImageDraw.Draw(self.image), ImageDraw.Draw(self.labels)
+
+    def fill(self, picture: Image.Image, label: int) -> None:
+        """Cover everything with a smaller picture, enlarged."""
+        self.image.paste(picture.resize(self.image.size, Image.Resampling.BILINEAR))
+        self.labels.paste(label, (0, 0, *self.labels.size))
 
     def polygon(self, points: Sequence[Point], color: Color, label: int | None) -> None:
         """A filled polygon; label None paints over what is there without changing what it is."""
@@ -99,7 +107,7 @@ class Canvas:
 
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
         """[HEIGHT, WIDTH, 3] float32 picture in 0..255 and [HEIGHT, WIDTH] uint8 labels."""
-        image = np.asarray(self.image.reduce(SCALE), dtype=np.float32)
+        image = np.array(self.image.reduce(SCALE), dtype=np.float32)
         labels = np.array(self.labels)[SCALE // 2 :: SCALE, SCALE // 2 :: SCALE]
         return image, labels
 
@@ -110,12 +118,13 @@ def shade(color: Color | np.ndarray, factor: float) -> Color:
     return (r, g, b)
 
 
-def vary(random: np.random.Generator, color: Color, amount: float = 18) -> Color:
+def vary(random: Random, color: Color, amount: float = 18) -> Color:
     """A colour near another."""
-    r, g, b = (np.asarray(color) + random.normal(0, amount) + random.normal(0, amount * 0.22, 3)).clip(0, 255)
-    return (int(r), int(g), int(b))
+    shift, *each = (amount * random.standard_normal(4)).tolist()
+    r, g, b = (int(min(max(c + shift + 0.22 * d, 0), 255)) for c, d in zip(color, each, strict=True))
+    return (r, g, b)
 
 
-def pick(random: np.random.Generator, colors: Sequence[Color], amount: float = 18) -> Color:
+def pick(random: Random, colors: Sequence[Color], amount: float = 18) -> Color:
     """One of several colours, varied."""
     return vary(random, colors[int(random.integers(len(colors)))], amount)

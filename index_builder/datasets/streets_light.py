@@ -7,9 +7,10 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from index_builder.datasets import IGNORE
-from index_builder.datasets.streets_canvas import HEIGHT, TILE, WIDTH, Camera, noise_patch, noise_tile
-from index_builder.datasets.streets_scene import BUILDING, PAVEMENT, ROAD, SKY, TREE
-from index_builder.datasets.streets_things import BICYCLIST, CAR, FENCE, PEDESTRIAN, POLE, SIGN, Random
+from index_builder.datasets.streets_canvas import HEIGHT, TILE, WIDTH, Camera, Random, noise_patch, noise_tile
+from index_builder.datasets.streets_scene import BUILDING, PAVEMENT, ROAD, SKY
+from index_builder.datasets.streets_things import BICYCLIST, CAR, FENCE, PEDESTRIAN, POLE, SIGN
+from index_builder.datasets.streets_trees import TREE
 
 # how rough surfaces look: standard deviation of brightness, of fine and of coarse texture
 ROUGHNESS = {
@@ -22,16 +23,17 @@ _ROWS, _COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
 
 
 def photograph(image: np.ndarray, labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
-    """[H, W, 3] float32 flat colours in 0..255 -> [H, W, 3] uint8 as a camera might have taken it."""
+    """[H, W, 3] float32 flat colours in 0..255, written over -> [H, W, 3] uint8 as a camera might have taken it."""
     light = _texture(labels, camera, random)
     light *= _shadows(labels, camera, random)
-    image = image * light[:, :, None]
+    image *= light[:, :, None]
     image = _haze(image, labels, camera, random)
     image = _exposure(image, random)
     if random.random() < 0.5:
         image = gaussian_filter(image, (*(float(random.uniform(0.2, 0.75)),) * 2, 0))
-    noise = np.stack([noise_patch(random, 0.0, HEIGHT, WIDTH) for _ in range(3)], axis=2)
-    image = image + noise * float(random.uniform(0.5, 5))
+    strength = float(random.uniform(0.5, 5))
+    for channel in range(3):
+        image[:, :, channel] += strength * noise_patch(random, 0.0, HEIGHT, WIDTH)
     pixels = Image.fromarray(image.clip(0, 255).astype(np.uint8))
     file = io.BytesIO()
     pixels.save(file, "JPEG", quality=int(random.integers(60, 97)))
@@ -44,11 +46,8 @@ def _texture(labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
     fine, coarse = np.zeros(256, np.float32), np.zeros(256, np.float32)
     for label, (a, b) in ROUGHNESS.items():
         fine[label], coarse[label] = a * strength, b * strength
-    texture = (
-        1
-        + fine[labels] * noise_patch(random, 1.2, HEIGHT, WIDTH)
-        + coarse[labels] * noise_patch(random, 9, HEIGHT, WIDTH)
-    )
+    texture = 1 + fine.take(labels) * noise_patch(random, 1.2, HEIGHT, WIDTH)
+    texture += coarse.take(labels) * noise_patch(random, 9, HEIGHT, WIDTH)
     flat = (labels == ROAD) | (labels == PAVEMENT)
     y, x = np.nonzero(flat)
     depth = camera.focal * camera.height / np.maximum(y - camera.horizon, 1.0)
@@ -94,9 +93,10 @@ def _haze(image: np.ndarray, labels: np.ndarray, camera: Camera, random: Random)
     if random.random() < 0.4:
         return image
     away = np.hypot(_COLUMNS - camera.x, (_ROWS - camera.horizon) * 1.5)
-    amount = float(random.uniform(0.05, 0.4)) * np.exp(-away / 70.0)[:, :, None] * (labels != SKY)[:, :, None]
+    amount = float(random.uniform(0.05, 0.4)) * np.exp(-away / 70.0) * (labels != SKY)
     air = np.asarray([200, 205, 212], np.float32)
-    return np.asarray(image * (1 - amount) + air * amount, dtype=np.float32)
+    image += (air - image) * amount.astype(np.float32)[:, :, None]
+    return image
 
 
 def _exposure(image: np.ndarray, random: Random) -> np.ndarray:
@@ -107,11 +107,12 @@ def _exposure(image: np.ndarray, random: Random) -> np.ndarray:
         )
     )
     balance = 1 + random.normal(0, 0.035, 3)
-    image = image * (gain * balance).astype(np.float32)
+    image *= (gain * balance).astype(np.float32)
     if gain < 0.6 and random.random() < 0.8:  # a dark street under a sky that still shines
-        bright = image.mean(axis=2, keepdims=True) > 235 * gain * 0.8
-        image = np.where(bright, image * float(random.uniform(1.0, 1.9)), image)
-    unit = (image / 255).clip(0, 1) ** float(random.uniform(0.8, 1.35))
-    contrast = float(random.uniform(0.8, 1.25))
+        bright = image.sum(axis=2) > 3 * 235 * gain * 0.8
+        image[bright] *= float(random.uniform(1.0, 1.9))
+    gamma, contrast = float(random.uniform(0.8, 1.35)), float(random.uniform(0.8, 1.25))
+    unit = np.linspace(0, 1, 4 * 255 + 1, dtype=np.float32) ** gamma  # a table: a power for each pixel takes longer
     unit = 0.45 + (unit - 0.45) * contrast + float(random.uniform(-0.03, 0.05))
-    return np.asarray(unit.clip(0, 1) * 255, dtype=np.float32)
+    table = (unit.clip(0, 1) * 255).astype(np.float32)
+    return np.asarray(table.take((image * 4).astype(np.int32), mode="clip"))

@@ -1,5 +1,6 @@
 """The setting of painted streets: sky, ground, road markings and buildings."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -14,14 +15,17 @@ from index_builder.datasets.streets_canvas import (
     Camera,
     Canvas,
     Color,
+    Point,
+    Random,
     noise_patch,
     pick,
     shade,
     vary,
 )
-from index_builder.datasets.streets_things import Random, crown, quad
+from index_builder.datasets.streets_things import quad
+from index_builder.datasets.streets_trees import TREE, crown
 
-SKY, BUILDING, ROAD, PAVEMENT, TREE, SIGN = 0, 1, 3, 4, 5, 6
+SKY, BUILDING, ROAD, PAVEMENT, SIGN = 0, 1, 3, 4, 6
 WALLS: tuple[Color, ...] = (
     (120, 85, 65), (150, 110, 85), (190, 170, 130), (205, 190, 155), (225, 220, 210), (200, 198, 192), (150, 145, 135),
     (95, 88, 80), (70, 62, 56), (170, 130, 100), (110, 70, 58), (130, 125, 120), (235, 232, 228), (120, 130, 140),
@@ -32,6 +36,10 @@ SHOPS: tuple[Color, ...] = (
     (40, 90, 140), (180, 60, 40),
 )  # fmt: skip
 DEPTHS = (1.6, 2.2, 3, 4, 5.5, 7.5, 10, 14, 19, 26, 36, 50, 75, 120)
+
+
+# paints what lies between two shares of a facade's length and two heights, in metres
+Panel = Callable[[tuple[float, float], tuple[float, float], Color], None]
 
 
 class Layout(NamedTuple):
@@ -70,15 +78,12 @@ def sky(canvas: Canvas, camera: Camera, random: Random) -> None:
         "cloud": ((165, 172, 182), (225, 226, 226)),
         "dusk": ((90, 105, 125), (180, 170, 150)),
     }[str(kind)]
-    height, width = HEIGHT * SCALE, WIDTH * SCALE
+    height, width = HEIGHT * SCALE // 8, WIDTH * SCALE // 8  # smooth enough to be painted small and enlarged
     rise = np.linspace(0, 1, height, dtype=np.float32)[:, None, None] / max(camera.horizon / HEIGHT, 0.2)
     a, b = np.asarray(vary(random, top, 20), np.float32), np.asarray(vary(random, low, 14), np.float32)
-    small = Image.fromarray(noise_patch(random, 9, height // 8, width // 8))
-    clouds = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))[:, :, None] * (
-        4 if kind == "white" else random.uniform(8, 26)
-    )
+    clouds = noise_patch(random, 9, height, width)[:, :, None] * (4 if kind == "white" else random.uniform(8, 26))
     picture = (a + (b - a) * rise.clip(0, 1) + clouds).clip(0, 255).astype(np.uint8)
-    canvas.stamp(0, 0, np.ones((height, width), dtype=bool), picture, SKY)
+    canvas.fill(Image.fromarray(picture), SKY)
 
 
 def _strip(
@@ -258,18 +263,18 @@ def _house(canvas: Canvas, camera: Camera, random: Random, X: tuple[float, float
         )
         canvas.polygon(quad(camera, X, (0, tall), Z), wall, BUILDING)
 
-    def place(u: float, y: float) -> tuple[float, float]:
+    def place(u: float, y: float) -> Point:
         return camera.point(X[0] + (X[1] - X[0]) * u, y, Z[0] + (Z[1] - Z[0]) * u)
 
-    def panel(u: tuple[float, float], y: tuple[float, float], color: Color, label: int | None = None) -> None:
-        canvas.polygon([place(u[0], y[0]), place(u[1], y[0]), place(u[1], y[1]), place(u[0], y[1])], color, label)
+    def panel(u: tuple[float, float], y: tuple[float, float], color: Color) -> None:
+        canvas.polygon([place(u[0], y[0]), place(u[1], y[0]), place(u[1], y[1]), place(u[0], y[1])], color, None)
 
     length = abs(X[1] - X[0]) + abs(Z[1] - Z[0])
     columns = max(1, round(length / random.uniform(1.8, 3.6)))
     shop = random.random() < 0.5
     _windows(random, panel, columns, (1 if shop else 0, storeys), storey, wall)
     if shop:
-        _shop(random, panel, place, storey, camera, canvas, Z)
+        _shop(random, panel, storey)
     else:
         u = random.uniform(0.1, 0.8)
         panel((u, u + 1.0 / max(length, 2)), (0, 2.1), pick(random, SHOPS))
@@ -280,7 +285,7 @@ def _house(canvas: Canvas, camera: Camera, random: Random, X: tuple[float, float
         _hanging_sign(canvas, camera, random, X[0], random.uniform(Z[0], Z[1]), storey)
 
 
-def _windows(random: Random, panel, columns: int, storeys: tuple[int, int], storey: float, wall: Color) -> None:  # type: ignore[no-untyped-def]
+def _windows(random: Random, panel: Panel, columns: int, storeys: tuple[int, int], storey: float, wall: Color) -> None:
     wide, high, sill = random.uniform(0.35, 0.7), random.uniform(0.45, 0.65), random.uniform(0.22, 0.32)
     glass = pick(random, ((35, 38, 44), (60, 66, 72), (120, 135, 150), (90, 96, 100)), 14)
     frame = (
@@ -300,7 +305,7 @@ def _windows(random: Random, panel, columns: int, storeys: tuple[int, int], stor
             panel((u + half * 0.06, u + half * 0.82), (low + 0.1, top - 0.1), pane)
 
 
-def _shop(random: Random, panel, place, storey: float, camera: Camera, canvas: Canvas, Z: tuple[float, float]) -> None:  # type: ignore[no-untyped-def]
+def _shop(random: Random, panel: Panel, storey: float) -> None:
     front = pick(random, SHOPS)
     panel((0.02, 0.98), (0, storey * 0.97), front)
     for a, b in ((0.06, 0.42), (0.58, 0.94)):
