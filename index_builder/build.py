@@ -259,7 +259,7 @@ class _Builder:
 
     def _held_out(self, segments: Segments, labels: np.ndarray, image_id: int) -> HeldOut:
         counts = label_counts(segments.labels, labels, len(segments.areas), self.num_classes)
-        return HeldOut(segments.prototypes, counts, image_id)
+        return HeldOut(segments.prototypes, segments.areas, counts, image_id)
 
 
 def _joined(parts: list[Candidates], dataset: str) -> Candidates:

@@ -19,8 +19,8 @@ from model_store.release import Release
 
 NAME = "streets"
 PAINTED = 500  # images painted to choose exemplars from
-SHIPPED = BuildOptions(max_exemplars=8000, max_images=260, webp_quality=80)
-MEASURED = BuildOptions(max_exemplars=40_000)
+SHIPPED = BuildOptions(max_exemplars=6000, max_images=260, webp_quality=80)
+MEASURED = BuildOptions(max_exemplars=6000)
 
 DESCRIPTION = (
     "Street scenes in the 11 classes of CamVid. The network was trained on CamVid train and painted streets together; "

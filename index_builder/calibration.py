@@ -1,4 +1,4 @@
-"""Calibration: what a share of the vote is worth, and how near a nearest exemplar must be."""
+"""Calibration: what a share of the vote is worth, and how familiar a segment must be to be known."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from scipy.optimize import isotonic_regression
 from index_builder.scores import majority_agrees
 from model_store.card import Calibration, RetrievalInfo
 from model_store.index import ExemplarIndex
-from segsort.retrieval import vote
+from segsort.retrieval import familiarity, vote
 
 KNOTS = 12
 LEAST_SHARE = 0.01  # of all weight, that a knot rests on
@@ -19,21 +19,22 @@ KNOWN_SHARE = 0.95  # of the area labelled rightly, that is known
 class HeldOut(NamedTuple):
     """Segments of one image whose true labels are known.
 
-    prototypes: [S, D] float32 unit vectors; counts: [S, C] int64, pixels of each class in each segment; image_id: the
-    image's number where exemplars may come from it, else -1.
+    prototypes: [S, D] float32 unit vectors; areas: [S] int64, pixels; counts: [S, C] int64, pixels of each class in
+    each segment; image_id: the image's number where exemplars may come from it, else -1.
     """
 
     prototypes: np.ndarray
+    areas: np.ndarray
     counts: np.ndarray
     image_id: int
 
 
 class Outcomes(NamedTuple):
-    """Of S segments: the winning share, whether the label agrees with the majority, nearest cosine, labelled pixels."""
+    """Of S segments: the winning share, whether the label agrees with the majority, familiarity, labelled pixels."""
 
     share: np.ndarray
     correct: np.ndarray
-    nearest: np.ndarray
+    familiar: np.ndarray
     area: np.ndarray
 
 
@@ -48,8 +49,8 @@ def calibrate_on(
     """Fit confidence and the threshold of the known on segments whose labels are known.
 
     Confidence is the probability, by area, that a segment's label agrees with the majority of its pixels: a rising
-    function of the winning share, linear between at most 12 knots. Known is what is at least as near to an exemplar as
-    95 % of the held-out area that was labelled rightly.
+    function of the winning share, linear between at most 12 knots. Known is what is at least as familiar
+    (`segsort.retrieval.familiarity`) as 95 % of the held-out area that was labelled rightly.
 
     Args:
         held_out: the segments. Exemplars of a segment's own image take no part in its vote.
@@ -69,7 +70,7 @@ def calibrate_on(
         return Calibration(confidence_x=[0.0, 1.0], confidence_y=[0.0, 1.0], known_threshold=-1.0, how=how)
     x, y = rising_curve(joined.share, joined.correct.astype(np.float64), joined.area)
     right = joined.correct.astype(bool)
-    threshold = weighted_quantile(joined.nearest[right], joined.area[right], 1 - KNOWN_SHARE) if right.any() else -1.0
+    threshold = weighted_quantile(joined.familiar[right], joined.area[right], 1 - KNOWN_SHARE) if right.any() else -1.0
     how = f"{how}; {len(joined.area)} segments of {len(held_out)} images, weighted by area"
     return Calibration(confidence_x=x, confidence_y=y, known_threshold=round(threshold, 6), how=how)
 
@@ -79,19 +80,20 @@ def _outcomes(
 ) -> Outcomes:
     """The vote on the segments of one image, without that image's own exemplars."""
     labelled = image.counts.sum(axis=1) > 0
-    counts = image.counts[labelled]
     own = int((image_ids == image.image_id).sum())
     if not labelled.any() or own == index.ntotal:
         return Outcomes(*(np.zeros(0) for _ in Outcomes._fields))
-    cosines, rows = index.search(image.prototypes[labelled], retrieval.k + own)
+    cosines, rows = index.search(image.prototypes, retrieval.k + own)
     others = image_ids[rows] != image.image_id
     first = np.argsort(~others, axis=1, kind="stable")[:, : retrieval.k]
     cosines = np.take_along_axis(np.where(others, cosines, -np.inf), first, axis=1)
-    result = vote(cosines, class_ids[np.take_along_axis(rows, first, axis=1)], counts.shape[1], retrieval.kappa)
+    classes = class_ids[np.take_along_axis(rows, first, axis=1)]
+    result = vote(cosines, classes, image.counts.shape[1], retrieval.kappa)
+    counts = image.counts[labelled]
     return Outcomes(
-        share=result.shares.max(axis=1),
-        correct=majority_agrees(counts, result.class_ids),
-        nearest=cosines[:, 0],
+        share=result.shares.max(axis=1)[labelled],
+        correct=majority_agrees(counts, result.class_ids[labelled]),
+        familiar=familiarity(cosines[:, 0], image.areas)[0][labelled],
         area=counts.sum(axis=1),
     )
 

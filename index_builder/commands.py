@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 from pydantic import BaseModel
 
+from index_builder.selection import BALANCE
+
 
 def _named(values: list[str], option: str) -> dict[str, str]:
     """["camvid=data"] -> {"camvid": "data"}.
@@ -94,7 +96,9 @@ def build(
     count: Annotated[int | None, typer.Option(help="Images at most, of a data set that is painted.")] = None,
     max_exemplars: Annotated[int, typer.Option(help="Exemplars at most.")] = 20_000,
     max_images: Annotated[int | None, typer.Option(help="Images at most that exemplars come from.")] = None,
-    balance: Annotated[float, typer.Option(help="0 keeps classes as frequent as they are, 1 makes them alike.")] = 0.25,
+    balance: Annotated[
+        float, typer.Option(help="0 keeps classes as frequent as they are, 1 makes them alike.")
+    ] = BALANCE,
     segments: Annotated[int | None, typer.Option(help="K of pixel sorting; else as the network's source says.")] = None,
     location_weight: Annotated[float | None, typer.Option(help="Weight of location in pixel sorting.")] = None,
     k: Annotated[int | None, typer.Option(help="Exemplars that vote.")] = None,

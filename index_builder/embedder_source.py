@@ -70,12 +70,12 @@ def _of_release(release: Release) -> EmbedderSource:
 
 
 def _of_run(path: Path) -> EmbedderSource:
-    """Sorting and retrieval, where network.json does not say, are as in training."""
+    """Weight of location and concentration, where network.json does not say, are as in training."""
     file = path / DESCRIPTION
     try:
         told = TypeAdapter(dict[str, dict[str, Any]]).validate_json(file.read_bytes())
         recipe = told.get("training", {})
-        sorting = {key: recipe[key] for key in ("iterations", "location_weight") if key in recipe}
+        sorting = {"location_weight": recipe["location_weight"]} if "location_weight" in recipe else {}
         retrieval = {"kappa": recipe["kappa"]} if "kappa" in recipe else {}
         return EmbedderSource(
             network_file=path / NETWORK,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from model_store.embedder import Device, Embedder
 from model_store.release import Release
-from segsort.retrieval import Vote, calibrate, vote
+from segsort.retrieval import Vote, calibrate, familiarity, vote
 from segsort.segments import Segments, segment_image
 
 RESERVE = 3  # times k neighbours are looked up: those past the k-th show what would flip a label
@@ -18,7 +18,7 @@ class Retrieved(NamedTuple):
     """What the exemplars say of S segments.
 
     similarities: [S, R] float32 cosines, best first; rows: [S, R] int64, exemplars; vote: of the first k of the R;
-    confidence: [S] float64, 0..1; known: [S] bool.
+    confidence: [S] float64, 0..1; known: [S] bool; image_similarity: mean cosine, by area, to the nearest exemplar.
     """
 
     similarities: np.ndarray
@@ -26,14 +26,15 @@ class Retrieved(NamedTuple):
     vote: Vote
     confidence: np.ndarray
     known: np.ndarray
+    image_similarity: float
 
 
 class Prediction(NamedTuple):
     """An image's labelled segments.
 
     segments: tiling the image; similarities: [S, R] float32 cosines, best first, R = min(3 * k, N); rows: [S, R] int64,
-    exemplars; vote: of the first k; confidence: [S] float64, 0..1; known: [S] bool; timings_ms: "embed", "sort" and
-    "retrieve", milliseconds.
+    exemplars; vote: of the first k; confidence: [S] float64, 0..1; known: [S] bool; image_similarity: mean cosine,
+    by area, to the nearest exemplar; timings_ms: "embed", "sort" and "retrieve", milliseconds.
     """
 
     segments: Segments
@@ -42,6 +43,7 @@ class Prediction(NamedTuple):
     vote: Vote
     confidence: np.ndarray
     known: np.ndarray
+    image_similarity: float
     timings_ms: dict[str, float]
 
     @property
@@ -83,7 +85,7 @@ class Predictor:
         embedded = time.perf_counter()
         found = self.sort(embeddings, (image.shape[0], image.shape[1]), segments)
         sorted_ = time.perf_counter()
-        retrieved = self.retrieve(found.prototypes, k)
+        retrieved = self.retrieve(found.prototypes, found.areas, k)
         ended = time.perf_counter()
         timings = {"embed": embedded - started, "sort": sorted_ - embedded, "retrieve": ended - sorted_}
         return Prediction(found, *retrieved, {name: seconds * 1000 for name, seconds in timings.items()})
@@ -93,8 +95,8 @@ class Predictor:
         sorting = self.release.card.sorting
         return segment_image(embeddings, size, sorting.options(segments), sorting.min_area)
 
-    def retrieve(self, prototypes: np.ndarray, k: int | None = None) -> Retrieved:
-        """The vote of the exemplars nearest to each prototype: [S, D] float32 unit vectors.
+    def retrieve(self, prototypes: np.ndarray, areas: np.ndarray, k: int | None = None) -> Retrieved:
+        """The vote of the exemplars nearest to each segment of one image: prototypes [S, D] float32, areas [S].
 
         Raises:
             ValueError: if k is below 1.
@@ -108,5 +110,6 @@ class Predictor:
         result = vote(similarities[:, :k], classes, len(card.classes), card.retrieval.kappa)
         share = result.shares.max(axis=1)
         confidence = calibrate(share, card.calibration.confidence_x, card.calibration.confidence_y)
-        known = similarities[:, 0] >= card.calibration.known_threshold
-        return Retrieved(similarities, rows, result, confidence, known)
+        familiar, image_similarity = familiarity(similarities[:, 0], areas)
+        known = familiar >= card.calibration.known_threshold
+        return Retrieved(similarities, rows, result, confidence, known, image_similarity)

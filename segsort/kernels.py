@@ -68,11 +68,29 @@ def products(rows: np.ndarray, columns: np.ndarray, out: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True)
-def outline(cells: np.ndarray, cosines: np.ndarray, labels: np.ndarray) -> None:
+def beside_others(cells: np.ndarray) -> np.ndarray:
+    """Which cells [h, w] have a cell of another segment among the eight around them: [h, w] bool."""
+    h, w = cells.shape
+    found = np.zeros((h, w), np.bool_)
+    for y in range(h):
+        for x in range(w):
+            own = cells[y, x]
+            if x + 1 < w and cells[y, x + 1] != own:
+                found[y, x] = found[y, x + 1] = True
+            if y + 1 < h:
+                for side in range(max(x - 1, 0), min(x + 2, w)):
+                    if cells[y + 1, side] != own:
+                        found[y, x] = found[y + 1, side] = True
+    return found
+
+
+@njit(cache=True, nogil=True)
+def outline(cells: np.ndarray, row_of: np.ndarray, cosines: np.ndarray, labels: np.ndarray) -> None:
     """Assign every pixel of `labels` [H, W] among the segments of the four cells around it.
 
-    cells: [h, w] segment of each cell; cosines: [h*w, K] float32 to each segment's mean. Cosines are interpolated
-    bilinearly; where the four cells agree there is nothing to decide.
+    cells: [h, w] segment of each cell; row_of: [h*w] row of `cosines` of each cell that is beside others;
+    cosines: [M, K] float32 of those cells to each segment's mean. Cosines are interpolated bilinearly; where the four
+    cells agree there is nothing to decide.
     """
     H, W = labels.shape
     h, w = cells.shape
@@ -95,7 +113,7 @@ def outline(cells: np.ndarray, cosines: np.ndarray, labels: np.ndarray) -> None:
                 continue
             wx = share[x]
             wa, wb, wc, wd = (1 - wy) * (1 - wx), (1 - wy) * wx, wy * (1 - wx), wy * wx
-            ra, rb, rc, rd = y0 * w + x0, y0 * w + x1, y1 * w + x0, y1 * w + x1
+            ra, rb, rc, rd = row_of[y0 * w + x0], row_of[y0 * w + x1], row_of[y1 * w + x0], row_of[y1 * w + x1]
             top, winner = -np.inf, a
             for candidate in (a, b, c, d):
                 score = (
@@ -107,6 +125,14 @@ def outline(cells: np.ndarray, cosines: np.ndarray, labels: np.ndarray) -> None:
                 if score > top:
                     top, winner = score, candidate
             labels[y, x] = winner
+
+
+@njit(cache=True, nogil=True)
+def count_pixels(labels: np.ndarray, areas: np.ndarray) -> None:
+    """Add the pixels of each label of `labels` [H, W] to `areas` [K]."""
+    for y in range(labels.shape[0]):
+        for x in range(labels.shape[1]):
+            areas[labels[y, x]] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -149,3 +175,75 @@ def relabel_small(pieces: np.ndarray, small: np.ndarray, label_of: np.ndarray, l
             piece = pieces[y, x] - 1
             if small[piece]:
                 labels[y, x] = label_of[piece]
+
+
+@njit(cache=True, nogil=True)
+def boxes(labels: np.ndarray, edges: np.ndarray) -> None:
+    """First and last column and row of each segment into `edges` [S, 4] (x0, y0, x1, y1), first set to the largest
+    number and last to -1: labels [H, W] int, negative where there is no segment.
+    """
+    H, W = labels.shape
+    for y in range(H):
+        x = 0
+        while x < W:
+            start, owner = x, labels[y, x]
+            while x < W and labels[y, x] == owner:
+                x += 1
+            if owner < 0:
+                continue
+            box = edges[owner]
+            box[0] = min(box[0], start)
+            box[1] = min(box[1], y)
+            box[2] = max(box[2], x - 1)
+            box[3] = max(box[3], y)
+
+
+@njit(cache=True, nogil=True)
+def column_runs(labels: np.ndarray, owner: np.ndarray, start: np.ndarray) -> int:
+    """Runs of equal labels, columns first: whose each is and at which pixel it starts; says how many.
+
+    labels: [H, W]; owner, start: as long as there may be runs, one more for the end.
+    """
+    H, W = labels.shape
+    runs, last = 0, labels[0, 0] - 1
+    for x in range(W):
+        for y in range(H):
+            label = labels[y, x]
+            if label != last:
+                owner[runs], start[runs], last = label, x * H + y, label
+                runs += 1
+    start[runs] = H * W
+    return runs
+
+
+@njit(cache=True, nogil=True)
+def compress_runs(start: np.ndarray, order: np.ndarray, bounds: np.ndarray, text: np.ndarray, ends: np.ndarray) -> None:
+    """COCO's compressed run lengths of each segment, one after the other, as in rleToString of COCO's maskApi.c.
+
+    start: [R+1] pixel at which each run starts; order: [R] runs, those of one segment together and in their order;
+    bounds: [S+1] where each segment's begin in `order`; text: uint8, 7 for each length; ends: [S] where each text ends.
+    """
+    size, at = start[-1], 0
+    for segment in range(len(ends)):
+        position, before, last, lengths = 0, 0, 0, 0  # `last` and `before` are the last length and the one before it
+        for i in range(bounds[segment], bounds[segment + 1] + 1):
+            done = i == bounds[segment + 1]
+            first = size if done else start[order[i]]
+            stop = size if done else start[order[i] + 1]
+            for length in (first - position, stop - first):
+                if done and length == 0 and lengths > 0:
+                    continue  # nothing after the last pixel
+                value = length - before if lengths > 2 else length
+                more = True
+                while more:
+                    digit = value & 0x1F
+                    value >>= 5
+                    more = value != -1 if digit & 0x10 else value != 0
+                    text[at] = (digit | 0x20 if more else digit) + 48
+                    at += 1
+                before, last = last, length
+                lengths += 1
+                if done:
+                    break
+            position = stop
+        ends[segment] = at

@@ -5,6 +5,8 @@ from itertools import pairwise
 import numpy as np
 from pycocotools import mask as coco
 
+from segsort import kernels
+
 
 def encode_rle(labels: np.ndarray, count: int) -> list[str]:
     """COCO compressed run lengths of every segment, found in one pass over the label map.
@@ -14,27 +16,17 @@ def encode_rle(labels: np.ndarray, count: int) -> list[str]:
         count: number of segments.
 
     Returns:
-        `counts` of each segment as COCO writes them (columns first); a segment with no pixel gets one empty run.
+        `counts` of each segment as pycocotools' `encode` gives them, columns first.
     """
-    height, width = labels.shape
-    column_order = np.ravel(labels, order="F")
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(column_order)) + 1])
-    ends = np.append(starts[1:], column_order.size)
-    owner = column_order[starts]
-    order = np.argsort(owner, kind="stable")
-    bounds = np.searchsorted(owner[order], np.arange(count + 1))
-    runs = [_run_lengths(starts[order[a:b]], ends[order[a:b]], labels.size) for a, b in pairwise(bounds)]
-    encoded = coco.frPyObjects([{"size": [height, width], "counts": counts} for counts in runs], height, width)
-    return [rle["counts"].decode("ascii") for rle in encoded]
-
-
-def _run_lengths(starts: np.ndarray, ends: np.ndarray, size: int) -> list[int]:
-    """Lengths of alternating runs, zeros first, from where the runs of ones start and end."""
-    edges = np.empty(2 * len(starts) + 2, dtype=np.int64)
-    edges[0], edges[-1] = 0, size
-    edges[1:-1:2], edges[2:-1:2] = starts, ends
-    lengths: list[int] = np.diff(edges).tolist()
-    return lengths
+    runs = labels.size + 1
+    owner, start = np.empty(runs, dtype=np.int32), np.empty(runs, dtype=np.int64)
+    runs = kernels.column_runs(labels, owner, start)
+    order = np.argsort(owner[:runs], kind="stable")
+    bounds = np.searchsorted(owner[:runs][order], np.arange(count + 1))
+    text, ends = np.empty(7 * (2 * runs + count), dtype=np.uint8), np.empty(count, dtype=np.int64)
+    kernels.compress_runs(start[: runs + 1], order, bounds, text, ends)
+    whole = text[: ends[-1]].tobytes().decode("ascii") if count else ""
+    return [whole[a:b] for a, b in pairwise([0, *ends.tolist()])]
 
 
 def decode_rle(counts: str, size: tuple[int, int]) -> np.ndarray:
@@ -44,16 +36,9 @@ def decode_rle(counts: str, size: tuple[int, int]) -> np.ndarray:
 
 def bounding_boxes(labels: np.ndarray, count: int) -> np.ndarray:
     """Smallest box around each segment: [H, W] int -> [count, 4] int32 (x, y, width, height), zeros where empty."""
-    height, width = labels.shape
-    boxes = np.zeros((count, 4), dtype=np.int32)
-    for axis, length in ((1, width), (0, height)):
-        present = np.zeros((count + 1, length), dtype=bool)  # the last row takes negative labels
-        present[labels, np.arange(length)[None, :] if axis == 1 else np.arange(length)[:, None]] = True
-        present = present[:count]
-        some = present.any(axis=1)
-        first = present.argmax(axis=1)
-        last = length - present[:, ::-1].argmax(axis=1)
-        column = 0 if axis == 1 else 1
-        boxes[:, column] = np.where(some, first, 0)
-        boxes[:, column + 2] = np.where(some, last - first, 0)
-    return boxes
+    edges = np.empty((count, 4), dtype=np.int32)
+    edges[:, :2], edges[:, 2:] = np.iinfo(np.int32).max, -1
+    kernels.boxes(labels, edges)
+    edges[edges[:, 2] < 0] = (0, 0, -1, -1)
+    edges[:, 2:] += 1 - edges[:, :2]
+    return edges

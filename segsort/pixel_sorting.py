@@ -1,6 +1,6 @@
 """Pixel sorting: EM of a mixture of von Mises-Fisher densities over the pixels of each image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -22,6 +22,8 @@ class SortingOptions:
         location_weight: length of the location feature half an image away from the centre, beside a unit embedding.
         assignment: "hard" is spherical k-means; "soft" weighs every mean by its posterior.
         kappa: concentration of the vMF densities, used by soft assignment alone.
+        coarse_iterations: iterations at most before the others, over every second pixel of every second row alone: a
+            quarter of the work, and means that are nearly there when all pixels join. The paper has none.
     """
 
     segments: int = 64
@@ -29,11 +31,13 @@ class SortingOptions:
     location_weight: float = 1.0
     assignment: Literal["hard", "soft"] = "hard"
     kappa: float = 10.0
+    coarse_iterations: int = 0
 
     def __post_init__(self) -> None:
-        if self.segments < 1 or self.iterations < 1:
+        if self.segments < 1 or self.iterations < 1 or self.coarse_iterations < 0:
             raise ValueError(
-                f"segments={self.segments}, iterations={self.iterations}: both must be at least 1; ask for one or more"
+                f"segments={self.segments}, iterations={self.iterations}, coarse_iterations={self.coarse_iterations}: "
+                "the first two must be at least 1, the last at least 0"
             )
         if self.assignment not in ("hard", "soft"):
             raise ValueError(f"assignment={self.assignment!r} is not known; choose 'hard' or 'soft'")
@@ -112,14 +116,32 @@ def sort_features(
     Returns:
         Labels [B, h*w] int64 and means [B, K, D+2].
     """
-    grid = grid_labels(*size, options.segments).flatten().to(features.device)
-    labels = grid.expand(len(features), len(grid))
-    count = int(min(options.segments, len(grid)))
-    if options.assignment == "hard":
-        labels, theta = _sort_hard(features, labels, left_out, count, options.iterations)
-    else:
-        labels, theta = _sort_soft(features, labels, left_out, count, options)
+    grid = grid_labels(*size, options.segments).to(features.device)
+    labels = grid.expand(len(features), *size)
+    if options.coarse_iterations > 0:
+        labels = _sort_coarsely(features, labels, left_out, options)
+    labels, theta = _sort(features, labels.flatten(1), left_out, int(grid.max()) + 1, options)
     return labels if left_out is None else labels.masked_fill(left_out, -1), theta
+
+
+def _sort_coarsely(features: Tensor, labels: Tensor, left_out: Tensor | None, options: SortingOptions) -> Tensor:
+    """Sort every second pixel of every second row; its neighbours follow it. labels [B, h, w] -> [B, h, w]."""
+    B, h, w = labels.shape
+    fewer = features.reshape(B, h, w, -1)[:, ::2, ::2].flatten(1, 2)
+    start, out = labels[:, ::2, ::2], None if left_out is None else left_out.reshape(B, h, w)[:, ::2, ::2].flatten(1)
+    once = replace(options, iterations=options.coarse_iterations)
+    found = _sort(fewer, start.flatten(1), out, int(labels.max()) + 1, once)[0].reshape(start.shape)
+    found = torch.where(found < 0, start, found)
+    return found.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)[:, :h, :w]
+
+
+def _sort(
+    features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, options: SortingOptions
+) -> tuple[Tensor, Tensor]:
+    """EM from starting labels: features [B, N, D], labels [B, N] -> labels [B, N], theta [B, count, D]."""
+    if options.assignment == "hard":
+        return _sort_hard(features, labels, left_out, count, options.iterations)
+    return _sort_soft(features, labels, left_out, count, options)
 
 
 def _check_shapes(embeddings: Tensor, valid: Tensor | None) -> None:

@@ -43,6 +43,23 @@ def vote(similarities: np.ndarray, class_ids: np.ndarray, num_classes: int, kapp
     return Vote(weights, shares, shares.argmax(axis=1))
 
 
+def familiarity(nearest: np.ndarray, areas: np.ndarray) -> tuple[np.ndarray, float]:
+    """How near the segments of one image are to exemplars, each judged together with the image it lies in.
+
+    A segment of a foreign image may by chance lie near an exemplar, as a plain grey surface does; that its whole image
+    does is much less likely.
+
+    Args:
+        nearest: [S] cosine of each segment to its nearest exemplar, S >= 1.
+        areas: [S] pixels.
+
+    Returns:
+        [S] mean of the segment's own cosine and the image's, and the image's: the mean over its segments by area.
+    """
+    image = float(np.average(nearest.astype(np.float64), weights=areas))
+    return (nearest.astype(np.float64) + image) / 2, image
+
+
 def calibrate(share: np.ndarray, knots_x: Sequence[float], knots_y: Sequence[float]) -> np.ndarray:
     """Confidence of a winning share: piecewise linear between knots, constant outside them.
 

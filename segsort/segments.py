@@ -61,7 +61,7 @@ def segment_image(embeddings: Tensor, size: tuple[int, int], options: SortingOpt
         assigned, theta = sort_features(features, cells, options)
         labels = _outline(assigned.reshape(cells), features[0], theta[0], size)
     labels = join_specks(labels, max(min_area * labels.size, 1))
-    return _with_prototypes(labels, embeddings)
+    return _with_prototypes(labels, embeddings, theta.shape[1])
 
 
 def _outline(cells: Tensor, features: Tensor, theta: Tensor, size: tuple[int, int]) -> np.ndarray:
@@ -70,9 +70,13 @@ def _outline(cells: Tensor, features: Tensor, theta: Tensor, size: tuple[int, in
     A cosine is linear in the embedding, so interpolating cosines is interpolating embeddings, up to a positive length
     that is the same for all segments.
     """
-    labels, cosines = np.empty(size, dtype=np.int32), np.empty((len(features), len(theta)), dtype=np.float32)
-    kernels.products(features.cpu().numpy(), np.ascontiguousarray(theta.cpu().numpy().T), cosines)
-    kernels.outline(cells.cpu().numpy().astype(np.int32), cosines, labels)
+    coarse, rows = cells.cpu().numpy().astype(np.int32), features.cpu().numpy()
+    undecided = np.flatnonzero(kernels.beside_others(coarse))
+    row_of = np.zeros(coarse.size, dtype=np.int32)
+    row_of[undecided] = np.arange(len(undecided), dtype=np.int32)
+    labels, cosines = np.empty(size, dtype=np.int32), np.empty((len(undecided), len(theta)), dtype=np.float32)
+    kernels.products(rows[undecided], np.ascontiguousarray(theta.cpu().numpy().T), cosines)
+    kernels.outline(coarse, row_of, cosines, labels)
     return labels
 
 
@@ -120,12 +124,17 @@ def _targets(
     return target
 
 
-def _with_prototypes(labels: np.ndarray, embeddings: Tensor) -> Segments:
-    """Number the segments 0..S-1 and take each one's mean direction, without location, over the cells it covers."""
-    sizes = np.bincount(labels.ravel())
-    present = np.flatnonzero(sizes)
-    dense = np.cumsum(sizes > 0, dtype=np.int32)[labels] - np.int32(1)
-    return Segments(dense, _prototypes(dense, len(present), embeddings), sizes[present])
+def _with_prototypes(labels: np.ndarray, embeddings: Tensor, most: int) -> Segments:
+    """Number the segments 0..S-1 and take each one's mean direction, without location, over the cells it covers.
+
+    labels: [H, W] int32, 0..most-1.
+    """
+    areas = np.zeros(most, dtype=np.int64)
+    kernels.count_pixels(labels, areas)
+    if not areas.all():
+        labels = (np.cumsum(areas > 0, dtype=np.int32) - np.int32(1))[labels]
+        areas = areas[areas > 0]
+    return Segments(labels, _prototypes(labels, len(areas), embeddings), areas)
 
 
 def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor) -> np.ndarray:

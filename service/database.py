@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Engine, ForeignKey, LargeBinary, create_engine, event, insert, select
+import orjson
+from sqlalchemy import Engine, LargeBinary, create_engine, event, insert, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -20,7 +21,12 @@ class Base(DeclarativeBase):
 
 
 class SegmentationRow(Base):
-    """One answered image."""
+    """One answered image: one row, since its segments are written together and their arrays lie best side by side.
+
+    segments: JSON, one object each with class_id, share, confidence, known, area, bbox and the mask's counts;
+    prototypes: [S, D] float32; neighbours: [S, R] int32, places in exemplar_ids, best first, those past the k-th did
+    not vote; similarities: [S, R] float32; exemplar_ids: the exemplars that occur, with blanks between.
+    """
 
     __tablename__ = "segmentations"
 
@@ -33,28 +39,23 @@ class SegmentationRow(Base):
     index_revision: Mapped[int]
     k: Mapped[int]
     kappa: Mapped[float]
-
-
-class SegmentRow(Base):
-    """One segment of it; neighbours hold the exemplars looked up, best first, those past the k-th did not vote."""
-
-    __tablename__ = "segments"
-
-    segment_id: Mapped[str] = mapped_column(primary_key=True)
-    segmentation_id: Mapped[str] = mapped_column(ForeignKey("segmentations.segmentation_id"), index=True)
-    class_id: Mapped[int] = mapped_column(index=True)
-    share: Mapped[float]
-    confidence: Mapped[float]
-    known: Mapped[bool]
-    area: Mapped[int]
-    x: Mapped[int]
-    y: Mapped[int]
-    width: Mapped[int]
-    height: Mapped[int]
-    counts: Mapped[str]
-    prototype: Mapped[bytes] = mapped_column(LargeBinary)
-    neighbours: Mapped[str]
+    image_similarity: Mapped[float]
+    segments: Mapped[bytes] = mapped_column(LargeBinary)
+    prototypes: Mapped[bytes] = mapped_column(LargeBinary)
+    exemplar_ids: Mapped[str]
+    neighbours: Mapped[bytes] = mapped_column(LargeBinary)
     similarities: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Retrieved(NamedTuple):
+    """What an answer was made of: prototypes [S, D] float32, exemplar_ids, neighbours [S, R] places in exemplar_ids,
+    similarities [S, R] float32.
+    """
+
+    prototypes: np.ndarray
+    exemplar_ids: Sequence[str]
+    neighbours: np.ndarray
+    similarities: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -98,17 +99,28 @@ class Records:
                 "check SEGSORT_DATABASE_URL and SEGSORT_DATA_DIR, and that the folder may be written"
             ) from error
 
-    def add(self, segmentation: dict[str, Any], segments: Sequence[dict[str, Any]]) -> None:
+    def add(self, segmentation: dict[str, Any], segments: list[dict[str, Any]], retrieved: Retrieved) -> None:
         """Keep one answer, in one transaction, before it is sent.
+
+        Args:
+            segmentation: the columns of `SegmentationRow` that are plain values, but for `created`.
+            segments: as its column `segments` holds them.
+            retrieved: the arrays.
 
         Raises:
             Problem: 503 if the database does not take it.
         """
+        row = segmentation | {
+            "created": datetime.now(UTC),
+            "segments": orjson.dumps(segments),
+            "prototypes": np.ascontiguousarray(retrieved.prototypes, dtype=np.float32).tobytes(),
+            "exemplar_ids": " ".join(retrieved.exemplar_ids),
+            "neighbours": np.ascontiguousarray(retrieved.neighbours, dtype=np.int32).tobytes(),
+            "similarities": np.ascontiguousarray(retrieved.similarities, dtype=np.float32).tobytes(),
+        }
         try:
             with self.engine.begin() as connection:
-                connection.execute(insert(SegmentationRow), [{"created": datetime.now(UTC), **segmentation}])
-                if segments:
-                    connection.execute(insert(SegmentRow), list(segments))
+                connection.execute(insert(SegmentationRow), row)
         except SQLAlchemyError as error:
             raise Problem(
                 503, "The answer could not be recorded, and an answer that cannot be explained is not given.",
@@ -118,22 +130,24 @@ class Records:
 
     def get(self, segment_id: str) -> Record | None:
         """One segment's record, None if there is none."""
-        with Session(self.engine) as session:
-            found = session.execute(
-                select(SegmentRow, SegmentationRow)
-                .join(SegmentationRow, SegmentRow.segmentation_id == SegmentationRow.segmentation_id)
-                .where(SegmentRow.segment_id == segment_id)
-            ).first()
-            if found is None:
-                return None
-            row, segmentation = found
-            session.expunge_all()
+        segmentation_id, _, number = segment_id.rpartition("-")
+        with Session(self.engine, expire_on_commit=False) as session:
+            row = session.get(SegmentationRow, segmentation_id)
+        if row is None or not (number.isascii() and number.isdigit()):
+            return None
+        segments, n = orjson.loads(row.segments), int(number)
+        if n >= len(segments) or segment_id != f"{segmentation_id}-{n}":
+            return None
+        ids = row.exemplar_ids.split()
+        neighbours = np.frombuffer(row.neighbours, np.int32).reshape(len(segments), -1)[n]
         return Record(
-            segmentation=segmentation, segment_id=row.segment_id, class_id=row.class_id, share=row.share,
-            confidence=row.confidence, known=row.known, area=row.area, bbox=(row.x, row.y, row.width, row.height),
-            counts=row.counts, prototype=np.frombuffer(row.prototype, np.float32), neighbours=row.neighbours.split(),
-            similarities=np.frombuffer(row.similarities, np.float32),
-        )  # fmt: skip
+            segmentation=row,
+            segment_id=segment_id,
+            **{**segments[n], "bbox": tuple(segments[n]["bbox"])},
+            prototype=np.frombuffer(row.prototypes, np.float32).reshape(len(segments), -1)[n],
+            neighbours=[ids[place] for place in neighbours],
+            similarities=np.frombuffer(row.similarities, np.float32).reshape(len(segments), -1)[n],
+        )
 
     def ping(self) -> None:
         """Raise SQLAlchemyError if the database does not answer."""
@@ -158,6 +172,5 @@ def _open(url: str) -> Engine:
         # a committed answer survives the death of the process; only a power cut may take the last ones
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA foreign_keys=ON")
 
     return engine

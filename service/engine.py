@@ -14,7 +14,7 @@ from model_store.predictor import Prediction, Predictor
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
 from segsort.masks import bounding_boxes, encode_rle
-from service.database import Records
+from service.database import Records, Retrieved
 from service.decode import decode
 from service.polygons import polygons
 from service.problems import Problem
@@ -164,58 +164,60 @@ class Engine:
         card = self.served.release.card
         labels, count = prediction.segments.labels, len(prediction.segments.areas)
         segmentation_id = uuid.uuid4().hex
-        k = prediction.vote.weights.shape[1]
         counts = encode_rle(labels, count)
         boxes = bounding_boxes(labels, count).tolist()
-        ids = self.served.release.exemplars.ids
-        rows, segments = [], []
-        for n in range(count):
-            neighbours = [ids[row] for row in prediction.rows[n].tolist()]
-            class_id = int(prediction.vote.class_ids[n])
+        rows, places = np.unique(prediction.rows, return_inverse=True)
+        ids = [self.served.release.exemplars.ids[row] for row in rows.tolist()]
+        places = places.reshape(prediction.rows.shape)
+        class_ids = prediction.vote.class_ids.tolist()
+        shares = prediction.vote.shares[np.arange(count), prediction.vote.class_ids].tolist()
+        columns = (
+            class_ids,
+            prediction.confidence.tolist(),
+            prediction.known.tolist(),
+            prediction.segments.areas.tolist(),
+        )
+        recorded, segments = [], []
+        for n, (class_id, confidence, known, area) in enumerate(zip(*columns, strict=True)):
             common = {
-                "segment_id": f"{segmentation_id}-{n}",
-                "class_id": class_id,
-                "confidence": float(prediction.confidence[n]),
-                "known": bool(prediction.known[n]),
-                "area": int(prediction.segments.areas[n]),
-            }
-            x, y, width, height = boxes[n]
-            rows.append(
-                common
-                | {"segmentation_id": segmentation_id, "x": x, "y": y, "width": width, "height": height}
-                | {
-                    "share": float(prediction.vote.shares[n, class_id]),
-                    "counts": counts[n],
-                    "prototype": prediction.segments.prototypes[n].tobytes(),
-                    "neighbours": " ".join(neighbours),
-                    "similarities": prediction.similarities[n].tobytes(),
-                }
-            )
+                "class_id": class_id, "confidence": confidence, "known": known, "area": area, "bbox": boxes[n],
+            }  # fmt: skip
+            recorded.append(common | {"share": shares[n], "counts": counts[n]})
             segments.append(
-                common
-                | {"class_name": self.served.class_names[class_id], "bbox": boxes[n]}
+                {
+                    "segment_id": f"{segmentation_id}-{n}",
+                    "class_id": class_id,
+                    "class_name": self.served.class_names[class_id],
+                }
+                | common
                 | _mask(request.masks, labels, n, counts[n])
-                | {"exemplars": self._listed(prediction, n, neighbours, request.exemplars)}
+                | {"exemplars": self._listed(prediction, n, [ids[i] for i in places[n, : request.exemplars]])}
             )
         facts = {"segmentation_id": segmentation_id, "width": size[1], "height": size[0]}
         facts |= {"release": self.served.name, "index_revision": INDEX_REVISION}
         path = str(self.served.release.path.absolute())
-        self.records.add(facts | {"release_path": path, "k": k, "kappa": card.retrieval.kappa}, rows)
+        self.records.add(
+            facts
+            | {"release_path": path, "k": prediction.vote.weights.shape[1], "kappa": card.retrieval.kappa}
+            | {"image_similarity": prediction.image_similarity},
+            recorded,
+            Retrieved(prediction.segments.prototypes, ids, places, prediction.similarities),
+        )
         return facts | {"classes": self.served.classes, "segments": segments}
 
-    def _listed(self, prediction: Prediction, n: int, neighbours: list[str], most: int) -> list[dict[str, Any]]:
+    def _listed(self, prediction: Prediction, n: int, ids: list[str]) -> list[dict[str, Any]]:
         """The first exemplars of one segment's vote."""
-        weights = prediction.vote.weights[n].tolist()
-        similarities = prediction.similarities[n].tolist()
-        classes = self.served.release.exemplars.class_ids[prediction.rows[n]].tolist()
+        most = min(len(ids), prediction.vote.weights.shape[1])
+        weights, similarities = prediction.vote.weights[n, :most].tolist(), prediction.similarities[n, :most].tolist()
+        classes = self.served.release.exemplars.class_ids[prediction.rows[n, :most]].tolist()
         return [
             {
-                "exemplar_id": neighbours[i],
+                "exemplar_id": ids[i],
                 "class_name": self.served.class_names[classes[i]],
                 "similarity": similarities[i],
                 "weight": weights[i],
             }
-            for i in range(min(most, len(weights)))
+            for i in range(most)
         ]
 
 

@@ -66,6 +66,8 @@ def explain(record: Record, served: ServedRelease) -> dict[str, Any]:
         "confidence": record.confidence,
         "share": float(shares[record.class_id]),
         "known": record.known,
+        "familiarity": (float(record.similarities[0]) + facts.image_similarity) / 2,
+        "image_similarity": facts.image_similarity,
         "area": record.area,
         "bbox": list(record.bbox),
         "mask": {"size": [facts.height, facts.width], "counts": record.counts},
@@ -103,7 +105,7 @@ def explanation_page(told: dict[str, Any]) -> str:
         if flips is not None
         else f"Taking away {len(told['reserve'])} of the nearest exemplars would not change the label."
     )
-    known = "" if told["known"] else " Its nearest exemplar is too far away: the segment is reported as unknown."
+    known = "" if told["known"] else " Too unlike the exemplars: the segment is reported as unknown."
     return _PAGE.format(
         title=_text(told["class_name"]),
         summary=f"{told['confidence']:.0%} confident; runner-up {_text(runner_up)}, "

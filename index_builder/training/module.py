@@ -1,5 +1,7 @@
 """One training step: embed, sort pixels, take prototypes, compare."""
 
+from dataclasses import replace
+
 import lightning as L
 import numpy as np
 import torch
@@ -11,14 +13,14 @@ from index_builder.datasets import IGNORE, Dataset, Sample
 from index_builder.training.data import Augment, Batch
 from index_builder.training.recipe import Recipe
 from index_builder.training.validation import RetrievalScore
-from model_store.card import ClassInfo, Preprocessing
+from model_store.card import ClassInfo, Preprocessing, SortingInfo
 from model_store.embedder import prepare
 from segsort.memory_bank import MemoryBank
 from segsort.network import STRIDE, EmbeddingNetwork
 from segsort.pixel_sorting import SortingOptions, sort_pixels
 from segsort.segment_sorting import Prototypes, prototypes_by_label, vmf_nca_loss
 
-SERVED_SEGMENTS, SERVED_K = 64, 20  # how validation sorts and votes, as a release does unless told otherwise
+SERVED_SORTING, SERVED_K = SortingInfo(), 20  # how validation sorts and votes, as a release does unless told otherwise
 
 
 class SegSortModule(L.LightningModule):
@@ -112,7 +114,7 @@ class SegSortModule(L.LightningModule):
         ]
 
     def on_validation_epoch_start(self) -> None:
-        sorting = SortingOptions(SERVED_SEGMENTS, self.recipe.iterations, self.recipe.location_weight)
+        sorting = replace(SERVED_SORTING.options(), location_weight=self.recipe.location_weight)
         self.score = RetrievalScore(len(self.recipe.datasets), len(self.classes), sorting, SERVED_K, self.recipe.kappa)
 
     def validation_step(self, sample: Sample, batch_idx: int, dataloader_idx: int = 0) -> None:

@@ -17,6 +17,23 @@ def blobs(batch: int = 2, height: int = 14, width: int = 18, dimension: int = 6,
     return normalize(fine + 0.1 * torch.randn(fine.shape, generator=generator), dim=1)
 
 
+def naive_iteration(
+    points: dict[tuple[int, int], list[float]], z: dict[tuple[int, int], int], valid: Tensor
+) -> dict[tuple[int, int], int]:
+    """One M-step and one E-step over some points."""
+    means = {}
+    for segment in set(z.values()):
+        members = [points[at] for at in points if z[at] == segment and valid[at]]
+        total = [sum(column) for column in zip(*members, strict=True)]
+        length = math.sqrt(sum(c * c for c in total)) if members else 0.0
+        if length:
+            means[segment] = [c / length for c in total]
+    return {
+        at: max(sorted(means), key=lambda s: sum(a * b for a, b in zip(points[at], means[s], strict=True)))
+        for at in points
+    }
+
+
 def naive_sort(embedding: Tensor, options: SortingOptions, valid: Tensor) -> list[list[int]]:
     """Spherical k-means of one image [D, h, w] with plain loops, in the words of the paper's section 3.1."""
     D, h, w = embedding.shape
@@ -29,27 +46,24 @@ def naive_sort(embedding: Tensor, options: SortingOptions, valid: Tensor) -> lis
             length = math.sqrt(sum(c * c for c in vector))
             points[y, x] = [c / length for c in vector]
     z = {at: int(grid_labels(h, w, options.segments)[at]) for at in points}
+    fewer = {(y, x): points[y, x] for y, x in points if y % 2 == x % 2 == 0}
+    for _ in range(options.coarse_iterations):
+        z |= {at: segment for at, segment in naive_iteration(fewer, z, valid).items() if valid[at]}
+    if options.coarse_iterations:
+        z = {(y, x): z[y - y % 2, x - x % 2] for y, x in points}
     for _ in range(options.iterations):
-        means = {}
-        for segment in set(z.values()):
-            members = [points[at] for at in points if z[at] == segment and valid[at]]
-            total = [sum(column) for column in zip(*members, strict=True)]
-            length = math.sqrt(sum(c * c for c in total)) if members else 0.0
-            if length:
-                means[segment] = [c / length for c in total]
-        z = {
-            at: max(sorted(means), key=lambda s: sum(a * b for a, b in zip(points[at], means[s], strict=True)))
-            for at in points
-        }
+        z = naive_iteration(points, z, valid)
     return [[z[y, x] if valid[y, x] else -1 for x in range(w)] for y in range(h)]
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.7])
-def test_hard_sorting_equals_naive_loop(weight: float) -> None:
-    embeddings = blobs()
-    valid = torch.ones(2, 14, 18, dtype=torch.bool)
+@pytest.mark.parametrize("coarse", [0, 3])
+@pytest.mark.parametrize("size", [(14, 18), (13, 17)])
+def test_hard_sorting_equals_naive_loop(weight: float, coarse: int, size: tuple[int, int]) -> None:
+    embeddings = blobs(2, *size)
+    valid = torch.ones(2, *size, dtype=torch.bool)
     valid[1, 9:] = False
-    options = SortingOptions(segments=7, iterations=6, location_weight=weight)
+    options = SortingOptions(segments=7, iterations=6, location_weight=weight, coarse_iterations=coarse)
     result = sort_pixels(embeddings, options, valid)
     for image in range(2):
         assert result.labels[image].tolist() == naive_sort(embeddings[image], options, valid[image])
@@ -162,7 +176,12 @@ def test_location_is_centred_and_isotropic() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"segments": 0}, "segments=0"), ({"assignment": "firm"}, "'firm'"), ({"kappa": 0.0}, "kappa=0.0")],
+    [
+        ({"segments": 0}, "segments=0"),
+        ({"coarse_iterations": -1}, "coarse_iterations=-1"),
+        ({"assignment": "firm"}, "'firm'"),
+        ({"kappa": 0.0}, "kappa=0.0"),
+    ],
 )
 def test_options_refuse_what_makes_no_sense(settings: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):

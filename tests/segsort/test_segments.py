@@ -3,7 +3,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from segsort.masks import bounding_boxes, decode_rle, encode_rle
 from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
 from segsort.segments import join_specks, segment_image, split_by_label
 from segsort.sphere import normalize
@@ -79,18 +78,6 @@ def test_specks_of_specks_end_in_something_large() -> None:
 def test_an_image_all_of_specks_keeps_its_pixels() -> None:
     labels = np.arange(9, dtype=np.int32).reshape(3, 3)
     assert set(np.unique(join_specks(labels, 100))) <= set(range(9))
-
-
-@pytest.mark.parametrize("count", [1, 5])
-def test_rle_and_boxes_of_a_label_map_equal_those_of_each_mask(count: int) -> None:
-    labels = np.random.default_rng(count).integers(-1, count, (13, 9)).astype(np.int32)
-    labels[0, 0] = 0
-    masks, boxes = encode_rle(labels, count), bounding_boxes(labels, count)
-    for segment in range(count):
-        mask = labels == segment
-        np.testing.assert_array_equal(decode_rle(masks[segment], (13, 9)), mask)
-        y, x = np.nonzero(mask)
-        assert boxes[segment].tolist() == [x.min(), y.min(), x.max() - x.min() + 1, y.max() - y.min() + 1]
 
 
 def test_splitting_by_label_gives_pieces_of_one_class_and_one_segment() -> None:

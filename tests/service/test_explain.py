@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
-from sqlalchemy.exc import OperationalError
 
 from segsort.masks import decode_rle
 from service.app import create_app
@@ -50,7 +49,12 @@ def test_confidence_and_known_follow_from_the_calibration_given(explained: list[
         knots = why["calibration"]
         confidence = np.interp(why["share"], knots["confidence_x"], knots["confidence_y"])
         assert segment["confidence"] == why["confidence"] == pytest.approx(confidence)
-        assert segment["known"] == (why["exemplars"][0]["similarity"] >= knots["known_threshold"])
+        familiarity = (why["exemplars"][0]["similarity"] + why["image_similarity"]) / 2
+        assert why["familiarity"] == pytest.approx(familiarity)
+        assert segment["known"] == (why["familiarity"] >= knots["known_threshold"])
+    areas = [segment["area"] for segment in explained]
+    nearest = [segment["why"]["exemplars"][0]["similarity"] for segment in explained]
+    assert explained[0]["why"]["image_similarity"] == pytest.approx(np.average(nearest, weights=areas))
 
 
 def test_the_answer_lists_the_first_exemplars_of_the_vote(explained: list[dict]) -> None:
@@ -114,16 +118,17 @@ def test_an_id_that_is_not_known_is_a_clear_404(client: TestClient, path: str) -
 def test_an_answer_that_cannot_be_recorded_is_not_given(settings: Settings, photo: bytes) -> None:
     records = Records("sqlite://")
     with records.engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE segments")
+        connection.exec_driver_sql("DROP TABLE segmentations")
     with TestClient(create_app(settings, Engine(settings, records))) as client:
         response = client.post("/segment", content=photo)
-        assert response.status_code == 503
-        assert "no such table" in response.json()["received"]
-        with pytest.raises(OperationalError), records.engine.begin() as connection:
-            connection.exec_driver_sql("SELECT * FROM segments")
-        with records.engine.begin() as connection:
-            kept = connection.exec_driver_sql("SELECT count(*) FROM segmentations").scalar()
-        assert kept == 0, "half an answer was kept"
+    assert response.status_code == 503
+    assert "no such table" in response.json()["received"]
+
+
+@pytest.mark.parametrize("changed", ["{id}-", "{id}-x", "{id}-999", "{id}-00", "{id}--1", "{id}", "-0", "{id}-²"])
+def test_a_segment_that_an_answer_does_not_have_is_a_404(client: TestClient, photo: bytes, changed: str) -> None:
+    answer = client.post("/segment", content=photo).json()
+    assert client.get(f"/explain/{changed.format(id=answer['segmentation_id'])}").status_code == 404
 
 
 def test_records_of_a_release_that_is_gone_are_a_clear_410(

@@ -1,0 +1,97 @@
+"""The index finds what a comparison with every prototype finds, whatever kind of FAISS index lies below."""
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from model_store.index import ExemplarIndex
+
+
+def unit(count: int, dimension: int = 16, seed: int = 0) -> np.ndarray:
+    rows = np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def naive(prototypes: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Every cosine, sorted; equal ones in the order of their rows."""
+    cosines = np.einsum("qd,nd->qn", queries, prototypes)
+    rows = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(cosines, rows, axis=1), rows
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF4,Flat", "HNSW32"])
+@pytest.mark.parametrize("k", [1, 20, 300])
+def test_neighbours_are_those_of_a_full_comparison(factory: str, k: int) -> None:
+    prototypes, queries = unit(300), unit(40, seed=1)
+    index = ExemplarIndex.build(prototypes, factory)
+    if factory == "IVF4,Flat":
+        faiss.extract_index_ivf(index._search_index).nprobe = 4
+    cosines, rows = index.search(queries, k)
+    expected, expected_rows = naive(prototypes, queries, k)
+    found = np.mean([len(set(a) & set(b)) / k for a, b in zip(rows, expected_rows, strict=True)])
+    assert found == 1.0 if factory != "HNSW32" else found > 0.98
+    np.testing.assert_allclose(cosines, np.einsum("qd,qkd->qk", queries, prototypes[rows]), atol=1e-6)
+    assert (np.diff(cosines, axis=1) <= 0).all()
+    if factory != "HNSW32":
+        np.testing.assert_allclose(cosines, expected, atol=1e-6)
+
+
+def test_equal_prototypes_come_in_the_order_of_their_rows() -> None:
+    prototypes = np.repeat(unit(3), 30, axis=0)  # rows 0..29 alike, 30..59, 60..89
+    index = ExemplarIndex.build(prototypes)
+    for k in (1, 7, 29, 30, 31, 90):
+        _, rows = index.search(prototypes[30:31], k)
+        assert rows[0, :30].tolist() == list(range(30, 60))[:k]
+
+
+def test_a_query_has_the_same_neighbours_alone_and_among_others() -> None:
+    index, queries = ExemplarIndex.build(unit(500)), unit(70, seed=2)
+    cosines, rows = index.search(queries, 10)
+    for one in (0, 33, 69):
+        alone_cosines, alone_rows = index.search(queries[one : one + 1], 10)
+        np.testing.assert_array_equal(alone_rows[0], rows[one])
+        np.testing.assert_array_equal(alone_cosines[0], cosines[one])
+
+
+def test_an_index_is_read_as_it_was_saved(tmp_path: Path) -> None:
+    prototypes = unit(100)
+    ExemplarIndex.build(prototypes, "HNSW16").save(tmp_path / "index.faiss")
+    loaded = ExemplarIndex.load(tmp_path / "index.faiss", prototypes)
+    assert loaded.ntotal == 100
+    _, rows = loaded.search(prototypes[:10], 1)
+    assert rows[:, 0].tolist() == list(range(10))
+
+
+def test_what_cannot_be_built_is_refused_with_the_mend() -> None:
+    with pytest.raises(ValueError, match=r"index_factory='Nonsense'.*use 'Flat'"):
+        ExemplarIndex.build(unit(10), "Nonsense")
+    with pytest.raises(ValueError, match="index_factory='IVF64,Flat' over 10 prototypes"):
+        ExemplarIndex.build(unit(10), "IVF64,Flat")
+    with pytest.raises(ValueError, match=r"shape \(0, 16\)"):
+        ExemplarIndex.build(np.zeros((0, 16), dtype=np.float32))
+
+
+def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"holds 5 vectors of 16 dimensions, the prototypes are \(4, 16\)"):
+        ExemplarIndex(ExemplarIndex.build(unit(5))._index, unit(4))
+    euclidean = faiss.IndexFlatL2(16)
+    euclidean.add(unit(5))
+    with pytest.raises(ValueError, match="inner products"):
+        ExemplarIndex(euclidean, unit(5))
+    (tmp_path / "no.faiss").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"no\.faiss is no FAISS index"):
+        ExemplarIndex.load(tmp_path / "no.faiss", unit(5))
+
+
+@pytest.mark.parametrize(("queries", "k"), [(unit(3, 8), 1), (unit(3)[0], 1), (unit(3), 0)])
+def test_queries_of_another_form_are_refused(queries: np.ndarray, k: int) -> None:
+    with pytest.raises(ValueError, match="queries have shape"):
+        ExemplarIndex.build(unit(5)).search(queries, k)
+
+
+@pytest.mark.skipif(hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0, reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_an_error_and_not_the_cpu() -> None:
+    with pytest.raises(ValueError, match="sees no GPU"):
+        ExemplarIndex.build(unit(5), device="cuda")

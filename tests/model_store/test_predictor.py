@@ -1,0 +1,128 @@
+"""From an image of any size to labelled segments in its own pixels."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+from model_store.card import Preprocessing
+from model_store.embedder import Embedder, prepare, working_shape
+from model_store.predictor import Predictor
+from model_store.release import Release
+from model_store.store import BUNDLED
+from segsort.retrieval import familiarity
+from tests.conftest import Blocks
+
+PREPROCESSING = Preprocessing(working_size=96, mean=(10.0, 20.0, 30.0), std=(1.0, 2.0, 4.0))
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_release: Path) -> Predictor:
+    return Predictor(Release.open(tiny_release))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (37, 53), (72, 96), (96, 72), (700, 500)])
+def test_an_image_of_any_size_is_answered_in_its_own_pixels(predictor: Predictor, size: tuple[int, int]) -> None:
+    image = np.asarray(Image.fromarray(Blocks("val")[0].image).resize((size[1], size[0])))
+    prediction = predictor.predict(image)
+    assert prediction.segments.labels.shape == prediction.class_map.shape == size
+    assert prediction.segments.areas.sum() == size[0] * size[1]
+    assert set(np.unique(prediction.segments.labels)) == set(range(len(prediction.segments.areas)))
+    np.testing.assert_allclose(np.linalg.norm(prediction.segments.prototypes, axis=1), 1, atol=1e-5)
+    embeddings = predictor.embedder.embed(image).numpy()
+    height, width = working_shape(*size, 96)
+    assert embeddings.shape[1:] == (-(-height // 4), -(-width // 4))
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=0), 1, atol=1e-4)
+
+
+def test_labels_are_right_where_the_exemplars_are(predictor: Predictor) -> None:
+    for i in range(3):
+        sample = Blocks("val")[i]
+        known = sample.labels != 255
+        assert (predictor.predict(sample.image).class_map == sample.labels)[known].mean() > 0.95
+
+
+def test_a_segment_is_known_by_its_own_cosine_and_its_images(predictor: Predictor) -> None:
+    prediction = predictor.predict(Blocks("val")[1].image)
+    familiar, image = familiarity(prediction.similarities[:, 0], prediction.segments.areas)
+    assert prediction.image_similarity == image
+    threshold = predictor.release.card.calibration.known_threshold
+    np.testing.assert_array_equal(prediction.known, familiar >= threshold)
+
+
+def test_k_and_the_number_of_segments_may_be_asked_for(predictor: Predictor) -> None:
+    image = Blocks("val")[0].image
+    assert len(predictor.predict(image, segments=1).segments.areas) == 1
+    assert predictor.predict(image, k=3).vote.weights.shape[1] == 3
+    assert predictor.predict(image, k=10**6).vote.weights.shape[1] == predictor.index.ntotal
+    with pytest.raises(ValueError, match="k=0 must be at least 1"):
+        predictor.predict(image, k=0)
+
+
+def test_callers_at_once_get_what_each_alone_gets(predictor: Predictor) -> None:
+    images = [Blocks("val")[i].image for i in range(4)] * 3
+    alone = [predictor.predict(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(predictor.predict, images))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.segments.labels, other.segments.labels)
+        np.testing.assert_array_equal(one.rows, other.rows)
+
+
+def test_preparation_normalises_and_repeats_the_edge() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (30, 96, 3), dtype=np.uint8)
+    x, cells = prepare(image, PREPROCESSING.model_copy(update={"multiple_of": 32}))
+    assert x.shape == (1, 3, 32, 96)
+    assert cells == (8, 24)
+    resized = np.asarray(Image.fromarray(image).resize((96, 32), Image.Resampling.BILINEAR, reducing_gap=2.0))
+    expected = (resized.astype(np.float64) - PREPROCESSING.mean) / PREPROCESSING.std
+    np.testing.assert_allclose(x[0].transpose(1, 2, 0), expected, atol=1e-4)
+    wide, cells = prepare(image[:, :40], PREPROCESSING)
+    assert wide.shape == (1, 3, 96, 96)  # 72x96, padded to a multiple of 32
+    assert cells == (18, 24)
+    np.testing.assert_array_equal(wide[0, :, 72:], np.repeat(wide[0, :, 71:72], 24, axis=1))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)],
+)
+def test_what_is_no_rgb_image_is_refused(image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="convert it to RGB first"):
+        prepare(image, PREPROCESSING)
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_an_error_and_not_the_cpu(tiny_release: Path) -> None:
+    with pytest.raises(ValueError, match="device='cuda', but the ONNX Runtime installed"):
+        Embedder(Release.open(tiny_release), "cuda")
+    with pytest.raises(ValueError, match="'tpu' is not known"):
+        Embedder(Release.open(tiny_release), "tpu")  # type: ignore[arg-type]
+
+
+def test_a_file_that_is_no_such_network_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "no.onnx").write_bytes(b"no network")
+    with pytest.raises(ValueError, match=r"no\.onnx cannot be opened"):
+        Embedder((tmp_path / "no.onnx", PREPROCESSING))
+
+
+def test_the_bundled_release_is_small_whole_and_shows_painted_images_alone() -> None:
+    folder = BUNDLED / "streets"
+    release = Release.open(folder)
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 30e6
+    assert all(source.source.startswith("streets/train/") for source in release.sources)
+    assert [info.name for info in release.card.classes][:4] == ["sky", "building", "pole", "road"]
+
+
+def test_an_exemplar_of_the_bundled_release_is_painted_again_alike() -> None:
+    """The pictures are ours: each is the painting of its seed, but for what WebP loses."""
+    from index_builder.datasets import open_dataset
+
+    release = Release.open(BUNDLED / "streets", verify=False)
+    source = release.sources[7]
+    painted = open_dataset("streets", None, "train", count=100_000)[int(source.source.rsplit("/", 1)[1])].image
+    kept = np.asarray(Image.open(release.image_path(7)).convert("RGB"))
+    assert np.abs(painted.astype(int) - kept).mean() < 6

@@ -1,0 +1,160 @@
+"""Releases are verified when opened: whatever is wrong with one is refused by the name of the file."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_store.release import Release, ReleaseError, write_release
+
+
+@pytest.fixture
+def copy(tiny_release: Path, tmp_path: Path) -> Path:
+    """A release of one's own to damage."""
+    return Path(shutil.copytree(tiny_release, tmp_path / "copy"))
+
+
+def rewrite_checksums(folder: Path, file: str) -> None:
+    """List a changed file as it is now, so that what is wrong with it must be found by reading it."""
+    import hashlib
+
+    listed = json.loads((folder / "checksums.json").read_text())
+    listed[file] = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+    (folder / "checksums.json").write_text(json.dumps(listed))
+
+
+def test_a_release_written_from_what_was_read_reads_the_same(tiny_release: Path, tmp_path: Path) -> None:
+    first = Release.open(tiny_release)
+    images = [(source.file, (tiny_release / source.file).read_bytes()) for source in first.sources]
+    second = write_release(tmp_path / "b", first.card, first.network_path, first.exemplars, first.sources, images)
+    assert second.card == first.card
+    assert second.sources == first.sources
+    assert second.exemplars.ids == first.exemplars.ids
+    assert second.exemplars.masks == first.exemplars.masks
+    for name in ("prototypes", "class_ids", "image_ids", "bboxes", "areas"):
+        np.testing.assert_array_equal(getattr(second.exemplars, name), getattr(first.exemplars, name))
+    assert (second.path / "network.onnx").read_bytes() == (first.path / "network.onnx").read_bytes()
+    assert Release.open(second.path).index.ntotal == len(first.exemplars)
+
+
+def test_a_release_says_what_it_is_made_of(tiny_release: Path) -> None:
+    card = Release.open(tiny_release).card
+    assert card.data["exemplars"]["dataset"] == "blocks/train"
+    assert sum(card.data["exemplars"]["exemplars_per_class"].values()) == card.data["exemplars"]["exemplars"]
+    assert card.training
+    assert card.provenance
+    assert card.format_version == 1
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "card.json",
+        "network.onnx",
+        "index.faiss",
+        "exemplars.npz",
+        "sources.json",
+        "checksums.json",
+        "images/00000.webp",
+    ],
+)
+@pytest.mark.parametrize("damage", ["missing", "cut short", "one byte altered", "empty"])
+def test_a_damaged_file_is_refused_by_name(copy: Path, file: str, damage: str) -> None:
+    path = copy / file
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut short":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    else:
+        middle = len(content) // 2
+        path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    with pytest.raises(ReleaseError) as refused:
+        Release.open(copy)
+    # an altered list of checksums may accuse any file, but it accuses one
+    assert file in str(refused.value) or (file == "checksums.json" and str(copy) in str(refused.value))
+
+
+def test_a_file_that_is_not_listed_is_refused_by_name(copy: Path) -> None:
+    (copy / "images" / "extra.webp").write_bytes(b"x")
+    with pytest.raises(ReleaseError, match=r"images/extra\.webp is not listed"):
+        Release.open(copy)
+
+
+def edit_json(change: Callable[[dict], None]) -> Callable[[Path], None]:
+    def edit(file: Path) -> None:
+        content = json.loads(file.read_text())
+        change(content)
+        file.write_text(json.dumps(content))
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("file", "edit", "said"),
+    [
+        (
+            "card.json",
+            edit_json(lambda card: card.update(format_version=99)),
+            "format_version 99, this software reads 1",
+        ),
+        ("card.json", edit_json(lambda card: card.pop("classes")), "field classes"),
+        ("card.json", edit_json(lambda card: card["retrieval"].update(k=0)), r"field retrieval\.k"),
+        ("card.json", edit_json(lambda card: card["classes"].pop()), r"exemplars\.npz has class_ids"),
+        ("card.json", edit_json(lambda card: card["network"].update(dimension=8)), "network's 8 dimensions"),
+        ("sources.json", edit_json(lambda sources: sources[0].update(file="../away.webp")), r"\.\./away\.webp"),
+        ("sources.json", edit_json(lambda sources: sources[0].pop("width")), r"sources\.json is not a list of images"),
+        ("sources.json", edit_json(lambda sources: sources.pop()), r"exemplars\.npz has image_ids"),
+    ],
+)
+def test_contents_that_do_not_agree_are_refused(copy: Path, file: str, edit: Callable[[Path], None], said: str) -> None:
+    edit(copy / file)
+    rewrite_checksums(copy, file)
+    with pytest.raises(ReleaseError, match=said):
+        Release.open(copy)
+
+
+def test_an_index_of_other_exemplars_is_refused(copy: Path) -> None:
+    from model_store.index import ExemplarIndex
+
+    ExemplarIndex.build(Release.open(copy).exemplars.prototypes[1:]).save(copy / "index.faiss")
+    rewrite_checksums(copy, "index.faiss")
+    with pytest.raises(ReleaseError, match=r"index\.faiss: the index holds"):
+        _ = Release.open(copy).index
+
+
+def test_a_release_is_never_overwritten_and_a_failed_one_leaves_nothing(tiny_release: Path, tmp_path: Path) -> None:
+    release = Release.open(tiny_release)
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(ReleaseError, match="taken exists"):
+        write_release(tmp_path / "taken", release.card, release.network_path, release.exemplars, release.sources, [])
+
+    def broken() -> object:
+        yield "images/00000.webp", b"x"
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_release(
+            tmp_path / "new",
+            release.card,
+            release.network_path,
+            release.exemplars,
+            release.sources,
+            broken(),  # type: ignore[arg-type]
+        )
+    assert [entry.name for entry in tmp_path.iterdir()] == ["taken"]
+
+
+def test_what_is_no_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match="nowhere is no folder"):
+        Release.open(tmp_path / "nowhere")
+
+
+def test_an_image_that_a_release_lacks_is_refused(tiny_release: Path) -> None:
+    with pytest.raises(ValueError, match="image_id=-1"):
+        Release.open(tiny_release).image_path(-1)
