@@ -1,0 +1,183 @@
+"""Data sets: what is read is what lies there, and what is wrong is named with its file."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from index_builder.datasets import IGNORE, open_dataset
+from index_builder.datasets.camvid import CLASSES
+
+COLORS = [(200, 0, 0), (0, 200, 0)]
+
+
+@pytest.fixture
+def camvid(tmp_path: Path) -> Path:
+    """Twenty frames of two drives in SegNet's layout."""
+    random = np.random.default_rng(0)
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+        (tmp_path / f"{split}annot").mkdir()
+    for drive in ("0001TP", "0016E5"):
+        for i in range(10):
+            name = f"{drive}_{i:05d}.png"
+            for split in ("train", "val"):
+                Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8)).save(tmp_path / split / name)
+                mask = random.integers(0, 12, (6, 8), dtype=np.uint8)
+                Image.fromarray(mask).save(tmp_path / f"{split}annot" / name)
+    return tmp_path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two images, one with an indexed mask and one with a coloured one."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    classes = [{"name": "crop", "color": COLORS[0]}, {"name": "weed", "color": COLORS[1]}]
+    (tmp_path / "classes.json").write_text(json.dumps({"classes": classes, "ignore": 255}))
+    for name in ("a", "b"):
+        Image.fromarray(np.full((4, 6, 3), 90, dtype=np.uint8)).save(tmp_path / "images" / f"{name}.jpg")
+    indexed = Image.fromarray(np.array([[0, 1, 255, 0, 1, 255]] * 4, dtype=np.uint8))
+    indexed.putpalette([c for color in COLORS for c in color] + [0] * 762)
+    indexed.save(tmp_path / "masks" / "a.png")
+    colored = np.array([[COLORS[1], COLORS[0]] * 3] * 4, dtype=np.uint8)
+    Image.fromarray(colored).save(tmp_path / "masks" / "b.png")
+    return tmp_path
+
+
+def test_camvid_gives_frames_with_eleven_as_unlabelled(camvid: Path) -> None:
+    val = open_dataset("camvid", camvid, "val")
+    assert len(val) == 20
+    sample = val[3]
+    mask = np.asarray(Image.open(camvid / "valannot" / "0001TP_00003.png"))
+    np.testing.assert_array_equal(sample.labels, np.where(mask == 11, IGNORE, mask))
+    np.testing.assert_array_equal(sample.image, np.asarray(Image.open(camvid / "val" / "0001TP_00003.png")))
+    assert sample.source == "camvid/val/0001TP_00003"
+
+
+def test_fit_and_held_part_train_at_the_end_of_each_drive(camvid: Path) -> None:
+    parts = {split: {open_dataset("camvid", camvid, split)[i].source.split("/")[2] for i in range(n)}
+             for split, n in (("train", 20), ("fit", 18), ("held", 2))}  # fmt: skip
+    assert parts["held"] == {"0001TP_00009", "0016E5_00009"}
+    assert parts["fit"] | parts["held"] == parts["train"]
+    assert not parts["fit"] & parts["held"]
+
+
+def spoil_size(root: Path) -> None:
+    Image.fromarray(np.zeros((5, 8), dtype=np.uint8)).save(root / "valannot" / "0001TP_00000.png")
+
+
+def spoil_value(root: Path) -> None:
+    Image.fromarray(np.full((6, 8), 12, dtype=np.uint8)).save(root / "valannot" / "0001TP_00000.png")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda root: (root / "valannot" / "0001TP_00000.png").unlink(), r"0001TP_00000\.png is missing, the mask of"),
+        (spoil_size, r"0001TP_00000\.png has shape \(5, 8\)"),
+        (spoil_value, r"0001TP_00000\.png has shape \(6, 8\) and values up to 12"),
+    ],
+)
+def test_a_spoilt_mask_of_camvid_is_named(camvid: Path, spoil: Callable[[Path], None], said: str) -> None:
+    spoil(camvid)
+    with pytest.raises(ValueError, match=said):
+        open_dataset("camvid", camvid, "val")[0]
+
+
+def test_a_folder_takes_indexed_and_coloured_masks(folder: Path) -> None:
+    data = open_dataset("folder", folder, "any")
+    assert [info.name for info in data.classes] == ["crop", "weed"]
+    np.testing.assert_array_equal(data[0].labels, [[0, 1, IGNORE, 0, 1, IGNORE]] * 4)
+    np.testing.assert_array_equal(data[1].labels, [[1, 0, 1, 0, 1, 0]] * 4)
+
+
+def test_a_photograph_is_turned_upright_before_its_mask_is_laid_on_it(folder: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    Image.fromarray(np.full((6, 4, 3), 90, dtype=np.uint8)).save(folder / "images" / "a.jpg", exif=exif)
+    assert open_dataset("folder", folder, "any")[0].image.shape == (4, 6, 3)
+
+
+def test_splits_of_a_folder_are_its_folders(folder: Path) -> None:
+    for kind in ("images", "masks"):
+        (folder / kind / "train").mkdir()
+        for file in [f for f in (folder / kind).iterdir() if f.is_file()]:
+            file.rename(folder / kind / "train" / file.name)
+    assert len(open_dataset("folder", folder, "train")) == 2
+    with pytest.raises(ValueError, match=r"split 'val' is not among .*train"):
+        open_dataset("folder", folder, "val")
+
+
+def foreign_color(root: Path) -> None:
+    Image.fromarray(np.full((4, 6, 3), 7, dtype=np.uint8)).save(root / "masks" / "a.png")
+
+
+def foreign_index(root: Path) -> None:
+    Image.fromarray(np.full((4, 6), 9, dtype=np.uint8)).save(root / "masks" / "a.png")
+
+
+def other_size(root: Path) -> None:
+    Image.fromarray(np.zeros((4, 5), dtype=np.uint8)).save(root / "masks" / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (foreign_color, r"a\.png has the value #070707, which is no class; classes\.json allows #00c800, #c80000"),
+        (foreign_index, r"a\.png has the value 9, which is no class; classes\.json allows 0, 1, 255"),
+        (other_size, r"a\.png is 5x4, its image 6x4"),
+        (lambda root: (root / "masks" / "a.png").unlink(), r"a\.png is missing"),
+        (lambda root: (root / "classes.json").unlink(), r"classes\.json cannot be used"),
+        (
+            lambda root: (root / "classes.json").write_text('{"classes": [{"name": "x"}]}'),
+            r"classes\.json cannot be used",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_folder_is_named(folder: Path, spoil: Callable[[Path], None], said: str) -> None:
+    spoil(folder)
+    with pytest.raises(ValueError, match=said):
+        open_dataset("folder", folder, "any")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "root", "split", "said"),
+    [
+        ("voc", None, "train", "'voc' is not known; choose camvid, folder or streets"),
+        ("camvid", None, "train", "needs the folder it lies in"),
+        ("camvid", Path("/nowhere"), "train", "/nowhere/train holds no"),
+        ("streets", None, "trial", "split 'trial' of streets is not known; choose train, val, test"),
+    ],
+)
+def test_what_cannot_be_opened_is_said(name: str, root: Path | None, split: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        open_dataset(name, root, split)
+
+
+def test_streets_are_painted_from_their_number_and_their_split() -> None:
+    train, val = open_dataset("streets", None, "train", count=5), open_dataset("streets", None, "val", count=5)
+    again = open_dataset("streets", None, "train", count=9)
+    np.testing.assert_array_equal(train[4].image, again[4].image)
+    np.testing.assert_array_equal(train[4].labels, again[4].labels)
+    assert not np.array_equal(train[4].image, val[4].image)
+    assert not np.array_equal(train[4].image, train[3].image)
+    with pytest.raises(IndexError):
+        train[5]
+
+
+def test_streets_show_every_class_and_vary() -> None:
+    samples = [open_dataset("streets", None, "test", count=24)[i] for i in range(24)]
+    assert all(s.image.shape == (360, 480, 3) and s.labels.shape == (360, 480) for s in samples)
+    counts = sum(np.bincount(s.labels.ravel(), minlength=256) for s in samples)
+    assert (counts[: len(CLASSES)] > 0).all()
+    assert counts[len(CLASSES) : IGNORE].sum() == 0
+    brightness = [s.image.mean() for s in samples]
+    assert max(brightness) > 1.5 * min(brightness), "some streets are dark and some are bright"
+    road, sky = (
+        (np.mean([np.nonzero(s.labels == c)[0].mean() for s in samples if (s.labels == c).any()])) for c in (3, 0)
+    )
+    assert road > 200 > 120 > sky, "the road lies below and the sky above"

@@ -1,0 +1,97 @@
+"""Measures against loops over pixels, and by hand."""
+
+import numpy as np
+import pytest
+
+from index_builder.datasets import IGNORE
+from index_builder.scores import (
+    boundary_f,
+    class_lookup,
+    intersection_over_union,
+    label_counts,
+    majority_agrees,
+    recall,
+)
+from model_store.card import ClassInfo
+
+
+def infos(*names: str) -> tuple[ClassInfo, ...]:
+    return tuple(ClassInfo(class_id=i, name=name, color=(i, 0, 0)) for i, name in enumerate(names))
+
+
+def test_label_counts_equal_a_loop_over_pixels() -> None:
+    random = np.random.default_rng(0)
+    segments, labels = random.integers(0, 5, (9, 11)), random.choice([0, 1, 2, IGNORE], (9, 11))
+    expected = np.zeros((5, 3), dtype=int)
+    for y in range(9):
+        for x in range(11):
+            if labels[y, x] != IGNORE:
+                expected[segments[y, x], labels[y, x]] += 1
+    np.testing.assert_array_equal(label_counts(segments, labels, 5, 3), expected)
+
+
+def test_iou_and_recall_by_hand() -> None:
+    confusion = np.array([[6, 2, 0], [1, 3, 0], [0, 0, 0]])
+    np.testing.assert_allclose(intersection_over_union(confusion), [6 / 9, 3 / 6, np.nan])
+    np.testing.assert_allclose(recall(confusion), [6 / 8, 3 / 4, np.nan])
+
+
+def test_what_is_predicted_as_a_class_of_another_data_set_is_missed() -> None:
+    confusion = np.array([[6, 0, 2], [0, 4, 0]])  # the third class is none of the data set's
+    np.testing.assert_allclose(intersection_over_union(confusion), [6 / 8, 1])
+
+
+def test_the_majority_decides_and_the_first_of_equals() -> None:
+    counts = np.array([[3, 1], [2, 2], [0, 5]])
+    assert majority_agrees(counts, np.array([0, 1, 1])).tolist() == [True, False, True]
+
+
+def naive_boundary_f(truth: np.ndarray, predicted: np.ndarray, tolerance: float) -> float:
+    def boundary(labels: np.ndarray, c: int) -> list[tuple[int, int]]:
+        found = []
+        for y, x in np.argwhere((labels == c) & (truth != IGNORE)):
+            for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+                v, u = y + dy, x + dx
+                inside = 0 <= v < truth.shape[0] and 0 <= u < truth.shape[1] and truth[v, u] != IGNORE
+                if inside and labels[v, u] != c:
+                    found.append((int(y), int(x)))
+                    break
+        return found
+
+    def near(points: list[tuple[int, int]], others: list[tuple[int, int]]) -> float:
+        if not others:
+            return 0.0
+        return float(np.mean([min(np.hypot(y - v, x - u) for v, u in others) <= tolerance for y, x in points]))
+
+    scores = []
+    for c in np.unique(truth[truth != IGNORE]):
+        true, found = boundary(truth, c), boundary(predicted, c)
+        if true:
+            precision, share = near(found, true) if found else 0.0, near(true, found)
+            scores.append(2 * precision * share / (precision + share) if precision + share else 0.0)
+    return float(np.mean(scores))
+
+
+def test_boundary_f_equals_a_loop_over_pixels() -> None:
+    random = np.random.default_rng(3)
+    truth = np.kron(random.integers(0, 3, (4, 5)), np.ones((5, 4), dtype=int))
+    predicted = np.roll(truth, 1, axis=1)
+    truth[:3, :3] = IGNORE
+    got = boundary_f(truth, predicted, (0.5, 1, 2))
+    np.testing.assert_allclose(got, [naive_boundary_f(truth, predicted, t) for t in (0.5, 1, 2)])
+    assert got[0] < got[1]
+
+
+def test_boundary_f_of_a_perfect_answer_and_of_one_class_alone() -> None:
+    truth = np.zeros((6, 6), dtype=int)
+    assert np.isnan(boundary_f(truth, truth, (1,))).all()
+    truth[:, 3:] = 1
+    assert boundary_f(truth, truth, (0,)).tolist() == [1.0]
+    assert boundary_f(truth, np.zeros_like(truth), (5,)).tolist() == [0.0]
+
+
+def test_classes_are_matched_by_name_and_a_missing_one_is_said() -> None:
+    table = class_lookup(infos("water", "grass"), infos("grass", "brick", "water"), "release tiny")
+    assert table[[0, 1, IGNORE]].tolist() == [2, 0, IGNORE]
+    with pytest.raises(ValueError, match="release tiny has no class sand"):
+        class_lookup(infos("sand"), infos("grass"), "release tiny")

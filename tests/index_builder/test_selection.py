@@ -1,0 +1,85 @@
+"""The stated rule by which segments become exemplars."""
+
+import numpy as np
+import pytest
+
+from index_builder.selection import Candidates, choose_images, select, share_out
+
+
+def candidates(count: int = 600, images: int = 20, seed: int = 0) -> Candidates:
+    random = np.random.default_rng(seed)
+    class_ids = random.choice(4, count, p=[0.6, 0.3, 0.09, 0.01])
+    return Candidates(
+        prototypes=random.standard_normal((count, 8)).astype(np.float32),
+        class_ids=class_ids,
+        image_ids=random.integers(0, images, count),
+        bboxes=np.zeros((count, 4), dtype=np.int32),
+        areas=random.permutation(count).astype(np.int64) + 1,
+        masks=[""] * count,
+    )
+
+
+@pytest.mark.parametrize("total", [1, 7, 100, 600, 5000])
+@pytest.mark.parametrize("balance", [0.0, 0.1, 1.0])
+def test_never_more_than_asked_for_and_each_once(total: int, balance: float) -> None:
+    rows = select(candidates(), 4, total, balance=balance)
+    assert len(rows) <= total
+    assert (np.diff(rows) > 0).all()
+    if total >= 600:
+        assert len(rows) == 600
+
+
+def test_balance_goes_from_the_classes_frequencies_to_equal_shares() -> None:
+    found = np.bincount(candidates().class_ids, minlength=4)
+    kept = [np.bincount(candidates().class_ids[select(candidates(), 4, 100, balance=b)], minlength=4) for b in (0, 1)]
+    np.testing.assert_allclose(kept[0], 100 * found / 600, atol=2)
+    rest = (100 - found[3]) / 3 if found[3] < 25 else 25
+    np.testing.assert_allclose(kept[1][:3], rest, atol=2)
+
+
+def test_what_a_class_does_not_use_is_shared_by_the_others() -> None:
+    assert share_out(np.array([1000, 1000, 4]), 100, 1.0).tolist() == [48, 48, 4]
+    assert share_out(np.array([10, 0, 30]), 1000, 0.5).tolist() == [10, 0, 30]
+    assert share_out(np.array([90, 10]), 50, 0.0).tolist() == [45, 5]
+
+
+def test_images_take_turns_and_give_their_largest_first() -> None:
+    given = candidates()
+    rows = select(given, 4, 100, balance=0.0)
+    for c in range(3):
+        own = rows[given.class_ids[rows] == c]
+        each = np.bincount(given.image_ids[own], minlength=20)
+        available = np.bincount(given.image_ids[given.class_ids == c], minlength=20)
+        assert all(n >= min(each.max() - 1, there) for n, there in zip(each, available, strict=True))
+        for image in range(20):
+            mine = (given.class_ids == c) & (given.image_ids == image)
+            taken = given.areas[own[given.image_ids[own] == image]]
+            assert set(taken) == set(np.sort(given.areas[mine])[::-1][: len(taken)])
+
+
+def test_images_that_show_what_was_seen_least_come_first() -> None:
+    image_ids = np.array([0, 0, 1, 1, 2, 3, 3])
+    class_ids = np.array([0, 1, 0, 1, 2, 0, 3])
+    chosen = choose_images(image_ids, class_ids, 4, 3)
+    assert chosen.tolist() == [0, 3, 2]
+    rows = select(
+        Candidates(np.zeros((7, 2)), class_ids, image_ids, np.zeros((7, 4)), np.ones(7), [""] * 7), 4, 100, max_images=2
+    )
+    assert set(image_ids[rows]) == {0, 3}
+
+
+def test_the_same_candidates_give_the_same_exemplars() -> None:
+    np.testing.assert_array_equal(select(candidates(), 4, 77, 9), select(candidates(), 4, 77, 9))
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ((0, None, 0.1), "max_exemplars=0"),
+        ((5, 0, 0.1), "max_images=0"),
+        ((5, None, 1.5), r"balance=1\.5 must be in 0\.\.1"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(limits: tuple[int, int | None, float], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        select(candidates(), 4, *limits)
