@@ -48,7 +48,8 @@ def open_world(recipe: Recipe, name: str, split: str) -> Dataset:
 def train(recipe: Recipe, out: Path) -> Path:
     """Train, or go on with the run that `out` holds.
 
-    `out` receives recipe.json, checkpoints/ (last.ckpt and the best by validation mIoU), logs/ (CSV and TensorBoard),
+    `out` receives recipe.json, checkpoints/ (last.ckpt and the best by validation mIoU), logs/ (CSV, one file for each time that the run was
+    begun, and TensorBoard),
     and at the end network.onnx with network.json, which `segsort build --embedder` takes.
 
     Raises:
@@ -62,6 +63,8 @@ def train(recipe: Recipe, out: Path) -> Path:
     module = SegSortModule(make_network(recipe), recipe, Augment(*normalisation(recipe.backbone)), worlds[0].classes)
     last = out / "checkpoints" / "last.ckpt"
     first_step = _step_of(last) if last.exists() else 0
+    if first_step:
+        _keep_log(out / "logs" / "metrics.csv", first_step)
     stream = DataLoader(
         Crops(worlds, recipe, first_step),
         batch_size=None,
@@ -113,6 +116,12 @@ def _keep_recipe(recipe: Recipe, file: Path) -> None:
                 "or another folder with --out to start anew"
             )
     file.write_text(json.dumps(told, indent=2) + "\n")
+
+
+def _keep_log(file: Path, step: int) -> None:
+    """Lightning begins its CSV anew when a run goes on: put aside what was logged before."""
+    if file.exists():
+        file.rename(file.with_name(f"metrics-until-{step}.csv"))
 
 
 def _step_of(checkpoint: Path) -> int:

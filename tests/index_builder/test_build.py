@@ -1,0 +1,118 @@
+"""A release built from labelled images labels others like them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from command_line.main import cli
+from index_builder.build import BuildOptions, build_release, with_card
+from index_builder.datasets import IGNORE, Sample
+from index_builder.embedder_source import load_embedder_source
+from index_builder.evaluate import evaluate
+from model_store.card import RetrievalInfo
+from model_store.predictor import Predictor
+from model_store.release import Release, ReleaseError
+from segsort.masks import decode_rle
+from tests.conftest import BLOCK_CLASSES, Blocks
+
+
+def test_every_exemplar_lies_in_its_class_and_its_picture(tiny_release: Path) -> None:
+    release = Release.open(tiny_release)
+    exemplars = release.exemplars
+    for row in range(len(exemplars)):
+        source = release.sources[int(exemplars.image_ids[row])]
+        sample = Blocks()[int(source.source.rsplit("/", 1)[1])]
+        mask = decode_rle(exemplars.masks[row], (source.height, source.width))
+        assert set(sample.labels[mask]) == {exemplars.class_ids[row]}
+        assert mask.sum() == exemplars.areas[row]
+        y, x = np.nonzero(mask)
+        box = [x.min(), y.min(), x.max() - x.min() + 1, y.max() - y.min() + 1]
+        assert exemplars.bboxes[row].tolist() == box
+    kept = np.asarray(Image.open(release.image_path(0)).convert("RGB"))
+    painted = Blocks()[int(release.sources[0].source.rsplit("/", 1)[1])].image
+    assert np.abs(kept.astype(int) - painted).mean() < 20
+
+
+def test_the_same_build_gives_the_same_exemplars(tiny_run: Path, tmp_path: Path) -> None:
+    source, options = load_embedder_source(tiny_run), BuildOptions(max_exemplars=20)
+    first, second = (build_release(Blocks(), source, tmp_path / name, options=options) for name in ("a", "b"))
+    assert first.exemplars.ids == second.exemplars.ids
+    assert len(first.exemplars) <= 20
+    assert len(set(first.exemplars.ids)) == len(first.exemplars)
+
+
+def test_a_release_is_the_source_of_another(tiny_release: Path, tmp_path: Path) -> None:
+    options = BuildOptions(max_exemplars=30, retrieval=RetrievalInfo(k=3, index_factory="HNSW16"))
+    built = build_release(Blocks("val"), load_embedder_source(tiny_release), tmp_path / "other", options=options)
+    assert built.card.retrieval.k == 3
+    assert built.card.sorting == Release.open(tiny_release).card.sorting
+    assert evaluate(built, Blocks("train", count=3)).miou > 0.9
+
+
+def test_evaluation_counts_what_the_predictor_says(tiny_release: Path) -> None:
+    release, data = Release.open(tiny_release), Blocks("val", count=3)
+    report = evaluate(release, data)
+    predictor, confusion = Predictor(release), np.zeros((3, 3), dtype=int)
+    for i in range(3):
+        sample = data[i]
+        known = sample.labels != IGNORE
+        np.add.at(confusion, (sample.labels[known], predictor.predict(sample.image).class_map[known]), 1)
+    assert report.confusion == confusion.tolist()
+    assert report.pixel_accuracy == pytest.approx(confusion.trace() / confusion.sum())
+    union = confusion.sum(0) + confusion.sum(1) - confusion.diagonal()
+    assert report.miou == pytest.approx((confusion.diagonal() / union).mean())
+    assert 0 <= report.ece <= 1
+    assert report.images == 3
+
+
+class Renamed(Blocks):
+    """The same images, one class under a name that the release does not have."""
+
+    classes = (*BLOCK_CLASSES[:2], BLOCK_CLASSES[2].model_copy(update={"name": "lava"}))
+
+
+class Unlabelled(Blocks):
+    def __getitem__(self, i: int) -> Sample:
+        sample = super().__getitem__(i)
+        return sample._replace(labels=np.full_like(sample.labels, IGNORE))
+
+
+def test_what_cannot_be_built_or_measured_is_said(tiny_release: Path, tiny_run: Path, tmp_path: Path) -> None:
+    source = load_embedder_source(tiny_run)
+    with pytest.raises(ValueError, match="release tiny has no class lava"):
+        evaluate(Release.open(tiny_release), Renamed())
+    with pytest.raises(ValueError, match="blocks"):
+        build_release(Unlabelled(), source, tmp_path / "none")
+    with pytest.raises(ValueError, match="exists; a release is never overwritten"):
+        build_release(Blocks(), source, tiny_release)
+    with pytest.raises(ValueError, match="webp_quality=0"):
+        BuildOptions(webp_quality=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_card_can_be_changed_only_in_a_new_release(tiny_release: Path, tmp_path: Path) -> None:
+    changed = with_card(Release.open(tiny_release), tmp_path / "told", metrics={"miou": 0.5})
+    assert changed.card.metrics == {"miou": 0.5}
+    assert changed.exemplars.ids == Release.open(tiny_release).exemplars.ids
+    with pytest.raises(ReleaseError, match="exists"):
+        with_card(changed, tiny_release)
+
+
+def test_build_and_evaluate_from_the_command_line(tiny_run: Path, blocks_folder: Path, tmp_path: Path) -> None:
+    out, run = tmp_path / "mine", CliRunner()
+    data = ["--dataset", "folder", "--root", str(blocks_folder)]
+    options = ["--max-exemplars", "25", "--k", "4", "--segments", "9", "--balance", "1", "--name", "mine"]
+    built = run.invoke(cli, ["build", *data, "--embedder", str(tiny_run), "--out", str(out), *options])
+    assert built.exit_code == 0, built.output
+    card = Release.open(out).card
+    assert (card.name, card.retrieval.k, card.sorting.segments, card.data["exemplars"]["balance"]) == ("mine", 4, 9, 1)
+    done = run.invoke(cli, ["evaluate", str(out), *data, "--json"])
+    told = json.loads(done.stdout)
+    assert told["miou"] > 0.9
+    assert set(told["per_class"]) == {"brick", "grass", "water"}
+    table = run.invoke(cli, ["evaluate", str(out), *data])
+    assert all(name in table.stdout for name in ("brick", "grass", "water", "mean"))

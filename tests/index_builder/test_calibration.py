@@ -1,0 +1,93 @@
+"""Confidence and the threshold of the known follow from held-out segments."""
+
+import numpy as np
+import pytest
+
+from index_builder.calibration import HeldOut, calibrate_on, rising_curve, weighted_quantile
+from model_store.card import RetrievalInfo
+from model_store.index import ExemplarIndex
+from segsort.retrieval import calibrate, familiarity, vote
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+@pytest.fixture
+def exemplars() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Prototypes of three classes around three centres, their classes, and the image of each."""
+    random = np.random.default_rng(0)
+    class_ids = np.repeat([0, 1, 2], 30)
+    return unit(np.eye(6)[class_ids] + 0.3 * random.standard_normal((90, 6))), class_ids, np.tile(np.arange(10), 9)
+
+
+def held_out(image_id: int = -1, seed: int = 1, count: int = 40) -> HeldOut:
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, 3, count)
+    areas = random.integers(10, 100, count)
+    prototypes = unit(np.eye(6)[truth] + 0.5 * random.standard_normal((count, 6)))
+    return HeldOut(prototypes, areas, np.eye(3, dtype=np.int64)[truth] * (areas // 2)[:, None], image_id)
+
+
+def test_known_are_95_percent_of_the_area_that_is_labelled_rightly(
+    exemplars: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    prototypes, class_ids, image_ids = exemplars
+    index, images = ExemplarIndex.build(prototypes), [held_out(seed=s) for s in range(5)]
+    found = calibrate_on(images, index, class_ids, image_ids, RetrievalInfo(k=7), "by hand")
+    known = right = 0.0
+    for image in images:
+        cosines, rows = index.search(image.prototypes, 7)
+        correct = vote(cosines, class_ids[rows], 3, 10.0).class_ids == image.counts.argmax(axis=1)
+        familiar = familiarity(cosines[:, 0], image.areas)[0]
+        pixels = image.counts.sum(axis=1)
+        right += pixels[correct].sum()
+        known += pixels[correct & (familiar >= found.known_threshold)].sum()
+    assert known / right == pytest.approx(0.95, abs=0.01)
+    assert found.how == "by hand; 200 segments of 5 images, weighted by area"
+
+
+def test_confidence_is_how_often_a_share_is_right() -> None:
+    random = np.random.default_rng(0)
+    share = random.uniform(0.3, 1, 20_000)
+    right = random.random(20_000) < share**2
+    x, y = rising_curve(share, right.astype(float), random.uniform(1, 5, 20_000))
+    assert len(x) <= 12
+    confidence = calibrate(share, x, y)
+    for low in np.arange(0.3, 1, 0.1):
+        inside = (share >= low) & (share < low + 0.1)
+        assert confidence[inside].mean() == pytest.approx((share[inside] ** 2).mean(), abs=0.05)
+
+
+def test_an_image_does_not_vote_on_itself(exemplars: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """With its own exemplars an image would look far better than a new one."""
+    prototypes, class_ids, image_ids = exemplars
+    own = image_ids == 3
+    image = HeldOut(prototypes[own], np.ones(own.sum()), np.eye(3, dtype=np.int64)[class_ids[own]], 3)
+    index = ExemplarIndex.build(prototypes)
+    alone = calibrate_on([image], index, class_ids, image_ids, RetrievalInfo(k=5), "")
+    without = ExemplarIndex.build(prototypes[~own])
+    expected = calibrate_on(
+        [image._replace(image_id=-1)], without, class_ids[~own], image_ids[~own], RetrievalInfo(k=5), ""
+    )
+    assert alone == expected
+    assert alone.known_threshold < 0.999, "its own exemplars have cosine 1"
+
+
+def test_without_anything_to_judge_by_everything_is_known(
+    exemplars: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    prototypes, class_ids, image_ids = exemplars
+    found = calibrate_on([], ExemplarIndex.build(prototypes), class_ids, image_ids, RetrievalInfo(), "nothing")
+    assert found.known_threshold == -1
+    assert "not calibrated" in found.how
+    assert calibrate(np.array([0.4]), found.confidence_x, found.confidence_y)[0] == 0.4
+
+
+def test_weighted_quantile_equals_the_quantile_of_repeated_values() -> None:
+    random = np.random.default_rng(0)
+    values, weights = random.random(50), random.integers(1, 9, 50)
+    repeated = np.sort(np.repeat(values, weights))
+    for share in (0.0, 0.05, 0.5, 0.95, 1.0):
+        expected = repeated[max(int(np.ceil(share * len(repeated))) - 1, 0)]
+        assert weighted_quantile(values, weights, share) == expected

@@ -1,0 +1,159 @@
+"""A whole training run on a handful of small images: it learns, goes on after a stop, and exports what it learnt."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from index_builder.build import build_release
+from index_builder.datasets import IGNORE, open_dataset
+from index_builder.datasets.camvid import UNLABELLED
+from index_builder.embedder_source import load_embedder_source
+from index_builder.evaluate import evaluate
+from index_builder.training.data import Crops
+from index_builder.training.export import load_checkpoint
+from index_builder.training.recipe import Recipe
+from index_builder.training.run import train
+from tests.conftest import Blocks
+
+pytestmark = pytest.mark.filterwarnings("default")  # Lightning warns of itself
+
+
+def recipe(blocks: Path, **changed: object) -> Recipe:
+    values = {
+        "datasets": ["folder"], "roots": {"folder": str(blocks)}, "working_size": 96, "crop": (64, 96), "segments": 12,
+        "steps": 4, "validate_every": 2, "batch_per_world": 2, "pixels_per_world": 128, "workers": 0,
+        "accelerator": "cpu", "ema_decay": 0.5,
+    }  # fmt: skip
+    return Recipe.model_validate({**values, **changed})
+
+
+def logged(run: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((run / "logs" / "metrics.csv").read_text().splitlines()))
+
+
+@pytest.fixture(scope="module")
+def trained(blocks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 60 steps."""
+    told = recipe(
+        blocks_folder,
+        steps=60,
+        validate_every=30,
+        learning_rate=0.003,
+        backbone_rate=1.0,
+        batch_per_world=4,
+        ema_decay=0.9,
+    )
+    return train(told, tmp_path_factory.mktemp("runs") / "run")
+
+
+def test_training_lowers_the_loss_and_logs_it(trained: Path) -> None:
+    losses = [float(row["loss"]) for row in logged(trained) if row["loss"]]
+    assert np.median(losses[-4:]) < 0.5 * losses[0], "one value each ten steps"
+    scores = [float(row["val/miou"]) for row in logged(trained) if row["val/miou"]]
+    assert len(scores) == 2
+    assert list((trained / "logs").glob("events.out.tfevents*")), "TensorBoard's log is written too"
+
+
+def test_pixels_of_other_worlds_are_compared_with_the_reference_too(tmp_path: Path) -> None:
+    """Photographs (here painted too, small, in CamVid's layout) beside painted streets, whose exemplars are served."""
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+        (tmp_path / f"{split}annot").mkdir()
+        for i in range(2):
+            sample = open_dataset("streets", None, split, count=2)[i]
+            labels = np.where(sample.labels == IGNORE, UNLABELLED, sample.labels)[::4, ::4]
+            Image.fromarray(sample.image[::4, ::4]).save(tmp_path / split / f"a_{i}.png")
+            Image.fromarray(labels.astype(np.uint8)).save(tmp_path / f"{split}annot" / f"a_{i}.png")
+    worlds = {"datasets": ["camvid", "streets"], "roots": {"camvid": str(tmp_path)}, "counts": {"streets": 2}}
+    run = train(recipe(tmp_path, **worlds, reference="streets", bank_batches=1, steps=10), tmp_path / "run")
+    rows = logged(run)
+    for name in ("loss/camvid-camvid", "loss/camvid-streets", "loss/streets-streets"):
+        assert any(row[name] for row in rows), name
+    assert "loss/streets-camvid" not in rows[0]
+    for world in ("camvid", "streets"):
+        assert any(row[f"val/miou/{world}"] for row in rows), "validation queries the exemplars of each world"
+
+
+def test_a_release_can_be_built_of_a_run(trained: Path, tmp_path: Path) -> None:
+    built = build_release(Blocks(), load_embedder_source(trained), tmp_path / "release")
+    assert built.card.training["steps"] == 60
+    assert "start" not in built.card.training
+    assert built.card.sorting.location_weight == 0.5
+    assert evaluate(built, Blocks("val", count=2)).images == 2
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 160), (96, 64)])
+def test_the_exported_network_embeds_as_torch_does(trained: Path, size: tuple[int, int]) -> None:
+    told = Recipe.model_validate_json((trained / "recipe.json").read_bytes())
+    network = load_checkpoint(trained / "checkpoints" / "best.ckpt", told)
+    image = np.random.default_rng(0).standard_normal((1, 3, *size)).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(trained / "network.onnx"), providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        expected = network(torch.from_numpy(image)).numpy()
+    np.testing.assert_allclose(session.run(["embedding"], {"image": image})[0], expected, atol=1e-4)
+
+
+def test_a_stopped_run_goes_on_where_it_stopped(
+    blocks_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first attempt dies as a killed process does: between two steps, with a checkpoint behind it."""
+    from index_builder.training.module import SegSortModule
+
+    whole, seen = SegSortModule.training_step, []
+
+    def step(self: SegSortModule, batch: object, number: int) -> torch.Tensor:
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        seen.append(self.global_step)
+        return whole(self, batch, number)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SegSortModule, "training_step", step)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        train(recipe(blocks_folder), tmp_path / "run")
+    assert seen == [0, 1, 2]
+    assert not (tmp_path / "run" / "network.onnx").exists()
+    seen.clear()
+    train(recipe(blocks_folder), tmp_path / "run")
+    assert seen == [2, 3], "the checkpoint is of the validation after two steps"
+    assert (tmp_path / "run" / "network.onnx").exists()
+    before = (tmp_path / "run" / "logs" / "metrics-until-2.csv").read_text()
+    assert "val/miou" in before, "what was logged before the stop is kept"
+
+
+def test_a_run_of_another_recipe_is_not_overwritten(blocks_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe(blocks_folder).model_dump(mode="json")))
+    with pytest.raises(ValueError, match=r"other values of kappa, steps \(kappa=10.0, steps=4\)"):
+        train(recipe(blocks_folder, kappa=5.0, steps=9), tmp_path)
+
+
+def test_a_run_may_start_from_anothers_network(trained: Path, tmp_path: Path) -> None:
+    from index_builder.training.export import network_weights
+    from index_builder.training.run import make_network
+
+    network = make_network(recipe(tmp_path, start=str(trained)))
+    for name, value in network_weights(trained / "checkpoints" / "best.ckpt").items():
+        torch.testing.assert_close(network.state_dict()[name], value)
+
+
+def test_crops_go_on_with_other_images_than_before_and_keep_their_world(tmp_path: Path) -> None:
+    worlds = [Blocks("train", 4), Blocks("val", 4)]
+    first, again, later = (next(iter(Crops(worlds, recipe(tmp_path), step))) for step in (0, 0, 7))  # type: ignore[arg-type]
+    assert torch.equal(first.images, again.images)
+    assert not torch.equal(first.images, later.images)
+    assert first.worlds.tolist() == [0, 0, 1, 1]
+    assert first.images.shape == (4, 3, 64, 96)
+    assert first.labels.shape == (4, 64, 96)
+    assert set(first.labels.unique().tolist()) <= {0, 1, 2, 255}
+
+
+def test_recipes_refuse_what_they_do_not_know(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="stepps"):
+        recipe(tmp_path, stepps=3)
+    with pytest.raises(ValueError, match="kappa"):
+        recipe(tmp_path, kappa=0)
