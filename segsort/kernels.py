@@ -1,5 +1,7 @@
 """Inner loops that no array library does in one pass, compiled by numba; each has a naive oracle in the tests."""
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -247,3 +249,82 @@ def compress_runs(start: np.ndarray, order: np.ndarray, bounds: np.ndarray, text
                     break
             position = stop
         ends[segment] = at
+
+
+GROUP = 16  # rows of which only the largest cosine is remembered
+
+
+@njit(cache=True, nogil=True, fastmath=_ORDERED)
+def group_maxima(rows: np.ndarray, queries: np.ndarray, maxima: np.ndarray) -> None:
+    """Largest inner product of each group of rows with each query: rows [N, D], queries [D, Q], maxima [N/GROUP, Q]."""
+    N, Q = len(rows), queries.shape[1]
+    scores = np.empty((BLOCK, Q), rows.dtype)
+    for start in range(0, N, BLOCK):
+        count = min(BLOCK, N - start)
+        np.dot(rows[start : start + count], queries, scores[:count])
+        for first in range(0, count, GROUP):
+            largest = maxima[(start + first) // GROUP]
+            largest[:] = scores[first]
+            for i in range(first + 1, min(first + GROUP, count)):
+                for q in range(Q):
+                    if scores[i, q] > largest[q]:
+                        largest[q] = scores[i, q]
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
+def _dot(a: np.ndarray, b: np.ndarray) -> Any:
+    total = np.float32(0)
+    for d in range(len(a)):
+        total += a[d] * b[d]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _bound(values: np.ndarray, k: int) -> Any:
+    """A value that at least k of `values` reach, and few more: the interval they lie in, halved again and again."""
+    low, high = values.min(), values.max()
+    for _ in range(14):
+        middle = np.float32(0.5) * (low + high)
+        if (values >= middle).sum() >= k:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, nogil=True)
+def nearest_rows(
+    rows: np.ndarray, queries: np.ndarray, maxima: np.ndarray, best: np.ndarray, found: np.ndarray
+) -> None:
+    """The k largest inner products of each query into `best` [Q, k], and their rows into `found` [Q, k]: exact.
+
+    rows: [N, D] float32, N >= k; queries: [Q, D]; maxima: of `group_maxima`. Equal products come in the order of their
+    rows. The k-th best is at least the k-th largest maximum of a group, so that only groups that reach it are looked
+    into.
+    """
+    N, (groups, Q), k = len(rows), maxima.shape, found.shape[1]
+    column = np.empty(groups, np.float32)
+    candidates = np.empty(min(N, 2 * k * GROUP), np.int64)
+    scores = np.empty(len(candidates), np.float32)  # negative, so that the best come first
+    for q in range(Q):
+        for g in range(groups):
+            column[g] = maxima[g, q]
+        bound = np.float32(-np.inf)
+        if groups > k:
+            bound = _bound(column, k) - np.float32(1e-6)  # products round differently one by one than many at once
+        count = 0
+        for g in range(groups):
+            if column[g] < bound:
+                continue
+            for row in range(g * GROUP, min((g + 1) * GROUP, N)):
+                score = _dot(rows[row], queries[q])
+                if score < bound:
+                    continue
+                if count == len(candidates):
+                    candidates = np.append(candidates, np.empty_like(candidates))
+                    scores = np.append(scores, np.empty_like(scores))
+                candidates[count], scores[count] = row, -score
+                count += 1
+        order = np.argsort(scores[:count], kind="mergesort")
+        for i in range(k):
+            best[q, i], found[q, i] = -scores[order[i]], candidates[order[i]]

@@ -48,9 +48,9 @@ def open_world(recipe: Recipe, name: str, split: str) -> Dataset:
 def train(recipe: Recipe, out: Path) -> Path:
     """Train, or go on with the run that `out` holds.
 
-    `out` receives recipe.json, checkpoints/ (last.ckpt and the best by validation mIoU), logs/ (CSV, one file for each time that the run was
-    begun, and TensorBoard),
-    and at the end network.onnx with network.json, which `segsort build --embedder` takes.
+    `out` receives recipe.json, checkpoints/ (last.ckpt and the best by validation mIoU), logs/ (TensorBoard, and CSV:
+    one file for each time that the run was begun), and at the end network.onnx with network.json, which
+    `segsort build --embedder` takes.
 
     Raises:
         ValueError: if `out` holds a run of another recipe, or the recipe names what does not exist.
