@@ -13,9 +13,14 @@ BLOCK = 96
 
 @njit(cache=True, nogil=True)
 def add_rows(features: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> None:
-    """Add the rows of `features` [N, D] to the sums [K, D] of their groups, and count them in `sizes` [K]."""
+    """Add the rows of `features` [N, D] to the sums [K, D] of their groups, and count them in `sizes` [K].
+
+    A row with a negative label belongs to no group.
+    """
     for i in range(len(labels)):
         group = labels[i]
+        if group < 0:
+            continue
         sizes[group] += 1
         for d in range(features.shape[1]):
             sums[group, d] += features[i, d]
@@ -69,6 +74,24 @@ def products(rows: np.ndarray, columns: np.ndarray, out: np.ndarray) -> None:
         np.dot(rows[start:stop], columns, out[start:stop])
 
 
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
+def append_location(features: np.ndarray, y: np.ndarray, x: np.ndarray) -> None:
+    """Write (y, x) into the last two columns of `features` [h*w, D+2], then scale each row to unit length.
+
+    y: [h], x: [w], weighted already. A row without any length stays zero.
+    """
+    D, w = features.shape[1], len(x)
+    for i in range(len(features)):
+        row = features[i]
+        row[D - 2], row[D - 1] = y[i // w], x[i % w]
+        squares = np.float32(0)
+        for d in range(D):
+            squares += row[d] * row[d]
+        scale = np.float32(1) / max(np.sqrt(squares), np.float32(1e-12))
+        for d in range(D):
+            row[d] *= scale
+
+
 @njit(cache=True, nogil=True)
 def beside_others(cells: np.ndarray) -> np.ndarray:
     """Which cells [h, w] have a cell of another segment among the eight around them: [h, w] bool."""
@@ -87,6 +110,17 @@ def beside_others(cells: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
+def _places(length: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the centres of `length` pixels lie among the centres of `cells` cells: the cell before, and how far on."""
+    before, share = np.empty(length, np.int64), np.empty(length, np.float32)
+    for i in range(length):
+        at = min(max((i + 0.5) * cells / length - 0.5, 0.0), cells - 1.0)
+        before[i] = int(at)
+        share[i] = at - before[i]
+    return before, share
+
+
+@njit(cache=True, nogil=True)
 def outline(cells: np.ndarray, row_of: np.ndarray, cosines: np.ndarray, labels: np.ndarray) -> None:
     """Assign every pixel of `labels` [H, W] among the segments of the four cells around it.
 
@@ -96,45 +130,54 @@ def outline(cells: np.ndarray, row_of: np.ndarray, cosines: np.ndarray, labels: 
     """
     H, W = labels.shape
     h, w = cells.shape
-    left, share = np.empty(W, np.int64), np.empty(W, np.float64)  # of each column, the same in all rows
-    for x in range(W):
-        cx = min(max((x + 0.5) * w / W - 0.5, 0.0), w - 1.0)
-        left[x] = int(cx)
-        share[x] = cx - left[x]
-    for y in range(H):
-        cy = min(max((y + 0.5) * h / H - 0.5, 0.0), h - 1.0)
-        y0 = int(cy)
+    above, down = _places(H, h)
+    left, along = _places(W, w)
+    corner = np.empty((4, 4), np.float32)  # cosine of each candidate at each of the four cells
+    candidates = np.empty(4, cells.dtype)
+    top = 0
+    while top < H:
+        y0 = above[top]
+        bottom = top + 1
+        while bottom < H and above[bottom] == y0:
+            bottom += 1
         y1 = min(y0 + 1, h - 1)
-        wy = cy - y0
-        for x in range(W):
-            x0 = left[x]
+        start = 0
+        while start < W:
+            x0 = left[start]
+            stop = start + 1
+            while stop < W and left[stop] == x0:
+                stop += 1
             x1 = min(x0 + 1, w - 1)
-            a, b, c, d = cells[y0, x0], cells[y0, x1], cells[y1, x0], cells[y1, x1]
-            if a == b and a == c and a == d:
-                labels[y, x] = a
+            around = (cells[y0, x0], cells[y0, x1], cells[y1, x0], cells[y1, x1])
+            if around[0] == around[1] and around[0] == around[2] and around[0] == around[3]:
+                labels[top:bottom, start:stop] = around[0]
+                start = stop
                 continue
-            wx = share[x]
-            wa, wb, wc, wd = (1 - wy) * (1 - wx), (1 - wy) * wx, wy * (1 - wx), wy * wx
-            ra, rb, rc, rd = row_of[y0 * w + x0], row_of[y0 * w + x1], row_of[y1 * w + x0], row_of[y1 * w + x1]
-            top, winner = -np.inf, a
-            for candidate in (a, b, c, d):
-                score = (
-                    wa * cosines[ra, candidate]
-                    + wb * cosines[rb, candidate]
-                    + wc * cosines[rc, candidate]
-                    + wd * cosines[rd, candidate]
-                )
-                if score > top:
-                    top, winner = score, candidate
-            labels[y, x] = winner
-
-
-@njit(cache=True, nogil=True)
-def count_pixels(labels: np.ndarray, areas: np.ndarray) -> None:
-    """Add the pixels of each label of `labels` [H, W] to `areas` [K]."""
-    for y in range(labels.shape[0]):
-        for x in range(labels.shape[1]):
-            areas[labels[y, x]] += 1
+            rows = (row_of[y0 * w + x0], row_of[y0 * w + x1], row_of[y1 * w + x0], row_of[y1 * w + x1])
+            count = 0
+            for candidate in around:
+                new = True
+                for i in range(count):
+                    new = new and candidates[i] != candidate
+                if new:
+                    candidates[count] = candidate
+                    for i in range(4):
+                        corner[count, i] = cosines[rows[i], candidate]
+                    count += 1
+            for y in range(top, bottom):
+                v = down[y]
+                for x in range(start, stop):
+                    u = along[x]
+                    best, winner = np.float32(-np.inf), 0
+                    for i in range(count):
+                        upper = corner[i, 0] + u * (corner[i, 1] - corner[i, 0])
+                        lower = corner[i, 2] + u * (corner[i, 3] - corner[i, 2])
+                        score = upper + v * (lower - upper)
+                        if score > best:
+                            best, winner = score, i
+                    labels[y, x] = candidates[winner]
+            start = stop
+        top = bottom
 
 
 @njit(cache=True, nogil=True)
@@ -148,18 +191,21 @@ def count_pieces(pieces: np.ndarray, labels: np.ndarray, areas: np.ndarray, piec
 
 
 @njit(cache=True, nogil=True)
-def sides_of_small(pieces: np.ndarray, small: np.ndarray, sides: np.ndarray) -> int:
+def sides_of_small(pieces: np.ndarray, small: np.ndarray, sides: np.ndarray, pixels: np.ndarray) -> int:
     """For each pixel side between a small piece and another: small piece * P + other, into `sides`; says how many.
 
-    pieces: [H, W], 1..P; small: [P] bool; the pieces in the result are numbered from 0.
+    pieces: [H, W], 1..P; small: [P] bool; the pieces in the result are numbered from 0. `pixels` receives the places
+    of all pixels of small pieces, row by row.
     """
     H, W = pieces.shape
-    found, count = 0, len(small)
+    found, seen, count = 0, 0, len(small)
     for y in range(H):
         for x in range(W):
             piece = pieces[y, x] - 1
             if not small[piece]:
                 continue
+            pixels[seen] = y * W + x
+            seen += 1
             for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
                 if 0 <= y + dy < H and 0 <= x + dx < W:
                     other = pieces[y + dy, x + dx] - 1
@@ -167,16 +213,6 @@ def sides_of_small(pieces: np.ndarray, small: np.ndarray, sides: np.ndarray) -> 
                         sides[found] = np.int64(piece) * count + other
                         found += 1
     return found
-
-
-@njit(cache=True, nogil=True)
-def relabel_small(pieces: np.ndarray, small: np.ndarray, label_of: np.ndarray, labels: np.ndarray) -> None:
-    """Give the pixels of small pieces their new label: pieces [H, W], 1..P; small, label_of [P]; labels [H, W]."""
-    for y in range(pieces.shape[0]):
-        for x in range(pieces.shape[1]):
-            piece = pieces[y, x] - 1
-            if small[piece]:
-                labels[y, x] = label_of[piece]
 
 
 @njit(cache=True, nogil=True)

@@ -80,9 +80,22 @@ def location_features(height: int, width: int) -> Tensor:
 def sorting_features(embeddings: Tensor, location_weight: float) -> Tensor:
     """Embeddings with weighted location appended, as unit vectors: [B, D, h, w] -> [B, h*w, D+2]."""
     B, D, h, w = embeddings.shape
+    if embeddings.device.type == "cpu" and embeddings.dtype == torch.float32 and not embeddings.requires_grad:
+        images = [_with_location(one, location_weight) for one in embeddings]
+        return images[0][None] if len(images) == 1 else torch.stack(images)
     location = location_features(h, w).to(embeddings) * location_weight
     joined = torch.cat([embeddings, location.expand(B, 2, h, w)], dim=1)
     return normalize(joined.flatten(2).transpose(1, 2).contiguous())
+
+
+def _with_location(embeddings: Tensor, location_weight: float) -> Tensor:
+    """The same for one image: [D, h, w] -> [h*w, D+2]."""
+    D, h, w = embeddings.shape
+    y, x = location_features(h, w).numpy() * np.float32(location_weight)
+    features = np.empty((h * w, D + 2), dtype=np.float32)
+    features[:, :D] = embeddings.reshape(D, h * w).numpy().T
+    kernels.append_location(features, y[:, 0].copy(), x[0].copy())
+    return torch.from_numpy(features)
 
 
 def sort_pixels(embeddings: Tensor, options: SortingOptions, valid: Tensor | None = None) -> SortedPixels:
@@ -193,9 +206,8 @@ def _sort_one_on_cpu(
 
     features [N, D], start [N] -> labels [N], theta [count, D].
     """
-    kept = np.arange(len(features)) if left_out is None else np.flatnonzero(~left_out)
-    rows = features if left_out is None else features[kept]
-    labels = start[kept]
+    kept = None if left_out is None else np.flatnonzero(~left_out)
+    rows, labels = (features, start.copy()) if kept is None else (features[kept], start[kept])
     sums, sizes = np.zeros((count, rows.shape[1])), np.zeros(count, dtype=np.int64)
     kernels.add_rows(rows, labels, sums, sizes)
     theta = unit_rows(sums)
@@ -205,6 +217,8 @@ def _sort_one_on_cpu(
             break
         sums[sizes == 0] = 0  # what rounding leaves of an emptied segment is no direction
         theta = unit_rows(sums)
+    if kept is None:
+        return torch.from_numpy(labels), torch.from_numpy(theta)
     everywhere = np.full(len(features), -1, dtype=np.int64)
     everywhere[kept] = labels
     return torch.from_numpy(everywhere), torch.from_numpy(theta)

@@ -60,8 +60,11 @@ def segment_image(embeddings: Tensor, size: tuple[int, int], options: SortingOpt
         features = sorting_features(embeddings[None].float(), options.location_weight)
         assigned, theta = sort_features(features, cells, options)
         labels = _outline(assigned.reshape(cells), features[0], theta[0], size)
-    labels = join_specks(labels, max(min_area * labels.size, 1))
-    return _with_prototypes(labels, embeddings, theta.shape[1])
+    labels, areas = _join_specks(labels, max(min_area * labels.size, 1))
+    if not areas.all():  # number the segments that are left
+        labels = (np.cumsum(areas > 0, dtype=np.int32) - np.int32(1))[labels]
+        areas = areas[areas > 0]
+    return Segments(labels, _prototypes(labels, len(areas), embeddings), areas)
 
 
 def _outline(cells: Tensor, features: Tensor, theta: Tensor, size: tuple[int, int]) -> np.ndarray:
@@ -90,19 +93,30 @@ def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:
     Returns:
         [H, W] int32 with the labels that were there.
     """
+    return _join_specks(labels, min_pixels)[0]
+
+
+def _join_specks(labels: np.ndarray, min_pixels: float) -> tuple[np.ndarray, np.ndarray]:
+    """As `join_specks`; with the pixels of each label: [K] int64."""
     found, count = cc3d.connected_components(labels + 1, connectivity=4, return_N=True)
-    pieces = found.astype(np.int32)  # 1..count
+    pieces = found.view(np.int32) if found.dtype.itemsize == 4 else found.astype(np.int32)  # 1..count
     areas, piece_label = np.zeros(count, dtype=np.int64), np.empty(count, dtype=np.int32)
     kernels.count_pieces(pieces, labels, areas, piece_label)
     small = areas < min_pixels
     if count == 1 or not small.any():
-        return labels
-    sides = np.empty(4 * int(areas[small].sum()), dtype=np.int64)  # a pixel has four
-    pairs, border = np.unique(sides[: kernels.sides_of_small(pieces, small, sides)], return_counts=True)
+        return labels, _sum_by(piece_label, areas)
+    pixels = np.empty(int(areas[small].sum()), dtype=np.int64)
+    sides = np.empty(4 * len(pixels), dtype=np.int64)  # a pixel has four
+    pairs, border = np.unique(sides[: kernels.sides_of_small(pieces, small, sides, pixels)], return_counts=True)
     target = _targets(pairs // count, pairs % count, border, areas, small)
     joined = labels.copy()
-    kernels.relabel_small(pieces, small, piece_label[target], joined)
-    return joined
+    joined.ravel()[pixels] = piece_label[target][pieces.ravel()[pixels] - 1]
+    return joined, _sum_by(piece_label[target], areas)
+
+
+def _sum_by(labels: np.ndarray, areas: np.ndarray) -> np.ndarray:
+    """Pixels of each label, of pieces with labels and areas [P] -> [K] int64."""
+    return np.bincount(labels, weights=areas).astype(np.int64)
 
 
 def _targets(
@@ -124,19 +138,6 @@ def _targets(
     return target
 
 
-def _with_prototypes(labels: np.ndarray, embeddings: Tensor, most: int) -> Segments:
-    """Number the segments 0..S-1 and take each one's mean direction, without location, over the cells it covers.
-
-    labels: [H, W] int32, 0..most-1.
-    """
-    areas = np.zeros(most, dtype=np.int64)
-    kernels.count_pixels(labels, areas)
-    if not areas.all():
-        labels = (np.cumsum(areas > 0, dtype=np.int32) - np.int32(1))[labels]
-        areas = areas[areas > 0]
-    return Segments(labels, _prototypes(labels, len(areas), embeddings), areas)
-
-
 def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor) -> np.ndarray:
     """[H, W] int32 (-1: none), [D, h, w] -> [count, D] float32: mean direction of the cells whose centres it covers.
 
@@ -144,12 +145,10 @@ def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor) -> np.ndarra
     """
     _, h, w = embeddings.shape
     H, W = labels.shape
-    vectors = embeddings.float().flatten(1).T.contiguous().cpu().numpy()
+    vectors = np.ascontiguousarray(embeddings.float().flatten(1).cpu().numpy().T)
     rows, columns = (np.arange(h) * 2 + 1) * H // (2 * h), (np.arange(w) * 2 + 1) * W // (2 * w)
-    at_cells = labels[rows][:, columns].ravel()
     sums, sizes = np.zeros((count, vectors.shape[1])), np.zeros(count, dtype=np.int64)
-    covered = at_cells >= 0
-    kernels.add_rows(vectors[covered], at_cells[covered], sums, sizes)
+    kernels.add_rows(vectors, labels[rows[:, None], columns].ravel(), sums, sizes)
     for segment in np.flatnonzero(sizes == 0):
         y, x = np.nonzero(labels == segment)
         sums[segment] = vectors[(y * h // H) * w + x * w // W].sum(axis=0, dtype=np.float64)

@@ -177,6 +177,7 @@ class Engine:
             prediction.known.tolist(),
             prediction.segments.areas.tolist(),
         )
+        listed = self._listed(prediction, ids, places, request.exemplars)
         recorded, segments = [], []
         for n, (class_id, confidence, known, area) in enumerate(zip(*columns, strict=True)):
             common = {
@@ -191,7 +192,7 @@ class Engine:
                 }
                 | common
                 | _mask(request.masks, labels, n, counts[n])
-                | {"exemplars": self._listed(prediction, n, [ids[i] for i in places[n, : request.exemplars]])}
+                | {"exemplars": listed[n]}
             )
         facts = {"segmentation_id": segmentation_id, "width": size[1], "height": size[0]}
         facts |= {"release": self.served.name, "index_revision": INDEX_REVISION}
@@ -205,19 +206,20 @@ class Engine:
         )
         return facts | {"classes": self.served.classes, "segments": segments}
 
-    def _listed(self, prediction: Prediction, n: int, ids: list[str]) -> list[dict[str, Any]]:
-        """The first exemplars of one segment's vote."""
-        most = min(len(ids), prediction.vote.weights.shape[1])
-        weights, similarities = prediction.vote.weights[n, :most].tolist(), prediction.similarities[n, :most].tolist()
-        classes = self.served.release.exemplars.class_ids[prediction.rows[n, :most]].tolist()
+    def _listed(
+        self, prediction: Prediction, ids: list[str], places: np.ndarray, most: int
+    ) -> list[list[dict[str, Any]]]:
+        """The first exemplars of each segment's vote; places: [S, R] of its neighbours in `ids`."""
+        most = min(most, prediction.vote.weights.shape[1])
+        classes = self.served.release.exemplars.class_ids[prediction.rows[:, :most]]
+        columns = (places[:, :most], classes, prediction.similarities[:, :most], prediction.vote.weights[:, :most])
+        names = self.served.class_names
         return [
-            {
-                "exemplar_id": ids[i],
-                "class_name": self.served.class_names[classes[i]],
-                "similarity": similarities[i],
-                "weight": weights[i],
-            }
-            for i in range(most)
+            [
+                {"exemplar_id": ids[i], "class_name": names[c], "similarity": similarity, "weight": weight}
+                for i, c, similarity, weight in zip(*one, strict=True)
+            ]
+            for one in zip(*(column.tolist() for column in columns), strict=True)
         ]
 
 
