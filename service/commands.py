@@ -15,6 +15,8 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
 ) -> None:
     """Serve segmentation over HTTP."""
+    import gc
+
     import torch
     import uvicorn
 
@@ -23,7 +25,10 @@ def serve(
 
     settings = load_settings(release=release, host=host, port=port)
     torch.set_num_threads(1)  # what torch does here is small; its threads would only wait for each other
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_level="info")
+    app = create_app(settings)
+    gc.collect()
+    gc.freeze()  # what is there now stays: the collector need not walk through all of it while requests are answered
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level="info")
 
 
 def segment(
