@@ -5,6 +5,8 @@ calibrated on frames of CamVid that the network was not trained on (split "held"
 painted exemplars as shipped and once with exemplars from CamVid train, which are not kept.
 """
 
+import csv
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -18,6 +20,7 @@ from index_builder.evaluate import Report, evaluate
 from model_store.release import Release
 
 NAME = "streets"
+EVERY = 100  # steps of training for one row of the log
 PAINTED = 500  # images painted to choose exemplars from
 SHIPPED = BuildOptions(max_exemplars=6000, max_images=260, webp_quality=80)
 MEASURED = BuildOptions(max_exemplars=6000)
@@ -80,12 +83,38 @@ def _figures(report: Report) -> dict[str, Any]:
     )
 
 
+def write_log(run: Path, file: Path) -> None:
+    """Losses and validation of a run, and before them those of the run that it started from, as one CSV."""
+    recipe = json.loads((run / "recipe.json").read_text())
+    stages = [Path(recipe["start"]), run] if recipe["start"] else [run]
+    rows: list[dict[str, str]] = []
+    for number, stage in enumerate(stages, 1):
+        logged: dict[int, dict[str, str]] = {}
+        for part in sorted((stage / "logs").glob("metrics*.csv")):
+            for row in csv.DictReader(part.read_text().splitlines()):
+                step = int(row["step"]) + 1
+                if step % EVERY == 0:  # what belongs to one step is logged in several rows
+                    logged.setdefault(step, {}).update({k: v[:7] for k, v in row.items() if v and "/iou/" not in k})
+        kept = ("loss", *(k for k in next(iter(logged.values())) if k.startswith("loss/")))
+        for step, values in sorted(logged.items()):
+            scores = {k: v for k, v in values.items() if k in kept or k.startswith("val/")}
+            rows.append({"stage": str(number), "step": str(step), **scores})
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    with file.open("w", newline="") as opened:
+        writer = csv.DictWriter(opened, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def _main(
     run: Annotated[Path, typer.Option(help="Training run.")],
     camvid: Annotated[Path, typer.Option(help="CamVid in SegNet's layout.")],
     out: Annotated[Path, typer.Option(help="Folder of the release; it must not exist.")],
+    log: Annotated[Path | None, typer.Option(help="CSV to write the run's training log into.")] = None,
 ) -> None:
     """Build and measure the bundled release."""
+    if log is not None:
+        write_log(run, log)
     for name, figures in make(run, camvid, out).card.metrics.items():
         typer.echo(f"{name}: mIoU {figures['miou']:.4f}, pixel accuracy {figures['pixel_accuracy']:.4f}")
 

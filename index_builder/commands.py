@@ -93,7 +93,7 @@ def build(
     out: Annotated[Path, typer.Option(help="Folder of the release; it must not exist.")],
     root: Annotated[Path | None, typer.Option(help="Where the data set lies.")] = None,
     split: Annotated[str, typer.Option(help="Split of it.")] = "train",
-    count: Annotated[int | None, typer.Option(help="Images at most, of a data set that is painted.")] = None,
+    count: Annotated[int | None, typer.Option(help="Images at most; of a painted data set, how many.")] = None,
     max_exemplars: Annotated[int, typer.Option(help="Exemplars at most.")] = 20_000,
     max_images: Annotated[int | None, typer.Option(help="Images at most that exemplars come from.")] = None,
     balance: Annotated[

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from model_store.release import Release
+from model_store.release import Release, read_card
 from model_store.store import open_store
 
 app = typer.Typer(
@@ -38,10 +38,9 @@ def list_(
 @app.command()
 def verify(release: NameOrPath = None) -> None:
     """Compare every file of a release with its checksum."""
-    path = open_store().resolve(release)
-    opened = Release.open(path)
+    opened = Release.open(open_store().resolve(release))
     typer.echo(
-        f"{path.name} is whole: {opened.index.ntotal} exemplars of {len(opened.card.classes)} classes in "
+        f"{opened.card.name} is whole: {opened.index.ntotal} exemplars of {len(opened.card.classes)} classes in "
         f"{len(opened.sources)} images"
     )
 
@@ -49,10 +48,11 @@ def verify(release: NameOrPath = None) -> None:
 @app.command()
 def activate(name: Name) -> None:
     """Serve this release from the next start on."""
-    typer.echo(f"{open_store().activate(name).name} is active")
+    open_store().activate(name)
+    typer.echo(f"{name} is active")
 
 
 @app.command()
 def rollback() -> None:
     """Serve the release that was active before, from the next start on."""
-    typer.echo(f"{open_store().rollback().name} is active again")
+    typer.echo(f"{read_card(open_store().rollback()).name} is active again")

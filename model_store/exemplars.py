@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,7 @@ class Exemplars:
                 image_ids=arrays["image_ids"].astype(np.int32),
                 bboxes=arrays["bboxes"].astype(np.int32),
                 areas=arrays["areas"].astype(np.int64),
-                masks=[text[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)],
+                masks=[text[start:end] for start, end in pairwise([0, *ends])],
             )
 
 

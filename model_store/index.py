@@ -30,6 +30,8 @@ class ExemplarIndex:
     """
 
     def __init__(self, index: faiss.Index, prototypes: np.ndarray, device: Literal["cpu", "cuda"] = "cpu") -> None:
+        if device not in ("cpu", "cuda"):
+            raise ValueError(f"device={device!r} is not known; choose 'cpu' or 'cuda'")
         if prototypes.ndim != 2 or (index.ntotal, index.d) != prototypes.shape:
             raise ValueError(
                 f"the index holds {index.ntotal} vectors of {index.d} dimensions, the prototypes are "

@@ -209,6 +209,8 @@ def _read_sources(file: Path) -> list[SourceImage]:
         parts = PurePosixPath(source.file).parts
         if len(parts) != 2 or parts[0] != IMAGES or parts[1] == "..":
             raise ReleaseError(f"{file} names the image {source.file!r}; it must lie in {IMAGES}/; {_MEND}")
+        if not (file.parent / source.file).is_file():
+            raise ReleaseError(f"{file.parent / source.file} is missing, though {SOURCES} names it; {_MEND}")
     return sources
 
 

@@ -1,10 +1,14 @@
 """Data sets of labelled images, one file a format; all give the same `Sample`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from PIL import Image
 
+from index_builder.progress import spread
 from model_store.card import ClassInfo
 
 IGNORE = 255  # label of a pixel whose class is not known
@@ -36,10 +40,11 @@ def open_dataset(name: str, root: Path | None, split: str, *, count: int | None 
         name: "camvid", "folder" or "streets".
         root: folder of the data; `streets` needs none, it is painted.
         split: part of the data set; which there are depends on it.
-        count: images at most; of `streets`, how many are painted (default 400).
+        count: images at most, evenly spread; of `streets`, how many are painted (default 400).
 
     Raises:
-        ValueError: if the name is unknown, the root is missing, or the data are not as the format says.
+        ValueError: if the name is unknown, the root is missing, the count is below 1, or the data are not as the format
+            says.
     """
     from index_builder.datasets.camvid import CamVid
     from index_builder.datasets.folder import Folder
@@ -51,4 +56,23 @@ def open_dataset(name: str, root: Path | None, split: str, *, count: int | None 
         raise ValueError(f"data set {name!r} is not known; choose camvid, folder or streets")
     if root is None:
         raise ValueError(f"data set {name!r} needs the folder it lies in; give --root")
-    return CamVid(root, split) if name == "camvid" else Folder(root, split)
+    if count is not None and count < 1:
+        raise ValueError(f"count={count} must be at least 1; leave it out to take every image")
+    data = CamVid(root, split) if name == "camvid" else Folder(root, split)
+    if count is not None:
+        data.images = [data.images[i] for i in spread(len(data.images), count)]
+    return data
+
+
+@contextmanager
+def open_image(file: Path) -> Iterator[Image.Image]:
+    """An image file, open for reading.
+
+    Raises:
+        ValueError: if it is damaged or no image; Pillow's own errors do not always name the file.
+    """
+    try:
+        with Image.open(file) as opened:
+            yield opened
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"{file} cannot be read as an image ({error}); replace it") from error

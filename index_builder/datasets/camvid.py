@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from index_builder.datasets import IGNORE, Sample
+from index_builder.datasets import IGNORE, Sample, open_image
 from model_store.card import ClassInfo
 
 UNLABELLED = 11
@@ -65,9 +64,9 @@ class CamVid:
         mask = self.masks / f"{file.stem}.png"
         if not mask.exists():
             raise ValueError(f"{mask} is missing, the mask of {file}; add it, or take the image away")
-        with Image.open(file) as opened:
+        with open_image(file) as opened:
             image = np.asarray(opened.convert("RGB"))
-        with Image.open(mask) as opened:
+        with open_image(mask) as opened:
             labels = np.array(opened)
         if labels.shape != image.shape[:2] or labels.max() > UNLABELLED:
             raise ValueError(

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
-from index_builder.datasets import IGNORE, Sample
+from index_builder.datasets import IGNORE, Sample, open_image
 from model_store.card import ClassInfo
 
+_INDEXED = ("P", "L", "1", "I", "I;16")  # Pillow's modes of masks that hold class numbers
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -48,10 +49,10 @@ class Folder:
         mask_file = self.masks / f"{file.stem}.png"
         if not mask_file.exists():
             raise ValueError(f"{mask_file} is missing, the mask of {file}; add it, or take the image away")
-        with Image.open(file) as opened:
+        with open_image(file) as opened:
             image = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-        with Image.open(mask_file) as opened:
-            mask = np.asarray(opened if opened.mode in ("P", "L", "1") else opened.convert("RGB"))
+        with open_image(mask_file) as opened:
+            mask = np.asarray(opened if opened.mode in _INDEXED else opened.convert("RGB"))
         if mask.shape[:2] != image.shape[:2]:
             raise ValueError(
                 f"{mask_file} is {mask.shape[1]}x{mask.shape[0]}, its image {image.shape[1]}x{image.shape[0]}; "
@@ -96,9 +97,25 @@ def _read_classes(file: Path) -> tuple[tuple[ClassInfo, ...], int | list[int] | 
         classes = tuple(
             ClassInfo(class_id=i, name=entry["name"], color=tuple(entry["color"])) for i, entry in enumerate(entries)
         )
+        _check(classes, told.get("ignore"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f'{file} cannot be used ({error}); it must hold {{"classes": [{{"name": ..., "color": [r, g, b]}}, ...], '
             '"ignore": index, [r, g, b] or null}'
         ) from error
     return classes, told.get("ignore")
+
+
+def _check(classes: tuple[ClassInfo, ...], ignore: Any) -> None:
+    """Each class can be told from every other, in the mask and by name."""
+    names, colors = {info.name for info in classes}, {info.color for info in classes}
+    if not 1 <= len(classes) <= IGNORE or len(names) < len(classes) or len(colors) < len(classes):
+        raise ValueError(
+            f"{len(classes)} classes of {len(names)} names and {len(colors)} colours; there must be 1..{IGNORE} "
+            "classes, no name or colour twice"
+        )
+    for color in [*colors, *([ignore] if isinstance(ignore, list) else [])]:
+        if len(color) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in color):
+            raise ValueError(f"the colour {list(color)}; it must be [r, g, b], each in 0..255")
+    if not isinstance(ignore, int | list | None):
+        raise ValueError(f"ignore {ignore!r}; it must be an index, a colour or null")

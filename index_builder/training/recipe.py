@@ -1,8 +1,8 @@
 """What a training run is told: every value that can be set, with its default."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Recipe(BaseModel):
@@ -15,7 +15,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    datasets: list[str]
+    datasets: list[str] = Field(min_length=1)
     roots: dict[str, str] = Field(default_factory=dict)
     train_splits: dict[str, str] = Field(default_factory=dict)
     counts: dict[str, int] = Field(default_factory=dict)
@@ -57,3 +57,16 @@ class Recipe(BaseModel):
     workers: int = Field(1, ge=0)
     validate_every: int = Field(500, ge=1)
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        known = ", ".join(self.datasets)
+        told = [*self.roots, *self.train_splits, *self.counts, *([] if self.reference is None else [self.reference])]
+        strangers = [name for name in told if name not in self.datasets]
+        if strangers:
+            raise ValueError(f"{strangers[0]!r} is not among the recipe's data sets ({known}), which may be named")
+        if any(side < 32 or side % 32 for side in self.crop):
+            raise ValueError(f"crop={self.crop}: height and width must be multiples of 32")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(f"scale={self.scale}: the least must be above 0 and not above the greatest")
+        return self

@@ -31,10 +31,16 @@ def normalisation(backbone: str) -> tuple[tuple[float, float, float], tuple[floa
 
 def make_network(recipe: Recipe) -> EmbeddingNetwork:
     """The network of a recipe, with its starting weights."""
+    start = Path(recipe.start) / "checkpoints" / "best.ckpt" if recipe.start is not None else None
+    for key, file in (("weights", recipe.weights), ("start", start)):
+        if file is not None and not Path(file).is_file():
+            raise ValueError(
+                f"{file} is missing, which the recipe's {key} names; give one that exists, or leave it out"
+            )
     weights = load_file(recipe.weights) if recipe.weights is not None else None
     network = build_network(recipe.backbone, recipe.dimension, weights)
-    if recipe.start is not None:
-        network.load_state_dict(network_weights(Path(recipe.start) / "checkpoints" / "best.ckpt"))
+    if start is not None:
+        network.load_state_dict(network_weights(start))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place
     return network
 
@@ -56,11 +62,13 @@ def train(recipe: Recipe, out: Path) -> Path:
         ValueError: if `out` holds a run of another recipe, or the recipe names what does not exist.
     """
     out.mkdir(parents=True, exist_ok=True)
-    _keep_recipe(recipe, out / "recipe.json")
+    _check_recipe(recipe, out / "recipe.json")
     L.seed_everything(recipe.seed, workers=True)
     worlds = [open_world(recipe, name, recipe.train_splits.get(name, "train")) for name in recipe.datasets]
     queries = open_world(recipe, recipe.datasets[0], recipe.validation_split)
+    _check_classes([*worlds, queries])
     module = SegSortModule(make_network(recipe), recipe, Augment(*normalisation(recipe.backbone)), worlds[0].classes)
+    (out / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n")
     last = out / "checkpoints" / "last.ckpt"
     first_step = _step_of(last) if last.exists() else 0
     if first_step:
@@ -104,7 +112,7 @@ def train(recipe: Recipe, out: Path) -> Path:
     return out
 
 
-def _keep_recipe(recipe: Recipe, file: Path) -> None:
+def _check_recipe(recipe: Recipe, file: Path) -> None:
     told = recipe.model_dump(mode="json")
     if file.exists():
         kept = json.loads(file.read_text())
@@ -115,7 +123,17 @@ def _keep_recipe(recipe: Recipe, file: Path) -> None:
                 f"({', '.join(f'{key}={kept.get(key)!r}' for key in differ)}); give the same values to go on with it, "
                 "or another folder with --out to start anew"
             )
-    file.write_text(json.dumps(told, indent=2) + "\n")
+
+
+def _check_classes(worlds: list[Dataset]) -> None:
+    """Labels of all worlds are compared by number, so that the numbers must mean the same."""
+    first, *others = ([info.name for info in world.classes] for world in worlds)
+    for world, names in zip(worlds[1:], others, strict=True):
+        if names != first:
+            raise ValueError(
+                f"data set {world.name} has the classes {', '.join(names)}, {worlds[0].name} has {', '.join(first)}; "
+                "give the classes the same names in the same order to train on both together"
+            )
 
 
 def _keep_log(file: Path, step: int) -> None:

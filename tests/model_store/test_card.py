@@ -1,0 +1,61 @@
+"""A card says everything that serving needs, and nothing that contradicts itself."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from model_store.card import Calibration, Card, SortingInfo
+from model_store.release import Release
+
+
+@pytest.fixture(scope="module")
+def card(tiny_release: Path) -> Card:
+    return Release.open(tiny_release).card
+
+
+def test_a_card_is_read_as_it_was_written(card: Card) -> None:
+    assert Card.model_validate_json(card.model_dump_json()) == card
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda told: told["classes"][2].update(class_id=7), r"ids \[0, 1, 7\].*ids must be 0, 1, 2"),
+        (lambda told: told["classes"][2].update(name="brick"), "names differ"),
+        (lambda told: told.update(classes=[]), "at least 1 item"),
+        (lambda told: told.update(format_version=2), "Input should be 1"),
+        (lambda told: told.update(colour="red"), "Extra inputs are not permitted"),
+        (lambda told: told["network"].update(layers=3), "Extra inputs are not permitted"),
+        (lambda told: told["preprocessing"].update(working_size=31), "greater than or equal to 32"),
+        (lambda told: told["retrieval"].update(kappa=0), "greater than 0"),
+        (lambda told: told["sorting"].update(min_area=1), "less than 1"),
+        (lambda told: told.update(name=""), "at least 1 character"),
+    ],
+)
+def test_a_card_that_cannot_be_is_refused(card: Card, change: Callable[[dict[str, Any]], None], said: str) -> None:
+    told = card.model_dump(mode="json")
+    change(told)
+    with pytest.raises(ValidationError, match=said):
+        Card.model_validate(told)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [([0.1, 0.1], [0.0, 1.0]), ([0.2, 0.1], [0.0, 1.0]), ([0.1, 0.2], [1.0, 0.9]), ([0.1, 0.2], [1.0])],
+)
+def test_confidence_never_falls_as_the_share_rises(x: list[float], y: list[float]) -> None:
+    with pytest.raises(ValidationError, match="must increase"):
+        Calibration(confidence_x=x, confidence_y=y, known_threshold=0.5, how="")
+    assert Calibration(confidence_x=[0.1, 0.2], confidence_y=[0.9, 0.9], known_threshold=0.5, how="")
+
+
+def test_the_number_of_segments_asked_for_replaces_the_cards() -> None:
+    told = SortingInfo(segments=12, location_weight=0.25, iterations=3, coarse_iterations=1, kappa=7)
+    as_told, asked = told.options(), told.options(5)
+    assert (as_told.segments, asked.segments) == (12, 5)
+    for options in (as_told, asked):
+        assert (options.location_weight, options.iterations, options.coarse_iterations) == (0.25, 3, 1)
+        assert (options.assignment, options.kappa) == ("hard", 7)
