@@ -64,11 +64,25 @@ def test_an_index_is_read_as_it_was_saved(tmp_path: Path) -> None:
     assert rows[:, 0].tolist() == list(range(10))
 
 
+@pytest.mark.parametrize("factory", ["SQ8", "PCA8,Flat", "PQ4x4", "HNSW16,SQ8"])
+def test_what_a_lossy_index_finds_has_its_exact_cosine(factory: str) -> None:
+    """Such an index may miss a neighbour, but the vote weighs those it finds by the vectors themselves."""
+    prototypes, queries = unit(400), unit(20, seed=1)
+    cosines, rows = ExemplarIndex.build(prototypes, factory).search(queries, 50)
+    np.testing.assert_allclose(cosines, np.einsum("qd,qkd->qk", queries, prototypes[rows]), atol=1e-6)
+    assert (np.diff(cosines, axis=1) <= 0).all()
+    assert all(len(set(found)) == 50 for found in rows)
+    found = np.mean([len(set(a) & set(b)) / 50 for a, b in zip(rows, naive(prototypes, queries, 50)[1], strict=True)])
+    assert found > 0.5
+
+
 def test_what_cannot_be_built_is_refused_with_the_mend() -> None:
     with pytest.raises(ValueError, match=r"index_factory='Nonsense'.*use 'Flat'"):
         ExemplarIndex.build(unit(10), "Nonsense")
     with pytest.raises(ValueError, match="index_factory='IVF64,Flat' over 10 prototypes"):
         ExemplarIndex.build(unit(10), "IVF64,Flat")
+    with pytest.raises(ValueError, match="index_factory='LSH'"):  # knows no inner product
+        ExemplarIndex.build(unit(10), "LSH")
     with pytest.raises(ValueError, match=r"shape \(0, 16\)"):
         ExemplarIndex.build(np.zeros((0, 16), dtype=np.float32))
 
@@ -95,3 +109,10 @@ def test_queries_of_another_form_are_refused(queries: np.ndarray, k: int) -> Non
 def test_a_gpu_that_is_not_there_is_an_error_and_not_the_cpu() -> None:
     with pytest.raises(ValueError, match="sees no GPU"):
         ExemplarIndex.build(unit(5), device="cuda")
+
+
+def test_a_device_that_is_not_known_is_an_error_and_not_the_cpu() -> None:
+    with pytest.raises(ValueError, match=r"device='cuda:0' is not known; choose 'cpu' or 'cuda'"):
+        ExemplarIndex.build(unit(5), device="cuda:0")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="device='gpu'"):
+        ExemplarIndex.build(unit(5)).to("gpu")  # type: ignore[arg-type]

@@ -119,6 +119,41 @@ def test_contents_that_do_not_agree_are_refused(copy: Path, file: str, edit: Cal
         Release.open(copy)
 
 
+def test_an_image_that_is_named_but_neither_there_nor_listed_is_refused(copy: Path) -> None:
+    (copy / "images" / "00001.webp").unlink()
+    listed = json.loads((copy / "checksums.json").read_text())
+    del listed["images/00001.webp"]
+    (copy / "checksums.json").write_text(json.dumps(listed))
+    with pytest.raises(ReleaseError, match=r"images/00001\.webp is missing, though sources\.json names it"):
+        Release.open(copy)
+
+
+@pytest.mark.parametrize("file", ["card.json", "network.onnx", "index.faiss", "exemplars.npz", "sources.json"])
+def test_a_file_whose_checksum_is_not_listed_is_refused_by_name(copy: Path, file: str) -> None:
+    listed = json.loads((copy / "checksums.json").read_text())
+    del listed[file]
+    (copy / "checksums.json").write_text(json.dumps(listed))
+    with pytest.raises(ReleaseError, match=rf"checksums\.json does not list {file}"):
+        Release.open(copy)
+
+
+def test_prototypes_that_are_no_numbers_are_refused(copy: Path) -> None:
+    exemplars = Release.open(copy).exemplars
+    exemplars.prototypes[3, 1] = np.nan
+    exemplars.save(copy / "exemplars.npz")
+    rewrite_checksums(copy, "exemplars.npz")
+    with pytest.raises(ReleaseError, match=r"exemplars\.npz holds prototypes that are not finite"):
+        Release.open(copy)
+
+
+def test_without_verification_only_what_is_read_is_checked(copy: Path) -> None:
+    (copy / "network.onnx").write_bytes(b"")
+    assert len(Release.open(copy, verify=False).exemplars) == 60
+    (copy / "exemplars.npz").write_bytes(b"")
+    with pytest.raises(ReleaseError, match=r"exemplars\.npz cannot be read"):
+        Release.open(copy, verify=False)
+
+
 def test_an_index_of_other_exemplars_is_refused(copy: Path) -> None:
     from model_store.index import ExemplarIndex
 

@@ -45,6 +45,41 @@ def test_a_release_is_given_by_name_or_by_path(store: ReleaseStore, tiny_release
         store.resolve("forth")
 
 
+def test_a_name_of_the_store_goes_before_a_folder_of_that_name(
+    store: ReleaseStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("second", "another"):
+        (tmp_path / "here" / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert store.resolve("second") == tmp_path / "own" / "second"
+    assert store.resolve("./second") == Path("second")
+    assert store.resolve("another") == Path("another")
+
+
+def test_of_two_releases_of_one_name_the_first_folders_counts(store: ReleaseStore, tiny_release: Path) -> None:
+    bundled, own = store.folders
+    renamed(tiny_release, own / "first", "2026-01-04T00:00:00+00:00")
+    assert [release.name for release in store.list()] == ["first", "second", "third"]
+    assert store.resolve("first") == bundled / "first"
+
+
+def test_the_newest_is_active_where_none_is_bundled(store: ReleaseStore, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "bundled")
+    (tmp_path / "own" / ".half").mkdir()  # one that is being written
+    (tmp_path / "own" / ".half" / "card.json").write_text("{")
+    assert active(store) == ["third"]
+    assert [release.name for release in store.list()] == ["second", "third"]
+
+
+def test_a_release_is_found_by_the_name_on_its_card(store: ReleaseStore) -> None:
+    second = store.resolve("second")
+    second.rename(second.with_name("moved"))
+    assert store.activate("second").name == "moved"
+    assert active(store) == ["second"]
+    with pytest.raises(ValueError, match="release 'moved' is not in the store; its releases are first, second, third"):
+        store.activate("moved")
+
+
 def test_activation_is_remembered_and_taken_back_step_by_step(store: ReleaseStore) -> None:
     store.activate("second")
     store.activate("third")
