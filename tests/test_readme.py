@@ -140,3 +140,12 @@ def _curl() -> ArgumentParser:
     for flag in ("-s", "-S", "-f", "-i"):
         parser.add_argument(flag, action="store_true")
     return parser
+
+
+def test_the_figures_of_the_bundled_release_are_those_of_its_card() -> None:
+    """Nobody types them from memory: a new release needs a new table."""
+    metrics = Release.open(ReleaseStore([BUNDLED], None).active(), verify=False).card.metrics
+    rows = re.findall(r"^\|[^|]*exemplars[^|]*\|(.*)\|$", Path("README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    told = [[float(cell) for cell in row.split("|")] for row in rows]
+    expected = [[m["miou"], m["pixel_accuracy"], m["boundary_f"]["2"]] for m in metrics.values()]
+    assert told == [[pytest.approx(value, abs=0.0005) for value in row] for row in expected]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from index_builder.datasets import IGNORE, open_dataset
 from index_builder.datasets.camvid import CLASSES
+from index_builder.datasets.streets import FIRST_SEEDS
 
 COLORS = [(200, 0, 0), (0, 200, 0)]
 
@@ -66,6 +68,14 @@ def test_fit_and_held_part_train_at_the_end_of_each_drive(camvid: Path) -> None:
     assert not parts["fit"] & parts["held"]
 
 
+def cut_short(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-30])
+
+
+def spoil_color(root: Path) -> None:
+    Image.fromarray(np.zeros((6, 8, 3), dtype=np.uint8)).save(root / "valannot" / "0001TP_00000.png")
+
+
 def spoil_size(root: Path) -> None:
     Image.fromarray(np.zeros((5, 8), dtype=np.uint8)).save(root / "valannot" / "0001TP_00000.png")
 
@@ -80,6 +90,9 @@ def spoil_value(root: Path) -> None:
         (lambda root: (root / "valannot" / "0001TP_00000.png").unlink(), r"0001TP_00000\.png is missing, the mask of"),
         (spoil_size, r"0001TP_00000\.png has shape \(5, 8\)"),
         (spoil_value, r"0001TP_00000\.png has shape \(6, 8\) and values up to 12"),
+        (spoil_color, r"0001TP_00000\.png has shape \(6, 8, 3\)"),
+        (lambda root: cut_short(root / "valannot" / "0001TP_00000.png"), r"annot/0001TP_00000\.png cannot be read"),
+        (lambda root: cut_short(root / "val" / "0001TP_00000.png"), r"val/0001TP_00000\.png cannot be read"),
     ],
 )
 def test_a_spoilt_mask_of_camvid_is_named(camvid: Path, spoil: Callable[[Path], None], said: str) -> None:
@@ -93,6 +106,62 @@ def test_a_folder_takes_indexed_and_coloured_masks(folder: Path) -> None:
     assert [info.name for info in data.classes] == ["crop", "weed"]
     np.testing.assert_array_equal(data[0].labels, [[0, 1, IGNORE, 0, 1, IGNORE]] * 4)
     np.testing.assert_array_equal(data[1].labels, [[1, 0, 1, 0, 1, 0]] * 4)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, np.int32])
+def test_an_indexed_mask_may_have_any_depth(folder: Path, dtype: type) -> None:
+    mask = np.array([[0, 1, 0, 1, 0, 1]] * 4)
+    Image.fromarray(mask.astype(dtype)).save(folder / "masks" / "a.png")
+    np.testing.assert_array_equal(open_dataset("folder", folder, "any")[0].labels, mask)
+
+
+@pytest.mark.parametrize("ignore", [[9, 9, 9], 7, None])
+def test_what_is_ignored_is_told_by_index_or_colour(folder: Path, ignore: list[int] | int | None) -> None:
+    told = json.loads((folder / "classes.json").read_text())
+    (folder / "classes.json").write_text(json.dumps({**told, "ignore": ignore}))
+    indexed, colored = np.ones((4, 6), np.uint8), np.full((4, 6, 3), COLORS[1], np.uint8)
+    indexed[0], colored[0] = 7, 9
+    Image.fromarray(indexed).save(folder / "masks" / "a.png")
+    Image.fromarray(colored).save(folder / "masks" / "b.png")
+    data = open_dataset("folder", folder, "any")
+    for i, understood in ((0, ignore == 7), (1, ignore == [9, 9, 9])):
+        if understood:
+            np.testing.assert_array_equal(data[i].labels, [[IGNORE] * 6] + [[1] * 6] * 3)
+        else:
+            with pytest.raises(ValueError, match="which is no class"):
+                data[i]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"classes": []}, r"0 classes"),
+        ({"classes": [{"name": str(i), "color": [i % 256, i // 256, 0]} for i in range(256)]}, r"256 classes"),
+        ({"classes": [{"name": "x", "color": [1, 1, 1]}, {"name": "x", "color": [2, 2, 2]}]}, "of 1 names"),
+        ({"classes": [{"name": "x", "color": [1, 1, 1]}, {"name": "y", "color": [1, 1, 1]}]}, "1 colours"),
+        ({"classes": [{"name": "x", "color": [256, 0, 0]}]}, r"the colour \[256, 0, 0\]"),
+        ({"ignore": [1, 2]}, r"the colour \[1, 2\]"),
+        ({"ignore": "255"}, "ignore '255'"),
+    ],
+)
+def test_classes_that_cannot_be_told_apart_are_refused(folder: Path, change: dict[str, object], said: str) -> None:
+    told = json.loads((folder / "classes.json").read_text())
+    (folder / "classes.json").write_text(json.dumps({**told, **change}))
+    with pytest.raises(ValueError, match=rf"classes\.json cannot be used \(.*{said}"):
+        open_dataset("folder", folder, "any")
+
+
+def test_fewer_images_are_evenly_spread(camvid: Path) -> None:
+    some = open_dataset("camvid", camvid, "val", count=4)
+    assert [some[i].source.split("/")[2] for i in range(len(some))] == [
+        "0001TP_00000",
+        "0001TP_00005",
+        "0016E5_00000",
+        "0016E5_00005",
+    ]
+    assert len(open_dataset("camvid", camvid, "val", count=99)) == 20
+    with pytest.raises(ValueError, match="count=0 must be at least 1"):
+        open_dataset("camvid", camvid, "val", count=0)
 
 
 def test_a_photograph_is_turned_upright_before_its_mask_is_laid_on_it(folder: Path) -> None:
@@ -131,6 +200,9 @@ def other_size(root: Path) -> None:
         (foreign_index, r"a\.png has the value 9, which is no class; classes\.json allows 0, 1, 255"),
         (other_size, r"a\.png is 5x4, its image 6x4"),
         (lambda root: (root / "masks" / "a.png").unlink(), r"a\.png is missing"),
+        (lambda root: (root / "masks" / "a.png").write_bytes(b"no mask"), r"masks/a\.png cannot be read as an image"),
+        (lambda root: cut_short(root / "masks" / "a.png"), r"masks/a\.png cannot be read as an image"),
+        (lambda root: cut_short(root / "images" / "a.jpg"), r"images/a\.jpg cannot be read as an image"),
         (lambda root: (root / "classes.json").unlink(), r"classes\.json cannot be used"),
         (
             lambda root: (root / "classes.json").write_text('{"classes": [{"name": "x"}]}'),
@@ -167,6 +239,17 @@ def test_streets_are_painted_from_their_number_and_their_split() -> None:
     assert not np.array_equal(train[4].image, train[3].image)
     with pytest.raises(IndexError):
         train[5]
+
+
+def test_the_streets_of_the_splits_are_all_different() -> None:
+    """Each split has its own ten million numbers, and no more can be asked for."""
+    most = 10_000_000
+    ends = sorted((first, first + most) for first in FIRST_SEEDS.values())
+    assert all(end <= start for (_, end), (start, _) in pairwise(ends))
+    assert len(open_dataset("streets", None, "val", count=most)) == most
+    for count in (0, most + 1):
+        with pytest.raises(ValueError, match=f"count={count}"):
+            open_dataset("streets", None, "val", count=count)
 
 
 def test_streets_show_every_class_and_vary() -> None:

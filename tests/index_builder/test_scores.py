@@ -6,6 +6,7 @@ import pytest
 from index_builder.datasets import IGNORE
 from index_builder.scores import (
     boundary_f,
+    calibration_error,
     class_lookup,
     intersection_over_union,
     label_counts,
@@ -95,3 +96,26 @@ def test_classes_are_matched_by_name_and_a_missing_one_is_said() -> None:
     assert table[[0, 1, IGNORE]].tolist() == [2, 0, IGNORE]
     with pytest.raises(ValueError, match="release tiny has no class sand"):
         class_lookup(infos("sand"), infos("grass"), "release tiny")
+
+
+def test_calibration_error_equals_a_loop_over_bins() -> None:
+    random = np.random.default_rng(0)
+    confidence, weights = random.random(500), random.integers(0, 9, 500)
+    confidence[:3] = 0, 1, 1  # the ends of the range
+    correct = random.random(500) < confidence**2
+    expected = 0.0
+    for low in range(10):
+        inside = [i for i in range(500) if low <= confidence[i] * 10 < low + 1 or (low == 9 and confidence[i] == 1)]
+        weight = sum(weights[i] for i in inside)
+        mean = sum(weights[i] * confidence[i] for i in inside) / weight
+        accuracy = sum(weights[i] * correct[i] for i in inside) / weight
+        expected += weight * abs(mean - accuracy) / weights.sum()
+    assert calibration_error(confidence, correct, weights, bins=10) == pytest.approx(expected)
+
+
+def test_calibration_error_by_hand() -> None:
+    sure, right = np.array([0.9, 0.9, 0.9, 0.9]), np.array([True, True, True, False])
+    assert calibration_error(sure, right, np.ones(4)) == pytest.approx(0.15)
+    assert calibration_error(sure, right, np.array([1, 1, 1, 0])) == pytest.approx(0.1)
+    assert calibration_error(np.array([1.0, 0.0]), np.array([True, False]), np.ones(2)) == 0
+    assert np.isnan(calibration_error(sure, right, np.zeros(4)))
