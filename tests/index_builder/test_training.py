@@ -126,10 +126,28 @@ def test_a_stopped_run_goes_on_where_it_stopped(
     assert "val/miou" in before, "what was logged before the stop is kept"
 
 
+def test_a_finished_run_is_left_as_it_is_and_without_validation_its_last_weights_count(
+    blocks_folder: Path, tmp_path: Path
+) -> None:
+    told = recipe(blocks_folder, steps=2, validate_every=99)
+    run = train(told, tmp_path / "run")
+    exported = (run / "network.onnx").read_bytes()
+    assert not (run / "checkpoints" / "best.ckpt").exists()
+    image = np.random.default_rng(0).standard_normal((1, 3, 64, 64)).astype(np.float32)
+    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        expected = load_checkpoint(run / "checkpoints" / "last.ckpt", told)(torch.from_numpy(image)).numpy()
+    np.testing.assert_allclose(session.run(["embedding"], {"image": image})[0], expected, atol=1e-4)
+    train(told, run)
+    assert (run / "network.onnx").read_bytes() == exported
+
+
 def test_a_run_of_another_recipe_is_not_overwritten(blocks_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text(json.dumps(recipe(blocks_folder).model_dump(mode="json")))
     with pytest.raises(ValueError, match=r"other values of kappa, steps \(kappa=10.0, steps=4\)"):
         train(recipe(blocks_folder, kappa=5.0, steps=9), tmp_path)
+    assert json.loads((tmp_path / "recipe.json").read_text())["kappa"] == 10
+    assert [entry.name for entry in tmp_path.iterdir()] == ["recipe.json"]
 
 
 def test_a_run_may_start_from_anothers_network(trained: Path, tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+"""`segsort train`, `build` and `evaluate` as a user runs them: results on standard output, faults in one clear line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from command_line.main import cli
+from model_store.release import Release
+
+COMMAND = Path(sys.executable).with_name("segsort")
+SMALL = {
+    "working_size": 96, "crop": [64, 96], "segments": 12, "validate_every": 2, "batch_per_world": 2,
+    "pixels_per_world": 128, "workers": 0, "ema_decay": 0.5,
+}  # fmt: skip
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+@pytest.mark.filterwarnings("default")  # Lightning warns of itself
+def test_a_folder_of_images_becomes_a_network_a_release_and_a_measure(blocks_folder: Path, tmp_path: Path) -> None:
+    data = ("--dataset", "folder", "--root", blocks_folder)
+    settings = [part for name, value in SMALL.items() for part in ("--set", f"{name}={json.dumps(value)}")]
+    trained = run("train", *data, "--out", tmp_path / "run", "--steps", 2, "--set", "accelerator=cpu", *settings)
+    assert trained.exit_code == 0, trained.output
+    assert trained.stdout.splitlines()[-1] == str(tmp_path / "run")
+    recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert (recipe["steps"], recipe["crop"], recipe["roots"]) == (2, [64, 96], {"folder": str(blocks_folder)})
+    built = run("build", *data, "--embedder", tmp_path / "run", "--out", tmp_path / "release", "--count", 2)
+    assert built.exit_code == 0, built.output
+    assert built.stdout == f"{tmp_path / 'release'}\n"
+    card = Release.open(tmp_path / "release").card
+    assert card.data["exemplars"]["images"] == 2
+    assert card.training["steps"] == 2
+    measured = run("evaluate", tmp_path / "release", *data, "--split", "train", "--json")
+    assert json.loads(measured.stdout)["images"] == 4
+
+
+def test_confidence_is_calibrated_on_the_data_set_that_is_named(
+    tiny_run: Path, blocks_folder: Path, tmp_path: Path
+) -> None:
+    data = ("--dataset", "folder", "--root", blocks_folder)
+    held = ("--calibrate-dataset", "folder", "--calibrate-root", blocks_folder)
+    assert run("build", *data, "--embedder", tiny_run, "--out", tmp_path / "own").exit_code == 0
+    assert run("build", *data, "--embedder", tiny_run, "--out", tmp_path / "held", *held).exit_code == 0
+    own, other = (Release.open(tmp_path / name).card.calibration for name in ("own", "held"))
+    assert own.how.startswith("images of folder that gave exemplars")
+    assert other.how.startswith("held-out images of folder/val")
+    assert own.known_threshold != other.known_threshold
+
+
+def test_json_is_the_only_thing_on_standard_output(tiny_release: Path, blocks_folder: Path, tmp_path: Path) -> None:
+    """In a process of its own: libraries below Python may print too."""
+    arguments = ("evaluate", str(tiny_release), "--dataset", "folder", "--root", str(blocks_folder), "--json")
+    done = subprocess.run(
+        [str(COMMAND), *arguments],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "SEGSORT_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    told, end = json.JSONDecoder().raw_decode(done.stdout)
+    assert done.stdout[end:] == "\n"
+    assert 0.9 < told["miou"] <= 1
+    assert set(told["per_class"]) == {"brick", "grass", "water"}
+    assert 0.9 < told["pixel_accuracy"] <= 1
+    assert "evaluating" in done.stderr, "progress goes to standard error"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"--dataset": "voc"}, "'voc' is not known; choose camvid, folder or streets"),
+        ({"--root": "nowhere"}, "nowhere/classes.json cannot be used"),
+        ({"--split": "trian"}, "split 'trian' is not among"),
+        ({"--embedder": "nowhere"}, "nowhere holds neither card.json nor network.onnx"),
+        ({"--index-factory": "Nonsense"}, "index_factory='Nonsense'"),
+        ({"--balance": "2"}, "balance=2.0 must be in 0..1"),
+        ({"--max-exemplars": "0"}, "max_exemplars=0"),
+        ({"--count": "0"}, "count=0 must be at least 1"),
+        ({"--k": "0"}, "greater than or equal to 1"),
+        ({"--calibrate-dataset": "streets"}, "folder has no class sky"),
+        ({"--calibrate-dataset": "camvid"}, "'camvid' needs the folder it lies in"),
+    ],
+)
+def test_a_release_that_cannot_be_built_is_refused_and_leaves_nothing(
+    changed: dict[str, str], said: str, tiny_run: Path, blocks_folder: Path, tmp_path: Path
+) -> None:
+    told = {"--dataset": "folder", "--root": blocks_folder, "--embedder": tiny_run, "--out": tmp_path / "release"}
+    refused = run("build", *[part for option in {**told, **changed}.items() for part in option])
+    assert isinstance(refused.exception, ValueError), "which the command turns into one line and exit status 2"
+    assert said in str(refused.exception)
+    assert not refused.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--root", "a=x", "--root", "b"], "--root 'b' does not name its data set; write --root NAME=VALUE"),
+        (["--root", "folder=nowhere"], "nowhere/classes.json cannot be used"),
+        (["--split", "train"], "--split 'train' does not name its data set"),
+        (["--set", "scale=[2, 1]"], "scale=(2.0, 1.0)"),
+        (["--set", "kapa=3"], "kapa"),
+    ],
+)
+def test_a_run_that_cannot_be_told_is_refused(arguments: list[str], said: str, tmp_path: Path) -> None:
+    refused = run("train", "--dataset", "folder", "--out", tmp_path / "run", *arguments)
+    assert isinstance(refused.exception, ValueError)
+    assert said in str(refused.exception)
+    assert not (tmp_path / "run" / "recipe.json").exists()
