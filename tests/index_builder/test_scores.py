@@ -118,4 +118,6 @@ def test_calibration_error_by_hand() -> None:
     assert calibration_error(sure, right, np.ones(4)) == pytest.approx(0.15)
     assert calibration_error(sure, right, np.array([1, 1, 1, 0])) == pytest.approx(0.1)
     assert calibration_error(np.array([1.0, 0.0]), np.array([True, False]), np.ones(2)) == 0
+    last = calibration_error(np.array([0.95, 1.0]), np.array([True, False]), np.ones(2))
+    assert last == pytest.approx(0.475), "1 lies in the last bin too"
     assert np.isnan(calibration_error(sure, right, np.zeros(4)))

@@ -43,6 +43,8 @@ def test_a_release_is_activated_verified_and_rolled_back_by_its_name(data: Path)
     assert releases("activate", "mine").stdout == "mine is active\n"
     assert releases("verify").stdout == "mine is whole: 60 exemplars of 3 classes in 6 images\n"
     assert json.loads((data / "active.json").read_text()) == {"active": "mine", "previous": ["streets"]}
+    assert releases("activate", "streets").stdout == "streets is active\n"
+    assert releases("rollback").stdout == "mine is active again\n"
     assert releases("rollback").stdout == "streets is active again\n"
     again = releases("rollback")
     assert again.exit_code
