@@ -42,6 +42,15 @@ class Answer(NamedTuple):
     image: np.ndarray
 
 
+class _Described(NamedTuple):
+    """body: the answer without its timings; the others: what `Records.add` takes."""
+
+    body: dict[str, Any]
+    facts: dict[str, Any]
+    segments: list[dict[str, Any]]
+    retrieved: Retrieved
+
+
 @dataclass
 class ServedRelease:
     """A release with what answering needs of it."""
@@ -84,7 +93,7 @@ class Engine:
         self.records = records if records is not None else Records(settings.database)
         self._one_at_a_time = threading.Lock()
         self._opened = {self.served.name: self.served}
-        self.predictor.predict(np.zeros((48, 64, 3), dtype=np.uint8))  # compiles and allocates before the first caller
+        self._warm()
 
     def segment(self, content: bytes, request: Request) -> Answer:
         """Answer one image, and record the answer.
@@ -98,7 +107,8 @@ class Engine:
         decoded = time.perf_counter()
         with self._one_at_a_time:
             prediction = self.predictor.predict(image, request.segments, request.k)
-        body = self._record(prediction, request, (image.shape[0], image.shape[1]))
+        body, facts, segments, retrieved = self._describe(prediction, request, (image.shape[0], image.shape[1]))
+        self.records.add(facts, segments, retrieved)
         timings = {"decode": (decoded - started) * 1000, **prediction.timings_ms}
         timings["total"] = (time.perf_counter() - started) * 1000
         body["timings_ms"] = {name: round(ms, 3) for name, ms in timings.items()}
@@ -159,8 +169,13 @@ class Engine:
                     mend=f"Ask for {name} within the range, or let the operator raise SEGSORT_MAX_{name.upper()}.",
                 )  # fmt: skip
 
-    def _record(self, prediction: Prediction, request: Request, size: tuple[int, int]) -> dict[str, Any]:
-        """Number the segments, keep their records, and give the body of the answer without its timings."""
+    def _warm(self) -> None:
+        """Go the whole way but for the record, so that everything is compiled and allocated before the first caller."""
+        noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+        self._describe(self.predictor.predict(noise), Request(), (48, 64))
+
+    def _describe(self, prediction: Prediction, request: Request, size: tuple[int, int]) -> _Described:
+        """Number the segments; what is answered, and what is recorded of it."""
         card = self.served.release.card
         labels, count = prediction.segments.labels, len(prediction.segments.areas)
         segmentation_id = uuid.uuid4().hex
@@ -197,14 +212,14 @@ class Engine:
         facts = {"segmentation_id": segmentation_id, "width": size[1], "height": size[0]}
         facts |= {"release": self.served.name, "index_revision": INDEX_REVISION}
         path = str(self.served.release.path.absolute())
-        self.records.add(
+        return _Described(
+            facts | {"classes": self.served.classes, "segments": segments},
             facts
             | {"release_path": path, "k": prediction.vote.weights.shape[1], "kappa": card.retrieval.kappa}
             | {"image_similarity": prediction.image_similarity},
             recorded,
             Retrieved(prediction.segments.prototypes, ids, places, prediction.similarities),
         )
-        return facts | {"classes": self.served.classes, "segments": segments}
 
     def _listed(
         self, prediction: Prediction, ids: list[str], places: np.ndarray, most: int
