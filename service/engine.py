@@ -14,6 +14,7 @@ from model_store.predictor import Prediction, Predictor
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
 from segsort.masks import bounding_boxes, encode_rle
+from segsort.segments import join_specks
 from service.database import Records, Retrieved
 from service.decode import decode
 from service.polygons import polygons
@@ -173,6 +174,7 @@ class Engine:
         """Go the whole way but for the record, so that everything is compiled and allocated before the first caller."""
         noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
         self._describe(self.predictor.predict(noise), Request(), (48, 64))
+        join_specks(noise[:, :, 0].astype(np.int32), 4)  # which the picture may not have had
 
     def _describe(self, prediction: Prediction, request: Request, size: tuple[int, int]) -> _Described:
         """Number the segments; what is answered, and what is recorded of it."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from index_builder.datasets import IGNORE, Dataset, Sample
+from index_builder.progress import spread
 from index_builder.training.data import Augment, Batch
 from index_builder.training.recipe import Recipe
 from index_builder.training.validation import RetrievalScore
@@ -109,7 +110,7 @@ class SegSortModule(L.LightningModule):
         """Images that become exemplars, one loader a world, and last the images that query them."""
         most = self.recipe.validation_images
         return [
-            DataLoader(Subset(images, _spread(len(images), most)), batch_size=None, collate_fn=_as_it_is)  # type: ignore[arg-type]
+            DataLoader(Subset(images, spread(len(images), most)), batch_size=None, collate_fn=_as_it_is)  # type: ignore[arg-type]
             for images in (*worlds, queries)
         ]
 
@@ -153,11 +154,6 @@ class SegSortModule(L.LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """At most `most` of 0..count-1, evenly spread."""
-    return sorted({i * count // min(most, count) for i in range(min(most, count))})
 
 
 def _as_it_is(sample: Sample) -> Sample:

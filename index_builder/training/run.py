@@ -71,7 +71,7 @@ def train(recipe: Recipe, out: Path) -> Path:
     (out / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n")
     last = out / "checkpoints" / "last.ckpt"
     first_step = _step_of(last) if last.exists() else 0
-    if first_step:
+    if 0 < first_step < recipe.steps:
         _keep_log(out / "logs" / "metrics.csv", first_step)
     stream = DataLoader(
         Crops(worlds, recipe, first_step),
