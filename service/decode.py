@@ -72,18 +72,18 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode == "RGB":
-        return np.asarray(upright)
-    if upright.mode.startswith(("I", "F")):
-        return _scaled(upright)
-    if upright.mode not in _MODES:
-        raise Problem(415, "The image's mode is not known.", received=upright.mode, allowed=", ".join(_MODES))
-    if upright.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in upright.info:
-        rgba = upright.convert("RGBA")
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode == "RGB":
+        return np.asarray(image)
+    if image.mode.startswith(("I", "F")):
+        return _scaled(image)
+    if image.mode not in _MODES:
+        raise Problem(415, "The image's mode is not known.", received=image.mode, allowed=", ".join(_MODES))
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
-    return np.asarray(upright.convert("RGB"))
+    return np.asarray(image.convert("RGB"))
 
 
 def _scaled(image: Image.Image) -> np.ndarray:
