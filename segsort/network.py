@@ -70,11 +70,9 @@ class BackboneFeatures(nn.Module):
         config.out_features = config.stage_names[-4:]
         if isinstance(getattr(config, "hidden_sizes", None), tuple):
             config.hidden_sizes = list(config.hidden_sizes)  # ConvNeXt joins it with lists
-        self.model = (
-            AutoBackbone.from_config(config)  # type: ignore[no-untyped-call]
-            if pretrained is None
-            else AutoBackbone.from_pretrained(pretrained, out_features=config.out_features)  # type: ignore[no-untyped-call]
-        )
+        self.model = AutoBackbone.from_config(config)  # type: ignore[no-untyped-call]
+        if pretrained is not None:  # AutoBackbone.from_pretrained would ask the hub whether a local folder exists there
+            self.model = type(self.model).from_pretrained(pretrained, config=config)
         self.channels = tuple(self.model.channels)
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -155,8 +153,8 @@ def build_network(backbone: str, dimension: int = 32, weights: Mapping[str, Tens
         features = BackboneFeatures(config, None if name != backbone else name)
     except (OSError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"backbone={backbone!r} could not be built ({error}); use 'mobilenet_v2', the name of a transformers "
-            "backbone such as 'facebook/dinov2-small', a local folder, or 'scratch:resnet'"
+            f"backbone={backbone!r} could not be built ({str(error).splitlines()[0]}); use 'mobilenet_v2', the name of a "
+            "transformers backbone such as 'facebook/dinov2-small', a local folder, or 'scratch:resnet'"
         ) from error
     return EmbeddingNetwork(features, dimension)
 
