@@ -153,8 +153,8 @@ def build_network(backbone: str, dimension: int = 32, weights: Mapping[str, Tens
         features = BackboneFeatures(config, None if name != backbone else name)
     except (OSError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"backbone={backbone!r} could not be built ({str(error).splitlines()[0]}); use 'mobilenet_v2', the name of a "
-            "transformers backbone such as 'facebook/dinov2-small', a local folder, or 'scratch:resnet'"
+            f"backbone={backbone!r} could not be built ({str(error).splitlines()[0]}); use 'mobilenet_v2', the name of "
+            "a transformers backbone such as 'facebook/dinov2-small', a local folder, or 'scratch:resnet'"
         ) from error
     return EmbeddingNetwork(features, dimension)
 
