@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from segsort.retrieval import flip_set, vote
+from model_store.explanation import exemplar_facts, explain_vote
+from model_store.release import Release
 from service.database import Record
 from service.engine import ServedRelease
 from service.problems import Problem
@@ -13,23 +14,7 @@ from service.problems import Problem
 
 def describe_exemplar(served: ServedRelease, row: int) -> dict[str, Any]:
     """The JSON of GET /exemplars/{id}."""
-    release = served.release
-    exemplars = release.exemplars
-    source = release.sources[int(exemplars.image_ids[row])]
-    exemplar_id = exemplars.ids[row]
-    class_id = int(exemplars.class_ids[row])
-    return {
-        "exemplar_id": exemplar_id,
-        "class_id": class_id,
-        "class_name": served.class_names[class_id],
-        "source": source.source,
-        "bbox": exemplars.bboxes[row].tolist(),
-        "area": int(exemplars.areas[row]),
-        "mask": {"size": [source.height, source.width], "counts": exemplars.masks[row]},
-        "image_url": f"/exemplars/{exemplar_id}/image",
-        "crop_url": f"/exemplars/{exemplar_id}/crop",
-        "release": served.name,
-    }
+    return _described(served.release, row)
 
 
 def explain(record: Record, served: ServedRelease) -> dict[str, Any]:
@@ -41,48 +26,38 @@ def explain(record: Record, served: ServedRelease) -> dict[str, Any]:
         Problem: 410 if the release no longer has an exemplar of the record.
     """
     facts = record.segmentation
-    rows = [served.rows.get(exemplar_id) for exemplar_id in record.neighbours]
-    if None in rows:
+    rows = [served.rows.get(exemplar_id, -1) for exemplar_id in record.neighbours]
+    if -1 in rows:
         raise Problem(
             410, f"The release {served.name!r} no longer holds every exemplar of this answer.",
             received=record.segment_id, mend="Put back the release as it was when it answered.",
         )  # fmt: skip
-    classes = served.release.exemplars.class_ids[np.asarray(rows, dtype=np.int64)]
-    k, kappa = min(facts.k, len(rows)), facts.kappa
-    result = vote(record.similarities[None, :k], classes[None, :k], len(served.class_names), kappa)
-    shares = result.shares[0]
-    order = [int(c) for c in np.lexsort((np.arange(len(shares)), -shares)) if shares[c] > 0]
-    weighed = [{"class_id": c, "class_name": served.class_names[c], "weight": float(shares[c])} for c in order]
-    neighbours = [
-        describe_exemplar(served, int(row or 0)) | {"similarity": float(similarity)}
-        for row, similarity in zip(rows, record.similarities, strict=True)
-    ]
-    flips = flip_set(record.similarities, classes, k, kappa)
+    why = explain_vote(served.release, record.similarities, np.asarray(rows), facts.k, facts.kappa, _described)
     return {
         "segment_id": record.segment_id,
         "segmentation_id": facts.segmentation_id,
         "class_id": record.class_id,
         "class_name": served.class_names[record.class_id],
         "confidence": record.confidence,
-        "share": float(shares[record.class_id]),
+        "share": why["share"],
         "known": record.known,
         "familiarity": (float(record.similarities[0]) + facts.image_similarity) / 2,
         "image_similarity": facts.image_similarity,
         "area": record.area,
         "bbox": list(record.bbox),
         "mask": {"size": [facts.height, facts.width], "counts": record.counts},
-        "vote": {"k": k, "kappa": kappa, "classes": weighed},
-        "exemplars": [
-            entry | {"weight": float(weight)} for entry, weight in zip(neighbours, result.weights[0], strict=False)
-        ],
-        "reserve": neighbours[k:],
-        "runner_up": weighed[1] if len(weighed) > 1 else None,
-        "margin": float(shares[order[0]] - (shares[order[1]] if len(order) > 1 else 0.0)),
-        "flip_set": None if flips is None else [record.neighbours[position] for position in flips],
+        **{name: why[name] for name in ("vote", "exemplars", "reserve", "runner_up", "margin", "flip_set")},
         "calibration": served.release.card.calibration.model_dump(mode="json"),
         "release": served.name,
         "index_revision": facts.index_revision,
     }
+
+
+def _described(release: Release, row: int) -> dict[str, Any]:
+    """An exemplar, where it can be fetched, and whose it is."""
+    told = exemplar_facts(release, row)
+    place = f"/exemplars/{told['exemplar_id']}"
+    return told | {"image_url": f"{place}/image", "crop_url": f"{place}/crop", "release": release.card.name}
 
 
 def explanation_page(told: dict[str, Any]) -> str:

@@ -1,0 +1,175 @@
+"""An explanation says everything that its label follows from; its replay notices when something was altered."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model_store.explanation import exemplar_facts, explain_vote, replay
+from model_store.predictor import Prediction, Predictor
+from model_store.release import Release
+from tests.conftest import Blocks
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_release: Path) -> Predictor:
+    return Predictor(Release.open(tiny_release), threads=1)
+
+
+@pytest.fixture(scope="module")
+def prediction(predictor: Predictor) -> Prediction:
+    """Of an image half of which is noise, so that its exemplars disagree."""
+    image = Blocks("val")[1].image.copy()
+    image[:, 48:] = np.random.default_rng(0).integers(0, 256, (72, 48, 3))
+    return predictor.predict(image)
+
+
+@pytest.fixture(scope="module")
+def explained(predictor: Predictor, prediction: Prediction) -> list[dict[str, Any]]:
+    """Each segment's explanation, as it arrives over a wire."""
+    card = predictor.release.card.retrieval
+    told = [
+        explain_vote(predictor.release, similarities, rows, card.k, card.kappa)
+        for similarities, rows in zip(prediction.similarities, prediction.rows, strict=True)
+    ]
+    return list(json.loads(json.dumps(told)))
+
+
+@pytest.fixture(scope="module")
+def torn(explained: list[dict[str, Any]]) -> dict[str, Any]:
+    """A segment whose exemplars disagree and whose label can be flipped."""
+    return next(told for told in explained if told["runner_up"] and told["flip_set"])
+
+
+def test_an_explanation_is_the_vote_that_was_served(
+    predictor: Predictor, prediction: Prediction, explained: list[dict[str, Any]]
+) -> None:
+    exemplars, k = predictor.release.exemplars, predictor.release.card.retrieval.k
+    for s, told in enumerate(explained):
+        shares = prediction.vote.shares[s]
+        assert told["class_id"] == prediction.vote.class_ids[s]
+        assert told["share"] == pytest.approx(shares.max())
+        assert [e["weight"] for e in told["exemplars"]] == pytest.approx(prediction.vote.weights[s].tolist())
+        assert {c["class_id"]: c["weight"] for c in told["vote"]["classes"]} == pytest.approx(
+            {c: shares[c] for c in np.flatnonzero(shares)}
+        )
+        ranked = told["exemplars"] + told["reserve"]
+        assert len(told["exemplars"]) == told["vote"]["k"] == k
+        assert [e["exemplar_id"] for e in ranked] == [exemplars.ids[row] for row in prediction.rows[s]]
+        assert [e["similarity"] for e in ranked] == prediction.similarities[s].tolist(), "to the last bit"
+
+
+def test_a_replay_of_the_explanation_gives_label_and_shares(
+    prediction: Prediction, explained: list[dict[str, Any]]
+) -> None:
+    for s, told in enumerate(explained):
+        again = replay(told)
+        assert (again.class_id, again.class_name) == (told["class_id"], told["class_name"])
+        assert again.class_id == prediction.vote.class_ids[s]
+        assert sum(again.shares.values()) == pytest.approx(1)
+        assert again.shares == pytest.approx({c: w for c, w in enumerate(prediction.vote.shares[s]) if w > 0})
+        assert again.flip_set_holds
+    assert any(told["flip_set"] for told in explained)
+    assert any(len(told["vote"]["classes"]) > 1 for told in explained), "so that the shares say something"
+
+
+def swap_class(told: dict[str, Any]) -> None:
+    for exemplar in told["exemplars"]:
+        if exemplar["class_id"] == told["class_id"]:
+            exemplar.update({name: told["runner_up"][name] for name in ("class_id", "class_name")})
+
+
+def shorten_flip_set(told: dict[str, Any]) -> None:
+    told["flip_set"] = told["flip_set"][:-1]
+
+
+def lengthen_flip_set(told: dict[str, Any]) -> None:
+    ranked = [e for e in told["exemplars"] + told["reserve"] if e["class_id"] == told["class_id"]]
+    told["flip_set"] = [e["exemplar_id"] for e in ranked[: len(told["flip_set"]) + 1]]
+
+
+def drop_flip_set(told: dict[str, Any]) -> None:
+    told["flip_set"] = None
+
+
+def raise_kappa(told: dict[str, Any]) -> None:
+    told["vote"]["kappa"] *= 3
+
+
+def lose_an_exemplar(told: dict[str, Any]) -> None:
+    told["exemplars"].pop(0)
+
+
+def lower_a_similarity(told: dict[str, Any]) -> None:
+    told["exemplars"][0]["similarity"] -= 0.05
+
+
+@pytest.mark.parametrize(
+    ("tamper", "what"),
+    [
+        (swap_class, "label"),
+        (raise_kappa, "shares"),
+        (lose_an_exemplar, "shares"),
+        (lower_a_similarity, "shares"),
+        (shorten_flip_set, "flip set"),
+        (lengthen_flip_set, "flip set"),
+        (drop_flip_set, "flip set"),
+    ],
+)
+def test_a_tampered_explanation_fails_its_replay(
+    tamper: Callable[[dict[str, Any]], None], what: str, torn: dict[str, Any]
+) -> None:
+    told = json.loads(json.dumps(torn))
+    tamper(told)
+    again = replay(told)
+    shares = {c["class_id"]: c["weight"] for c in torn["vote"]["classes"]}
+    agrees = {
+        "label": again.class_id == torn["class_id"],
+        "shares": again.shares == pytest.approx(shares, abs=1e-9),
+        "flip set": again.flip_set_holds,
+    }
+    assert not agrees[what]
+
+
+def test_equal_shares_go_to_the_lowest_class_here_too() -> None:
+    voters = [{"exemplar_id": str(c), "class_id": c, "class_name": f"c{c}", "similarity": 0.5} for c in (3, 1, 2)]
+    told = {"vote": {"k": 3, "kappa": 10.0}, "exemplars": voters, "reserve": [], "flip_set": None}
+    assert replay(told).class_name == "c1"
+
+
+def test_a_large_kappa_overflows_nowhere() -> None:
+    voters = [{"exemplar_id": c, "class_id": ord(c), "class_name": c, "similarity": 0.9} for c in "ab"]
+    voters[1]["similarity"] = 0.8
+    told = {"vote": {"k": 2, "kappa": 1e5}, "exemplars": voters, "reserve": [], "flip_set": None}
+    assert replay(told).shares == {ord("a"): 1.0, ord("b"): 0.0}
+
+
+def test_k_beyond_the_neighbours_is_cut_to_them(predictor: Predictor, prediction: Prediction) -> None:
+    told = explain_vote(predictor.release, prediction.similarities[0, :3], prediction.rows[0, :3], 50, 10.0)
+    assert told["vote"]["k"] == len(told["exemplars"]) == 3
+    assert (told["reserve"], told["flip_set"]) == ([], None)
+    assert replay(told).flip_set_holds
+
+
+def test_more_may_be_said_of_an_exemplar(predictor: Predictor, prediction: Prediction) -> None:
+    def describe(release: Release, row: int) -> dict[str, Any]:
+        return exemplar_facts(release, row) | {"url": f"/{row}"}
+
+    told = explain_vote(predictor.release, prediction.similarities[0], prediction.rows[0], 5, 10.0, describe)
+    assert [e["url"] for e in told["exemplars"] + told["reserve"]] == [f"/{row}" for row in prediction.rows[0]]
+
+
+@pytest.mark.parametrize(("similarities", "rows", "k"), [(3, 2, 1), (0, 0, 1), (3, 3, 0)])
+def test_a_vote_of_nothing_is_refused(similarities: int, rows: int, k: int, predictor: Predictor) -> None:
+    with pytest.raises(ValueError, match=rf"shape \({similarities},\), rows \({rows},\), k={k}"):
+        explain_vote(predictor.release, np.zeros(similarities), np.zeros(rows, dtype=np.int64), k, 10.0)
+
+
+def test_a_replay_of_half_an_explanation_is_refused(torn: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="has no 'reserve'; give the whole JSON"):
+        replay({name: value for name, value in torn.items() if name != "reserve"})
+    with pytest.raises(ValueError, match="tells 0 exemplars and k=5"):
+        replay(torn | {"exemplars": [], "reserve": []})
