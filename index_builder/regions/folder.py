@@ -1,0 +1,75 @@
+"""Regions that were computed beforehand: 16-bit PNGs, one an image, such as those of HED-OWT-UCM."""
+
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from index_builder.datasets import open_image
+from index_builder.regions import check_image
+
+UNKNOWN = 65535  # value of a pixel whose region is not known
+
+
+class FolderRegions:
+    """Reads FOLDER/NAME.png, where NAME is the last part of the image's source.
+
+    A value is a region, whatever its number; 65535 is unknown. The numbers need not be without gaps.
+
+    Raises:
+        ValueError: if the folder does not exist.
+    """
+
+    name = "folder"
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is no folder; give the one that holds the region maps")
+        self.folder = folder
+
+    def __call__(self, image: np.ndarray, source: str) -> np.ndarray:
+        check_image(image)
+        file = map_file(self.folder, source)
+        if not file.is_file():
+            raise ValueError(f"{file} is missing, the region map of {source}; add it, or take the image away")
+        with open_image(file) as opened:
+            mode, values = opened.mode, np.asarray(opened)
+        if mode != "I;16" or values.shape != image.shape[:2]:
+            raise ValueError(
+                f"{file} has mode {mode} and shape {values.shape}; the region map of {source} must be a 16-bit grey "
+                f"PNG (mode I;16) of shape {image.shape[:2]}; write it with segsort regions write, or anew"
+            )
+        occurs = np.zeros(UNKNOWN + 1, dtype=bool)
+        occurs[values] = True
+        occurs[UNKNOWN] = False
+        table = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
+        table[UNKNOWN] = -1
+        regions: np.ndarray = table[values]
+        return regions
+
+
+def map_file(folder: Path, source: str) -> Path:
+    """Where the region map of an image lies."""
+    return folder / f"{PurePosixPath(source).name}.png"
+
+
+def write_map(regions: np.ndarray, file: Path) -> None:
+    """Write regions as the 16-bit PNG that `FolderRegions` reads.
+
+    Args:
+        regions: [H, W] integers, -1 where unknown, else 0..65534.
+        file: ends in .png; its folder exists.
+
+    Raises:
+        ValueError: if the regions are no such map, or the file is not called .png.
+    """
+    fits = regions.ndim == 2 and np.issubdtype(regions.dtype, np.integer) and regions.size > 0
+    if not fits or regions.min() < -1 or regions.max() >= UNKNOWN:
+        raise ValueError(
+            f"regions have shape {regions.shape}, type {regions.dtype} and values up to "
+            f"{regions.max() if regions.size else 'none'}; they must be [H, W] integers from -1 to {UNKNOWN - 1}; "
+            "number them anew"
+        )
+    if file.suffix != ".png":
+        raise ValueError(f"{file} does not end in .png, which region maps do; rename it")
+    Image.fromarray(np.where(regions < 0, UNKNOWN, regions).astype(np.uint16)).save(file)

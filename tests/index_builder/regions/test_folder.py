@@ -1,0 +1,76 @@
+"""Region maps on disk: what is written is read, and what does not fit is named with its file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from index_builder.regions import open_regions
+from index_builder.regions.folder import UNKNOWN, write_map
+
+IMAGE = np.zeros((3, 4, 3), dtype=np.uint8)
+REGIONS = np.array([[0, 0, 1, 1], [2, 2, 1, -1], [2, 2, 3, 3]], dtype=np.int32)
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    write_map(REGIONS, tmp_path / "0001TP.v2.png")
+    found = open_regions("folder", folder=tmp_path)(IMAGE, "camvid/train/0001TP.v2")
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, REGIONS)
+
+
+def test_numbers_with_gaps_are_closed_and_unknown_pixels_stay_unknown(tmp_path: Path) -> None:
+    values = np.array([[1, 1, 700, 700], [1, 1, 700, UNKNOWN], [65534] * 4], dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    found = open_regions("folder", folder=tmp_path)(IMAGE, "a")
+    np.testing.assert_array_equal(found, [[0, 0, 1, 1], [0, 0, 1, -1], [2] * 4])
+
+
+def test_the_largest_number_of_regions_is_written_and_one_more_refused(tmp_path: Path) -> None:
+    regions = np.arange(256 * 256, dtype=np.int32).reshape(256, 256) - 1
+    write_map(regions, tmp_path / "a.png")
+    found = open_regions("folder", folder=tmp_path)(np.zeros((256, 256, 3), dtype=np.uint8), "a")
+    np.testing.assert_array_equal(found, regions)
+    with pytest.raises(ValueError, match=r"values up to 65535; they must be .* from -1 to 65534"):
+        write_map(regions + 1, tmp_path / "a.png")
+
+
+def eight_bits(file: Path) -> None:
+    Image.fromarray(np.zeros((3, 4), dtype=np.uint8)).save(file)
+
+
+def other_size(file: Path) -> None:
+    write_map(REGIONS[:, :3], file)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (Path.unlink, r"a\.png is missing, the region map of images/a"),
+        (eight_bits, r"a\.png has mode L and shape \(3, 4\); .* must be a 16-bit grey PNG"),
+        (other_size, r"a\.png has mode I;16 and shape \(3, 3\); .* of shape \(3, 4\)"),
+        (lambda file: file.write_bytes(b"no map"), r"a\.png cannot be read as an image"),
+    ],
+)
+def test_a_map_that_does_not_fit_is_named(tmp_path: Path, spoil: Callable[[Path], object], said: str) -> None:
+    write_map(REGIONS, tmp_path / "a.png")
+    spoil(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=said):
+        open_regions("folder", folder=tmp_path)(IMAGE, "images/a")
+
+
+@pytest.mark.parametrize(
+    ("regions", "file", "said"),
+    [
+        (REGIONS - 1, "a.png", "values up to 2"),
+        (REGIONS[0], "a.png", r"shape \(4,\)"),
+        (REGIONS.astype(float), "a.png", "type float64"),
+        (REGIONS[:0], "a.png", "values up to none"),
+        (REGIONS, "a.jpg", r"a\.jpg does not end in \.png"),
+    ],
+)
+def test_what_is_no_region_map_is_not_written(tmp_path: Path, regions: np.ndarray, file: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        write_map(regions, tmp_path / file)
