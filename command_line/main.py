@@ -5,13 +5,14 @@ import sys
 import typer
 
 from index_builder.commands import build, evaluate, train
+from index_builder.report.commands import report
 from model_store.commands import app as releases_app
 from service.commands import segment, serve
 
 cli = typer.Typer(
     help="Image segmentation that can be argued with.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-for command in (serve, segment, train, build, evaluate):
+for command in (serve, segment, train, build, evaluate, report):
     cli.command()(command)
 cli.add_typer(releases_app, name="releases")
 

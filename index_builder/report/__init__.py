@@ -1,0 +1,1 @@
+"""The page of results: tables, plots and pictures made from what runs left, none of it typed by hand."""

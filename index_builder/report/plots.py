@@ -1,0 +1,186 @@
+"""Plots in one style: white, colours that colour-blind readers tell apart, no state kept between two of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito, without yellow
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DOTS = 110  # per inch; 8 inches are as wide as GitHub shows
+STYLE: dict[Any, Any] = {
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+}
+
+
+class Line(NamedTuple):
+    """Values over x. Lines of one label have one colour, and the label stands once in the legend."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+class Bin(NamedTuple):
+    """Of a reliability diagram: mean confidence, share that is right, and weight."""
+
+    confidence: float
+    correct: float
+    weight: float
+
+
+def curves(loss: Sequence[Line], score: Sequence[Line], labels: Sequence[str]) -> "Figure":
+    """Loss and validation mIoU over steps: the mean over 5 % of the steps, and the values themselves faint."""
+    with _figure((8, 3.6), 2 if loss and score else 1) as (figure, axes):
+        panels = [(lines, name) for lines, name in ((loss, "loss"), (score, "validation mIoU (share)")) if lines]
+        for ax, (lines, name) in zip(axes, panels, strict=True):
+            for line in lines:
+                look = _look(labels, line.label)
+                if name == "loss":
+                    ax.plot(line.x, line.y, color=look["color"], alpha=0.2, linewidth=0.8)
+                    ax.plot(line.x, _smooth(line.y), color=look["color"])
+                else:
+                    ax.plot(line.x, line.y, **look)
+            ax.set(xlabel="optimiser step", ylabel=name)
+            ax.set_ylim(bottom=0)
+        _legend(figure, labels)
+    return figure
+
+
+def sweep(axis: str, lines: Sequence[Line], score: str, log: bool) -> "Figure":
+    """A score against what was swept."""
+    labels = list(dict.fromkeys(line.label for line in lines))
+    with _figure((6, 3.4)) as (figure, axes):
+        for line in lines:
+            axes[0].plot(line.x, line.y, **_look(labels, line.label))
+        axes[0].set(xlabel=axis, ylabel=score)
+        if log:
+            ticks = sorted({x for line in lines for x in line.x})
+            axes[0].set_xscale("log")
+            axes[0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes[0].minorticks_off()
+        _legend(figure, labels)
+    return figure
+
+
+def removal(lines: Mapping[str, Sequence[Line]], axis: str, score: str) -> "Figure":
+    """What is left as exemplars are taken away: a colour for each label, a dash for each way of taking them."""
+    ways = list(dict.fromkeys(line.label for group in lines.values() for line in group))
+    dashes = dict(zip(ways, cycle(("-", "--", ":", "-.")), strict=False))
+    with _figure((6, 3.4)) as (figure, axes):
+        for label, group in lines.items():
+            for line in group:
+                look = _look(list(lines), label) | {"linestyle": dashes[line.label], "label": f"{label}: {line.label}"}
+                axes[0].plot(line.x, line.y, **look)
+        axes[0].set(xlabel=axis, ylabel=score, ylim=(0, 1.02))
+        figure.legend(loc="outside lower center", ncols=min(len(ways), 3))
+    return figure
+
+
+def reliability(bins: Mapping[str, Sequence[Bin]]) -> "Figure":
+    """Share that is right against confidence, above how much of the images has that confidence."""
+    labels = list(bins)
+    with _figure((5.4, 5), rows=(3, 1)) as (figure, axes):
+        axes[0].plot((0, 1), (0, 1), color="#888888", linewidth=1, linestyle="--")
+        for label, of_label in bins.items():
+            look, x = _look(labels, label), [one.confidence for one in of_label]
+            weights = np.asarray([one.weight for one in of_label])
+            axes[0].plot(x, [one.correct for one in of_label], **look)
+            axes[1].plot(x, weights / weights.sum(), **look)
+        axes[0].set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
+        axes[1].set(xlabel="confidence (0 to 1)", ylabel="share of\npixels", xlim=(0, 1), ylim=(0, None))
+        _legend(figure, labels)
+    return figure
+
+
+def confusion(counts: np.ndarray, names: Sequence[str], columns: Sequence[str]) -> "Figure":
+    """A row for each true class, divided by its pixels: [C, C'] counts, names of rows and of columns."""
+    total = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
+    side = 1.9 + 0.5 * len(columns)
+    with _figure((side, 1.5 + 0.44 * len(names))) as (figure, axes):
+        ax = axes[0]
+        ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        ax.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
+        ax.set_yticks(range(len(names)), names)
+        ax.set(xlabel="predicted class", ylabel="true class")
+        ax.grid(visible=False)
+        ax.spines[:].set_visible(False)
+        for (row, column), share in np.ndenumerate(shares):
+            if share >= 0.005:
+                color = "white" if share > 0.55 else "black"
+                ax.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=color, fontsize=8)
+        ax.set_title("% of the true class's pixels", loc="left")
+    return figure
+
+
+def save(figure: "Figure", file: Path) -> None:
+    """Write a PNG of 256 colours, which holds nothing but the picture: the same figure gives the same bytes."""
+    import io
+
+    from PIL import Image
+
+    whole = io.BytesIO()
+    figure.savefig(whole, format="png", dpi=DOTS, metadata={"Software": None})
+    with Image.open(whole) as opened:
+        opened.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+
+
+@contextmanager
+def _figure(
+    size: tuple[float, float], columns: int = 1, rows: Sequence[int] = (1,)
+) -> Iterator[tuple["Figure", list["Axes"]]]:
+    """A figure, inches wide and high, that belongs to no window, and its axes from the first to the last."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context():
+        mpl.rcdefaults()  # whatever a reader's own matplotlibrc says
+        for key, value in STYLE.items():
+            mpl.rcParams[key] = value
+        figure = Figure(size, layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=list(rows))
+        yield figure, list(grid.ravel())
+
+
+def _look(labels: Sequence[str], label: str) -> dict[str, Any]:
+    n = list(labels).index(label)
+    return {"color": COLORS[n % len(COLORS)], "marker": MARKERS[n % len(MARKERS)]}
+
+
+def _legend(figure: "Figure", labels: Sequence[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], label=label, **_look(labels, label)) for label in labels]
+    widest = max(map(len, labels), default=1)
+    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(len(labels), 90 // (widest + 6))))
+
+
+def _smooth(values: Sequence[float]) -> np.ndarray:
+    """The mean over a window of 5 % of the values, shorter at the ends."""
+    half = max(len(values) // 40, 1) if len(values) > 8 else 0
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    rows = np.arange(len(values))
+    low, high = np.maximum(rows - half, 0), np.minimum(rows + half + 1, len(values))
+    return np.asarray((sums[high] - sums[low]) / (high - low))

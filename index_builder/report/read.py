@@ -1,0 +1,224 @@
+"""What a run's folder says: its recipe, its log and what was measured, read as plain JSON."""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from index_builder.training.recipe import Recipe
+
+Json = dict[str, Any]
+
+EXPECTED = (
+    "recipe.json",
+    "log.csv or logs/metrics*.csv",
+    "evaluation.json or evaluation-NAME.json",
+    "sweep-NAME.json",
+    "regions.json",
+    "speed.json",
+)
+# Of no weight for what a run learns; runs may differ in them and be seeds of one experiment.
+INCIDENTAL = frozenset(("label", "seed", "roots", "workers", "accelerator", "validate_every", "validation_images"))
+
+_PATH = re.compile(r"(?<![\w/.:~-])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'\",=:;]+[/\\])+([^\s/\\'\",=:;]*)")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder.
+
+    Attributes:
+        name: of the folder.
+        label: what tables call it; runs of one label are seeds of one experiment.
+        recipe: {} where there is none.
+        log: a row for each step that was logged, in order, of those columns that have a value.
+        evaluations: documents of `segsort evaluate --json`, by NAME of evaluation-NAME.json, "" of evaluation.json.
+        sweeps: documents by NAME of sweep-NAME.json.
+        regions, speed: as the file holds them, None where there is none.
+        environment: commit, machine and threads, {} where they were not kept.
+    """
+
+    name: str
+    label: str
+    recipe: Json = field(default_factory=dict)
+    log: Sequence[dict[str, float]] = ()
+    evaluations: dict[str, Json] = field(default_factory=dict)
+    sweeps: dict[str, Json] = field(default_factory=dict)
+    regions: Any = None
+    speed: Json | None = None
+    environment: Json = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int | None:
+        """Of the recipe, None where there is none."""
+        return self.recipe.get("seed", 0) if self.recipe else None
+
+    @property
+    def objective(self) -> str:
+        """vmf-nca, vmf or softmax; "" without a recipe."""
+        return str(value_of(self.recipe, "objective")) if self.recipe else ""
+
+
+def read_runs(folders: Iterable[Path]) -> list[Run]:
+    """The runs of some folders, in the order of their labels and seeds.
+
+    Runs whose recipe gives no label, and that differ in more than their seed, are told apart by what differs.
+
+    Raises:
+        ValueError: if a folder holds no run, a file cannot be read, two folders have one name, or two runs of one
+            label have one seed.
+    """
+    runs = [read_run(folder) for folder in folders]
+    names = [run.name for run in runs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two of the folders are called {name!r}; give each run once, in a folder of its own name")
+    runs = [run for label in sorted({run.label for run in runs}) for run in _told_apart(runs, label)]
+    runs.sort(key=lambda run: (run.label, -1 if run.seed is None else run.seed, run.name))
+    for first, second in pairwise(runs):
+        if (first.label, first.seed) == (second.label, second.seed):
+            raise ValueError(
+                f"{first.name} and {second.name} are both called {first.label!r} and have the seed {first.seed}; give "
+                "one of them another `label` in its recipe.json, or leave it out"
+            )
+    return runs
+
+
+def read_run(folder: Path) -> Run:
+    """What a folder holds. Folders of this machine are cut from what the files say: they mean nothing elsewhere.
+
+    Raises:
+        ValueError: if it holds none of the files of a run, or one that cannot be read.
+    """
+    recipe = _document(folder / "recipe.json")
+    run = Run(
+        name=folder.resolve().name,
+        label=_label(recipe) if recipe else folder.resolve().name,
+        recipe=recipe or {},
+        log=read_log(folder),
+        evaluations=_documents(folder, "evaluation"),
+        sweeps=_documents(folder, "sweep"),
+        regions=_document(folder / "regions.json"),
+        speed=_document(folder / "speed.json"),
+        environment=_document(folder / "environment.json") or {},
+    )
+    held = (run.recipe, run.log, run.evaluations, run.sweeps, run.regions, run.speed)
+    if not any(held):
+        raise ValueError(f"{folder} holds no run; expected is a folder with any of {', '.join(EXPECTED)}")
+    return run
+
+
+def value_of(recipe: Json, key: str) -> Any:
+    """A value of a recipe, or its default; None where it has neither."""
+    if key in recipe:
+        return recipe[key]
+    info = Recipe.model_fields.get(key)
+    return None if info is None or info.is_required() else json.loads(json.dumps(info.get_default()))
+
+
+def changed_values(recipe: Json) -> Json:
+    """The values of a recipe that are not the defaults, without its seed and where data lie."""
+    return {
+        key: value
+        for key, value in recipe.items()
+        if key not in ("roots", "label", "seed") and (key not in Recipe.model_fields or value != value_of({}, key))
+    }
+
+
+def differing(recipes: Sequence[Json], besides: Iterable[str] = ()) -> list[str]:
+    """Keys in which recipes differ so that their results may; not those of `besides`."""
+    keys = sorted({key for recipe in recipes for key in recipe} - INCIDENTAL - set(besides))
+    return [key for key in keys if any(value_of(recipe, key) != value_of(recipes[0], key) for recipe in recipes)]
+
+
+def read_log(folder: Path) -> list[dict[str, float]]:
+    """The rows of log.csv, or of logs/metrics*.csv joined, one for each step.
+
+    A run that was stopped goes on from its last checkpoint: what the file cut at step N says of N and later was done
+    again, and is dropped.
+    """
+    joined = folder / "log.csv"
+    rows: dict[int, dict[str, float]] = {}
+    for file in [joined] if joined.exists() else _by_cut(folder / "logs"):
+        limit = _cut(file)
+        for row in _rows(file):
+            if row["step"] < limit:
+                rows.setdefault(int(row["step"]), {}).update(row)
+    return [rows[step] for step in sorted(rows)]
+
+
+def without_paths(value: Any) -> Any:
+    """JSON whose absolute paths keep only their last part."""
+    if isinstance(value, dict):
+        return {key: without_paths(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [without_paths(entry) for entry in value]
+    return _PATH.sub(lambda found: found[1], value) if isinstance(value, str) else value
+
+
+def _label(recipe: Json) -> str:
+    return str(recipe.get("label") or f"{value_of(recipe, 'objective')}, {value_of(recipe, 'backbone')}")
+
+
+def _told_apart(runs: Sequence[Run], label: str) -> list[Run]:
+    """The runs of one label, called by what differs between them where nobody named them."""
+    named = [run for run in runs if run.label == label]
+    keys = [] if any(run.recipe.get("label") for run in named) else differing([run.recipe for run in named])
+    return [
+        replace(run, label=", ".join([label, *(f"{key} {plain(value_of(run.recipe, key))}" for key in keys)]))
+        for run in named
+    ]
+
+
+def plain(value: Any) -> str:
+    """A JSON value in a line of text."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _documents(folder: Path, kind: str) -> dict[str, Json]:
+    """kind.json and kind-NAME.json by NAME."""
+    files = [file for file in sorted(folder.glob(f"{kind}*.json")) if re.fullmatch(rf"{kind}(-.*)?", file.stem)]
+    return {file.stem[len(kind) + 1 :]: _document(file) for file in files}
+
+
+def _document(file: Path) -> Any:
+    if not file.exists():
+        return None
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is no JSON ({error}); write it again, or leave it out") from error
+    if not isinstance(document, dict) and file.name != "regions.json":
+        raise ValueError(f"{file} holds a {type(document).__name__}; expected is a JSON object")
+    return without_paths(document)
+
+
+def _by_cut(folder: Path) -> list[Path]:
+    return sorted(folder.glob("metrics*.csv"), key=lambda file: (_cut(file), file.name))
+
+
+def _cut(file: Path) -> float:
+    """N of metrics-until-N.csv, else infinity."""
+    found = re.fullmatch(r"metrics-until-(\d+)", file.stem)
+    return int(found[1]) if found else math.inf
+
+
+def _rows(file: Path) -> list[dict[str, float]]:
+    """The numbers of each row of a CSV by column."""
+    with file.open(newline="", encoding="utf-8") as opened:
+        reader = csv.DictReader(opened)
+        if "step" not in (reader.fieldnames or ()):
+            raise ValueError(
+                f"{file} has the columns {', '.join(reader.fieldnames or ())}; expected is `step` among them"
+            )
+        try:
+            return [{key: float(cell) for key, cell in row.items() if cell} for row in reader if row["step"]]
+        except ValueError as error:
+            raise ValueError(
+                f"{file}, line {reader.line_num}: {error}; every cell must be a number or empty"
+            ) from error

@@ -1,0 +1,58 @@
+"""Writing the page: the Markdown, and the folder of plots and pictures that is called like it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from index_builder.report.page import PICTURES, PLOTS, Picture, command_line, draw_plots, page, sections
+from index_builder.report.read import read_runs
+
+
+def page_text(
+    folders: Sequence[Path],
+    out: Path,
+    release: str | None = None,
+    note: str = "",
+    pictures: Sequence[Picture] = (),
+) -> str:
+    """The page that `write_page` writes, from the runs' files alone; nothing is drawn.
+
+    Raises:
+        ValueError: if a folder holds no run or a file cannot be read.
+    """
+    command = command_line(folders, out, release, note, _root(out))
+    return page(sections(read_runs(folders)), _assets(out).name, command, note, pictures)
+
+
+def write_page(
+    folders: Sequence[Path], out: Path, release: str | None = None, note: str = "", pictures: bool = True
+) -> None:
+    """Write `out`, and beside it its plots and pictures. Written twice, all of it has the same bytes.
+
+    Args:
+        folders: of runs.
+        out: the page, such as docs/RESULTS.md, whose plots and pictures lie in docs/results.
+        release: name or path of the release that paints the pictures; None: the bundled one.
+        note: a paragraph above everything.
+        pictures: whether they are painted.
+
+    Raises:
+        ValueError: if a folder holds no run, a file cannot be read, or the release may not be shown.
+    """
+    from index_builder.report.pictures import SHOWN, open_shown, paint_pictures
+
+    shown = open_shown(release) if pictures else None
+    text = page_text(folders, out, release, note, [picture for _, picture in SHOWN] if pictures else ())
+    draw_plots(sections(read_runs(folders)), _assets(out) / PLOTS)
+    if shown is not None:
+        paint_pictures(shown, _assets(out) / PICTURES)
+    out.write_text(text, encoding="utf-8")
+
+
+def _assets(out: Path) -> Path:
+    return out.parent / out.stem.lower()
+
+
+def _root(out: Path) -> Path:
+    """The repository that the page lies in, else the page's folder."""
+    folder = out.resolve().parent
+    return next((parent for parent in (folder, *folder.parents) if (parent / "pyproject.toml").exists()), folder)
