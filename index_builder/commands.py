@@ -142,21 +142,35 @@ def evaluate(
     dataset: Annotated[str, typer.Option(help="Data set to compare with.")],
     root: Annotated[Path | None, typer.Option(help="Where it lies.")] = None,
     split: Annotated[str, typer.Option(help="Split of it.")] = "val",
+    explanations: Annotated[bool, typer.Option("--explanations", help="Try the explanations out too.")] = False,
+    explanation_images: Annotated[int, typer.Option(help="On how many images at most, evenly spread.")] = 40,
+    foreign: Annotated[
+        list[str],
+        typer.Option(help="Photographs that should not be known: 'samples' (scikit-image's), PATH, or NAME=PATH."),
+    ] = [],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Markdown tables on standard output.")] = False,
+    out: Annotated[Path | None, typer.Option(help="File to write the JSON into as well.")] = None,
     device: Annotated[Device, typer.Option(help="What everything runs on.")] = "cpu",
 ) -> None:
-    """Measure a release on labelled images: mIoU, per class, accuracy, boundary F, calibration."""
+    """Measure a release on labelled images: mIoU, per class, accuracy, boundary F, calibration; explanations too."""
     from index_builder.datasets import open_dataset
+    from index_builder.evaluate import Photographs
     from index_builder.evaluate import evaluate as measure
     from model_store.release import Release
     from model_store.store import open_store
 
-    report = measure(Release.open(open_store().resolve(release)), open_dataset(dataset, root, split), device=device)
-    if as_json:
-        typer.echo(report.to_json())
-        return
-    whole = {"mIoU": report.miou, "pixel accuracy": report.pixel_accuracy, "mean accuracy": report.mean_accuracy}
-    boundary = {f"boundary F, {pixels} px": value for pixels, value in report.boundary_f.items()}
-    rest = {"calibration error": report.ece, "known share": report.known_share}
-    for name, value in {**report.per_class, **whole, **boundary, **rest}.items():
-        typer.echo(f"{name:>18}  {'-' if value is None else f'{value:.4f}'}")
+    if as_json and as_markdown:
+        raise ValueError("--json and --markdown both ask for standard output; choose one, or write the JSON with --out")
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    report = measure(
+        Release.open(open_store().resolve(release)),
+        open_dataset(dataset, root, split),
+        device=device,
+        foreign=[Photographs(source) for source in foreign],
+        explanation_images=explanation_images if explanations else None,
+    )
+    if out is not None:
+        out.write_text(report.to_json() + "\n", encoding="utf-8")
+    typer.echo(report.to_json() if as_json else report.to_markdown() if as_markdown else report.to_text())

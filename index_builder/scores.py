@@ -1,6 +1,7 @@
 """Measures of a segmentation: IoU and accuracy from counts, boundary F, calibration error."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -113,18 +114,68 @@ def _f_within(truth: np.ndarray, predicted: np.ndarray, tolerances: Sequence[flo
     return np.asarray(np.divide(2 * precision * found, total, out=np.zeros(len(tolerances)), where=total > 0))
 
 
-def calibration_error(confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error: the mean, over equal bins of confidence, of its distance from the share correct.
+class Reliability(NamedTuple):
+    """B equal bins of confidence: its mean in each [B], the share correct [B], their part of the weight [B], all 0..1.
+
+    Mean and share are NaN where a bin is empty, the part of the weight where there is no weight at all.
+    """
+
+    confidence: np.ndarray
+    correct: np.ndarray
+    weight: np.ndarray
+
+
+def reliability(confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray, bins: int = 15) -> Reliability:
+    """What a reliability diagram shows: how often segments of like confidence are right.
 
     Args:
         confidence: [S] 0..1.
         correct: [S] bool.
-        weights: [S], such as pixels; with no weight at all the answer is NaN.
+        weights: [S], such as pixels.
         bins: number of bins of equal width.
     """
-    total = weights.sum()
-    if total <= 0:
-        return float("nan")
     row = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gap = np.bincount(row, weights=weights * (confidence - correct), minlength=bins)
-    return float(np.abs(gap).sum() / total)
+    weight, sum_confidence, sum_correct = (
+        np.bincount(row, weights=weights * values, minlength=bins)
+        for values in (np.ones_like(confidence), confidence, correct)
+    )
+    with np.errstate(invalid="ignore"):
+        return Reliability(sum_confidence / weight, sum_correct / weight, weight / weight.sum())
+
+
+def calibration_error(confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error: the mean distance of confidence from the share correct in the bins of `reliability`.
+
+    It takes what that takes, and is NaN without any weight.
+    """
+    found = reliability(confidence, correct, weights, bins)
+    if np.isnan(found.weight).any():
+        return float("nan")
+    return float(np.nansum(found.weight * np.abs(found.confidence - found.correct)))
+
+
+def area_under_roc(
+    positives: np.ndarray,
+    negatives: np.ndarray,
+    positive_weights: np.ndarray | None = None,
+    negative_weights: np.ndarray | None = None,
+) -> float:
+    """Chance that a positive scores above a negative, half of the ties counted: 0..1, 0.5 if scores tell nothing.
+
+    Args:
+        positives: [P] scores.
+        negatives: [N] scores.
+        positive_weights: [P], such as pixels; None: all alike.
+        negative_weights: [N].
+
+    Returns:
+        The area under the receiver operating characteristic, NaN if either side has no weight.
+    """
+    above = np.ones(len(positives)) if positive_weights is None else positive_weights.astype(np.float64)
+    below = np.ones(len(negatives)) if negative_weights is None else negative_weights.astype(np.float64)
+    if above.sum() <= 0 or below.sum() <= 0:
+        return float("nan")
+    order = np.argsort(negatives)
+    reached = np.concatenate([[0.0], np.cumsum(below[order])])  # weight of the first n negatives
+    less, no_more = (np.searchsorted(negatives[order], positives, side=side) for side in ("left", "right"))
+    return float(above @ (reached[less] + reached[no_more]) / 2 / above.sum() / below.sum())

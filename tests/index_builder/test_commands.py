@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from PIL import Image
 from typer.testing import CliRunner
 
 from command_line.main import cli
 from model_store.release import Release
+from tests.conftest import Blocks
 
 COMMAND = Path(sys.executable).with_name("segsort")
 SMALL = {
@@ -73,6 +75,43 @@ def test_json_is_the_only_thing_on_standard_output(tiny_release: Path, blocks_fo
     assert set(told["per_class"]) == {"brick", "grass", "water"}
     assert 0.9 < told["pixel_accuracy"] <= 1
     assert "evaluating" in done.stderr, "progress goes to standard error"
+
+
+def test_everything_that_can_be_measured_is_one_document_on_standard_output_and_in_the_file(
+    tiny_release: Path, blocks_folder: Path, tmp_path: Path
+) -> None:
+    Image.fromarray(Blocks("val")[0].image).save(tmp_path / "photograph.jpg")
+    data = ("evaluate", tiny_release, "--dataset", "folder", "--root", blocks_folder)
+    more = ("--explanations", "--explanation-images", 2, "--foreign", f"mine={tmp_path}")
+    out = tmp_path / "new" / "report.json"
+    measured = run(*data, *more, "--json", "--out", out)
+    assert measured.exit_code == 0, measured.output
+    assert measured.stdout == out.read_text()
+    told = json.loads(measured.stdout)
+    assert told["explanations"]["images"] == 2
+    assert told["explanations"]["replay"]["label"] == 1
+    assert told["foreign"]["mine"]["images"] == 1
+    table = run(*data, "--markdown").stdout
+    assert table.startswith("| tiny on folder")
+    assert f"| mIoU | {told['miou']:.4f} |" in table.splitlines()
+    assert f"mIoU  {told['miou']:.4f}" in run(*data).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--json", "--markdown"], "choose one, or write the JSON with --out"),
+        (["--foreign", "nowhere"], "nowhere holds no file ending in"),
+        (["--explanations", "--explanation-images", "0"], "explanation_images=0 must be at least 1"),
+    ],
+)
+def test_a_measure_that_cannot_be_taken_is_refused(
+    arguments: list[str], said: str, tiny_release: Path, blocks_folder: Path
+) -> None:
+    refused = run("evaluate", tiny_release, "--dataset", "folder", "--root", blocks_folder, *arguments)
+    assert isinstance(refused.exception, ValueError)
+    assert said in str(refused.exception)
+    assert not refused.stdout
 
 
 @pytest.mark.parametrize(
