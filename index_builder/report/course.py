@@ -18,6 +18,12 @@ AXES = {
     "location_weight": "weight of location in pixel sorting",
     "kappa": "kappa (concentration)",
 }
+WAYS = {
+    "top_area": "nearest taken, by area",
+    "top_segments": "nearest taken, by segments",
+    "random_area": "random ones taken, by area",
+    "random_segments": "random ones taken, by segments",
+}
 LOG_FROM = 20  # times the least value: from there on an axis is logarithmic
 
 
@@ -52,16 +58,15 @@ def _recipe_table(runs: Sequence[Run]) -> str:
     return table(["not the default", "value"], rows, left=2)
 
 
-def learning(runs: Sequence[Run]) -> list[Block]:
+def learning(runs: Sequence[Run], order: Sequence[str]) -> list[Block]:
     """Loss and validation mIoU over steps."""
     loss = [line for run in runs if (line := _logged(run, "loss"))]
     score = [line for run in runs if (line := _logged(run, "val/miou"))]
     if not loss and not score:
         return ["No run holds a log (`logs/metrics*.csv` or `log.csv`)."]
-    labels = list(dict.fromkeys(line.label for line in [*loss, *score]))
     text = "A line a seed; faint are the values, full their mean over 5 % of the steps. Losses of two objectives have "
     text += "no common scale: compare lines of one objective."
-    plot = Plot("learning", "Loss and validation mIoU over steps", partial(plots.curves, loss, score, labels))
+    plot = Plot("learning", "Loss and validation mIoU over steps", partial(plots.curves, loss, score, order))
     return [text, plot] if score else [text + " No log holds `val/miou`.", plot]
 
 
@@ -70,7 +75,7 @@ def _logged(run: Run, key: str) -> plots.Line | None:
     return plots.Line(run.label, [row["step"] for row in rows], [row[key] for row in rows]) if rows else None
 
 
-def sweeps(runs: Sequence[Run]) -> list[Block]:
+def sweeps(runs: Sequence[Run], order: Sequence[str]) -> list[Block]:
     """A table and, where the values are numbers, a plot for each thing that was swept."""
     found: dict[tuple[str, str, str], list[tuple[Run, Json]]] = {}
     for run in runs:
@@ -85,17 +90,19 @@ def sweeps(runs: Sequence[Run]) -> list[Block]:
         blocks += sorted({str(document["what"]) for _, document in pairs if document.get("what")})
         blocks.append(_sweep_table(axis, documents))
         blocks += where(document.get("environment") or run.environment for run, document in pairs)
-        blocks += _sweep_plot(axis, dataset, name, documents)
+        blocks += _sweep_plot(axis, dataset, name, documents, order)
     return blocks or ["No run holds a `sweep-NAME.json`."]
 
 
-def _sweep_plot(axis: str, dataset: str, name: str, documents: Mapping[str, Sequence[Json]]) -> list[Block]:
+def _sweep_plot(
+    axis: str, dataset: str, name: str, documents: Mapping[str, Sequence[Json]], order: Sequence[str]
+) -> list[Block]:
     lines = [plots.Line(label, *series) for label, of in documents.items() if (series := _series(of, "miou"))]
     if not lines:
         return []
     values = [x for line in lines for x in line.x]
     log = min(values) > 0 and max(values) >= LOG_FROM * min(values)
-    draw = partial(plots.sweep, AXES.get(axis, axis), lines, f"mIoU on {dataset} (share)", log)
+    draw = partial(plots.sweep, AXES.get(axis, axis), lines, f"mIoU on {dataset} (share)", log, order)
     case = "upper" if name == "K" else ""  # plots of K and k would be one file on disks that know no case
     return [Plot(slug("sweep", name, case, dataset), f"mIoU against {AXES.get(axis, axis)}, on {dataset}", draw)]
 
@@ -135,7 +142,7 @@ def _series(documents: Sequence[Json], metric: str) -> tuple[list[float], list[f
     return (sorted(found), [mean(found[x]) for x in sorted(found)]) if len(found) > 1 else None
 
 
-def explanations(settings: Mapping[Setting, list[Measured]]) -> list[Block]:
+def explanations(settings: Mapping[Setting, list[Measured]], order: Sequence[str]) -> list[Block]:
     """Whether explanations explain: replay, removal, flip sets, label swap, stability, purity."""
     blocks: list[Block] = []
     for setting, group in settings.items():
@@ -144,7 +151,7 @@ def explanations(settings: Mapping[Setting, list[Measured]]) -> list[Block]:
             documents = {one.title: [document.get("explanations") or {} for document in one.documents] for one in told}
             blocks.append(_explanation_table(setting, documents))
             blocks += where(environments(told))
-            blocks += [*_histograms(setting, documents), *_removal(setting, documents)]
+            blocks += [*_histograms(setting, documents), *_removal(setting, documents, order)]
     return blocks or ["No evaluation holds `explanations`."]
 
 
@@ -156,7 +163,7 @@ def _explanation_table(setting: Setting, documents: Mapping[str, Sequence[Json]]
     return table([f"on {heading(setting)}", *flat], rows)
 
 
-def _removal(setting: Setting, documents: Mapping[str, Sequence[Json]]) -> list[Block]:
+def _removal(setting: Setting, documents: Mapping[str, Sequence[Json]], order: Sequence[str]) -> list[Block]:
     """What is left of the labels as exemplars are taken away: a table, and a plot of the areas."""
     curves = {title: [_curve(document) for document in of] for title, of in documents.items()}
     first = next((rows for of in curves.values() for rows in of if rows), None)
@@ -174,9 +181,11 @@ def _removal(setting: Setting, documents: Mapping[str, Sequence[Json]]) -> list[
         series = [(way, _series([{"rows": [row | {"value": row[axis]} for row in rows]} for rows in of], way))
                   for way in areas]  # fmt: skip
         lines[title] = [plots.Line(_words(way), *pair) for way, pair in series if pair]
-    head = ["what stays, share", _words(axis), *map(_words, ways)]
+    head = ["share that keeps its label", _words(axis), *map(_words, ways)]
     shows = f"What keeps its label on {heading(setting)} when exemplars of the winning class are taken away"
-    draw = partial(plots.removal, lines, "exemplars taken away from each segment's vote", "share that keeps its label")
+    draw = partial(
+        plots.removal, lines, "exemplars taken away from each segment's vote", "share that keeps its label", order
+    )
     return [table(head, cells), Plot(slug("removal", setting.dataset, setting.protocol), shows, draw)]
 
 
@@ -203,7 +212,7 @@ def _histograms(setting: Setting, documents: Mapping[str, Sequence[Json]]) -> li
 
 
 def _words(key: str) -> str:
-    return key.replace("_", " ")
+    return WAYS.get(key, key.replace("_", " "))
 
 
 def lists_of_records(document: Json, before: str = "") -> dict[str, list[Json]]:

@@ -30,6 +30,8 @@ class Section(NamedTuple):
 def sections(runs: Sequence[Run]) -> list[Section]:
     """All that is told of some runs."""
     settings = measured(runs)
+    titles = [one.title for group in settings.values() for one in group]
+    order = list(dict.fromkeys([*titles, *(run.label for run in runs)]))
     return [
         Section("How the runs were made", course.recipes(runs)),
         Section("Objectives", scores.objectives(settings)),
@@ -37,12 +39,12 @@ def sections(runs: Sequence[Run]) -> list[Section]:
         Section("Classes", scores.classes(settings)),
         Section("Boundaries", ["Boundary F, by tolerance in pixels.", *scores.boundaries(settings)]),
         Section("Confusion", scores.confusions(settings)),
-        Section("Explanations", course.explanations(settings)),
-        Section("Confidence", scores.reliability(settings)),
+        Section("Explanations", course.explanations(settings, order)),
+        Section("Confidence", scores.reliability(settings, order)),
         Section("Known and unknown", scores.known(settings)),
-        Section("Sweeps", course.sweeps(runs)),
+        Section("Sweeps", course.sweeps(runs, order)),
         Section("Sources of regions", course.regions(runs)),
-        Section("Learning curves", course.learning(runs)),
+        Section("Learning curves", course.learning(runs, order)),
         Section("Speed", course.speed(runs, settings)),
     ]
 
@@ -87,7 +89,9 @@ def draw_plots(told: Sequence[Section], folder: Path) -> None:
             file.unlink()
 
 
-def command_line(folders: Sequence[Path], out: Path, release: str | None, note: str, base: Path) -> str:
+def command_line(
+    folders: Sequence[Path], out: Path, base: Path, release: str | None = None, note: str = "", pictures: bool = True
+) -> str:
     """The command that makes the page again, from `base`.
 
     Folders that are all of those beside them are written with a star; one outside `base` by its name alone.
@@ -98,7 +102,8 @@ def command_line(folders: Sequence[Path], out: Path, release: str | None, note: 
     told = [f"{_below(parents.pop(), base)}/*"] if whole else [shlex.quote(_below(folder, base)) for folder in folders]
     words = ["segsort report", *told, "--out", shlex.quote(_below(out, base))]
     words += ["--release", shlex.quote(_below(Path(release), base) if "/" in release else release)] if release else []
-    return " ".join([*words, *(["--note", shlex.quote(note)] if note else [])])
+    words += ["--note", shlex.quote(note)] if note else []
+    return " ".join([*words, *([] if pictures else ["--no-pictures"])])
 
 
 def _below(path: Path, base: Path) -> str:

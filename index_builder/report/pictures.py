@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -19,7 +20,7 @@ WIDTH, GAP, TILE, TEXT = 960, 8, 146, 34  # pixels of a picture, and of one crop
 NEAREST = 5  # exemplars of a segment
 ROWS = 3  # segments of a picture
 LEAST = 0.002  # share of the image that a chosen segment has at least: of a smaller one nothing is seen
-PREFERRED = ("bicyclist", "car", "pedestrian", "sign", "tree", "pavement")  # what a reader looks for first
+FIRST = ("bicyclist", "car", "pedestrian", "sign", "tree", "pavement")  # what a reader looks for first
 OUTLINE = (255, 64, 160)
 
 
@@ -35,17 +36,27 @@ def _sample(name: str) -> np.ndarray:
     return np.asarray(getattr(data, name)())
 
 
-# An image, and the picture that is made of it. Only what may be published stands here.
-SHOWN: tuple[tuple[Callable[[], np.ndarray], Picture], ...] = (
-    (partial(_street, 1), Picture("street-1.webp", "A painted street of the validation split, scene 1")),
-    (partial(_street, 4), Picture("street-4.webp", "A painted street of the validation split, scene 4")),
-    (
+class Shown(NamedTuple):
+    """What is painted: the image, the classes of which segments are shown first, and the picture that is made."""
+
+    image: Callable[[], np.ndarray]
+    first: Sequence[str]
+    picture: Picture
+
+
+# Only what may be published stands here.
+SHOWN = (
+    Shown(partial(_street, 1), FIRST, Picture("street-1.webp", "A painted street of the validation split, scene 1")),
+    Shown(partial(_street, 4), FIRST, Picture("street-4.webp", "A painted street of the validation split, scene 4")),
+    Shown(
         partial(_sample, "rocket"),
-        Picture("rocket.webp", "No street at all: scikit-image's `rocket` (SpaceX, public domain)"),
+        (),
+        Picture("rocket.webp", "No street at all: `rocket` of scikit-image (SpaceX, public domain)"),
     ),
-    (
+    Shown(
         partial(_sample, "astronaut"),
-        Picture("astronaut.webp", "No street at all: scikit-image's `astronaut` (NASA, public domain)"),
+        (),
+        Picture("astronaut.webp", "No street at all: `astronaut` of scikit-image (NASA, public domain)"),
     ),
 )
 
@@ -70,28 +81,31 @@ def paint_pictures(release: Release, folder: Path) -> None:
     """Write every picture of `SHOWN` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     predictor = Predictor(release, threads=1)  # one thread adds up in one order
-    for image, picture in SHOWN:
-        paint(image(), predictor).save(folder / picture.file, "WEBP", quality=80, method=6)
+    for shown in SHOWN:
+        painted = paint(shown.image(), predictor, shown.first)
+        painted.save(folder / shown.picture.file, "WEBP", quality=80)
 
 
-def paint(image: np.ndarray, predictor: Predictor) -> Image.Image:
-    """An image beside its labels, and below some segments with their nearest exemplars: [H, W, 3] uint8 RGB."""
+def paint(image: np.ndarray, predictor: Predictor, first: Sequence[str] = ()) -> Image.Image:
+    """An image beside its labels, and below some segments with their nearest exemplars.
+
+    image: [H, W, 3] uint8 RGB; first: classes whose segments are chosen before the largest.
+    """
     prediction = predictor.predict(image)
     classes = predictor.release.card.classes
-    chosen = choose(prediction, [info.name for info in classes])
+    chosen = choose(prediction, [info.name for info in classes], first)
     parts = [_beside(image, prediction, chosen, classes), _legend(prediction, classes)]
     parts += [_row(n, s, image, prediction, predictor.release) for n, s in enumerate(chosen, 1)]
     return _stacked(parts)
 
 
-def choose(prediction: Prediction, names: list[str]) -> list[int]:
-    """The largest segment of some classes, at most three: those a reader looks for first, then the largest."""
+def choose(prediction: Prediction, names: Sequence[str], first: Sequence[str] = ()) -> list[int]:
+    """The largest segment of each of three classes at most: those of `first` in order, then the largest."""
     areas, class_ids = prediction.segments.areas, prediction.vote.class_ids
-    largest = {int(c): max(np.flatnonzero(class_ids == c), key=lambda s: areas[s]) for c in np.unique(class_ids)}
-    seen = {names[c]: int(s) for c, s in largest.items() if areas[s] >= LEAST * prediction.segments.labels.size}
-    order = sorted(seen, key=lambda name: (name not in PREFERRED, -areas[seen[name]]))
-    first = [name for name in PREFERRED if name in seen]
-    return [seen[name] for name in dict.fromkeys([*first, *order])][:ROWS]
+    largest = {names[c]: int(max(np.flatnonzero(class_ids == c), key=lambda s: areas[s])) for c in np.unique(class_ids)}
+    seen = {name: s for name, s in largest.items() if areas[s] >= LEAST * prediction.segments.labels.size}
+    by_area = sorted(seen, key=lambda name: -areas[seen[name]])
+    return [seen[name] for name in dict.fromkeys([*first, *by_area]) if name in seen][:ROWS]
 
 
 def _beside(image: np.ndarray, prediction: Prediction, chosen: list[int], classes: Sequence[ClassInfo]) -> Image.Image:

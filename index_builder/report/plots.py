@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito, without yellow
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DOTS = 110  # per inch; 8 inches are as wide as GitHub shows
+CHARACTERS = 14.5  # of a legend's text, per inch
 STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "font.family": "DejaVu Sans",
@@ -48,67 +49,66 @@ class Bin(NamedTuple):
     weight: float
 
 
-def curves(loss: Sequence[Line], score: Sequence[Line], labels: Sequence[str]) -> "Figure":
-    """Loss and validation mIoU over steps: the mean over 5 % of the steps, and the values themselves faint."""
-    with _figure((8, 3.6), 2 if loss and score else 1) as (figure, axes):
-        panels = [(lines, name) for lines, name in ((loss, "loss"), (score, "validation mIoU (share)")) if lines]
+def curves(loss: Sequence[Line], score: Sequence[Line], order: Sequence[str]) -> "Figure":
+    """Loss and validation mIoU over steps: the mean over 5 % of the steps, and the values themselves faint.
+
+    `order`, here and below: all labels of the page; a label has the same colour and marker wherever it is drawn.
+    """
+    panels = [(lines, name) for lines, name in ((loss, "loss"), (score, "validation mIoU (share)")) if lines]
+    with _figure((8, 3.6), len(panels)) as (figure, axes):
         for ax, (lines, name) in zip(axes, panels, strict=True):
             for line in lines:
-                look = _look(labels, line.label)
+                look = _look(order, line.label)
                 if name == "loss":
                     ax.plot(line.x, line.y, color=look["color"], alpha=0.2, linewidth=0.8)
                     ax.plot(line.x, _smooth(line.y), color=look["color"])
                 else:
                     ax.plot(line.x, line.y, **look)
-            ax.set(xlabel="optimiser step", ylabel=name)
-            ax.set_ylim(bottom=0)
-        _legend(figure, labels)
+            ax.set(xlabel="optimiser step", ylabel=name, ylim=(0, None))
+        _legend(figure, [line.label for lines, _ in panels for line in lines], order)
     return figure
 
 
-def sweep(axis: str, lines: Sequence[Line], score: str, log: bool) -> "Figure":
+def sweep(axis: str, lines: Sequence[Line], score: str, log: bool, order: Sequence[str]) -> "Figure":
     """A score against what was swept."""
-    labels = list(dict.fromkeys(line.label for line in lines))
     with _figure((6, 3.4)) as (figure, axes):
         for line in lines:
-            axes[0].plot(line.x, line.y, **_look(labels, line.label))
+            axes[0].plot(line.x, line.y, **_look(order, line.label))
         axes[0].set(xlabel=axis, ylabel=score)
         if log:
             ticks = sorted({x for line in lines for x in line.x})
             axes[0].set_xscale("log")
             axes[0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes[0].minorticks_off()
-        _legend(figure, labels)
+        _legend(figure, [line.label for line in lines], order)
     return figure
 
 
-def removal(lines: Mapping[str, Sequence[Line]], axis: str, score: str) -> "Figure":
+def removal(lines: Mapping[str, Sequence[Line]], axis: str, score: str, order: Sequence[str]) -> "Figure":
     """What is left as exemplars are taken away: a colour for each label, a dash for each way of taking them."""
     ways = list(dict.fromkeys(line.label for group in lines.values() for line in group))
     dashes = dict(zip(ways, cycle(("-", "--", ":", "-.")), strict=False))
-    with _figure((6, 3.4)) as (figure, axes):
+    with _figure((6, 3.6)) as (figure, axes):
         for label, group in lines.items():
             for line in group:
-                look = _look(list(lines), label) | {"linestyle": dashes[line.label], "label": f"{label}: {line.label}"}
-                axes[0].plot(line.x, line.y, **look)
+                axes[0].plot(line.x, line.y, **_look(order, label), linestyle=dashes[line.label])
         axes[0].set(xlabel=axis, ylabel=score, ylim=(0, 1.02))
-        figure.legend(loc="outside lower center", ncols=min(len(ways), 3))
+        _legend(figure, list(lines), order, dashes)
     return figure
 
 
-def reliability(bins: Mapping[str, Sequence[Bin]]) -> "Figure":
+def reliability(bins: Mapping[str, Sequence[Bin]], order: Sequence[str]) -> "Figure":
     """Share that is right against confidence, above how much of the images has that confidence."""
-    labels = list(bins)
-    with _figure((5.4, 5), rows=(3, 1)) as (figure, axes):
+    with _figure((5.4, 5.6), rows=(3, 1)) as (figure, axes):
         axes[0].plot((0, 1), (0, 1), color="#888888", linewidth=1, linestyle="--")
         for label, of_label in bins.items():
-            look, x = _look(labels, label), [one.confidence for one in of_label]
+            look, x = _look(order, label), [one.confidence for one in of_label]
             weights = np.asarray([one.weight for one in of_label])
             axes[0].plot(x, [one.correct for one in of_label], **look)
             axes[1].plot(x, weights / weights.sum(), **look)
-        axes[0].set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
+        axes[0].set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02))
         axes[1].set(xlabel="confidence (0 to 1)", ylabel="share of\npixels", xlim=(0, 1), ylim=(0, None))
-        _legend(figure, labels)
+        _legend(figure, list(bins), order)
     return figure
 
 
@@ -164,17 +164,23 @@ def _figure(
         yield figure, list(grid.ravel())
 
 
-def _look(labels: Sequence[str], label: str) -> dict[str, Any]:
-    n = list(labels).index(label)
+def _look(order: Sequence[str], label: str) -> dict[str, Any]:
+    n = list(order).index(label)
     return {"color": COLORS[n % len(COLORS)], "marker": MARKERS[n % len(MARKERS)]}
 
 
-def _legend(figure: "Figure", labels: Sequence[str]) -> None:
+def _legend(
+    figure: "Figure", labels: Sequence[str], order: Sequence[str], dashes: Mapping[str, Any] | None = None
+) -> None:
+    """Below the axes, in as many columns as fit."""
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], label=label, **_look(labels, label)) for label in labels]
-    widest = max(map(len, labels), default=1)
-    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(len(labels), 90 // (widest + 6))))
+    shown = [label for label in order if label in labels]
+    handles = [Line2D([], [], label=label, **_look(order, label)) for label in shown]
+    handles += [Line2D([], [], label=way, color="#444444", linestyle=dash) for way, dash in (dashes or {}).items()]
+    widest = max((len(str(handle.get_label())) for handle in handles), default=1)
+    columns = int(figure.get_figwidth() * CHARACTERS) // (widest + 7)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(max(columns, 1), len(handles)))
 
 
 def _smooth(values: Sequence[float]) -> np.ndarray:

@@ -152,7 +152,7 @@ def confusions(settings: Mapping[Setting, list[Measured]]) -> list[Block]:
     return blocks or ["No evaluation holds a confusion matrix."]
 
 
-def reliability(settings: Mapping[Setting, list[Measured]]) -> list[Block]:
+def reliability(settings: Mapping[Setting, list[Measured]], order: Sequence[str]) -> list[Block]:
     """How often confidence is right, by bins of confidence."""
     blocks: list[Block] = []
     for setting, group in settings.items():
@@ -160,7 +160,7 @@ def reliability(settings: Mapping[Setting, list[Measured]]) -> list[Block]:
         if pooled:
             shows = f"Reliability on {heading(setting)}: on the diagonal, confidence is the share that is right"
             name = slug("reliability", setting.dataset, setting.protocol)
-            blocks.append(Plot(name, shows, partial(plots.reliability, pooled)))
+            blocks.append(Plot(name, shows, partial(plots.reliability, pooled, order)))
     return blocks or ["No evaluation holds `reliability`."]
 
 

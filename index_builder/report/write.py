@@ -3,24 +3,23 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from index_builder.report.page import PICTURES, PLOTS, Picture, command_line, draw_plots, page, sections
+from index_builder.report.page import PICTURES, PLOTS, command_line, draw_plots, page, sections
 from index_builder.report.read import read_runs
 
 
 def page_text(
-    folders: Sequence[Path],
-    out: Path,
-    release: str | None = None,
-    note: str = "",
-    pictures: Sequence[Picture] = (),
+    folders: Sequence[Path], out: Path, release: str | None = None, note: str = "", pictures: bool = True
 ) -> str:
-    """The page that `write_page` writes, from the runs' files alone; nothing is drawn.
+    """The page that `write_page` writes, from the runs' files alone; nothing is drawn, and no release is opened.
 
     Raises:
         ValueError: if a folder holds no run or a file cannot be read.
     """
-    command = command_line(folders, out, release, note, _root(out))
-    return page(sections(read_runs(folders)), _assets(out).name, command, note, pictures)
+    from index_builder.report.pictures import SHOWN
+
+    command = command_line(folders, out, _root(out), release, note, pictures)
+    painted = [shown.picture for shown in SHOWN] if pictures else []
+    return page(sections(read_runs(folders)), _assets(out).name, command, note, painted)
 
 
 def write_page(
@@ -38,13 +37,13 @@ def write_page(
     Raises:
         ValueError: if a folder holds no run, a file cannot be read, or the release may not be shown.
     """
-    from index_builder.report.pictures import SHOWN, open_shown, paint_pictures
+    from index_builder.report.pictures import open_shown, paint_pictures
 
-    shown = open_shown(release) if pictures else None
-    text = page_text(folders, out, release, note, [picture for _, picture in SHOWN] if pictures else ())
+    painter = open_shown(release) if pictures else None
+    text = page_text(folders, out, release, note, pictures)
     draw_plots(sections(read_runs(folders)), _assets(out) / PLOTS)
-    if shown is not None:
-        paint_pictures(shown, _assets(out) / PICTURES)
+    if painter is not None:
+        paint_pictures(painter, _assets(out) / PICTURES)
     out.write_text(text, encoding="utf-8")
 
 
