@@ -1,5 +1,6 @@
 """Sections on how runs went: their recipes, learning curves, sweeps, explanations, regions, speed."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from statistics import mean
@@ -44,7 +45,7 @@ def _made(label: str, runs: Sequence[Run]) -> tuple[str, str]:
     """An experiment in a line, and what its recipes say."""
     names, made = ", ".join(run.name for run in runs), [run for run in runs if run.recipe]
     if not made:
-        return f"{label}: without a recipe, in {names}", "What was measured was not trained here."
+        return f"{label}: without a recipe, in {names}", "It holds no recipe.json."
     return f"{label}: seeds {', '.join(str(run.seed) for run in made)}, in {names}", _recipe_table(made)
 
 
@@ -207,8 +208,16 @@ def _histograms(setting: Setting, documents: Mapping[str, Sequence[Json]]) -> li
                 )
     if not rows:
         return []
-    sizes = dict.fromkeys(size for _, counts in rows for size in counts)
-    return [table(["size of the flip set", *sizes], [[name, *(number(c.get(s)) for s in sizes)] for name, c in rows])]
+    ordered = sorted({size for _, counts in rows for size in counts}, key=_least)
+    return [
+        table(["size of the flip set", *ordered], [[name, *(number(c.get(s)) for s in ordered)] for name, c in rows])
+    ]
+
+
+def _least(size: str) -> float:
+    """ "3-4" -> 3; "none", where nothing flips the label, is the last."""
+    first = size.partition("-")[0].strip("+")
+    return int(first) if first.isdigit() else math.inf
 
 
 def _words(key: str) -> str:

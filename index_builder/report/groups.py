@@ -71,12 +71,22 @@ METRICS: dict[str, tuple[str, ...]] = {"mIoU": ("miou",), "boundary F, 2 px": ("
 
 
 def measured(runs: Iterable[Run]) -> dict[Setting, list[Measured]]:
-    """All evaluations by setting, and there by experiment, SegSort's before the twin's."""
+    """All evaluations by setting, and there by experiment, SegSort's before the twin's.
+
+    Raises:
+        ValueError: if a run was evaluated twice in one setting and nothing says what is different.
+    """
     found: dict[tuple[Setting, str, str], list[tuple[Run, Json]]] = {}
     for run in runs:
         for name, document in run.evaluations.items():
             setting = Setting(protocol_of(document), str(document.get("dataset", "?")))
-            found.setdefault((setting, run.label, _variant(name, setting)), []).append((run, document))
+            same = found.setdefault((setting, run.label, _variant(name, setting)), [])
+            if any(other.name == run.name for other, _ in same):
+                raise ValueError(
+                    f"{run.name} holds two evaluations of {setting.dataset} by {setting.protocol} whose names say no "
+                    "more; call one of them evaluation-NAME.json, with a NAME that says what is different"
+                )
+            same.append((run, document))
     settings: dict[Setting, list[Measured]] = {}
     for setting, label, variant in sorted(found, key=_order(found)):
         pairs = found[setting, label, variant]

@@ -92,7 +92,8 @@ def removal(lines: Mapping[str, Sequence[Line]], axis: str, score: str, order: S
         for label, group in lines.items():
             for line in group:
                 axes[0].plot(line.x, line.y, **_look(order, label), linestyle=dashes[line.label])
-        axes[0].set(xlabel=axis, ylabel=score, ylim=(0, 1.02))
+        least = min((y for group in lines.values() for line in group for y in line.y), default=0.0)
+        axes[0].set(xlabel=axis, ylabel=score, ylim=(max(np.floor(10 * least) / 10 - 0.1, 0), 1.02))
         _legend(figure, list(lines), order, dashes)
     return figure
 

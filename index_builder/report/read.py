@@ -118,7 +118,9 @@ def value_of(recipe: Json, key: str) -> Any:
     if key in recipe:
         return recipe[key]
     info = Recipe.model_fields.get(key)
-    return None if info is None or info.is_required() else json.loads(json.dumps(info.get_default()))
+    if info is None or info.is_required():
+        return None
+    return json.loads(json.dumps(info.get_default(call_default_factory=True, validated_data={})))  # as a file says it
 
 
 def changed_values(recipe: Json) -> Json:

@@ -30,13 +30,13 @@ def evaluation(miou: float, **others: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def write_run(tmp_path: Path) -> Write:
+def writer(root: Path) -> Write:
     """Writes a run's folder: recipe=..., log=text of the CSV, and other files by name with "_" for "-"."""
 
     def write(name: str, recipe: dict[str, Any] | None = None, log: str = "", **documents: Any) -> Path:
-        folder = tmp_path / "runs" / name
+        folder = root / "runs" / name
         (folder / "logs").mkdir(parents=True)
+        (folder / "checkpoints").mkdir()
         if recipe is not None:
             documents["recipe"] = {"datasets": ["camvid"], "roots": {"camvid": "/home/me/camvid"}, **recipe}
         for file, document in documents.items():
@@ -49,8 +49,15 @@ def write_run(tmp_path: Path) -> Write:
 
 
 @pytest.fixture
-def whole(write_run: Write) -> list[Path]:
-    """Runs that together hold everything that a page can show."""
+def write_run(tmp_path: Path) -> Write:
+    """Writes runs of a test's own."""
+    return writer(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Runs that together hold everything that a page can show; read only."""
+    write_run = writer(tmp_path_factory.mktemp("whole"))
     log = "epoch,loss,step,val/miou\n" + "".join(f"0,{1 / (n + 1)},{10 * n + 9},\n" for n in range(12)) + "0,,119,0.4\n"
     removal = [{"removed": n, "top_area": 1 - n / 10, "random_area": 1.0} for n in (0, 1, 5)]
     flips = {kind: {"segments": 9, "median": 3.0, "histogram": {"1": 2, "3-4": 7}} for kind in ("right", "wrong")}

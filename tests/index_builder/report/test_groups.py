@@ -36,6 +36,14 @@ def test_another_evaluation_in_the_same_setting_stands_on_a_line_of_its_own(writ
     assert [(one.title, one.values("miou")) for one in group] == [("x", [0.6]), ("x (painted)", [0.5])]
 
 
+def test_two_evaluations_that_nothing_tells_apart_are_an_error(write_run: Write) -> None:
+    runs = read_runs([write_run("a", {}, evaluation=evaluation(0.6), evaluation_knn=evaluation(0.5))])
+    with pytest.raises(
+        ValueError, match=r"a holds two evaluations of camvid/val by knn .* call one of them evaluation-"
+    ):
+        measured(runs)
+
+
 def test_ratios_are_of_runs_of_the_same_seed(write_run: Write) -> None:
     folders = [write_run(f"nca-{seed}", {"seed": seed, "steps": 5}, evaluation=evaluation(miou))
                for seed, miou in ((0, 0.3), (1, 0.6), (2, 0.9))]  # fmt: skip

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from index_builder.report.collect import collect
-from index_builder.report.read import read_log, read_run, read_runs, without_paths
+from index_builder.report.read import changed_values, read_log, read_run, read_runs, without_paths
 from index_builder.report.write import page_text
+from index_builder.training.recipe import Recipe
 from tests.index_builder.report.conftest import Write, evaluation
 
 
@@ -38,6 +39,13 @@ def test_runs_without_a_label_are_called_by_objective_and_backbone(write_run: Wr
         ("c", "vmf-nca, mobilenet_v2", 0),
         ("a", "vmf-nca, mobilenet_v2", 1),
     ]
+
+
+def test_of_a_recipe_as_training_writes_it_only_what_was_changed_is_told() -> None:
+    recipe = Recipe(datasets=["camvid"], roots={"camvid": "x"}, steps=600, crop=(224, 288), seed=3, label="x")
+    told = {"datasets": ["camvid"], "steps": 600, "crop": [224, 288]}
+    assert changed_values(recipe.model_dump(mode="json")) == told
+    assert changed_values({"steps": 2000, "unheard_of": 1}) == {"unheard_of": 1}
 
 
 def test_runs_that_nobody_named_are_told_apart_by_what_differs_but_the_seed(write_run: Write) -> None:
@@ -82,7 +90,6 @@ def test_paths_of_a_machine_keep_their_last_part(text: str, left: str) -> None:
 
 
 def test_collected_runs_are_small_name_no_folder_and_give_the_same_page(whole: list[Path], tmp_path: Path) -> None:
-    (whole[0] / "checkpoints").mkdir()
     copies = collect(whole, tmp_path / "kept")
     files = [file for file in (tmp_path / "kept").rglob("*") if file.is_file()]
     assert {file.name for file in files if file.parent.name == "nca-0"} == {
