@@ -64,15 +64,16 @@ def annotations(photograph: Path) -> list[np.ndarray]:
     return maps
 
 
-def photographs(root: Path) -> list[Path]:
-    """The ID.jpg of a folder, in order.
+def photographs(root: Path, split: str) -> list[Path]:
+    """The ID.jpg of a folder, or of its folder `split` where there is one, in order.
 
     Raises:
         ValueError: if there are none.
     """
-    files = sorted(root.glob("*.jpg"))
+    folder = root / split if (root / split).is_dir() else root
+    files = sorted(folder.glob("*.jpg"))
     if not files:
-        raise ValueError(f"{root} holds no .jpg photographs; give the folder with ID.jpg and ID_0.png, ID_1.png, ...")
+        raise ValueError(f"{folder} holds no .jpg photographs; give the folder with ID.jpg and ID_0.png, ID_1.png, ...")
     return files
 
 
@@ -106,7 +107,7 @@ def train_contours(
     """Train the network and write contours.onnx and log.csv into `out`.
 
     Args:
-        root: folder of ID.jpg and ID_k.png.
+        root: folder of ID.jpg and ID_k.png, or one whose folder train holds them.
         out: made where it is missing.
         recipe: how; None takes the recipe's defaults.
         weights: state of MobileNetV2Model to start from; None starts from scratch.
@@ -118,7 +119,7 @@ def train_contours(
         ValueError: if the folder holds no such photographs, or the exported network disagrees with torch.
     """
     recipe = recipe or ContourRecipe()
-    files = photographs(root)
+    files = photographs(root, "train")
     drawings = [read_drawing(files[i]) for i in counted(len(files), "Reading drawings")]
     torch.manual_seed(recipe.seed)
     network = ContourNetwork(weights).train()

@@ -12,7 +12,6 @@ from index_builder.regions import check_image
 from index_builder.regions.borders import find_borders
 from index_builder.regions.hierarchy import build_hierarchy
 from index_builder.regions.superpixels import connected_pieces
-from segsort.segments import join_specks
 
 MEAN, STD = 127.5, 127.5  # of RGB in 0..255, as MobileNetV2's weights expect
 MULTIPLE = 32  # pixels; the network's coarsest stride
@@ -28,7 +27,7 @@ class ContourRegions:
     Args:
         network: an ONNX file as `export_contours` writes it.
         threshold: two neighbouring regions are one if the mean strength of the border between them is below it, 0..1.
-        min_size: a smaller region joins the neighbour with the longest common border; in pixels.
+        min_size: a smaller region joins the neighbour with the weakest common border; in pixels.
 
     Raises:
         ValueError: if the file does not exist; at the first call, if it is no contour network.
@@ -36,7 +35,7 @@ class ContourRegions:
 
     name = "contours"
 
-    def __init__(self, network: Path, threshold: float = 0.5, min_size: int = 150) -> None:
+    def __init__(self, network: Path, threshold: float = 0.5, min_size: int = 250) -> None:
         if not network.is_file():
             raise ValueError(f"{network} is missing; train a contour network with segsort regions train-contours")
         self.network, self.threshold, self.min_size = network, threshold, min_size
@@ -71,13 +70,13 @@ class ContourRegions:
 def cut(strength: np.ndarray, threshold: float, min_size: float) -> np.ndarray:
     """Regions between contours: [H, W] strength 0..1 -> [H, W] int32, 0..R-1, each 4-connected.
 
-    A watershed floods the strength from all its minima, so that every crest parts two basins; the basins are then
-    merged across their weakest borders up to the threshold (`build_hierarchy`).
+    A watershed floods the strength from all its minima, so that every crest parts two basins; basins below the smallest
+    size, then all others up to the threshold, are merged across their weakest borders (`build_hierarchy`).
     """
     flooded = watershed((strength * LEVELS).astype(np.int32), connectivity=1)  # type: ignore[no-untyped-call]
     basins = connected_pieces(flooded)
-    hierarchy = build_hierarchy(int(basins.max()) + 1, find_borders(basins, strength))
-    return connected_pieces(join_specks(hierarchy.cut(threshold)[basins], min_size))
+    hierarchy = build_hierarchy(np.bincount(basins.ravel()), find_borders(basins, strength), min_size)
+    return np.ascontiguousarray(hierarchy.cut(threshold)[basins])
 
 
 def _open_session(network: Path) -> onnxruntime.InferenceSession:

@@ -26,8 +26,10 @@ class Hierarchy(NamedTuple):
         return np.unique(root, return_inverse=True)[1].astype(np.int32)
 
 
-def build_hierarchy(count: int, borders: Borders) -> Hierarchy:
+def build_hierarchy(areas: np.ndarray, borders: Borders, min_size: float = 0) -> Hierarchy:
     """Merge two regions after the other, always across the border that is weakest on average over its sides.
+
+    Regions below the smallest size go first, at height 0: which are specks does not depend on where one cuts.
 
     The height at which two regions become one is an ultrametric (Arbelaez et al., TPAMI 2011, section 4): it obeys
     d(a, c) <= max(d(a, b), d(b, c)), because it is read off a tree whose heights never fall. They never do because the
@@ -35,40 +37,59 @@ def build_hierarchy(count: int, borders: Borders) -> Hierarchy:
     the cuts at two thresholds are nested, the one inside the other.
 
     Args:
-        count: regions, numbered 0..count-1.
-        borders: which of them touch, and how strongly they are parted.
+        areas: [R] int, pixels of each region.
+        borders: which of them touch, and how strongly they are parted, 0..1.
+        min_size: in pixels.
     """
-    around: list[dict[int, tuple[float, int]]] = [{} for _ in range(count)]  # neighbour -> (sum of strength, sides)
-    heap = []
-    for a, b, sides, strength in zip(*(part.tolist() for part in borders), strict=True):
-        around[a][b] = around[b][a] = (strength * sides, sides)
-        heap.append((strength * sides / sides, a, b))
-    heapq.heapify(heap)
+    growing = _Growing(areas.tolist(), borders, min_size)
     merges: list[tuple[int, int, float]] = []
-    reached = -np.inf
-    while heap:
-        strength, a, b = heapq.heappop(heap)
-        if b not in around[a] or around[a][b][0] / around[a][b][1] != strength:
-            continue  # one of the two is gone, or the border has grown since
-        first, second = (a, b) if len(around[a]) >= len(around[b]) else (b, a)
-        reached = max(reached, strength)  # a mean can lie below all its terms by a rounding
+    reached = 0.0
+    while (found := growing.weakest()) is not None:
+        level, first, second = found
+        reached = max(reached, level)  # a mean can lie below all its terms by a rounding
+        growing.merge(first, second)
         merges.append((first, second, reached))
-        _merge(around, first, second, heap)
     table = np.array(merges, dtype=np.float64).reshape(-1, 3)
-    return Hierarchy(count, table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2])
+    return Hierarchy(len(areas), table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2])
 
 
-def _merge(
-    around: list[dict[int, tuple[float, int]]], first: int, second: int, heap: list[tuple[float, int, int]]
-) -> None:
-    """Hand the borders of `second` to `first`."""
-    del around[first][second]
-    for other, (total, sides) in around[second].items():
-        if other == first:
-            continue
-        known_total, known_sides = around[first].get(other, (0.0, 0))
-        border = (total + known_total, sides + known_sides)
-        del around[other][second]
-        around[first][other] = around[other][first] = border
-        heapq.heappush(heap, (border[0] / border[1], min(first, other), max(first, other)))
-    around[second] = {}
+class _Growing:
+    """Regions, their borders, and a heap of the borders by level: the strength, or below 0 beside a speck.
+
+    An entry of the heap whose level is no longer that of its border is passed over.
+    """
+
+    def __init__(self, areas: list[int], borders: Borders, min_size: float) -> None:
+        self.areas, self.min_size = areas, min_size
+        self.around: list[dict[int, tuple[float, int]]] = [{} for _ in areas]  # neighbour -> (sum of strength, sides)
+        for a, b, sides, strength in zip(*(part.tolist() for part in borders), strict=True):
+            self.around[a][b] = self.around[b][a] = (strength * sides, sides)
+        self.heap = [(self._level(a, b), a, b) for a in range(len(areas)) for b in self.around[a] if a < b]
+        heapq.heapify(self.heap)
+
+    def weakest(self) -> tuple[float, int, int] | None:
+        """Level and regions of the weakest border, the one with more neighbours first; None where no border is left."""
+        while self.heap:
+            level, a, b = heapq.heappop(self.heap)
+            if b in self.around[a] and self._level(a, b) == level:
+                return (level, a, b) if len(self.around[a]) >= len(self.around[b]) else (level, b, a)
+        return None
+
+    def merge(self, first: int, second: int) -> None:
+        """Hand area and borders of `second` to `first`."""
+        was_speck = self.areas[first] < self.min_size
+        self.areas[first] += self.areas[second]
+        of_second, self.around[second] = self.around[second], {}
+        del self.around[first][second], of_second[first]
+        for other, (total, sides) in of_second.items():
+            known_total, known_sides = self.around[first].get(other, (0.0, 0))
+            del self.around[other][second]
+            self.around[first][other] = self.around[other][first] = (total + known_total, sides + known_sides)
+        for other in self.around[first] if was_speck else of_second:
+            a, b = min(first, other), max(first, other)
+            heapq.heappush(self.heap, (self._level(a, b), a, b))
+
+    def _level(self, a: int, b: int) -> float:
+        total, sides = self.around[a][b]
+        speck = min(self.areas[a], self.areas[b]) < self.min_size
+        return total / sides - (2.0 if speck else 0.0)  # strengths of 0..1 stay in their order, below all others

@@ -10,7 +10,7 @@ from skimage.measure import label
 from index_builder.regions import Regions
 from index_builder.regions.superpixels import Felzenszwalb, SlicMerge, color_graph, connected_pieces
 
-SOURCES = [Felzenszwalb(scale=300, min_size=100), SlicMerge(superpixels=60, min_size=20)]
+SOURCES = [Felzenszwalb(300, 0.8, 100), SlicMerge(60, 10, 10, 20)]
 
 
 @pytest.mark.parametrize("cut", SOURCES, ids=lambda cut: cut.name)
