@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from index_builder.calibration import HeldOut, calibrate_on
+from index_builder.clustering import Unlabelled, find_centres, in_clusters, nearest_centres
 from index_builder.datasets import IGNORE, Dataset, Sample
 from index_builder.embedder_source import EmbedderSource
 from index_builder.progress import counted, spread
@@ -94,7 +95,7 @@ def build_release(
     """Make a release of a network and the labelled images of a data set.
 
     Args:
-        dataset: its images become exemplars, its classes those of the release.
+        dataset: its images become exemplars, its classes those of the release; `Unlabelled` images are clustered.
         source: the network; see `load_embedder_source`.
         out: folder of the release; it must not exist.
         name: of the release; None: the folder's name.
@@ -116,6 +117,8 @@ def build_release(
     builder = _Builder(dataset, source, options, Embedder((source.network_file, source.preprocessing), device, threads))
     own = calibrate_with is None
     gathered = builder.gather(spread(len(dataset), options.calibration_images) if own else [])
+    if isinstance(dataset, Unlabelled):
+        gathered = _clustered(gathered, dataset.clusters)
     chosen = select(
         gathered.candidates, len(dataset.classes), options.max_exemplars, options.max_images, options.balance
     )
@@ -222,7 +225,7 @@ class _Builder:
         """(file, WebP) of each kept image, read once more, so that not all are held in memory."""
         for n in counted(len(sources), "storing images"):
             buffer = io.BytesIO()
-            image = Image.fromarray(self.dataset[positions[n]].image)
+            image = Image.fromarray(self.dataset.photograph(positions[n]).image)
             image.save(buffer, "WEBP", quality=self.options.webp_quality, method=6)
             yield sources[n].file, buffer.getvalue()
 
@@ -260,6 +263,14 @@ class _Builder:
     def _held_out(self, segments: Segments, labels: np.ndarray, image_id: int) -> HeldOut:
         counts = label_counts(segments.labels, labels, len(segments.areas), self.num_classes)
         return HeldOut(segments.prototypes, segments.areas, counts, image_id)
+
+
+def _clustered(gathered: _Gathered, clusters: int) -> _Gathered:
+    """The same, each segment of the class of its cluster."""
+    candidates = gathered.candidates
+    centres = find_centres(candidates.prototypes, candidates.areas, clusters)
+    found = replace(candidates, class_ids=nearest_centres(candidates.prototypes, centres))
+    return gathered._replace(candidates=found, held_out=in_clusters(gathered.held_out, centres))
 
 
 def _joined(parts: list[Candidates], dataset: str) -> Candidates:

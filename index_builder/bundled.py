@@ -16,7 +16,8 @@ import typer
 from index_builder.build import BuildOptions, Notes, build_release, with_card
 from index_builder.datasets import open_dataset
 from index_builder.embedder_source import EmbedderSource, load_embedder_source
-from index_builder.evaluate import Report, evaluate
+from index_builder.evaluate import evaluate
+from index_builder.findings import Report
 from model_store.release import Release
 
 NAME = "streets"

@@ -40,6 +40,12 @@ def train(
     out: Annotated[
         Path, typer.Option(help="Folder of the run; a run that was stopped goes on from its last checkpoint.")
     ],
+    objective: Annotated[
+        Literal["vmf-nca", "vmf", "softmax"],
+        typer.Option(
+            help="vmf-nca: by labels; vmf: by regions, without labels; softmax: the classifier to compare with."
+        ),
+    ] = "vmf-nca",
     root: Annotated[list[str], typer.Option(help="Where a data set lies: PATH, or NAME=PATH of several.")] = [],
     split: Annotated[list[str], typer.Option(help="Split trained on, where it is not 'train': NAME=SPLIT.")] = [],
     validation_split: Annotated[str, typer.Option(help="Split of the first data set that validates.")] = "val",
@@ -56,12 +62,13 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     set_: Annotated[list[str], typer.Option("--set", help="Any other value of the recipe: NAME=JSON.")] = [],
 ) -> None:
-    """Train an embedding by segment sorting; the run's folder ends with the network as ONNX."""
+    """Train an embedding by segment sorting, or its softmax twin; the run's folder ends with the network as ONNX."""
     from index_builder.training.recipe import Recipe
     from index_builder.training.run import train as run
 
     roots = {dataset[0]: root[0]} if len(root) == 1 and "=" not in root[0] else _named(root, "--root")
     recipe = Recipe(
+        objective=objective,
         datasets=dataset,
         roots=roots,
         train_splits=_named(split, "--split"),
@@ -102,6 +109,9 @@ def build(
     segments: Annotated[int | None, typer.Option(help="K of pixel sorting; else as the network's source says.")] = None,
     location_weight: Annotated[float | None, typer.Option(help="Weight of location in pixel sorting.")] = None,
     k: Annotated[int | None, typer.Option(help="Exemplars that vote.")] = None,
+    classes_by_clustering: Annotated[
+        int | None, typer.Option(help="Read no label: cluster all segments into so many classes, 'cluster 0' and on.")
+    ] = None,
     index_factory: Annotated[str | None, typer.Option(help="FAISS' name of the index, such as Flat or HNSW32.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the release; else the folder's.")] = None,
     description: Annotated[str, typer.Option(help="For the card.")] = "",
@@ -112,7 +122,8 @@ def build(
 ) -> None:
     """Build a release: embed labelled images, keep their segments as exemplars, index and calibrate them."""
     from index_builder.build import BuildOptions, Notes, build_release
-    from index_builder.datasets import open_dataset
+    from index_builder.clustering import Unlabelled
+    from index_builder.datasets import Dataset, open_dataset, open_images
     from index_builder.embedder_source import load_embedder_source
 
     calibration = open_dataset(calibrate_dataset, calibrate_root, calibrate_split) if calibrate_dataset else None
@@ -124,8 +135,14 @@ def build(
         sorting=_changed(source.sorting, segments=segments, location_weight=location_weight),
         retrieval=_changed(source.retrieval, k=k, index_factory=index_factory),
     )
+    if classes_by_clustering is None:
+        data: Dataset = open_dataset(dataset, root, split, count=count)
+    elif calibration is None:
+        data = Unlabelled(open_images(dataset, root, split, count=count), classes_by_clustering)
+    else:
+        raise ValueError("clusters have no labels to be calibrated with: leave out --calibrate-dataset")
     release = build_release(
-        open_dataset(dataset, root, split, count=count),
+        data,
         source,
         out,
         name=name,
@@ -138,7 +155,7 @@ def build(
 
 
 def evaluate(
-    release: Annotated[str, typer.Argument(help="Name or path of a release.")],
+    release: Annotated[str, typer.Argument(help="Name or path of a release; or folder of a softmax run.")],
     dataset: Annotated[str, typer.Option(help="Data set to compare with.")],
     root: Annotated[Path | None, typer.Option(help="Where it lies.")] = None,
     split: Annotated[str, typer.Option(help="Split of it.")] = "val",
@@ -148,6 +165,10 @@ def evaluate(
         list[str],
         typer.Option(help="Photographs that should not be known: 'samples' (scikit-image's), PATH, or NAME=PATH."),
     ] = [],
+    match_clusters: Annotated[
+        bool,
+        typer.Option("--match-clusters", help="The release's classes are clusters: match them with the data set's."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Markdown tables on standard output.")] = False,
     out: Annotated[Path | None, typer.Option(help="File to write the JSON into as well.")] = None,
@@ -155,8 +176,9 @@ def evaluate(
 ) -> None:
     """Measure a release on labelled images: mIoU, per class, accuracy, boundary F, calibration; explanations too."""
     from index_builder.datasets import open_dataset
-    from index_builder.evaluate import Photographs
     from index_builder.evaluate import evaluate as measure
+    from index_builder.evaluate_classifier import evaluate_classifier, is_classifier
+    from index_builder.foreign import Photographs
     from model_store.release import Release
     from model_store.store import open_store
 
@@ -164,13 +186,18 @@ def evaluate(
         raise ValueError("--json and --markdown both ask for standard output; choose one, or write the JSON with --out")
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-    report = measure(
-        Release.open(open_store().resolve(release)),
-        open_dataset(dataset, root, split),
-        device=device,
-        foreign=[Photographs(source) for source in foreign],
-        explanation_images=explanation_images if explanations else None,
-    )
+    labelled = open_dataset(dataset, root, split)
+    if is_classifier(Path(release)):
+        report = evaluate_classifier(Path(release), labelled, device=device)
+    else:
+        report = measure(
+            Release.open(open_store().resolve(release)),
+            labelled,
+            device=device,
+            foreign=[Photographs(source) for source in foreign],
+            explanation_images=explanation_images if explanations else None,
+            match_clusters=match_clusters,
+        )
     if out is not None:
         out.write_text(report.to_json() + "\n", encoding="utf-8")
     typer.echo(report.to_json() if as_json else report.to_markdown() if as_markdown else report.to_text())

@@ -73,7 +73,7 @@ def _of_run(path: Path) -> EmbedderSource:
     """Weight of location and concentration, where network.json does not say, are as in training."""
     file = path / DESCRIPTION
     try:
-        told = TypeAdapter(dict[str, dict[str, Any]]).validate_json(file.read_bytes())
+        told = TypeAdapter(dict[str, Any]).validate_json(file.read_bytes())
         recipe = told.get("training", {})
         sorting = {"location_weight": recipe["location_weight"]} if "location_weight" in recipe else {}
         retrieval = {"kappa": recipe["kappa"]} if "kappa" in recipe else {}

@@ -108,6 +108,17 @@ class Embedder:
             return self._run_on_gpu(x)
         return torch.from_numpy(self.session.run(["embedding"], {"image": x})[0])
 
+    def run_classifier(self, x: np.ndarray) -> Tensor:
+        """What the softmax classifier of a run says: [1, 3, H, W] float32 -> logits [1, C, H/4, W/4], on the CPU.
+
+        Raises:
+            ValueError: if the network has none.
+        """
+        outputs = [output.name for output in self.session.get_outputs()]
+        if "logits" not in outputs:
+            raise ValueError(f"the network has the outputs {outputs}, no 'logits'; train it with objective softmax")
+        return torch.from_numpy(self.session.run(["logits"], {"image": x})[0])
+
     def embed(self, image: np.ndarray) -> Tensor:
         """Embed the pixels of an image.
 

@@ -1,13 +1,25 @@
 """Memory bank: prototypes of recent batches that join the loss without gradient."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+
+class Remembered(NamedTuple):
+    """prototypes: [M, D]; class_ids, domains: [M] int64; valid: [M] bool, whether a row holds a prototype."""
+
+    prototypes: Tensor
+    class_ids: Tensor
+    domains: Tensor
+    valid: Tensor
 
 
 class MemoryBank:
     """Ring buffer of prototypes with class and domain.
 
-    Writing overwrites the oldest rows; nothing is moved or cloned at a step, and rows not yet written are never read.
+    Writing overwrites the oldest rows; nothing is moved or cloned at a step. All rows are read each time, those not yet
+    written marked as not valid, so that shapes stay the same and a GPU is never asked how many there are.
 
     Args:
         capacity: rows kept at most, >= 0 (0 keeps nothing).
@@ -18,32 +30,32 @@ class MemoryBank:
     def __init__(self, capacity: int, dimension: int, device: torch.device | str = "cpu") -> None:
         if capacity < 0 or dimension < 1:
             raise ValueError(f"capacity={capacity}, dimension={dimension}: capacity must be >= 0 and dimension >= 1")
-        self._rows = torch.zeros(capacity, dimension, device=device)
-        self._class_ids = torch.zeros(capacity, dtype=torch.int64, device=device)
-        self._domains = torch.zeros(capacity, dtype=torch.int64, device=device)
+        self._rows = Remembered(
+            torch.zeros(capacity, dimension, device=device),
+            torch.full((capacity,), -1, dtype=torch.int64, device=device),
+            torch.zeros(capacity, dtype=torch.int64, device=device),
+            torch.zeros(capacity, dtype=torch.bool, device=device),
+        )
         self._next = 0
-        self._size = 0
 
     def __len__(self) -> int:
-        return self._size
+        return len(self._rows.valid)
 
-    def add(self, prototypes: Tensor, class_ids: Tensor, domains: Tensor) -> None:
-        """Put in [S, D] prototypes with [S] classes and domains; of more rows than fit, the last ones are kept."""
-        capacity = len(self._rows)
+    def add(self, prototypes: Tensor, class_ids: Tensor, domains: Tensor, valid: Tensor | None = None) -> None:
+        """Put in [S, D] prototypes with [S] classes, domains and whether they are valid (None: all are).
+
+        Of more rows than fit, the last ones are kept.
+        """
+        capacity = len(self)
         count = min(len(prototypes), capacity)
         if count == 0:
             return
-        first = len(prototypes) - count
-        target = (self._next + torch.arange(count, device=self._rows.device)) % capacity
-        self._rows[target] = prototypes[first:].detach().to(self._rows)
-        self._class_ids[target] = class_ids[first:]
-        self._domains[target] = domains[first:]
+        valid = torch.ones_like(class_ids, dtype=torch.bool) if valid is None else valid
+        target = (self._next + torch.arange(count, device=self._rows.valid.device)) % capacity
+        for kept, given in zip(self._rows, (prototypes, class_ids, domains, valid), strict=True):
+            kept[target] = given[len(given) - count :].detach().to(kept)
         self._next = (self._next + count) % capacity
-        self._size = min(self._size + count, capacity)
 
-    def read(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Prototypes [M, D], classes [M] and domains [M] written so far, without gradient, in no stated order.
-
-        They are views: read them again after `add`.
-        """
-        return self._rows[: self._size], self._class_ids[: self._size], self._domains[: self._size]
+    def read(self) -> Remembered:
+        """Every row, without gradient, in no stated order. They are views: read them again after `add`."""
+        return self._rows

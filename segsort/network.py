@@ -95,7 +95,7 @@ class Separable(nn.Sequential):
 
 
 class Decoder(nn.Module):
-    """Feature pyramid: from the coarsest map down, each joined with the next finer one, to unit vectors at stride 4."""
+    """Feature pyramid: from the coarsest map down, each joined with the next finer one, to stride 4."""
 
     def __init__(self, channels: tuple[int, ...], dimension: int, width: int = 128) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Decoder(nn.Module):
         self.head = nn.Conv2d(width, dimension, 1)
 
     def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
-        """Maps finest first -> [B, D, *size], unit vectors."""
+        """Maps finest first -> [B, D, *size], of any length."""
         whole = maps[-1].mean(dim=(2, 3), keepdim=True)
         x = self.smooth[-1](F.relu(self.laterals[-1](maps[-1])) + self.context(whole))
         for level in range(len(maps) - 2, -1, -1):
@@ -116,7 +116,7 @@ class Decoder(nn.Module):
             x = self.smooth[level](F.relu(x + finer))
         if x.shape[2:] != size:
             x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
-        return normalize(self.head(x), dim=1)
+        return cast(Tensor, self.head(x))
 
 
 class EmbeddingNetwork(nn.Module):
@@ -127,12 +127,53 @@ class EmbeddingNetwork(nn.Module):
         self.backbone = backbone
         self.decoder = Decoder(cast("tuple[int, ...]", backbone.channels), dimension)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def features(self, image: Tensor) -> Tensor:
+        """As the network, before vectors are brought to unit length."""
         size = (image.shape[2] // STRIDE, image.shape[3] // STRIDE)
         return cast(Tensor, self.decoder(self.backbone(image), size))
 
+    def forward(self, image: Tensor) -> Tensor:
+        return normalize(self.features(image), dim=1)
 
-def build_network(backbone: str, dimension: int = 32, weights: Mapping[str, Tensor] | None = None) -> EmbeddingNetwork:
+
+class ClassifyingNetwork(nn.Module):
+    """A linear softmax classifier of each pixel on an embedding network: what SegSort is compared with.
+
+    The classifier reads the features before they are brought to unit length, as a network without a sphere would; of a
+    frozen embedding, it reads the embedding.
+
+    Args:
+        network: backbone and decoder.
+        classes: C.
+        frozen: whether the network is left as it is, so that the classifier alone is trained.
+    """
+
+    def __init__(self, network: EmbeddingNetwork, classes: int, frozen: bool = False) -> None:
+        super().__init__()
+        self.network, self.frozen = network, frozen
+        self.classifier = nn.Conv2d(network.decoder.head.out_channels, classes, 1)
+        if frozen:
+            network.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "ClassifyingNetwork":
+        super().train(mode)
+        if self.frozen:
+            self.network.eval()
+        return self
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, 3, H, W] -> unit vectors [B, D, H/4, W/4] and logits [B, C, H/4, W/4]."""
+        features = self.network.features(image)
+        embedding = normalize(features, dim=1)
+        return embedding, self.classifier(embedding if self.frozen else features)
+
+
+def build_network(
+    backbone: str,
+    dimension: int = 32,
+    weights: Mapping[str, Tensor] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> EmbeddingNetwork:
     """Make a network by the name of its backbone.
 
     Args:
@@ -141,16 +182,19 @@ def build_network(backbone: str, dimension: int = 32, weights: Mapping[str, Tens
             ("scratch:resnet") takes the default configuration of that type.
         dimension: length of an embedding.
         weights: state of MobileNetV2Model to start from (ImageNet's); None starts from scratch.
+        config: of "scratch:TYPE", what its configuration says other than by default, such as {"depths": [1, 2, 2, 1]}.
 
     Raises:
-        ValueError: if `backbone` is unknown.
+        ValueError: if `backbone` is unknown, or `config` is given for one that comes with its own.
     """
+    if config and not (backbone.startswith("scratch:") and _is_model_type(backbone.removeprefix("scratch:"))):
+        raise ValueError(f"config {dict(config)} is for a backbone 'scratch:TYPE', not {backbone!r}; leave it out")
     if backbone == "mobilenet_v2":
         return EmbeddingNetwork(MobileNetV2Features(weights), dimension)
     name = backbone.removeprefix("scratch:")
     try:
-        config = AutoConfig.for_model(name) if _is_model_type(name) else AutoConfig.from_pretrained(name)
-        features = BackboneFeatures(config, None if name != backbone else name)
+        told = AutoConfig.for_model(name, **config or {}) if _is_model_type(name) else AutoConfig.from_pretrained(name)
+        features = BackboneFeatures(told, None if name != backbone else name)
     except (OSError, ValueError, AttributeError) as error:
         raise ValueError(
             f"backbone={backbone!r} could not be built ({str(error).splitlines()[0]}); use 'mobilenet_v2', the name of "

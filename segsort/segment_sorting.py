@@ -9,57 +9,95 @@ from segsort.sphere import mean_direction
 
 
 class Prototypes(NamedTuple):
-    """Segments of a batch that take part in the loss.
+    """Segments of a batch that take part in the loss, in a fixed number of rows: how many there are need not be known.
 
-    directions: [S, D] unit vectors, with gradient.
-    class_ids: [S] int64.
+    directions: [S, D] unit vectors, with gradient; zeros in rows that hold no segment.
+    class_ids: [S] int64, -1 in rows that hold no segment.
     domains: [S] int64, the world each segment comes from (0 where there is only one).
+    valid: [S] bool, whether a row holds a segment.
     segment_of: [B, h, w] int64, row of each pixel's segment, -1 where it has none (ignored, padding, tiny segment).
     """
 
     directions: Tensor
     class_ids: Tensor
     domains: Tensor
+    valid: Tensor
     segment_of: Tensor
 
 
 def prototypes_by_label(
-    embeddings: Tensor, segments: Tensor, labels: Tensor, domains: Tensor, *, ignore: int, min_pixels: int
+    embeddings: Tensor,
+    segments: Tensor,
+    labels: Tensor,
+    domains: Tensor,
+    *,
+    images: Tensor | None = None,
+    classes: int,
+    spans: int,
+    rows: int,
+    min_pixels: int,
 ) -> Prototypes:
     """Split sorted segments by label and take the mean direction of each piece.
 
     A piece of fewer than `min_pixels` pixels is left out together with its pixels: its mean is mostly noise, and a
-    one-pixel piece would be a prototype that its own pixel matches perfectly.
+    one-pixel piece would be a prototype that its own pixel matches perfectly. All shapes follow from the arguments, so
+    that a GPU is never waited for.
 
     Args:
         embeddings: [B, D, h, w] unit vectors.
-        segments: [B, h, w] int64 from pixel sorting, -1 where a pixel is in none.
-        labels: [B, h, w] int64 class of each pixel, `ignore` where unknown.
-        domains: [B] int64.
-        ignore: the label that is no class.
+        segments: [B, h, w] int64 from pixel sorting, 0..spans-1, -1 where a pixel is in none.
+        labels: [B, h, w] int64 class of each pixel, 0..classes-1, -1 where unknown.
+        domains: [I] int64, of each image.
+        images: [B] int64, 0..I-1, the image that each crop shows: crops of one image share their segments. None: each
+            shows another, I = B.
+        classes: number of classes.
+        spans: number of segments of an image at most.
+        rows: S; of more pieces than that, the largest are kept.
         min_pixels: the smallest piece kept, in pixels of the embedding.
     """
     B, D = embeddings.shape[:2]
-    valid = (segments >= 0) & (labels != ignore)
-    image = torch.arange(B, device=labels.device)[:, None, None]
-    spans = int(segments.max()) + 1 if segments.numel() else 1
-    classes = int(labels.masked_fill(labels == ignore, 0).max()) + 1
-    key = torch.where(valid, (image * spans + segments) * classes + labels, -1).flatten()
-    kept, inverse, sizes = torch.unique(key, return_inverse=True, return_counts=True)
-    large = (kept >= 0) & (sizes >= min_pixels)
-    row = torch.where(large, large.cumsum(0) - 1, -1)
-    segment_of = row[inverse]  # [B*h*w]
-    pieces = kept[large]
-    flat = embeddings.permute(0, 2, 3, 1).reshape(-1, D)
+    slots = len(domains) * spans * classes
+    images = torch.arange(B, device=labels.device) if images is None else images
+    image = images[:, None, None]
+    key = torch.where((segments >= 0) & (labels >= 0), (image * spans + segments) * classes + labels, slots).flatten()
+    sizes = torch.zeros(slots + 1, dtype=torch.int64, device=key.device).index_add_(0, key, torch.ones_like(key))
+    largest = sizes[:slots].topk(min(rows, slots))
+    valid = largest.values >= min_pixels
+    row_of = torch.full_like(sizes, -1)
+    row_of[largest.indices] = torch.where(valid, torch.arange(len(valid), device=key.device), -1)
+    segment_of = row_of[key]  # [B*h*w]
     return Prototypes(
-        directions=mean_direction(flat, segment_of, len(pieces)),
-        class_ids=pieces % classes,
-        domains=domains[pieces // (classes * spans)],
+        directions=mean_direction(embeddings.permute(0, 2, 3, 1).reshape(-1, D), segment_of, len(valid)),
+        class_ids=torch.where(valid, largest.indices % classes, -1),
+        domains=domains[largest.indices // (classes * spans)],
+        valid=valid,
         segment_of=segment_of.reshape(labels.shape),
     )
 
 
-def vmf_loss(pixels: Tensor, own: Tensor, prototypes: Tensor, kappa: float) -> Tensor:
+def sample_pixels(weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Draw pixels without replacement, each by its weight (Efraimidis and Spirakis, 2006), without waiting for a GPU.
+
+    Args:
+        weights: [N] not negative; a pixel of weight 0 is never drawn.
+        count: pixels wanted.
+
+    Returns:
+        Positions [P], P = min(count, N), and [P] bool, False where no pixel of positive weight was left.
+    """
+    keys = weights / torch.empty_like(weights).exponential_().clamp(min=1e-12)
+    drawn = keys.topk(min(count, len(weights)))
+    return drawn.indices, drawn.values > 0
+
+
+def frequencies(classes: Tensor, counted: Tensor, number: int) -> Tensor:
+    """How often each class occurs, without waiting for a GPU: [N] int64, counted [N] bool -> [number] float32."""
+    counts = torch.zeros(number + 1, device=classes.device)
+    counts.index_add_(0, torch.where(counted, classes, number), torch.ones_like(classes, dtype=counts.dtype))
+    return counts[:number]
+
+
+def vmf_loss(pixels: Tensor, own: Tensor, prototypes: Tensor, kappa: float, compared: Tensor | None = None) -> Tensor:
     """Every segment is its own class (unsupervised; paper, eq. 5).
 
     Args:
@@ -67,15 +105,26 @@ def vmf_loss(pixels: Tensor, own: Tensor, prototypes: Tensor, kappa: float) -> T
         own: [P] int64, row of each pixel's own segment.
         prototypes: [S, D] unit vectors, the batch's and any others (memory bank).
         kappa: concentration, > 0.
+        compared: [S] bool, rows that are segments; None: all are. The own segment always is.
 
     Returns:
         [P] negative log posteriors of the own segments.
     """
-    return torch.nn.functional.cross_entropy(kappa * pixels @ prototypes.T, own, reduction="none")
+    logits = kappa * pixels @ prototypes.T
+    if compared is not None:
+        left_out = (~compared).expand(logits.shape).scatter(1, own[:, None], False)
+        logits = logits.masked_fill(left_out, float("-inf"))
+    return torch.nn.functional.cross_entropy(logits, own, reduction="none")
 
 
 def vmf_nca_loss(
-    pixels: Tensor, classes: Tensor, own: Tensor, prototypes: Tensor, prototype_classes: Tensor, kappa: float
+    pixels: Tensor,
+    classes: Tensor,
+    own: Tensor,
+    prototypes: Tensor,
+    prototype_classes: Tensor,
+    kappa: float,
+    compared: Tensor | None = None,
 ) -> Tensor:
     """Segments of a pixel's class attract it, all others repel it (supervised; paper, eq. 6).
 
@@ -88,20 +137,27 @@ def vmf_nca_loss(
         prototypes: [S, D] unit vectors, the batch's and any others (memory bank, another world).
         prototype_classes: [S] int64.
         kappa: concentration, > 0.
+        compared: [S] bool, rows that take part; None: all do.
 
     Returns:
         [P] negative log posteriors; 0 with zero gradient for a pixel that no prototype attracts, its own included.
     """
     attracts = prototype_classes[None, :] == classes[:, None]  # [P, S]
+    if compared is not None:
+        attracts &= compared[None, :]
+        own = torch.where((own >= 0) & compared[own.clamp(min=0)], own, -1)
     has_own = own >= 0
     column = own.clamp(min=0)[:, None]
     attracts.scatter_(1, column, attracts.gather(1, column) & ~has_own[:, None])
     alone = ~attracts.any(dim=1)
     stands_in = alone & has_own
     attracts.scatter_(1, column, attracts.gather(1, column) | stands_in[:, None])
-    attracts |= (alone & ~has_own)[:, None]  # nothing attracts: both sums become equal, the loss and its gradient 0
+    nothing = (alone & ~has_own)[:, None]  # both sums become equal, the loss and its gradient 0
+    attracts |= nothing
 
     logits = kappa * pixels @ prototypes.T  # [P, S]
+    if compared is not None:
+        logits = logits.masked_fill(~(compared[None, :] | nothing), float("-inf"))
     left_out = (has_own & ~stands_in)[:, None]
     logits = logits.scatter(1, column, logits.gather(1, column).masked_fill(left_out, float("-inf")))
     return torch.logsumexp(logits, dim=1) - torch.logsumexp(logits.masked_fill(~attracts, float("-inf")), dim=1)

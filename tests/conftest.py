@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from index_builder.build import BuildOptions, build_release
-from index_builder.datasets import IGNORE, Sample
+from index_builder.datasets import IGNORE, Photograph, Sample
 from index_builder.embedder_source import load_embedder_source
 from model_store.card import ClassInfo, NetworkInfo, Preprocessing, RetrievalInfo, SortingInfo
 
@@ -45,6 +45,9 @@ class Blocks:
         image = np.clip(colors + random.normal(0, 12, colors.shape), 0, 255).astype(np.uint8)
         labels[:4, :4] = IGNORE
         return Sample(image, labels, f"blocks/{self.split}/{i:06d}")
+
+    def photograph(self, i: int) -> Photograph:
+        return Photograph(self[i].image, self[i].source)
 
 
 def write_network(folder: Path, dimension: int = 32) -> None:

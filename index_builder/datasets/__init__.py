@@ -22,6 +22,23 @@ class Sample(NamedTuple):
     source: str
 
 
+class Photograph(NamedTuple):
+    """image: [H, W, 3] uint8 RGB; source: what the image is called."""
+
+    image: np.ndarray
+    source: str
+
+
+class Images(Protocol):
+    """Images without a word of what they show; reading one reads no mask."""
+
+    name: str
+
+    def __len__(self) -> int: ...
+
+    def photograph(self, i: int) -> Photograph: ...
+
+
 class Dataset(Protocol):
     """Images with masks. `classes` are numbered 0.. without gaps."""
 
@@ -31,6 +48,26 @@ class Dataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, i: int) -> Sample: ...
+
+    def photograph(self, i: int) -> Photograph: ...
+
+
+def open_images(name: str, root: Path | None, split: str, *, count: int | None = None) -> Images:
+    """Open images to train on without labels: those of a data set (`open_dataset`), or "images", a folder of them.
+
+    Raises:
+        ValueError: as `open_dataset`; if the folder holds no image.
+    """
+    if name != "images":
+        return open_dataset(name, root, split, count=count)
+    from index_builder.datasets.images import ImageFolder
+
+    if root is None:
+        raise ValueError("data set 'images' needs the folder it lies in; give --root")
+    data = ImageFolder(root, split)
+    if count is not None:
+        data.images = [data.images[i] for i in spread(len(data.images), count)]
+    return data
 
 
 def open_dataset(name: str, root: Path | None, split: str, *, count: int | None = None) -> Dataset:

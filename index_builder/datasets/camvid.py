@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index_builder.datasets import IGNORE, Sample, open_image
+from index_builder.datasets import IGNORE, Photograph, Sample, open_image
 from model_store.card import ClassInfo
 
 UNLABELLED = 11
@@ -59,13 +59,16 @@ class CamVid:
     def __len__(self) -> int:
         return len(self.images)
 
+    def photograph(self, i: int) -> Photograph:
+        with open_image(self.images[i]) as opened:
+            return Photograph(np.asarray(opened.convert("RGB")), f"camvid/{self.split}/{self.images[i].stem}")
+
     def __getitem__(self, i: int) -> Sample:
         file = self.images[i]
         mask = self.masks / f"{file.stem}.png"
         if not mask.exists():
             raise ValueError(f"{mask} is missing, the mask of {file}; add it, or take the image away")
-        with open_image(file) as opened:
-            image = np.asarray(opened.convert("RGB"))
+        image, source = self.photograph(i)
         with open_image(mask) as opened:
             labels = np.array(opened)
         if labels.shape != image.shape[:2] or labels.max() > UNLABELLED:
@@ -74,7 +77,7 @@ class CamVid:
                 f"{image.shape[:2]} with values 0..{UNLABELLED}"
             )
         labels[labels == UNLABELLED] = IGNORE
-        return Sample(image, labels, f"camvid/{self.split}/{file.stem}")
+        return Sample(image, labels, source)
 
 
 def _last_tenths(images: list[Path]) -> set[Path]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import ImageOps
 
-from index_builder.datasets import IGNORE, Sample, open_image
+from index_builder.datasets import IGNORE, Photograph, Sample, open_image
 from model_store.card import ClassInfo
 
 _INDEXED = ("P", "L", "1", "I", "I;16")  # Pillow's modes of masks that hold class numbers
@@ -44,13 +44,17 @@ class Folder:
     def __len__(self) -> int:
         return len(self.images)
 
+    def photograph(self, i: int) -> Photograph:
+        with open_image(self.images[i]) as opened:
+            image = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+        return Photograph(image, f"folder/{self.split}/{self.images[i].stem}")
+
     def __getitem__(self, i: int) -> Sample:
         file = self.images[i]
         mask_file = self.masks / f"{file.stem}.png"
         if not mask_file.exists():
             raise ValueError(f"{mask_file} is missing, the mask of {file}; add it, or take the image away")
-        with open_image(file) as opened:
-            image = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+        image, source = self.photograph(i)
         with open_image(mask_file) as opened:
             mask = np.asarray(opened if opened.mode in _INDEXED else opened.convert("RGB"))
         if mask.shape[:2] != image.shape[:2]:
@@ -58,7 +62,7 @@ class Folder:
                 f"{mask_file} is {mask.shape[1]}x{mask.shape[0]}, its image {image.shape[1]}x{image.shape[0]}; "
                 "make the mask as large as the upright image"
             )
-        return Sample(image, self._labels(mask, mask_file), f"folder/{self.split}/{file.stem}")
+        return Sample(image, self._labels(mask, mask_file), source)
 
     def _labels(self, mask: np.ndarray, file: Path) -> np.ndarray:
         """[H, W] indices or [H, W, 3] colours -> [H, W] uint8 class ids."""

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from index_builder.datasets import IGNORE, Sample
+from index_builder.datasets import IGNORE, Photograph, Sample
 from index_builder.datasets.camvid import CLASSES
 from index_builder.datasets.streets_canvas import HEIGHT, SCALE, WIDTH, Camera, Canvas, Random, pick, vary
 from index_builder.datasets.streets_light import photograph
@@ -49,6 +49,10 @@ class Streets:
 
     def __len__(self) -> int:
         return self.count
+
+    def photograph(self, i: int) -> Photograph:
+        sample = self[i]
+        return Photograph(sample.image, sample.source)
 
     def __getitem__(self, i: int) -> Sample:
         if not 0 <= i < self.count:

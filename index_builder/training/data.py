@@ -1,6 +1,6 @@
 """Training batches: crops of several worlds side by side, augmented on the device."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -11,22 +11,68 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import IterableDataset, get_worker_info
 
-from index_builder.datasets import IGNORE, Dataset, Sample
+from index_builder.datasets import IGNORE, Dataset, Images
+from index_builder.regions import Regions
 from index_builder.training.recipe import Recipe
 
 
 class Batch(NamedTuple):
-    """images: [B, 3, H, W] uint8; labels: [B, H, W] uint8; worlds: [B] int64, position in the recipe's `datasets`."""
+    """images: [B, 3, H, W] uint8; labels: [B, H, W] int32, class or region of each pixel, -1 where unknown; worlds: [B]
+    int64, position in the recipe's `datasets`; shown: [B] int64, 0.., number in the batch of the image a crop shows."""
 
     images: Tensor
     labels: Tensor
     worlds: Tensor
+    shown: Tensor
+
+
+class Mapped(NamedTuple):
+    """An image, [H, W, 3] uint8, and a map of it, [H, W] int: a class or region, `unknown` where there is none."""
+
+    image: np.ndarray
+    labels: np.ndarray
+    unknown: int
+
+
+class WithClasses:
+    """The images of a data set with their classes."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, i: int) -> Mapped:
+        sample = self.dataset[i]
+        return Mapped(sample.image, sample.labels, IGNORE)
+
+
+class WithRegions:
+    """Images with regions found in them; what they show is read nowhere."""
+
+    def __init__(self, images: Images, regions: Regions) -> None:
+        self.images, self.regions = images, regions
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, i: int) -> Mapped:
+        image, source = self.images.photograph(i)
+        found = self.regions(image, source)
+        return Mapped(image, found.astype(np.int16) if found.max() < 2**15 else found, -1)
+
+
+World = WithClasses | WithRegions
 
 
 class Crops(IterableDataset[Batch]):
-    """Endless stream of whole batches: `batch_per_world` crops of each world."""
+    """Endless stream of whole batches: `batch_per_world` crops of each world, `views` of each image.
 
-    def __init__(self, worlds: list[Dataset], recipe: Recipe, first_step: int = 0) -> None:
+    Each image is read (and its regions found) once in each worker, which keeps it.
+    """
+
+    def __init__(self, worlds: Sequence[World], recipe: Recipe, first_step: int = 0) -> None:
         self.worlds, self.recipe, self.first_step = worlds, recipe, first_step
 
     def __iter__(self) -> Iterator[Batch]:
@@ -36,14 +82,30 @@ class Crops(IterableDataset[Batch]):
         random = np.random.default_rng([self.recipe.seed, self.first_step, rank, number])
         orders = [_endless_order(len(world), random) for world in self.worlds]
         read = [lru_cache(maxsize=None)(world.__getitem__) for world in self.worlds]
+        views = self.recipe.views
         while True:
             crops = [
-                (*_crop(read[w](next(orders[w])), self.recipe, random), w)
+                (*crop, w)
                 for w in range(len(self.worlds))
-                for _ in range(self.recipe.batch_per_world)
+                for _ in range(self.recipe.batch_per_world // views)
+                for crop in _views(read[w](next(orders[w])), self.recipe, random)
             ]
             images, labels, numbers = zip(*crops, strict=True)
-            yield Batch(torch.stack(images), torch.stack(labels), torch.tensor(numbers))
+            shown = torch.arange(len(crops)) // views
+            yield Batch(torch.stack(images), torch.stack(labels), torch.tensor(numbers), shown)
+
+
+def _views(mapped: Mapped, recipe: Recipe, random: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
+    """Crops of one image; regions are numbered anew from 0, alike in all of them, the largest `max_regions` alone."""
+    crops = [_crop(mapped, recipe, random) for _ in range(recipe.views)]
+    if recipe.objective != "vmf":
+        return crops
+    maps = torch.stack([labels for _, labels in crops])
+    ids, inverse, sizes = torch.unique(maps, return_inverse=True, return_counts=True)
+    kept = torch.where(ids >= 0, sizes, 0).topk(min(recipe.max_regions, len(ids)))
+    number = torch.full_like(ids, -1)
+    number[kept.indices] = torch.where(kept.values > 0, torch.arange(len(kept.values), dtype=ids.dtype), -1)
+    return [(image, labels) for (image, _), labels in zip(crops, number[inverse], strict=True)]
 
 
 def _endless_order(count: int, random: np.random.Generator) -> Iterator[int]:
@@ -51,34 +113,35 @@ def _endless_order(count: int, random: np.random.Generator) -> Iterator[int]:
         yield from (int(i) for i in random.permutation(count))
 
 
-def _crop(sample: Sample, recipe: Recipe, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A random window of a random size, flipped at random: [3, *crop], [*crop] uint8; outside the image: IGNORE."""
+def _crop(mapped: Mapped, recipe: Recipe, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A random window of a random size, flipped at random: [3, *crop] uint8, [*crop] int32; outside the image: -1."""
     height, width = recipe.crop
-    image_height, image_width = sample.labels.shape
+    image_height, image_width = mapped.labels.shape
     working = recipe.working_size / max(image_height, image_width)
     scale = working * float(np.exp(random.uniform(*np.log(recipe.scale))))
     window = (max(round(height / scale), 1), max(round(width / scale), 1))
     top, left = (
-        int(random.integers(min(0, n - m), max(0, n - m) + 1)) for n, m in zip(sample.labels.shape, window, strict=True)
+        int(random.integers(min(0, n - m), max(0, n - m) + 1)) for n, m in zip(mapped.labels.shape, window, strict=True)
     )
-    image, labels = _window(sample, top, left, window)
+    image, labels = _window(mapped, top, left, window)
     if random.random() < 0.5:
         image, labels = image[:, ::-1], labels[:, ::-1]
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
     pixels = F.interpolate(pixels, size=(height, width), mode="bilinear", antialias=scale < 1)
-    classes = torch.from_numpy(np.ascontiguousarray(labels))[None, None]
-    classes = F.interpolate(classes, size=(height, width), mode="nearest-exact")
-    return pixels[0].clamp(0, 255).round().to(torch.uint8), classes[0, 0]
+    nearest = [(np.arange(n) * 2 + 1) * m // (2 * n) for n, m in zip((height, width), window, strict=True)]
+    classes = torch.from_numpy(labels[nearest[0][:, None], nearest[1]])
+    return pixels[0].clamp(0, 255).round().to(torch.uint8), classes
 
 
-def _window(sample: Sample, top: int, left: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Part of an image; what lies outside it is grey and unlabelled."""
+def _window(mapped: Mapped, top: int, left: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Part of an image; what lies outside it is grey and unlabelled (-1)."""
     image = np.full((*size, 3), 127, dtype=np.uint8)
-    labels = np.full(size, IGNORE, dtype=np.uint8)
-    height, width = sample.labels.shape
+    labels = np.full(size, -1, dtype=np.int32)
+    height, width = mapped.labels.shape
     rows, columns = slice(max(top, 0), min(top + size[0], height)), slice(max(left, 0), min(left + size[1], width))
     into = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
-    image[into], labels[into] = sample.image[rows, columns], sample.labels[rows, columns]
+    part = mapped.labels[rows, columns].astype(np.int32)
+    image[into], labels[into] = mapped.image[rows, columns], np.where(part == mapped.unknown, -1, part)
     return image, labels
 
 

@@ -1,6 +1,7 @@
 """What a training run is told: every value that can be set, with its default."""
 
-from typing import Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -11,6 +12,9 @@ class Recipe(BaseModel):
     `datasets` are trained on together, each in a world of its own. With `reference` set (one of `datasets`), pixels of
     all other worlds are also compared with prototypes of the reference world alone: the retrieval that is served when
     the exemplars come from there. Sizes are in pixels of the image, unless they say otherwise.
+
+    Objectives: "vmf-nca" is supervised segment sorting; "vmf" is unsupervised, its segments are regions of a source
+    (`index_builder.regions`) and no label is read; "softmax" is a linear classifier of each pixel on the same network.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -20,16 +24,27 @@ class Recipe(BaseModel):
     train_splits: dict[str, str] = Field(default_factory=dict)
     counts: dict[str, int] = Field(default_factory=dict)
     reference: str | None = None
+    label: str = Field("", description="what tables call this run; runs that differ by seed alone share it")
     validation_split: str = "val"
     validation_images: int = Field(120, ge=1, description="images at most, of each set, in an index or as queries")
 
     backbone: str = "mobilenet_v2"
+    backbone_config: dict[str, Any] = Field(default_factory=dict, description="of a backbone from scratch, what its "
+                                            "configuration says other than by default")  # fmt: skip
     weights: str | None = Field(None, description="safetensors file that MobileNetV2 starts from")
-    start: str | None = Field(None, description="folder of a run whose best network this one starts from")
+    start: str | None = Field(None, description="folder of a run or a release whose network this one starts from")
+    frozen: bool = Field(False, description="softmax: train the classifier alone, on the embedding it starts from")
     dimension: int = Field(32, ge=2)
     working_size: int = Field(480, ge=32, description="longest side that the network sees when serving")
 
-    objective: Literal["vmf-nca"] = "vmf-nca"
+    objective: Literal["vmf-nca", "vmf", "softmax"] = "vmf-nca"
+    regions: str = Field("felzenszwalb", description="vmf: where regions come from; see index_builder.regions")
+    region_maps: str | None = Field(None, description="vmf: folder of 16-bit PNGs, for regions 'folder'")
+    contours: str | None = Field(None, description="vmf: contour network (ONNX), for regions 'contours'")
+    max_regions: int = Field(256, ge=2, description="vmf: regions of an image that take part, the largest")
+    views: int = Field(1, ge=1, description="vmf: crops of one image in a batch, which share their regions")
+    neighbours: int = Field(0, ge=0, description="vmf: regions of the batch and the bank that attract as well, the "
+                            "most alike by the features of the network that training started from")  # fmt: skip
     kappa: float = Field(10.0, gt=0)
     segments: int = Field(36, ge=1, description="initial K of pixel sorting on a training crop")
     iterations: int = Field(10, ge=1)
@@ -55,7 +70,7 @@ class Recipe(BaseModel):
     devices: int = Field(1, ge=1)
     accelerator: str = "auto"
     workers: int = Field(1, ge=0)
-    validate_every: int = Field(500, ge=1)
+    validate_every: int = Field(500, ge=0, description="0: never, and the last network is kept, not the best")
     seed: int = 0
 
     @model_validator(mode="after")
@@ -69,4 +84,26 @@ class Recipe(BaseModel):
             raise ValueError(f"crop={self.crop}: height and width must be multiples of 32")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale={self.scale}: the least must be above 0 and not above the greatest")
+        if self.batch_per_world % self.views:
+            raise ValueError(f"batch_per_world={self.batch_per_world} must be a multiple of views={self.views}")
+        if self.objective != "vmf" and (self.views > 1 or self.neighbours):
+            raise ValueError(
+                f"views={self.views}, neighbours={self.neighbours} belong to objective 'vmf', not {self.objective!r}; "
+                "leave them out"
+            )
+        if self.frozen and (self.objective != "softmax" or self.start is None):
+            raise ValueError(
+                f"frozen with objective={self.objective!r}, start={self.start!r}: a frozen embedding is for 'softmax', "
+                "and comes from a run or release; give both, or leave frozen out"
+            )
         return self
+
+    @property
+    def validates(self) -> bool:
+        """Whether labelled images judge the network while it is trained; never where no label may be read."""
+        return self.validate_every > 0 and self.objective != "vmf"
+
+    def root(self, dataset: str) -> Path | None:
+        """Where a data set lies."""
+        root = self.roots.get(dataset)
+        return Path(root) if root else None

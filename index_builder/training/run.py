@@ -2,6 +2,7 @@
 
 import json
 import logging
+from itertools import islice
 from pathlib import Path
 
 import lightning as L
@@ -11,15 +12,21 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 
-from index_builder.datasets import Dataset, open_dataset
-from index_builder.training.data import Augment, Crops
-from index_builder.training.export import network_weights, write_network
-from index_builder.training.module import SegSortModule
+from index_builder.datasets import Dataset, Sample, open_dataset, open_images
+from index_builder.regions import open_regions
+from index_builder.training.classifying import SoftmaxModule
+from index_builder.training.data import Augment, Crops, WithClasses, WithRegions, World
+from index_builder.training.export import write_network
+from index_builder.training.module import TrainingModule
 from index_builder.training.recipe import Recipe
-from segsort.network import EmbeddingNetwork, build_network
+from index_builder.training.sorting import SupervisedModule, UnsupervisedModule
+from index_builder.training.start import is_release, starting_network, unfold_batch_norms
+from segsort.network import ClassifyingNetwork, EmbeddingNetwork, build_network
 
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # mean, standard deviation of RGB in 0..255
 MOBILENET = ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # what the MobileNetV2 weights were trained with
+
+KEEP_EVERY = 100  # steps between checkpoints of a run that does not validate
 
 log = logging.getLogger(__name__)
 
@@ -31,32 +38,60 @@ def normalisation(backbone: str) -> tuple[tuple[float, float, float], tuple[floa
 
 def make_network(recipe: Recipe) -> EmbeddingNetwork:
     """The network of a recipe, with its starting weights."""
-    start = Path(recipe.start) / "checkpoints" / "best.ckpt" if recipe.start is not None else None
-    for key, file in (("weights", recipe.weights), ("start", start)):
-        if file is not None and not Path(file).is_file():
-            raise ValueError(
-                f"{file} is missing, which the recipe's {key} names; give one that exists, or leave it out"
-            )
-    weights = load_file(recipe.weights) if recipe.weights is not None else None
-    network = build_network(recipe.backbone, recipe.dimension, weights)
-    if start is not None:
-        network.load_state_dict(network_weights(start))
+    if recipe.weights is not None and not Path(recipe.weights).is_file():
+        raise ValueError(
+            f"{recipe.weights} is missing, which the recipe's weights names; give one that exists, or leave it out"
+        )
+    if recipe.start is not None:
+        network = starting_network(Path(recipe.start), recipe)
+    else:
+        weights = load_file(recipe.weights) if recipe.weights is not None else None
+        network = build_network(recipe.backbone, recipe.dimension, weights, recipe.backbone_config)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place
     return network
 
 
 def open_world(recipe: Recipe, name: str, split: str) -> Dataset:
     """One of the recipe's data sets."""
-    root = recipe.roots.get(name)
-    return open_dataset(name, Path(root) if root else None, split, count=recipe.counts.get(name))
+    return open_dataset(name, recipe.root(name), split, count=recipe.counts.get(name))
+
+
+def open_worlds(recipe: Recipe) -> list[World]:
+    """What the recipe trains on: images with classes or, without a look at those, with regions."""
+    splits = {name: recipe.train_splits.get(name, "train") for name in recipe.datasets}
+    if recipe.objective != "vmf":
+        return [WithClasses(open_world(recipe, name, split)) for name, split in splits.items()]
+    regions = open_regions(
+        recipe.regions,
+        folder=Path(recipe.region_maps) if recipe.region_maps else None,
+        contours=Path(recipe.contours) if recipe.contours else None,
+    )
+    return [
+        WithRegions(open_images(name, recipe.root(name), split, count=recipe.counts.get(name)), regions)
+        for name, split in splits.items()
+    ]
+
+
+def make_module(recipe: Recipe, worlds: list[World]) -> TrainingModule:
+    """Network, loss and optimiser of a recipe."""
+    augment, network = Augment(*normalisation(recipe.backbone)), make_network(recipe)
+    if recipe.objective == "vmf":
+        return UnsupervisedModule(network, recipe, augment, ())
+    labelled = [world.dataset for world in worlds if isinstance(world, WithClasses)]
+    _check_classes(labelled)
+    classes = labelled[0].classes
+    if recipe.objective == "softmax":
+        twin = ClassifyingNetwork(network, len(classes), recipe.frozen)
+        return SoftmaxModule(twin, recipe, augment, classes)
+    return SupervisedModule(network, recipe, augment, classes)
 
 
 def train(recipe: Recipe, out: Path) -> Path:
     """Train, or go on with the run that `out` holds.
 
-    `out` receives recipe.json, checkpoints/ (last.ckpt and the best by validation mIoU), logs/ (TensorBoard, and CSV:
-    one file for each time that the run was begun), and at the end network.onnx with network.json, which
-    `segsort build --embedder` takes.
+    `out` receives recipe.json, checkpoints/ (last.ckpt and, of a run that validates, the best by mIoU), logs/
+    (TensorBoard, and CSV: one file for each time that the run was begun), and at the end network.onnx with
+    network.json, which `segsort build --embedder` takes.
 
     Raises:
         ValueError: if `out` holds a run of another recipe, or the recipe names what does not exist.
@@ -64,15 +99,17 @@ def train(recipe: Recipe, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     _check_recipe(recipe, out / "recipe.json")
     L.seed_everything(recipe.seed, workers=True)
-    worlds = [open_world(recipe, name, recipe.train_splits.get(name, "train")) for name in recipe.datasets]
-    queries = open_world(recipe, recipe.datasets[0], recipe.validation_split)
-    _check_classes([*worlds, queries])
-    module = SegSortModule(make_network(recipe), recipe, Augment(*normalisation(recipe.backbone)), worlds[0].classes)
+    worlds = open_worlds(recipe)
+    module = make_module(recipe, worlds)
+    validation = _validation(recipe, module, worlds)
     (out / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n")
     last = out / "checkpoints" / "last.ckpt"
     first_step = _step_of(last) if last.exists() else 0
     if 0 < first_step < recipe.steps:
         _keep_log(out / "logs" / "metrics.csv", first_step)
+    elif first_step == 0 and recipe.start is not None and is_release(Path(recipe.start)):
+        batches = [batch.images for batch in islice(Crops(worlds, recipe), 4)]
+        unfold_batch_norms(module.network, module.augment(torch.cat(batches)))
     stream = DataLoader(
         Crops(worlds, recipe, first_step),
         batch_size=None,
@@ -82,6 +119,10 @@ def train(recipe: Recipe, out: Path) -> Path:
     checkpoints = ModelCheckpoint(
         out / "checkpoints", "best", monitor="val/miou", mode="max", save_last=True, enable_version_counter=False
     )
+    if not recipe.validates:
+        checkpoints = ModelCheckpoint(
+            out / "checkpoints", "last", every_n_train_steps=min(KEEP_EVERY, recipe.steps), enable_version_counter=False
+        )
     trainer = L.Trainer(
         max_steps=recipe.steps,
         accelerator=recipe.accelerator,
@@ -94,7 +135,8 @@ def train(recipe: Recipe, out: Path) -> Path:
             *([EMAWeightAveraging(decay=recipe.ema_decay)] if recipe.ema_decay else []),
         ],
         logger=[CSVLogger(out, "logs", version=""), TensorBoardLogger(out, "logs", version="")],
-        val_check_interval=recipe.validate_every,
+        val_check_interval=recipe.validate_every if recipe.validates else None,
+        limit_val_batches=None if recipe.validates else 0,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         gradient_clip_val=5.0,
@@ -103,13 +145,22 @@ def train(recipe: Recipe, out: Path) -> Path:
     trainer.fit(
         module,
         stream,
-        module.validation_loaders(worlds, queries),
+        validation,
         ckpt_path=str(last) if last.exists() else None,
         weights_only=False,
     )
-    best = checkpoints.best_model_path or str(last)
-    write_network(best, recipe, out)
+    best = checkpoints.best_model_path if recipe.validates and checkpoints.best_model_path else str(last)
+    write_network(best, recipe, out, module.classes)
     return out
+
+
+def _validation(recipe: Recipe, module: TrainingModule, worlds: list[World]) -> list[DataLoader[Sample]] | None:
+    if not recipe.validates:
+        return None
+    labelled = [world.dataset for world in worlds if isinstance(world, WithClasses)]
+    queries = open_world(recipe, recipe.datasets[0], recipe.validation_split)
+    _check_classes([labelled[0], queries])
+    return module.validation_loaders(labelled, queries)
 
 
 def _check_recipe(recipe: Recipe, file: Path) -> None:

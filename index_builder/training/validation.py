@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from index_builder.datasets import IGNORE, Sample
+from index_builder.scores import intersection_over_union
 from segsort.pixel_sorting import SortingOptions
 from segsort.retrieval import vote
 from segsort.segments import segment_image, split_by_label
@@ -61,6 +62,32 @@ class RetrievalScore:
             nearest = cosines.topk(min(self.k, len(prototypes)), dim=1)
             result = vote(nearest.values.numpy(), classes[nearest.indices.numpy()], self.num_classes, self.kappa)
             np.add.at(confusion.T, result.class_ids, query.pixels)
-        hit = confusion.diagonal().astype(np.float64)
-        union = confusion.sum(0) + confusion.sum(1) - hit
-        return np.asarray(np.divide(hit, union, out=np.full(self.num_classes, np.nan), where=union > 0))
+        return intersection_over_union(confusion)
+
+    def best_iou(self) -> np.ndarray:
+        """IoU of each class [C] if each segment had the label of most of its pixels: what the outlines allow."""
+        confusion = np.zeros((self.num_classes, self.num_classes), dtype=np.int64)
+        for query in self.queries:
+            np.add.at(confusion.T, query.pixels.argmax(axis=1), query.pixels)
+        return intersection_over_union(confusion)
+
+
+class PixelScore:
+    """Compares a class for each pixel with the truth.
+
+    Args:
+        num_classes: C.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.confusion = np.zeros((num_classes, num_classes), dtype=np.int64)  # [true, predicted]
+
+    def add(self, sample: Sample, predicted: np.ndarray) -> None:
+        """predicted: [H, W] class of each pixel of the sample."""
+        known, C = sample.labels != IGNORE, len(self.confusion)
+        key = sample.labels[known].astype(np.int64) * C + predicted[known]
+        self.confusion += np.bincount(key, minlength=C * C).reshape(C, C)
+
+    def iou(self) -> np.ndarray:
+        """IoU of each class [C]; NaN where a class neither occurs nor is predicted."""
+        return intersection_over_union(self.confusion)

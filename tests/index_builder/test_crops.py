@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from index_builder.datasets import IGNORE, Sample
-from index_builder.training.data import Augment, Crops
+from index_builder.datasets import IGNORE, Photograph, Sample
+from index_builder.training.data import Augment, Crops, WithClasses, WithRegions
 from index_builder.training.recipe import Recipe
 from tests.conftest import BLOCK_CLASSES, Blocks
 
@@ -25,7 +25,7 @@ class Flat(Blocks):
 def crops(**changed: Any) -> tuple[np.ndarray, np.ndarray]:
     """Images [B, H, W, 3] and labels [B, H, W] of some batches."""
     told = {"datasets": ["folder"], "working_size": 96, "crop": (64, 96), "batch_per_world": 4, **changed}
-    stream = iter(Crops([Flat()], Recipe.model_validate(told)))
+    stream = iter(Crops([WithClasses(Flat())], Recipe.model_validate(told)))
     batches = [next(stream) for _ in range(5)]
     images, labels = (torch.cat([getattr(b, name) for b in batches]).numpy() for name in ("images", "labels"))
     return images.transpose(0, 2, 3, 1), labels
@@ -41,7 +41,7 @@ def test_at_the_images_own_size_every_pixel_keeps_its_colour_and_label() -> None
 @pytest.mark.parametrize("scale", [(0.6, 0.6), (1.7, 1.7), (0.6, 1.6)])
 def test_resized_pixels_are_labelled_by_the_colour_they_show(scale: tuple[float, float]) -> None:
     images, labels = crops(scale=scale)
-    known = labels != IGNORE
+    known = labels >= 0
     nearest = np.linalg.norm(images[:, :, :, None] - PAINT[:3], axis=-1).argmin(axis=-1)
     assert (nearest == labels)[known].mean() > 0.95, "all but where two colours meet"
 
@@ -50,8 +50,8 @@ def test_what_lies_outside_the_image_is_grey_and_unlabelled() -> None:
     images, labels = crops(scale=(0.5, 0.5))  # 36x48 pixels of the image in 64x96
     grey = (images == 127).all(axis=-1)
     assert 0.6 < grey.mean() < 0.75, "but for the 28 percent that the image fills"
-    assert (labels[grey] == IGNORE).all()
-    assert set(np.unique(labels[~grey])) == {0, 1, 2, IGNORE}
+    assert (labels[grey] == -1).all()
+    assert set(np.unique(labels[~grey])) == {-1, 0, 1, 2}
 
 
 def test_augmentation_changes_the_colours_and_normalises_them() -> None:
@@ -66,3 +66,41 @@ def test_augmentation_changes_the_colours_and_normalises_them() -> None:
     assert not torch.equal(first, second)
     plain = (given.float() - 127.5) / 127.5
     assert torch.corrcoef(torch.stack([first.flatten(), plain.flatten()]))[0, 1] > 0.8, "what is shown stays the same"
+
+
+class Columns:
+    """Images of 96x72 pixels whose colour is the number of the column, and the regions: stripes of 8 columns."""
+
+    name = "columns"
+
+    def __len__(self) -> int:
+        return 3
+
+    def photograph(self, i: int) -> Photograph:
+        return Photograph(np.repeat(np.arange(96, dtype=np.uint8)[None, :, None], 72, axis=0).repeat(3, axis=2), str(i))
+
+    def __call__(self, image: np.ndarray, source: str) -> np.ndarray:
+        column = image[:, :, 0].astype(np.int32)
+        return np.where(column < 8, -1, column // 8)
+
+
+def test_views_of_an_image_number_its_regions_alike() -> None:
+    told = {"datasets": ["images"], "objective": "vmf", "working_size": 96, "crop": (64, 64), "scale": (1, 1)}
+    recipe = Recipe.model_validate({**told, "views": 2, "batch_per_world": 4})
+    batch = next(iter(Crops([WithRegions(Columns(), Columns())], recipe)))
+    assert batch.shown.tolist() == [0, 0, 1, 1]
+    stripes = batch.images[:, 0].long() // 8
+    for first in (0, 2):
+        views, labels = stripes[first : first + 2], batch.labels[first : first + 2]
+        assert (labels[views == 0] == -1).all(), "the first stripe is no region"
+        pairs = set(zip(views[views > 0].tolist(), labels[views > 0].tolist(), strict=True))
+        assert len(pairs) == len({stripe for stripe, _ in pairs}) == len({label for _, label in pairs})
+        assert {label for _, label in pairs} == set(range(len(pairs)))
+
+
+def test_of_more_regions_than_allowed_the_largest_take_part() -> None:
+    told = {"datasets": ["images"], "objective": "vmf", "working_size": 96, "crop": (64, 96), "scale": (1, 1)}
+    recipe = Recipe.model_validate({**told, "max_regions": 3, "batch_per_world": 1})
+    batch = next(iter(Crops([WithRegions(Columns(), Columns())], recipe)))
+    assert set(batch.labels.unique().tolist()) == {-1, 0, 1, 2}
+    assert int((batch.labels >= 0).sum()) == 3 * 8 * 64

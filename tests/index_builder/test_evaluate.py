@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from index_builder.datasets import IGNORE, Sample
-from index_builder.evaluate import SAMPLES, Photographs, Report, evaluate
+from index_builder.evaluate import evaluate
+from index_builder.findings import Report
+from index_builder.foreign import SAMPLES, Photographs
 from index_builder.scores import area_under_roc, boundary_f, reliability
 from model_store.card import ClassInfo
 from model_store.predictor import Predictor

@@ -29,7 +29,10 @@ def recipe(blocks: Path, **changed: Any) -> Recipe:
         ({"scale": (0, 1)}, r"scale=\(0\.0, 1\.0\): the least must be above 0"),
         ({"steps": 0}, "steps\n.*greater than or equal to 1"),
         ({"working_size": 16}, "working_size\n.*greater than or equal to 32"),
-        ({"objective": "softmax"}, "objective\n.*'vmf-nca'"),
+        ({"objective": "hinge"}, "objective\n.*'vmf-nca'"),
+        ({"views": 3}, "batch_per_world=4 must be a multiple of views=3"),
+        ({"views": 2}, "views=2, neighbours=0 belong to objective 'vmf'"),
+        ({"frozen": True, "start": "x"}, "frozen with objective='vmf-nca'"),
     ],
 )
 def test_values_that_cannot_be_are_named(change: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -43,7 +46,7 @@ def test_values_that_cannot_be_are_named(change: dict[str, Any], said: str, tmp_
         ({"roots": {}}, "'folder' needs the folder it lies in"),
         ({"train_splits": {"folder": "trian"}}, "split 'trian' is not among"),
         ({"validation_split": "test"}, "split 'test' is not among"),
-        ({"start": "nowhere"}, r"nowhere/checkpoints/best\.ckpt is missing, which the recipe's start names"),
+        ({"start": "nowhere"}, r"nowhere, which the recipe's start names, holds neither card\.json"),
         ({"weights": "nowhere.safetensors"}, r"nowhere\.safetensors is missing, which the recipe's weights names"),
         ({"backbone": "nonsense"}, "backbone='nonsense' could not be built"),
         ({"datasets": ["folder", "streets"]}, r"streets has the classes sky, .*, folder has brick, grass, water"),

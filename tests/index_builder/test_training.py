@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ from index_builder.datasets import IGNORE, open_dataset
 from index_builder.datasets.camvid import UNLABELLED
 from index_builder.embedder_source import load_embedder_source
 from index_builder.evaluate import evaluate
-from index_builder.training.data import Crops
+from index_builder.training.data import Crops, WithClasses
 from index_builder.training.export import load_checkpoint
+from index_builder.training.module import TrainingModule
 from index_builder.training.recipe import Recipe
 from index_builder.training.run import train
+from index_builder.training.start import starting_network, unfold_batch_norms
 from tests.conftest import Blocks
 
 pytestmark = pytest.mark.filterwarnings("default")  # Lightning warns of itself
@@ -103,17 +106,15 @@ def test_a_stopped_run_goes_on_where_it_stopped(
     blocks_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first attempt dies as a killed process does: between two steps, with a checkpoint behind it."""
-    from index_builder.training.module import SegSortModule
+    whole, seen = TrainingModule.training_step, []
 
-    whole, seen = SegSortModule.training_step, []
-
-    def step(self: SegSortModule, batch: object, number: int) -> torch.Tensor:
+    def step(self: TrainingModule, batch: object, number: int) -> torch.Tensor:
         if len(seen) == 3:
             raise KeyboardInterrupt
         seen.append(self.global_step)
         return whole(self, batch, number)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(SegSortModule, "training_step", step)
+    monkeypatch.setattr(TrainingModule, "training_step", step)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         train(recipe(blocks_folder), tmp_path / "run")
     assert seen == [0, 1, 2]
@@ -159,15 +160,97 @@ def test_a_run_may_start_from_anothers_network(trained: Path, tmp_path: Path) ->
         torch.testing.assert_close(network.state_dict()[name], value)
 
 
+def test_a_run_may_start_from_a_releases_network_and_its_norms_learn_again(trained: Path, tmp_path: Path) -> None:
+    """In ONNX the norms are folded away; what comes back embeds alike, before and after they have statistics."""
+    built = build_release(Blocks(), load_embedder_source(trained), tmp_path / "release")
+    network = starting_network(built.path, recipe(tmp_path, start=str(built.path))).eval()
+    images = torch.randn(4, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    told = Recipe.model_validate_json((trained / "recipe.json").read_bytes())
+    with torch.no_grad():
+        expected = load_checkpoint(trained / "checkpoints" / "best.ckpt", told)(images)
+        torch.testing.assert_close(network(images), expected, atol=1e-3, rtol=0)
+        unfold_batch_norms(network, images)
+        torch.testing.assert_close(network.eval()(images), expected, atol=2e-3, rtol=0)
+        by_batch = network.train()(images)
+    assert (by_batch * expected).sum(dim=1).mean() > 0.98, "statistics of the batch are those that were set"
+
+
+def test_a_start_that_is_of_another_kind_is_refused(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="32 dimensions, the recipe asks for 'mobilenet_v2' of 16"):
+        starting_network(trained, recipe(tmp_path, start=str(trained), dimension=16))
+    with pytest.raises(ValueError, match="holds neither"):
+        starting_network(tmp_path, recipe(tmp_path, start=str(tmp_path)))
+
+
+def scrambled(blocks: Path, out: Path) -> Path:
+    """The same images with other labels: masks that belong to other images, upside down."""
+    shutil.copytree(blocks, out)
+    masks = sorted((out / "masks" / "train").iterdir())
+    turned = [np.asarray(Image.open(mask))[::-1] for mask in masks]
+    for mask, labels in zip(masks, turned[1:] + turned[:1], strict=True):
+        Image.fromarray(labels).save(mask)
+    return out
+
+
+def test_training_without_labels_reads_none(blocks_folder: Path, tmp_path: Path) -> None:
+    """Shuffled labels change a supervised run, and not one byte of an unsupervised one, which even does without."""
+    roots = {"right": blocks_folder, "shuffled": scrambled(blocks_folder, tmp_path / "shuffled")}
+    exported = {}
+    for objective in ("vmf", "vmf-nca"):
+        for name, root in roots.items():
+            told = recipe(root, objective=objective, validate_every=0, steps=3, views=2 if objective == "vmf" else 1)
+            exported[objective, name] = (train(told, tmp_path / f"{objective}-{name}") / "network.onnx").read_bytes()
+    assert exported["vmf", "right"] == exported["vmf", "shuffled"]
+    assert exported["vmf-nca", "right"] != exported["vmf-nca", "shuffled"]
+    bare = {"datasets": ["images"], "roots": {"images": str(blocks_folder / "images")}}
+    without = train(recipe(blocks_folder, **bare, objective="vmf", steps=3, views=2), tmp_path / "bare")
+    assert (without / "network.onnx").read_bytes() == exported["vmf", "right"]
+
+
+def test_training_without_labels_lowers_the_loss(blocks_folder: Path, tmp_path: Path) -> None:
+    told = recipe(
+        blocks_folder, objective="vmf", steps=40, learning_rate=0.003, backbone_rate=1.0, batch_per_world=4, views=2
+    )
+    losses = [float(row["loss"]) for row in logged(train(told, tmp_path / "run")) if row["loss"]]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_the_softmax_twin_learns_and_is_validated_and_exported(blocks_folder: Path, tmp_path: Path) -> None:
+    told = recipe(
+        blocks_folder, objective="softmax", steps=40, validate_every=40, learning_rate=0.003, backbone_rate=1.0
+    )
+    run = train(told, tmp_path / "run")
+    losses = [float(row["loss"]) for row in logged(run) if row["loss"]]
+    assert losses[-1] < 0.7 * losses[0]
+    assert any(row["val/miou"] for row in logged(run))
+    session = onnxruntime.InferenceSession(str(run / "network.onnx"), providers=["CPUExecutionProvider"])
+    embedding, logits = session.run(["embedding", "logits"], {"image": np.zeros((1, 3, 64, 96), dtype=np.float32)})
+    assert embedding.shape == (1, 32, 16, 24)
+    assert logits.shape == (1, 3, 16, 24)
+
+
+def test_a_classifier_may_be_trained_on_a_frozen_embedding(trained: Path, blocks_folder: Path, tmp_path: Path) -> None:
+    told = recipe(blocks_folder, objective="softmax", start=str(trained), frozen=True, steps=10, validate_every=0)
+    run = train(told, tmp_path / "run")
+    image = np.random.default_rng(0).standard_normal((1, 3, 64, 96)).astype(np.float32)
+    before, after = (
+        onnxruntime.InferenceSession(str(folder / "network.onnx")).run(["embedding"], {"image": image})[0]
+        for folder in (trained, run)
+    )
+    np.testing.assert_allclose(after, before, atol=1e-4)
+    with pytest.raises(ValueError, match="frozen"):
+        recipe(blocks_folder, objective="softmax", frozen=True)
+
+
 def test_crops_go_on_with_other_images_than_before_and_keep_their_world(tmp_path: Path) -> None:
-    worlds = [Blocks("train", 4), Blocks("val", 4)]
-    first, again, later = (next(iter(Crops(worlds, recipe(tmp_path), step))) for step in (0, 0, 7))  # type: ignore[arg-type]
+    worlds = [WithClasses(Blocks("train", 4)), WithClasses(Blocks("val", 4))]
+    first, again, later = (next(iter(Crops(worlds, recipe(tmp_path), step))) for step in (0, 0, 7))
     assert torch.equal(first.images, again.images)
     assert not torch.equal(first.images, later.images)
     assert first.worlds.tolist() == [0, 0, 1, 1]
     assert first.images.shape == (4, 3, 64, 96)
     assert first.labels.shape == (4, 64, 96)
-    assert set(first.labels.unique().tolist()) <= {0, 1, 2, 255}
+    assert set(first.labels.unique().tolist()) <= {-1, 0, 1, 2}
 
 
 def test_recipes_refuse_what_they_do_not_know(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ def rows(*values: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def remembered(bank: MemoryBank) -> list[int]:
-    return sorted(bank.read()[1].tolist())
+    held = bank.read()
+    return sorted(held.class_ids[held.valid].tolist())
 
 
-def test_an_empty_bank_gives_no_rows() -> None:
-    assert [len(part) for part in MemoryBank(4, 2).read()] == [0, 0, 0]
+def test_an_empty_bank_gives_no_valid_rows() -> None:
+    assert not MemoryBank(4, 2).read().valid.any()
 
 
 def test_the_oldest_rows_are_overwritten() -> None:
@@ -34,9 +35,16 @@ def test_prototypes_keep_their_classes_and_domains() -> None:
     bank = MemoryBank(3, 2)
     bank.add(*rows(1, 2))
     bank.add(*rows(3, 4))
-    for prototype, class_id, domain in zip(*bank.read(), strict=True):
+    for prototype, class_id, domain, valid in zip(*bank.read(), strict=True):
+        assert valid
         assert prototype.tolist() == [float(class_id), -float(class_id)]
         assert domain == class_id % 2
+
+
+def test_rows_that_are_given_as_not_valid_are_kept_so() -> None:
+    bank = MemoryBank(4, 2)
+    bank.add(*rows(1, 2, 3), torch.tensor([True, False, True]))
+    assert remembered(bank) == [1, 3]
 
 
 def test_no_gradient_enters_the_bank() -> None:

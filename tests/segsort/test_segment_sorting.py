@@ -1,12 +1,15 @@
 import math
+from typing import Any
 
 import pytest
 import torch
 from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.losses import NCALoss
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from segsort.segment_sorting import prototypes_by_label, vmf_loss, vmf_nca_loss
+from segsort.memory_bank import MemoryBank
+from segsort.segment_sorting import frequencies, prototypes_by_label, sample_pixels, vmf_loss, vmf_nca_loss
 from segsort.sphere import normalize
 
 ANGLES = (0, 20, 40, 60, 80)
@@ -106,6 +109,33 @@ def test_vmf_loss_equals_naive_loop() -> None:
         assert float(value) == pytest.approx(-math.log(densities[int(o)] / sum(densities)))
 
 
+@pytest.mark.parametrize("loss", ["vmf", "vmf-nca"])
+def test_rows_that_are_not_compared_might_as_well_not_be_there(loss: str) -> None:
+    prototypes = normalize(torch.randn(12, 4, generator=torch.Generator().manual_seed(0)).double())
+    classes, own, compared = torch.arange(12) % 3, torch.tensor([0, 2, 5, 7]), torch.arange(12) != 4
+    compared[8:] = False
+    vectors = normalize(torch.randn(4, 4).double()).requires_grad_()
+    kept = compared.nonzero().squeeze(1)
+    row = torch.tensor([int((kept == o).nonzero()) for o in own])
+    if loss == "vmf":
+        first = vmf_loss(vectors, own, prototypes, 8.0, compared)
+        second = vmf_loss(vectors, row, prototypes[kept], 8.0)
+    else:
+        first = vmf_nca_loss(vectors, classes[own], own, prototypes, classes, 8.0, compared)
+        second = vmf_nca_loss(vectors, classes[own], row, prototypes[kept], classes[kept], 8.0)
+    torch.testing.assert_close(first, second)
+    (gradient,) = torch.autograd.grad(first.sum(), vectors)
+    assert torch.isfinite(gradient).all()
+
+
+def test_an_own_segment_that_is_not_compared_neither_attracts_nor_repels() -> None:
+    prototypes, classes = on_the_circle(), torch.tensor([0, 0, 1, 1, 1])
+    compared = torch.tensor([False, True, True, True, True])
+    with_own = vmf_nca_loss(prototypes[:1], classes[:1], torch.tensor([0]), prototypes, classes, 5.0, compared)
+    without = vmf_nca_loss(prototypes[:1], classes[:1], torch.tensor([-1]), prototypes[1:], classes[1:], 5.0)
+    torch.testing.assert_close(with_own, without)
+
+
 def test_segments_are_split_by_label_and_tiny_pieces_left_out() -> None:
     embeddings = normalize(torch.randn(2, 3, 4, 4), dim=1)
     segments = torch.zeros(2, 4, 4, dtype=torch.int64)
@@ -113,14 +143,91 @@ def test_segments_are_split_by_label_and_tiny_pieces_left_out() -> None:
     labels = torch.zeros(2, 4, 4, dtype=torch.int64)
     labels[0, :, 2:] = 5
     labels[1, 0, 0] = 3  # one pixel, less than min_pixels
-    labels[1, 3] = 255
-    result = prototypes_by_label(embeddings, segments, labels, torch.tensor([0, 1]), ignore=255, min_pixels=2)
-    assert sorted(zip(result.domains.tolist(), result.class_ids.tolist(), strict=True)) == [
+    labels[1, 3] = -1
+    result = prototypes_by_label(
+        embeddings, segments, labels, torch.tensor([0, 1]), classes=6, spans=2, rows=20, min_pixels=2
+    )
+    kept = result.valid.nonzero().squeeze(1)
+    assert sorted(zip(result.domains[kept].tolist(), result.class_ids[kept].tolist(), strict=True)) == [
         (0, 0), (0, 0), (0, 5), (0, 5), (1, 0), (1, 0)
     ]  # fmt: skip
+    assert (result.class_ids[~result.valid] == -1).all()
+    assert (result.directions[~result.valid] == 0).all()
     assert result.segment_of[1, 0, 0] == -1
     assert (result.segment_of[1, 3] == -1).all()
-    for row in range(6):
+    for row in kept.tolist():
         members = embeddings.permute(0, 2, 3, 1)[result.segment_of == row]
         torch.testing.assert_close(result.directions[row], normalize(members.sum(0)))
         assert len(labels[result.segment_of == row].unique()) == 1
+
+
+def test_where_there_are_more_pieces_than_rows_the_largest_are_kept() -> None:
+    labels = torch.tensor([[[0, 1, 1, 2, 2, 2, 3, 3, 3, 3]]])
+    embeddings = normalize(torch.randn(1, 3, 1, 10), dim=1)
+    segments = torch.zeros_like(labels)
+    found = prototypes_by_label(
+        embeddings, segments, labels, torch.tensor([0]), classes=4, spans=1, rows=2, min_pixels=1
+    )
+    assert sorted(found.class_ids.tolist()) == [2, 3]
+    assert (found.segment_of[labels < 2] == -1).all()
+
+
+def test_crops_of_one_image_share_their_segments() -> None:
+    embeddings = normalize(torch.randn(4, 3, 2, 2), dim=1)
+    labels = torch.tensor([0, 0, 1, 1]).reshape(1, 2, 2).expand(4, 2, 2)
+    found = prototypes_by_label(
+        embeddings, torch.zeros_like(labels), labels, torch.tensor([0, 1]), images=torch.tensor([0, 0, 1, 1]),
+        classes=2, spans=1, rows=9, min_pixels=1,
+    )  # fmt: skip
+    assert int(found.valid.sum()) == 4, "two regions in each of two images"
+    assert torch.equal(found.segment_of[0], found.segment_of[1])
+    assert not torch.equal(found.segment_of[1], found.segment_of[2])
+    both = embeddings[:2].permute(0, 2, 3, 1)[labels[:2] == 0]
+    torch.testing.assert_close(found.directions[found.segment_of[0, 0, 0]], normalize(both.sum(0)))
+    assert sorted(found.domains[found.valid].tolist()) == [0, 0, 1, 1]
+
+
+def test_pixels_are_drawn_by_weight_without_replacement() -> None:
+    weights = torch.tensor([0.0, 1.0, 3.0, 0.0, 4.0])
+    torch.manual_seed(0)
+    first = torch.stack([sample_pixels(weights, 1)[0] for _ in range(4000)]).flatten()
+    share = torch.bincount(first, minlength=5) / 4000
+    torch.testing.assert_close(share, weights / 8, atol=0.03, rtol=0)
+    drawn, real = sample_pixels(weights, 4)
+    assert sorted(drawn[real].tolist()) == [1, 2, 4], "the fourth would have no weight"
+    assert int(real.sum()) == 3
+
+
+def test_frequencies_count_what_is_counted() -> None:
+    classes, counted = torch.tensor([0, 2, 2, -1, 1]), torch.tensor([True, True, True, False, False])
+    assert frequencies(classes, counted, 4).tolist() == [1, 0, 2, 0]
+
+
+class NeverWaits(TorchDispatchMode):
+    """Refuses what makes a program wait for a GPU: a value read back, or a shape that depends on values."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.name()
+        waits = ("_local_scalar_dense", "nonzero", "unique", "bincount", "masked_select", "repeat_interleave.Tensor")
+        assert not any(word in name for word in waits), name
+        return func(*args, **(kwargs or {}))
+
+
+def test_no_step_from_segments_to_loss_waits_for_a_gpu() -> None:
+    embeddings = normalize(torch.randn(2, 3, 8, 8), dim=1).requires_grad_()
+    labels = torch.arange(2 * 64).reshape(2, 8, 8) % 5 - 1
+    segments, worlds = torch.arange(2 * 64).reshape(2, 8, 8) // 9 % 6, torch.tensor([0, 1])
+    bank = MemoryBank(8, 3)
+    with NeverWaits():
+        own = prototypes_by_label(embeddings, segments, labels, worlds, classes=4, spans=6, rows=16, min_pixels=1)
+        bank.add(*own[:4])
+        everything = bank.read()
+        of = own.segment_of.flatten()
+        weights = frequencies(own.class_ids[of.clamp(min=0)], of >= 0, 4).clamp(min=1).rsqrt()
+        pixels, _ = sample_pixels(torch.where(of >= 0, weights[own.class_ids[of.clamp(min=0)]], 0), 32)
+        vectors, rows = embeddings.permute(0, 2, 3, 1).reshape(-1, 3)[pixels], of[pixels].clamp(min=0)
+        compared = own.valid & (own.domains == 0)
+        vmf_nca_loss(vectors, own.class_ids[rows], rows, own.directions, own.class_ids, 9.0, compared).sum().backward()
+        vmf_loss(vectors.detach(), rows % 8, everything.prototypes, 9.0, everything.valid)
+    with pytest.raises(AssertionError, match="nonzero"), NeverWaits():
+        labels.nonzero()

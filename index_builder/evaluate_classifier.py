@@ -1,0 +1,90 @@
+"""Evaluation of a softmax classifier, pixel by pixel: what segment sorting is compared with."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from index_builder.datasets import IGNORE, Dataset
+from index_builder.embedder_source import DESCRIPTION, load_embedder_source
+from index_builder.findings import TOLERANCES, Outcomes, Report, scores_of
+from index_builder.progress import counted
+from index_builder.scores import boundary_f, class_lookup
+from model_store.card import ClassInfo
+from model_store.embedder import Device, Embedder, prepare
+from model_store.pixel_classifier import classify_pixels
+
+BINS = 15  # of confidence; a bin's pixels are summed up as soon as they are seen
+
+
+def is_classifier(run: Path) -> bool:
+    """Whether a folder is a training run with a classifier."""
+    file = run / DESCRIPTION
+    return file.is_file() and "classes" in json.loads(file.read_text())
+
+
+def evaluate_classifier(run: Path, dataset: Dataset, *, device: Device = "cpu", threads: int | None = None) -> Report:
+    """Classify every pixel of every image of a data set and compare with its masks, at the masks' own resolution.
+
+    Args:
+        run: folder of a run with objective "softmax".
+        dataset: its classes are matched with the run's by name. Ignored pixels count for nothing.
+        device: "cpu" or "cuda".
+        threads: of the network on a CPU.
+
+    Raises:
+        ValueError: if the data set is empty or has a class that the run does not know, or the run has no classifier.
+    """
+    if len(dataset) == 0:
+        raise ValueError(f"data set {dataset.name!r} holds no image; give one that does, or another split")
+    if not is_classifier(run):
+        raise ValueError(f"{run} has no classifier; give the run of `segsort train --objective softmax`")
+    source = load_embedder_source(run)
+    classes = TypeAdapter(list[ClassInfo]).validate_python(json.loads((run / DESCRIPTION).read_text())["classes"])
+    lookup = class_lookup(dataset.classes, classes, f"run {run.name}")
+    embedder = Embedder((source.network_file, source.preprocessing), device, threads)
+    confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    bins, boundary, embed_ms, started = np.zeros((3, BINS)), [], [], time.perf_counter()
+    for i in counted(len(dataset), "classifying"):
+        sample = dataset[i]
+        labels = lookup[sample.labels]
+        before = time.perf_counter()
+        x, (rows, columns) = prepare(sample.image, source.preprocessing)
+        logits = embedder.run_classifier(x)[0, :, :rows, :columns]
+        embed_ms.append((time.perf_counter() - before) * 1000)
+        predicted, probability = classify_pixels(logits, labels.shape)
+        known = labels != IGNORE
+        np.add.at(confusion, (labels[known], predicted[known]), 1)
+        bins += _binned(probability[known], (predicted == labels)[known])
+        boundary.append(boundary_f(labels, predicted, TOLERANCES))
+    ours = [int(lookup[info.class_id]) for info in dataset.classes]
+    order = ours + [info.class_id for info in classes if info.class_id not in ours]
+    used = bins[0] > 0
+    outcomes = Outcomes(
+        confusion=confusion[ours][:, order],
+        names=[classes[c].name for c in order],
+        boundary=np.stack(boundary),
+        confidence=bins[1, used] / bins[0, used],
+        correct=bins[2, used] / bins[0, used],
+        weights=bins[0, used],
+    )
+    return Report.model_validate(
+        {
+            **scores_of(outcomes, dataset),
+            "release": run.name,
+            "protocol": "softmax",
+            "known_share": None,
+            "segments_per_image": None,
+            "timings_ms": {"embed": float(np.median(embed_ms))},
+            "seconds": time.perf_counter() - started,
+        }
+    )
+
+
+def _binned(probability: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """Pixels, sum of probability and how many are right, by bins of probability: [N], [N] -> [3, BINS]."""
+    row = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
+    values = (np.ones_like(probability), probability, correct)
+    return np.stack([np.bincount(row, weights=value, minlength=BINS) for value in values])

@@ -1,0 +1,114 @@
+"""Photographs of other things: how familiar their segments are, beside those of the data set that is evaluated."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import ImageOps
+
+from index_builder.datasets import open_image
+from index_builder.progress import counted, spread
+from index_builder.scores import area_under_roc
+from model_store.predictor import Prediction, Predictor
+from segsort.retrieval import familiarity
+
+SAMPLES = (
+    "astronaut", "brick", "camera", "cell", "chelsea", "clock", "coffee", "coins", "colorwheel", "grass", "gravel",
+    "horse", "hubble_deep_field", "immunohistochemistry", "moon", "page", "retina", "rocket", "text",
+)  # fmt: skip # scikit-image's photographs that travel in its wheel; none is of a street
+PHOTOGRAPHS = (".jpg", ".jpeg", ".webp")
+MOST = 100  # photographs of a folder
+
+
+class Photographs:
+    """Photographs of other things than a data set's, read one by one.
+
+    Args:
+        source: "samples", scikit-image's photographs; or PATH or NAME=PATH, a folder of which, and of the folders
+            below it, at most 100 JPEG and WebP files are taken, evenly spread (masks lie beside photographs as PNG).
+
+    Attributes:
+        name: "samples", NAME, or the last two parts of the folder's path.
+
+    Raises:
+        ValueError: if there is no such folder or it holds no photograph.
+    """
+
+    def __init__(self, source: str) -> None:
+        name, sign, path = source.partition("=")
+        if not sign or Path(source).is_dir():
+            name, path = "", source
+        self.files: list[Path] | None = None
+        self.folder = Path(path)
+        if source != "samples":
+            files = sorted(file for file in self.folder.rglob("*") if file.suffix.lower() in PHOTOGRAPHS)
+            if not files:
+                raise ValueError(
+                    f"foreign photographs {source!r}: {self.folder} holds no file ending in {', '.join(PHOTOGRAPHS)}; "
+                    "give a folder that does, NAME=PATH, or 'samples'"
+                )
+            self.files = [files[i] for i in spread(len(files), MOST)]
+            source = name or "/".join(self.folder.absolute().parts[-2:])
+        self.name = source
+
+    def __len__(self) -> int:
+        return len(SAMPLES if self.files is None else self.files)
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Name and [H, W, 3] uint8 RGB, upright, of each."""
+        if self.files is None:
+            yield from ((name, _sample(name)) for name in SAMPLES)
+            return
+        for file in self.files:
+            with open_image(file) as opened:
+                yield str(file.relative_to(self.folder)), np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+
+
+class Familiar(NamedTuple):
+    """How familiar segments are: familiarity [S] float64, known [S] bool, areas [S] int64, pixels."""
+
+    familiarity: np.ndarray
+    known: np.ndarray
+    areas: np.ndarray
+
+    @property
+    def known_share(self) -> float:
+        """Share of the pixels that lie in known segments, 0..1."""
+        return float(self.areas[self.known].sum() / self.areas.sum())
+
+
+def familiar(prediction: Prediction) -> Familiar:
+    """How familiar the segments of an image are."""
+    areas = prediction.segments.areas
+    return Familiar(familiarity(prediction.similarities[:, 0], areas)[0], prediction.known, areas)
+
+
+def familiar_in(predictor: Predictor, photographs: Photographs) -> dict[str, Familiar]:
+    """How familiar the segments of each photograph are, by the photograph's name."""
+    images = iter(photographs)
+    return {
+        name: familiar(predictor.predict(image))
+        for _, (name, image) in zip(
+            counted(len(photographs), f"photographs of {photographs.name}"), images, strict=True
+        )
+    }
+
+
+def joined(parts: Sequence[Familiar]) -> Familiar:
+    """The segments of several images, one after the other; at least one image."""
+    return Familiar(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def told_apart(ours: Familiar, others: Familiar) -> float:
+    """Area under the ROC, 0..1, of familiarity as a sign that a pixel is one of ours; both have pixels."""
+    return area_under_roc(ours.familiarity, others.familiarity, ours.areas, others.areas)
+
+
+def _sample(name: str) -> np.ndarray:
+    import skimage.data
+
+    image = getattr(skimage.data, name)()
+    if image.dtype == bool:
+        image = image.astype(np.uint8) * 255
+    return np.ascontiguousarray(image[:, :, :3] if image.ndim == 3 else np.repeat(image[:, :, None], 3, 2))

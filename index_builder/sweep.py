@@ -1,0 +1,171 @@
+"""Choosing hyperparameters on data that are neither trained on nor measured on.
+
+    python -m index_builder.sweep --run RUN --dataset camvid --root ROOT --out RUN
+    python -m index_builder.sweep --recipe RUN/recipe.json --axis kappa=5,10,20 --axis dimension=16,32 --out FOLDER
+
+The first form sweeps how a trained network is used (K, location weight, k, kappa of the vote, number of exemplars); the
+second trains a short run for each value of a recipe. Both score the "held" split against exemplars of "fit", by the
+retrieval that is served, and write sweep-NAME.json, one row a value.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from torch import Tensor
+
+from index_builder.datasets import Dataset, Sample, open_dataset
+from index_builder.embedder_source import load_embedder_source
+from index_builder.progress import counted
+from index_builder.training.validation import RetrievalScore
+from model_store.card import RetrievalInfo, SortingInfo
+from model_store.embedder import Embedder
+
+AXES: dict[str, tuple[float, ...]] = {
+    "K": (16, 36, 64, 100, 144),
+    "location_weight": (0.0, 0.25, 0.5, 1.0),
+    "k": (1, 5, 10, 20, 50, 100),
+    "kappa": (1, 5, 10, 20, 40),
+    "exemplars": (250, 1000, 4000, 16000),
+}
+SEED = 0
+
+Seen = list[tuple[Sample, Tensor]]  # images with their embeddings
+
+
+class ServingSweep:
+    """How a trained network is best used: each axis is swept with all others at their defaults.
+
+    Args:
+        run: a training run or a release.
+        exemplars: labelled images that give exemplars.
+        queries: labelled images that are scored, none of the former.
+    """
+
+    def __init__(self, run: Path, exemplars: Dataset, queries: Dataset) -> None:
+        source = load_embedder_source(run)
+        self.sorting, self.retrieval = source.sorting, source.retrieval
+        self.classes, self.dataset = queries.classes, f"{queries.name}/{getattr(queries, 'split', '')}"
+        embedder = Embedder((source.network_file, source.preprocessing))
+        self.exemplars, self.queries = _embedded(embedder, exemplars), _embedded(embedder, queries)
+        self.defaults = self._score(self.sorting)
+
+    def rows(self, axis: str, values: Sequence[float]) -> Iterator[dict[str, Any]]:
+        """A row for each value: what it scores.
+
+        Raises:
+            ValueError: if the axis is unknown.
+        """
+        for value in values:
+            if axis in ("K", "location_weight"):
+                name = "segments" if axis == "K" else axis
+                told = SortingInfo.model_validate(
+                    {**self.sorting.model_dump(), name: int(value) if axis == "K" else value}
+                )
+                yield self._row(value, self._score(told), self.retrieval)
+            elif axis in ("k", "kappa"):
+                told_vote = {**self.retrieval.model_dump(), axis: int(value) if axis == "k" else value}
+                yield self._row(value, self.defaults, RetrievalInfo.model_validate(told_vote))
+            elif axis == "exemplars":
+                yield self._row(value, _with_fewer(self.defaults, int(value)), self.retrieval)
+            else:
+                raise ValueError(f"axis {axis!r} is not known; choose {', '.join(AXES)}")
+
+    def _score(self, sorting: SortingInfo) -> RetrievalScore:
+        score = RetrievalScore(1, len(self.classes), sorting.options(), self.retrieval.k, self.retrieval.kappa)
+        for sample, embeddings in self.exemplars:
+            score.add_exemplars(0, sample, embeddings.float())
+        for sample, embeddings in self.queries:
+            score.add_query(sample, embeddings.float())
+        return score
+
+    def _row(self, value: float, score: RetrievalScore, retrieval: RetrievalInfo) -> dict[str, Any]:
+        score.k, score.kappa = retrieval.k, retrieval.kappa
+        iou = score.iou(0)
+        best = np.nanmean(score.best_iou())
+        held = sum(len(prototypes) for prototypes, _ in score.exemplars[0])
+        per_class = {info.name: round(float(v), 4) for info, v in zip(self.classes, iou, strict=True)}
+        return {
+            "value": value,
+            "miou": float(np.nanmean(iou)),
+            "best_possible": float(best),
+            "exemplars": held,
+        } | per_class
+
+
+def _embedded(embedder: Embedder, dataset: Dataset) -> Seen:
+    """Images and their embeddings, in half precision so that hundreds fit in memory."""
+    samples = ((i, dataset[i]) for i in counted(len(dataset), f"embedding {dataset.name}"))
+    return [(sample, embedder.embed(sample.image).half()) for _, sample in samples]
+
+
+def _with_fewer(score: RetrievalScore, count: int) -> RetrievalScore:
+    """The same with `count` exemplars drawn at random."""
+    prototypes = np.concatenate([p for p, _ in score.exemplars[0]])
+    classes = np.concatenate([c for _, c in score.exemplars[0]])
+    chosen = np.random.default_rng(SEED).permutation(len(classes))[:count]
+    fewer = RetrievalScore(1, score.num_classes, score.sorting, score.k, score.kappa)
+    fewer.exemplars, fewer.queries = [[(prototypes[chosen], classes[chosen])]], score.queries
+    return fewer
+
+
+def sweep_training(recipe: Path, axis: str, values: Sequence[Any], out: Path) -> list[dict[str, Any]]:
+    """Train a run for each value of one entry of a recipe, and score it on the recipe's validation split.
+
+    Raises:
+        ValueError: if the recipe cannot be read, has no such entry, or does not allow a value.
+    """
+    from index_builder.training.recipe import Recipe
+    from index_builder.training.run import train
+
+    told = json.loads(recipe.read_text())
+    rows = []
+    for value in values:
+        one = Recipe.model_validate({**told, axis: value})
+        run = train(one, out / f"{axis}-{value}")
+        name, root = one.datasets[0], one.root(one.datasets[0])
+        exemplars = open_dataset(name, root, one.train_splits.get(name, "train"), count=one.validation_images)
+        queries = open_dataset(name, root, one.validation_split)
+        sweep = ServingSweep(run, exemplars, queries)
+        rows.append({**next(sweep.rows("k", [sweep.retrieval.k])), "value": value})
+    return rows
+
+
+def write(out: Path, axis: str, dataset: str, what: str, rows: list[dict[str, Any]]) -> Path:
+    """Keep a table as `segsort report` reads it."""
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / f"sweep-{what.split()[0]}-{axis}.json"
+    file.write_text(json.dumps({"axis": axis, "dataset": dataset, "what": what, "rows": rows}, indent=1) + "\n")
+    return file
+
+
+def _main(
+    out: Annotated[Path, typer.Option(help="Folder for sweep-NAME.json; trained runs go below it.")],
+    run: Annotated[Path | None, typer.Option(help="Training run or release whose use is swept.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="recipe.json to train short runs of.")] = None,
+    dataset: Annotated[str, typer.Option(help="Data set.")] = "camvid",
+    root: Annotated[Path | None, typer.Option(help="Where it lies.")] = None,
+    count: Annotated[int, typer.Option(help="Images at most that give exemplars.")] = 150,
+    axis: Annotated[list[str], typer.Option(help="NAME=VALUE,VALUE,...; of --run, all are swept without.")] = [],  # noqa: B006
+) -> None:
+    """Sweep hyperparameters on held-out images."""
+    asked = {name: [json.loads(v) for v in values.split(",")] for name, _, values in (a.partition("=") for a in axis)}
+    if (run is None) == (recipe is None):
+        raise typer.BadParameter("give either --run, to sweep how it is used, or --recipe, to train short runs")
+    if recipe is not None:
+        for name, values in asked.items():
+            rows = sweep_training(recipe, name, values, out)
+            typer.echo(str(write(out, name, f"{dataset}/held", "training short runs", rows)))
+    if run is not None:
+        exemplars, queries = open_dataset(dataset, root, "fit", count=count), open_dataset(dataset, root, "held")
+        sweep = ServingSweep(run, exemplars, queries)
+        for name, values in (asked or {key: list(axis_values) for key, axis_values in AXES.items()}).items():
+            rows = list(sweep.rows(name, values))
+            typer.echo(str(write(out, name, sweep.dataset, "serving", rows)))
+
+
+if __name__ == "__main__":
+    typer.run(_main)

@@ -1,0 +1,45 @@
+"""The softmax twin: a linear classifier of each pixel on the same network, trained with the same data and schedule."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from index_builder.datasets import Sample
+from index_builder.training.data import Batch
+from index_builder.training.module import TrainingModule
+from index_builder.training.sorting import cell_labels
+from index_builder.training.validation import PixelScore
+from model_store.pixel_classifier import classify_pixels
+
+
+class SoftmaxModule(TrainingModule):
+    """Cross entropy of as many pixels a step as segment sorting compares, drawn in the same way."""
+
+    def compare(self, output: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
+        logits, labels = output[1].float(), cell_labels(batch).flatten()
+        worlds = batch.worlds[:, None].expand(len(batch.worlds), labels.numel() // len(batch.worlds)).flatten()
+        flat = logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1])
+        total, terms = logits.new_zeros(()), logits.new_zeros(())
+        for world, name in enumerate(self.recipe.datasets):
+            pixels, drawn = self.draw(labels, (labels >= 0) & (worlds == world), len(self.classes))
+            wanted = torch.where(drawn, labels[pixels], -100)  # cross_entropy's own mark of what is left out
+            loss = F.cross_entropy(flat[pixels], wanted, reduction="sum") / drawn.sum().clamp(min=1)
+            self.log(f"loss/{name}", loss.detach())
+            total, terms = total + loss, terms + drawn.any()
+        return total / terms.clamp(min=1)
+
+    def on_validation_epoch_start(self) -> None:
+        self.pixel_score = PixelScore(len(self.classes))
+
+    def score_one(self, output: tuple[Tensor, Tensor], sample: Sample, cells: tuple[int, int], loader: int) -> None:
+        if loader == len(self.recipe.datasets):  # a classifier needs no exemplars
+            logits = output[1][0].float()[:, : cells[0], : cells[1]].cpu()
+            self.pixel_score.add(sample, classify_pixels(logits, sample.labels.shape)[0])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mIoU; "val/miou" picks the best checkpoint."""
+        iou = self.pixel_score.iou()
+        for info, value in zip(self.classes, iou, strict=True):
+            self.log(f"val/iou/{info.name}", float(value))
+        self.log("val/miou", float(np.nanmean(iou)), prog_bar=True)

@@ -1,0 +1,156 @@
+"""Segment sorting, one step: take the segments' prototypes, remember them, compare pixels with them."""
+
+import torch
+from torch import Tensor
+
+from index_builder.training.data import Augment, Batch
+from index_builder.training.module import TrainingModule
+from index_builder.training.recipe import Recipe
+from model_store.card import ClassInfo
+from segsort.memory_bank import MemoryBank, Remembered
+from segsort.network import STRIDE, EmbeddingNetwork
+from segsort.pixel_sorting import SortingOptions, sort_pixels
+from segsort.segment_sorting import Prototypes, prototypes_by_label, vmf_loss, vmf_nca_loss
+
+PIECES = 3  # times K pieces of an image are room enough: labels cut few segments in more than two
+
+
+def cell_labels(batch: Batch) -> Tensor:
+    """The label of the pixel at each cell's centre: [B, H/4, W/4] int64."""
+    return batch.labels[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].long()
+
+
+class SortingModule(TrainingModule):
+    """Segment sorting over one or more worlds: what the supervised and the unsupervised loss share."""
+
+    def __init__(
+        self, network: EmbeddingNetwork, recipe: Recipe, augment: Augment, classes: tuple[ClassInfo, ...]
+    ) -> None:
+        super().__init__(network, recipe, augment, classes)
+        self.reference = recipe.datasets.index(recipe.reference) if recipe.reference is not None else None
+        self.bank = MemoryBank(0, recipe.dimension)
+
+    def on_fit_start(self) -> None:
+        rows = self.recipe.bank_batches * self.recipe.bank_per_batch
+        self.bank = MemoryBank(rows, self.recipe.dimension, self.device)
+
+    def compare(self, output: Tensor, batch: Batch) -> Tensor:
+        embeddings = output.float()  # [B, D, h, w]
+        own = self.prototypes(embeddings, batch)
+        loss = self._loss(embeddings, own, batch.worlds)
+        self._remember(own)
+        return loss
+
+    def prototypes(self, embeddings: Tensor, batch: Batch) -> Prototypes:
+        """Segments of a batch: embeddings [B, D, h, w]."""
+        raise NotImplementedError
+
+    def pixel_losses(
+        self, vectors: Tensor, segments: Tensor, own: Prototypes, everything: Remembered, compared: Tensor
+    ) -> Tensor:
+        """Loss of each pixel.
+
+        Args:
+            vectors: [P, D].
+            segments: [P] int64, row of each pixel's segment among `own`.
+            own: segments of the batch, the first rows of `everything`.
+            everything: those and the bank's, [S, D].
+            compared: [S] bool, rows that take part.
+        """
+        raise NotImplementedError
+
+    def _loss(self, embeddings: Tensor, own: Prototypes, worlds: Tensor) -> Tensor:
+        """Mean over worlds of the loss within the world, and of the loss against the reference world."""
+        B, D, h, w = embeddings.shape
+        flat = embeddings.permute(0, 2, 3, 1).reshape(-1, D)
+        segment_of, world_of = own.segment_of.flatten(), worlds[:, None].expand(B, h * w).flatten()
+        bank = self.bank.read()
+        mine = (own.directions, own.class_ids, own.domains, own.valid)
+        everything = Remembered(*(torch.cat(pair) for pair in zip(mine, bank, strict=True)))
+        total, terms = embeddings.new_zeros(()), embeddings.new_zeros(())
+        for world in range(len(self.recipe.datasets)):
+            usable = (segment_of >= 0) & (world_of == world)
+            pixels, drawn = self.draw(*self.balanced(own, segment_of, usable))
+            segments = segment_of[pixels].clamp(min=0)
+            for others, weight in self._comparisons(world):
+                compared = everything.valid & (everything.domains == others)
+                losses = self.pixel_losses(flat[pixels], segments, own, everything, compared)
+                loss = torch.where(drawn, losses, 0).sum() / drawn.sum().clamp(min=1)
+                self.log(f"loss/{self.recipe.datasets[world]}-{self.recipe.datasets[others]}", loss.detach())
+                total, terms = total + weight * loss, terms + weight * drawn.any()
+        return total / terms.clamp(min=1)
+
+    def balanced(self, own: Prototypes, segment_of: Tensor, usable: Tensor) -> tuple[Tensor, Tensor, int]:
+        """What `draw` balances: the class of each pixel, whether it is usable, how many classes there are."""
+        raise NotImplementedError
+
+    def _comparisons(self, world: int) -> list[tuple[int, float]]:
+        """Worlds whose prototypes the pixels of a world are compared with, and the weight of each."""
+        within = [(world, 1.0)]
+        if self.reference is None or world == self.reference:
+            return within
+        return [*within, (self.reference, self.recipe.reference_weight)]
+
+    def _remember(self, own: Prototypes) -> None:
+        chance = torch.rand(own.valid.shape, device=own.valid.device)
+        chosen = torch.where(own.valid, chance, -1).topk(min(self.recipe.bank_per_batch, len(chance))).indices
+        self.bank.add(own.directions[chosen], own.class_ids[chosen], own.domains[chosen], own.valid[chosen])
+
+
+class SupervisedModule(SortingModule):
+    """Pixels are sorted, segments split by label; segments of a pixel's class attract it (vMF-NCA)."""
+
+    def __init__(
+        self, network: EmbeddingNetwork, recipe: Recipe, augment: Augment, classes: tuple[ClassInfo, ...]
+    ) -> None:
+        super().__init__(network, recipe, augment, classes)
+        self.sorting = SortingOptions(recipe.segments, recipe.iterations, recipe.location_weight)
+
+    def prototypes(self, embeddings: Tensor, batch: Batch) -> Prototypes:
+        labels = cell_labels(batch)
+        return prototypes_by_label(
+            embeddings,
+            sort_pixels(embeddings, self.sorting, labels >= 0).labels,
+            labels,
+            batch.worlds,
+            classes=len(self.classes),
+            spans=self.recipe.segments,
+            rows=PIECES * self.recipe.segments * len(labels),
+            min_pixels=self.recipe.min_pixels,
+        )
+
+    def balanced(self, own: Prototypes, segment_of: Tensor, usable: Tensor) -> tuple[Tensor, Tensor, int]:
+        return own.class_ids[segment_of.clamp(min=0)], usable, len(self.classes)
+
+    def pixel_losses(
+        self, vectors: Tensor, segments: Tensor, own: Prototypes, everything: Remembered, compared: Tensor
+    ) -> Tensor:
+        wanted = own.class_ids[segments]
+        prototypes, classes = everything.prototypes, everything.class_ids
+        return vmf_nca_loss(vectors, wanted, segments, prototypes, classes, self.recipe.kappa, compared)
+
+
+class UnsupervisedModule(SortingModule):
+    """Regions are the segments; each repels the pixels of all others (vMF). Crops of one image share their regions."""
+
+    def prototypes(self, embeddings: Tensor, batch: Batch) -> Prototypes:
+        regions = cell_labels(batch)
+        return prototypes_by_label(
+            embeddings,
+            torch.where(regions >= 0, 0, -1),
+            regions,
+            batch.worlds[:: self.recipe.views],
+            images=batch.shown,
+            classes=self.recipe.max_regions,
+            spans=1,
+            rows=self.recipe.max_regions * len(regions) // self.recipe.views,
+            min_pixels=self.recipe.min_pixels,
+        )
+
+    def balanced(self, own: Prototypes, segment_of: Tensor, usable: Tensor) -> tuple[Tensor, Tensor, int]:
+        return segment_of, usable, len(own.valid)
+
+    def pixel_losses(
+        self, vectors: Tensor, segments: Tensor, own: Prototypes, everything: Remembered, compared: Tensor
+    ) -> Tensor:
+        return vmf_loss(vectors, segments, everything.prototypes, self.recipe.kappa, compared)
