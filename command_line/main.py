@@ -5,6 +5,7 @@ import sys
 import typer
 
 from index_builder.commands import build, evaluate, train
+from index_builder.regions.commands import app as regions_app
 from index_builder.report.commands import report
 from model_store.commands import app as releases_app
 from service.commands import segment, serve
@@ -15,6 +16,7 @@ cli = typer.Typer(
 for command in (serve, segment, train, build, evaluate, report):
     cli.command()(command)
 cli.add_typer(releases_app, name="releases")
+cli.add_typer(regions_app, name="regions")
 
 
 def app() -> None:

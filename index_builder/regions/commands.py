@@ -1,0 +1,59 @@
+"""Commands `segsort regions ...`: train a contour network, and write the regions of images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Regions without class labels, for unsupervised training.", no_args_is_help=True)
+
+
+@app.command("train-contours")
+def train_contours(
+    root: Annotated[
+        Path, typer.Option(help="BSDS500, or its folder train: ID.jpg with region maps ID_0.png, ID_1.png, ...")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder that contours.onnx and log.csv are written to.")],
+    weights: Annotated[Path | None, typer.Option(help="Weights that MobileNetV2 starts from (safetensors).")] = None,
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 400,
+    batch: Annotated[int, typer.Option(help="Crops a step.")] = 8,
+    crop: Annotated[int, typer.Option(help="Pixels a side of a crop, a multiple of 32.")] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+) -> None:
+    """Train the network of the source `contours` on photographs whose regions several people drew."""
+    from safetensors.torch import load_file
+
+    from index_builder.regions.contour_training import ContourRecipe
+    from index_builder.regions.contour_training import train_contours as train
+
+    if weights is not None and not weights.is_file():
+        raise ValueError(f"{weights} is missing; give weights that exist, or leave --weights out to start from scratch")
+    recipe = ContourRecipe(steps=steps, batch=batch, crop=crop, seed=seed)
+    typer.echo(str(train(root, out, recipe, load_file(weights) if weights is not None else None)))
+
+
+@app.command()
+def write(
+    source: Annotated[str, typer.Option(help="Where regions come from: felzenszwalb, slic-merge or contours.")],
+    out: Annotated[Path, typer.Option(help="Folder that the region maps are written to, as 16-bit PNG.")],
+    images: Annotated[Path | None, typer.Option(help="Folder of images; or give --dataset.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Data set whose images are taken; no label is read.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Where the data set lies.")] = None,
+    split: Annotated[str, typer.Option(help="Split of it.")] = "train",
+    contours: Annotated[Path | None, typer.Option(help="Contour network of the source `contours`.")] = None,
+) -> None:
+    """Find the regions of images and write them as the source `folder` reads them."""
+    from index_builder.datasets import open_images
+    from index_builder.progress import counted
+    from index_builder.regions import open_regions
+    from index_builder.regions.folder import map_file, write_map
+
+    if (images is None) == (dataset is None):
+        raise ValueError("--images and --dataset: give one of the two, a folder of images or a data set's name")
+    regions = open_regions(source, contours=contours)
+    photographs = open_images("images", images, "") if dataset is None else open_images(dataset, root, split)
+    out.mkdir(parents=True, exist_ok=True)
+    for i in counted(len(photographs), "Finding regions"):
+        image, name = photographs.photograph(i)
+        write_map(regions(image, name), map_file(out, name))
+    typer.echo(str(out))
