@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,7 @@ def test_crops_of_one_seed_are_the_same() -> None:
     assert not torch.equal(first, other)
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_training_leaves_the_statistics_of_the_backbone_alone() -> None:
     network = ContourNetwork().train()
     before = {name: value.clone() for name, value in network.named_buffers()}
@@ -112,7 +114,17 @@ def test_training_leaves_the_statistics_of_the_backbone_alone() -> None:
     assert not [name for name in changed if name.startswith("backbone.")]
 
 
-@pytest.mark.filterwarnings("default")  # torch's exporter warns of itself
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other at every layer take far longer than one, where other programs want the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.filterwarnings("ignore")  # torch's exporter warns of itself
 def test_a_run_ends_with_a_network_that_cuts_images(bsds: Path, tmp_path: Path) -> None:
     run, maps = tmp_path / "run", tmp_path / "maps"
     made = CliRunner().invoke(
