@@ -18,6 +18,7 @@ from index_builder.datasets import open_dataset
 from index_builder.embedder_source import EmbedderSource, load_embedder_source
 from index_builder.evaluate import evaluate
 from index_builder.findings import Report
+from index_builder.training.start import is_release
 from model_store.release import Release
 
 NAME = "streets"
@@ -85,26 +86,38 @@ def _figures(report: Report) -> dict[str, Any]:
 
 
 def write_log(run: Path, file: Path) -> None:
-    """Losses and validation of a run, and before them those of the run that it started from, as one CSV."""
+    """Losses and validation of a run as one CSV, after those of the run that it started from.
+
+    Where it started from a release, that release's log is in `file` already and stays, as the stages before this one.
+    """
     recipe = json.loads((run / "recipe.json").read_text())
-    stages = [Path(recipe["start"]), run] if recipe["start"] else [run]
+    start = Path(recipe["start"]) if recipe["start"] else None
     rows: list[dict[str, str]] = []
-    for number, stage in enumerate(stages, 1):
-        logged: dict[int, dict[str, str]] = {}
-        for part in sorted((stage / "logs").glob("metrics*.csv")):
-            for row in csv.DictReader(part.read_text().splitlines()):
-                step = int(row["step"]) + 1
-                if step % EVERY == 0:  # what belongs to one step is logged in several rows
-                    logged.setdefault(step, {}).update({k: v[:7] for k, v in row.items() if v and "/iou/" not in k})
-        kept = ("loss", *(k for k in next(iter(logged.values())) if k.startswith("loss/")))
-        for step, values in sorted(logged.items()):
-            scores = {k: v for k, v in values.items() if k in kept or k.startswith("val/")}
-            rows.append({"stage": str(number), "step": str(step), **scores})
+    if start is not None and is_release(start):
+        rows = list(csv.DictReader(file.read_text().splitlines()))
+    elif start is not None:
+        rows = _stage(start, 1)
+    rows += _stage(run, int(rows[-1]["stage"]) + 1 if rows else 1)
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with file.open("w", newline="") as opened:
         writer = csv.DictWriter(opened, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _stage(run: Path, number: int) -> list[dict[str, str]]:
+    logged: dict[int, dict[str, str]] = {}
+    for part in sorted((run / "logs").glob("metrics*.csv")):
+        for row in csv.DictReader(part.read_text().splitlines()):
+            step = int(row["step"]) + 1
+            if step % EVERY == 0:  # what belongs to one step is logged in several rows
+                logged.setdefault(step, {}).update({k: v[:7] for k, v in row.items() if v and "/iou/" not in k})
+    kept = ("loss", *(k for k in next(iter(logged.values())) if k.startswith("loss/")))
+    rows = []
+    for step, values in sorted(logged.items()):
+        scores = {k: v for k, v in values.items() if k in kept or k.startswith("val/")}
+        rows.append({"stage": str(number), "step": str(step), **scores})
+    return rows
 
 
 def _main(

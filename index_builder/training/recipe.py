@@ -43,8 +43,6 @@ class Recipe(BaseModel):
     contours: str | None = Field(None, description="vmf: contour network (ONNX), for regions 'contours'")
     max_regions: int = Field(256, ge=2, description="vmf: regions of an image that take part, the largest")
     views: int = Field(1, ge=1, description="vmf: crops of one image in a batch, which share their regions")
-    neighbours: int = Field(0, ge=0, description="vmf: regions of the batch and the bank that attract as well, the "
-                            "most alike by the features of the network that training started from")  # fmt: skip
     kappa: float = Field(10.0, gt=0)
     segments: int = Field(36, ge=1, description="initial K of pixel sorting on a training crop")
     iterations: int = Field(10, ge=1)
@@ -86,11 +84,8 @@ class Recipe(BaseModel):
             raise ValueError(f"scale={self.scale}: the least must be above 0 and not above the greatest")
         if self.batch_per_world % self.views:
             raise ValueError(f"batch_per_world={self.batch_per_world} must be a multiple of views={self.views}")
-        if self.objective != "vmf" and (self.views > 1 or self.neighbours):
-            raise ValueError(
-                f"views={self.views}, neighbours={self.neighbours} belong to objective 'vmf', not {self.objective!r}; "
-                "leave them out"
-            )
+        if self.objective != "vmf" and self.views > 1:
+            raise ValueError(f"views={self.views} belongs to objective 'vmf', not {self.objective!r}; leave it out")
         if self.frozen and (self.objective != "softmax" or self.start is None):
             raise ValueError(
                 f"frozen with objective={self.objective!r}, start={self.start!r}: a frozen embedding is for 'softmax', "

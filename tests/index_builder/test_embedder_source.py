@@ -50,7 +50,7 @@ def test_what_a_run_does_not_say_is_as_in_training(run: Path) -> None:
         (lambda told: told["network"].pop("parameters"), "field parameters"),
         (lambda told: told["preprocessing"].update(working_size=1), "field working_size"),
         (lambda told: told.update(sorting={"segments": 0}), "field segments"),
-        (lambda told: told.update(network=3), "field network"),
+        (lambda told: told.update(network=3), 'field "NetworkInfo"'),
     ],
 )
 def test_a_description_that_cannot_be_used_is_named(
