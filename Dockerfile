@@ -36,7 +36,8 @@ FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin segsort && \
     install --directory --owner=segsort --group=segsort /data
 COPY --from=build /opt/segsort /opt/segsort
-ENV PATH=/opt/segsort/bin:$PATH PYTHONUNBUFFERED=1 SEGSORT_DATA_DIR=/data
+# SEGSORT_OPEN: here the published port decides who reaches the service. Where keys are set, they are asked for all the same.
+ENV PATH=/opt/segsort/bin:$PATH PYTHONUNBUFFERED=1 SEGSORT_DATA_DIR=/data SEGSORT_OPEN=true
 USER segsort
 WORKDIR /data
 VOLUME /data

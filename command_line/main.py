@@ -9,6 +9,7 @@ from index_builder.regions.commands import app as regions_app
 from index_builder.report.commands import report
 from model_store.commands import app as releases_app
 from service.commands import segment, serve
+from service.keys_commands import app as keys_app
 
 cli = typer.Typer(
     help="Image segmentation that can be argued with.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -17,6 +18,7 @@ for command in (serve, segment, train, build, evaluate, report):
     cli.command()(command)
 cli.add_typer(releases_app, name="releases")
 cli.add_typer(regions_app, name="regions")
+cli.add_typer(keys_app, name="keys")
 
 
 def app() -> None:

@@ -21,9 +21,11 @@ def serve(
     import uvicorn
 
     from service.app import create_app
+    from service.keys import read_access
     from service.settings import load_settings
 
     settings = load_settings(release=release, host=host, port=port)
+    print(f"segsort: {read_access(settings).describe(settings)}", file=sys.stderr)
     torch.set_num_threads(1)  # what torch does here is small; its threads would only wait for each other
     app = create_app(settings)
     gc.collect()

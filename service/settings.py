@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     max_segments: int = Field(400, ge=1, description="largest `segments` of a request")
     max_k: int = Field(200, ge=1, description="largest `k` of a request")
     max_exemplars: int = Field(50, ge=1, description="largest `exemplars` of a request")
+    api_keys: str = Field("", description="keys that are accepted: name:role:sha256, separated by commas")
+    api_keys_file: Path | None = Field(None, description="more of them, one a line")
+    open: bool = Field(False, description="without keys, let callers from other machines do everything")
 
     @property
     def database(self) -> str:

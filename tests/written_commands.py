@@ -70,8 +70,8 @@ def _words(piece: Sequence[str]) -> tuple[str, ...]:
 
 
 def segsort_subcommand(command: Written) -> tuple[str, ...]:
-    """The words that name the subcommand: two of them for the groups `releases` and `regions`."""
-    return command.words[1:3] if command.words[1] in ("releases", "regions") else command.words[1:2]
+    """The words that name the subcommand: two of them for the groups."""
+    return command.words[1:3] if command.words[1] in ("keys", "releases", "regions") else command.words[1:2]
 
 
 def check_make(command: Written) -> None:
