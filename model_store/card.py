@@ -103,13 +103,17 @@ class Calibration(_Frozen):
 
 
 class Card(_Frozen):
-    """Everything there is to know about a release; `classes` are numbered 0.. in order."""
+    """Everything there is to know about a release; `classes` are numbered 0.. in order.
+
+    `retired` classes have no exemplars and are not offered: they keep their number, so that no other class gets it.
+    """
 
     format_version: Literal[1] = FORMAT_VERSION
     name: str = Field(min_length=1)
     created: str
     description: str
     classes: list[ClassInfo] = Field(min_length=1)
+    retired: list[int] = Field(default_factory=list)
     network: NetworkInfo
     preprocessing: Preprocessing
     sorting: SortingInfo
@@ -127,4 +131,6 @@ class Card(_Frozen):
         names = [info.name for info in self.classes]
         if ids != list(range(len(ids))) or len(set(names)) != len(names):
             raise ValueError(f"classes have ids {ids} and names {names}; ids must be 0, 1, 2, ... and names differ")
+        if not set(self.retired) <= set(ids):
+            raise ValueError(f"retired is {self.retired}; the classes are 0..{len(ids) - 1}")
         return self

@@ -38,6 +38,7 @@ class Exemplars:
         bboxes: [N, 4] int32 (x, y, width, height), in pixels of that image.
         areas: [N] int64, pixels of that image.
         masks: N COCO compressed run lengths, in pixels of that image.
+        strengths: [N] float32 above 0, as how many exemplars each counts in the vote; None: each as one.
     """
 
     ids: list[str]
@@ -47,6 +48,7 @@ class Exemplars:
     bboxes: np.ndarray
     areas: np.ndarray
     masks: list[str]
+    strengths: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         N = len(self.ids)
@@ -57,6 +59,7 @@ class Exemplars:
             "bboxes": len(self.bboxes),
             "areas": len(self.areas),
             "masks": len(self.masks),
+            "strengths": N if self.strengths is None else len(self.strengths),
         }
         wrong = {name: length for name, length in lengths.items() if length != N}
         if wrong or self.prototypes.ndim != 2 or self.bboxes.shape != (N, 4):
@@ -64,6 +67,8 @@ class Exemplars:
                 f"exemplars have {N} ids, but {wrong or (self.prototypes.shape, self.bboxes.shape)}; every field "
                 "must have one row an exemplar, prototypes [N, D], bboxes [N, 4]"
             )
+        if self.strengths is not None and not ((self.strengths > 0) & np.isfinite(self.strengths)).all():
+            raise ValueError("exemplars have strengths that are no finite numbers above 0; 1 is that of most")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -71,17 +76,19 @@ class Exemplars:
     def save(self, file: Path) -> None:
         """Write as a compressed .npz that needs no pickle."""
         masks = [mask.encode("ascii") for mask in self.masks]
-        np.savez_compressed(
-            file,
-            ids=np.array(self.ids, dtype="S16"),
-            prototypes=self.prototypes,
-            class_ids=self.class_ids,
-            image_ids=self.image_ids,
-            bboxes=self.bboxes,
-            areas=self.areas,
-            masks=np.frombuffer(b"".join(masks), dtype=np.uint8),
-            mask_ends=np.cumsum([len(mask) for mask in masks], dtype=np.int64),
-        )
+        columns = {
+            "ids": np.array(self.ids, dtype="S16"),
+            "prototypes": self.prototypes,
+            "class_ids": self.class_ids,
+            "image_ids": self.image_ids,
+            "bboxes": self.bboxes,
+            "areas": self.areas,
+            "masks": np.frombuffer(b"".join(masks), dtype=np.uint8),
+            "mask_ends": np.cumsum([len(mask) for mask in masks], dtype=np.int64),
+        }
+        if self.strengths is not None:
+            columns["strengths"] = self.strengths.astype(np.float32)
+        np.savez_compressed(file, allow_pickle=False, **columns)
 
     @classmethod
     def load(cls, file: Path) -> "Exemplars":
@@ -101,6 +108,7 @@ class Exemplars:
                 bboxes=arrays["bboxes"].astype(np.int32),
                 areas=arrays["areas"].astype(np.int64),
                 masks=[text[start:end] for start, end in pairwise([0, *ends])],
+                strengths=arrays["strengths"].astype(np.float32) if "strengths" in arrays else None,
             )
 
 

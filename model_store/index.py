@@ -10,6 +10,8 @@ import numpy as np
 from model_store.cores import available_cores
 from segsort import kernels
 
+_ALL = np.zeros(0, dtype=bool)  # no row is gone
+_DEEPEST = 1024  # neighbours asked of FAISS, past which rows that are left are compared one by one; GPUs give 2048
 _SMALL = 1 << 28  # multiplications of a search below which FAISS' threads cost more than they save
 
 
@@ -100,12 +102,13 @@ class ExemplarIndex:
         """Number of exemplars."""
         return len(self.prototypes)
 
-    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, queries: np.ndarray, k: int, gone: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The nearest exemplars of each query.
 
         Args:
             queries: [Q, D] float32 unit vectors.
-            k: how many; min(k, N) are returned.
+            k: how many; all there are, if these are fewer.
+            gone: [N] bool, rows that are never found; None: any may be.
 
         Returns:
             Cosines [Q, k'] float32, best first, and rows [Q, k'] int64; equal cosines are in the order of their rows.
@@ -116,10 +119,14 @@ class ExemplarIndex:
         N, D = self.prototypes.shape
         if queries.ndim != 2 or queries.shape[1] != D or k < 1:
             raise ValueError(f"queries have shape {queries.shape}, k={k}; they must be [Q, {D}] and k at least 1")
-        k = min(k, N)
+        if gone is not None and gone.shape != (N,):
+            raise ValueError(f"gone has shape {gone.shape}; it must say of each of the {N} rows whether it is gone")
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         if self._exact:
-            return self._exact_search(queries, k)
+            return exact_search(self.prototypes, queries, k, gone)
+        if gone is not None:
+            return self._search_without(queries, k, gone)
+        k = min(k, N)
         wanted = min(k + 1, N)  # one more, to see whether a tie reaches past the k-th
         while True:
             cosines, rows = self._neighbours(queries, wanted)
@@ -132,19 +139,29 @@ class ExemplarIndex:
         found = self._faiss_search(queries, k)
         if (found < 0).any():  # an inverted file may find fewer than k
             found = self._complete(found, queries, k)
-        cosines = np.einsum("qd,qkd->qk", queries, self.prototypes[found])
+        cosines = np.empty(found.shape, dtype=np.float32)
+        kernels.cosines_of(self.prototypes, queries, found, cosines)
         np.clip(cosines, -1, 1, out=cosines)
         order = np.lexsort((found, -cosines), axis=1)
         return np.take_along_axis(cosines, order, axis=1), np.take_along_axis(found, order, axis=1)
 
-    def _exact_search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `search`, by comparison with every prototype."""
+    def _search_without(self, queries: np.ndarray, k: int, gone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `search`: FAISS is asked for more than k, and again for twice as many where too few of them are left."""
+        N, removed = len(gone), int(np.count_nonzero(gone))
+        k = min(k, N - removed)
         cosines, rows = np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64)
-        if len(queries):
-            maxima = np.empty((-(-len(self.prototypes) // kernels.GROUP), len(queries)), dtype=np.float32)
-            kernels.group_maxima(self.prototypes, np.ascontiguousarray(queries.T), maxima)
-            kernels.nearest_rows(self.prototypes, queries, maxima, cosines, rows)
-        return np.clip(cosines, -1, 1), rows
+        pending, wanted = np.arange(len(queries) if k else 0), min(k + 1 + min(removed, k), N)
+        while len(pending) and wanted <= _DEEPEST:
+            near, found = self._neighbours(queries[pending], wanted)
+            first = np.argsort(gone[found], axis=1, kind="stable")[:, :k]  # those left, in their order
+            cosines[pending] = np.take_along_axis(near, first, axis=1)
+            rows[pending] = np.take_along_axis(found, first, axis=1)
+            short = gone[rows[pending]].any(axis=1) | (cosines[pending, k - 1] == near[:, -1])  # or a tie may go on
+            pending = pending[short & (wanted < N)]
+            wanted = min(2 * wanted, N)
+        if len(pending):
+            cosines[pending], rows[pending] = exact_search(self.prototypes, queries[pending], k, gone)
+        return cosines, rows
 
     def _faiss_search(self, queries: np.ndarray, k: int) -> np.ndarray:
         if self._busy is not None:
@@ -161,6 +178,20 @@ class ExemplarIndex:
         cosines = queries[short] @ self.prototypes.T
         found[short] = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
         return found
+
+
+def exact_search(
+    prototypes: np.ndarray, queries: np.ndarray, k: int, gone: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `ExemplarIndex.search`, by comparison with every prototype: [N, D] and [Q, D], both float32 and contiguous."""
+    k = min(k, len(prototypes) - (0 if gone is None else int(np.count_nonzero(gone))))
+    cosines, rows = np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64)
+    if cosines.size:
+        gone = _ALL if gone is None else gone
+        maxima = np.empty((-(-len(prototypes) // kernels.GROUP), len(queries)), dtype=np.float32)
+        kernels.group_maxima(prototypes, np.ascontiguousarray(queries.T), gone, maxima)
+        kernels.nearest_rows(prototypes, queries, gone, maxima, cosines, rows)
+    return np.clip(cosines, -1, 1), rows
 
 
 def _to_gpu(index: faiss.Index) -> faiss.Index:

@@ -84,6 +84,11 @@ class Release:
         except ValueError as error:
             raise ReleaseError(f"{file}: {error}; {_MEND}") from error
 
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Row of each exemplar, by its id."""
+        return {exemplar_id: row for row, exemplar_id in enumerate(self.exemplars.ids)}
+
     def image_path(self, image_id: int) -> Path:
         """File of a source image, by its position in `sources`.
 

@@ -291,13 +291,20 @@ GROUP = 16  # rows of which only the largest cosine is remembered
 
 
 @njit(cache=True, nogil=True, fastmath=_ORDERED)
-def group_maxima(rows: np.ndarray, queries: np.ndarray, maxima: np.ndarray) -> None:
-    """Largest inner product of each group of rows with each query: rows [N, D], queries [D, Q], maxima [N/GROUP, Q]."""
+def group_maxima(rows: np.ndarray, queries: np.ndarray, gone: np.ndarray, maxima: np.ndarray) -> None:
+    """Largest inner product of each group of rows with each query: rows [N, D], queries [D, Q], maxima [N/GROUP, Q].
+
+    gone: [N] bool, rows that count as -2, less than any cosine; or [0], none.
+    """
     N, Q = len(rows), queries.shape[1]
     scores = np.empty((BLOCK, Q), rows.dtype)
     for start in range(0, N, BLOCK):
         count = min(BLOCK, N - start)
         np.dot(rows[start : start + count], queries, scores[:count])
+        if len(gone):
+            for i in range(count):
+                if gone[start + i]:
+                    scores[i] = -2
         for first in range(0, count, GROUP):
             largest = maxima[(start + first) // GROUP]
             largest[:] = scores[first]
@@ -316,6 +323,17 @@ def _dot(a: np.ndarray, b: np.ndarray) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def cosines_of(rows: np.ndarray, queries: np.ndarray, found: np.ndarray, cosines: np.ndarray) -> None:
+    """Inner products of queries [Q, D] with their own rows [N, D], found [Q, k], into cosines [Q, k].
+
+    Each is what `nearest_rows` makes of the same two vectors, to the last bit.
+    """
+    for q in range(len(queries)):
+        for i in range(found.shape[1]):
+            cosines[q, i] = _dot(rows[found[q, i]], queries[q])
+
+
+@njit(cache=True, nogil=True)
 def _bound(values: np.ndarray, k: int) -> Any:
     """A value that at least k of `values` reach, and few more: the interval they lie in, halved again and again."""
     low, high = values.min(), values.max()
@@ -330,13 +348,13 @@ def _bound(values: np.ndarray, k: int) -> Any:
 
 @njit(cache=True, nogil=True)
 def nearest_rows(
-    rows: np.ndarray, queries: np.ndarray, maxima: np.ndarray, best: np.ndarray, found: np.ndarray
+    rows: np.ndarray, queries: np.ndarray, gone: np.ndarray, maxima: np.ndarray, best: np.ndarray, found: np.ndarray
 ) -> None:
     """The k largest inner products of each query into `best` [Q, k], and their rows into `found` [Q, k]: exact.
 
-    rows: [N, D] float32, N >= k; queries: [Q, D]; maxima: of `group_maxima`. Equal products come in the order of their
-    rows. The k-th best is at least the k-th largest maximum of a group, so that only groups that reach it are looked
-    into.
+    rows: [N, D] float32, of which at least k are not gone; queries: [Q, D]; gone: [N] bool, or [0] where none is;
+    maxima: of `group_maxima`. Equal products come in the order of their rows. The k-th best is at least the k-th
+    largest maximum of a group, so that only groups that reach it are looked into.
     """
     N, (groups, Q), k = len(rows), maxima.shape, found.shape[1]
     column = np.empty(groups, np.float32)
@@ -353,6 +371,8 @@ def nearest_rows(
             if column[g] < bound:
                 continue
             for row in range(g * GROUP, min((g + 1) * GROUP, N)):
+                if len(gone) and gone[row]:
+                    continue
                 score = _dot(rows[row], queries[q])
                 if score < bound:
                     continue

@@ -1,0 +1,118 @@
+"""Exemplars added to a release while it is served: columns that grow, of which earlier readers see the beginning."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_FIRST_ROOM = 64  # rows; doubled whenever they are full
+
+
+@dataclass(frozen=True)
+class AddedExemplar:
+    """A labelled segment that an edit adds.
+
+    Attributes:
+        exemplar_id: its name, of what it is (see `model_store.exemplars.exemplar_id`): the same name is the same thing.
+        prototype: [D] float32 unit vector.
+        class_id: its class.
+        strength: as how many exemplars it counts in the vote, above 0; 1 unless it corrects a label.
+        image_id: SHA-256 of its image's content, in hexadecimal digits.
+        source: what the image is called.
+        width, height: of the upright image, pixels.
+        bbox: (x, y, width, height), in pixels of that image.
+        area: pixels of that image.
+        mask: COCO compressed run lengths, in pixels of that image.
+    """
+
+    exemplar_id: str
+    prototype: np.ndarray
+    class_id: int
+    strength: float
+    image_id: str
+    source: str
+    width: int
+    height: int
+    bbox: tuple[int, int, int, int]
+    area: int
+    mask: str
+
+    def same_as(self, other: "AddedExemplar") -> bool:
+        """Whether both vote alike."""
+        told = (self.class_id, np.float32(self.strength)) == (other.class_id, np.float32(other.strength))
+        return told and np.array_equal(self.prototype, other.prototype)
+
+
+class _Columns:
+    """What rows are written into, shared by all that see a beginning of it; `lock` is held while writing."""
+
+    def __init__(self, dimension: int) -> None:
+        self.prototypes = np.empty((_FIRST_ROOM, dimension), dtype=np.float32)
+        self.class_ids = np.empty(_FIRST_ROOM, dtype=np.int64)
+        self.strengths = np.empty(_FIRST_ROOM, dtype=np.float32)
+        self.exemplars: list[AddedExemplar] = []
+        self.rows: dict[str, int] = {}
+        self.lock = threading.Lock()
+
+    def append(self, exemplars: Sequence[AddedExemplar]) -> None:
+        start, stop = len(self.exemplars), len(self.exemplars) + len(exemplars)
+        room = len(self.class_ids)
+        while room < stop:
+            room *= 2
+        if room > len(self.class_ids):
+            self.prototypes = _grown(self.prototypes, room)
+            self.class_ids, self.strengths = _grown(self.class_ids, room), _grown(self.strengths, room)
+        for row, exemplar in enumerate(exemplars, start):
+            self.prototypes[row] = exemplar.prototype
+            self.class_ids[row], self.strengths[row] = exemplar.class_id, exemplar.strength
+            self.rows[exemplar.exemplar_id] = row
+        self.exemplars.extend(exemplars)
+
+
+class AddedRows:
+    """The first rows of growing columns; it never changes, whatever is appended later.
+
+    Attributes:
+        prototypes: [n, D] float32; class_ids: [n] int64; strengths: [n] float32.
+    """
+
+    def __init__(self, columns: _Columns, count: int) -> None:
+        self._columns, self._count = columns, count
+        self.prototypes = columns.prototypes[:count]
+        self.class_ids, self.strengths = columns.class_ids[:count], columns.strengths[:count]
+
+    @classmethod
+    def none(cls, dimension: int) -> "AddedRows":
+        """No rows yet."""
+        return cls(_Columns(dimension), 0)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, row: int) -> AddedExemplar:
+        if not 0 <= row < self._count:
+            raise IndexError(f"row {row}; there are {self._count}")
+        return self._columns.exemplars[row]
+
+    def row(self, exemplar_id: str) -> int | None:
+        """Row of an exemplar, None if it is not among these."""
+        row = self._columns.rows.get(exemplar_id)
+        return row if row is not None and row < self._count else None
+
+    def extended(self, exemplars: Sequence[AddedExemplar]) -> "AddedRows":
+        """These rows and more; in place behind them, unless another has already been written there."""
+        columns = self._columns
+        with columns.lock:
+            if len(columns.exemplars) == self._count:
+                columns.append(exemplars)
+                return AddedRows(columns, len(columns.exemplars))
+        copied = _Columns(self.prototypes.shape[1])
+        copied.append([*columns.exemplars[: self._count], *exemplars])
+        return AddedRows(copied, len(copied.exemplars))
+
+
+def _grown(column: np.ndarray, room: int) -> np.ndarray:
+    grown = np.empty((room, *column.shape[1:]), dtype=column.dtype)
+    grown[: len(column)] = column
+    return grown

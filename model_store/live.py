@@ -1,0 +1,287 @@
+"""The live state of a release: its exemplars and what edits made of them, at one revision."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from model_store.added import AddedExemplar, AddedRows
+from model_store.card import ClassInfo
+from model_store.index import ExemplarIndex, exact_search
+from model_store.release import Release
+
+__all__ = ["AddedExemplar", "LiveExemplars"]
+
+MAX_CLASSES = 256  # label maps have eight bits a pixel
+
+
+@dataclass(frozen=True, eq=False)
+class LiveExemplars:
+    """A release's exemplars as edits left them: a snapshot that never changes, of which an edit makes the next.
+
+    Rows 0..N-1 are the release's, those from N on the added ones in the order they came. A removed exemplar keeps its
+    row, so that an answer given before can still be told. Calls from several threads are safe, `edited` included.
+
+    Attributes:
+        release: the release as it was built.
+        index: over its exemplars.
+        revision: number of the last edit that is part of it; 0: none.
+        classes: by class_id, with the retired ones, so that old votes keep their names.
+        retired: classes that are not offered any more; their numbers go to no other class.
+    """
+
+    release: Release
+    index: ExemplarIndex
+    revision: int
+    classes: tuple[ClassInfo, ...]
+    retired: frozenset[int]
+    _added: AddedRows
+    _gone: np.ndarray | None  # [N + added] bool, rows that are not alive; None: all are
+    _counts: np.ndarray | None  # [C] int64, alive exemplars of each class; None: those of the release
+
+    @classmethod
+    def of_release(
+        cls, release: Release, device: Literal["cpu", "cuda"] = "cpu", index: ExemplarIndex | None = None
+    ) -> "LiveExemplars":
+        """A release before any edit.
+
+        Args:
+            release: an opened release.
+            device: where the release's index is searched; added exemplars are searched on the CPU.
+            index: over the release's exemplars, if there is one already; `device` then says nothing.
+
+        Raises:
+            ValueError: if the index cannot be read, or not searched on this device.
+        """
+        if index is None:
+            index = release.index if device == "cpu" else release.index.to(device)
+        classes, retired = tuple(release.card.classes), frozenset(release.card.retired)
+        return cls(release, index, 0, classes, retired, AddedRows.none(index.prototypes.shape[1]), None, None)
+
+    def edited(
+        self,
+        revision: int,
+        *,
+        added: Sequence[AddedExemplar] = (),
+        alive: Mapping[str, bool] | None = None,
+        classes: Sequence[ClassInfo] | None = None,
+        retired: Collection[int] | None = None,
+    ) -> "LiveExemplars":
+        """The state after one edit, or after several at once. This one stays as it is.
+
+        Args:
+            revision: of the last of these edits.
+            added: new exemplars, alive unless `alive` says otherwise. One that is there already comes back to life.
+            alive: whether exemplars take part from now on, by id; of those just added too.
+            classes: all classes, by class_id, with the retired ones; None: as before.
+            retired: the class ids that are not offered any more; None: as before.
+
+        Raises:
+            ValueError: if the revision falls, an id is not known or stands for something else already, a class is
+                missing, renumbered or one too many, or an exemplar is not of this release's form.
+        """
+        if revision < self.revision:
+            raise ValueError(f"revision={revision} is before {self.revision}; edits are applied in their order")
+        new_classes = self.classes if classes is None else _checked_classes(classes, len(self.classes))
+        new_retired = self.retired if retired is None else frozenset(retired)
+        if not new_retired <= set(range(len(new_classes))):
+            raise ValueError(f"retired={sorted(new_retired)}; the classes are 0..{len(new_classes) - 1}")
+        new = self._new_among(added, len(new_classes))
+        rows = self._added.extended(new) if new else self._added
+        state = replace(self, revision=revision, classes=new_classes, retired=new_retired, _added=rows)
+        told = {exemplar.exemplar_id: True for exemplar in added} | dict(alive or {})
+        return state._with_alive(self, told) if told or len(new_classes) > len(self.classes) else state
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest exemplars of each query among those alive.
+
+        What is exact in the release's index is exact here. An index that may miss neighbours (HNSW, an inverted file)
+        may miss those of the release, but none that was added.
+
+        Args:
+            queries: [Q, D] float32 unit vectors.
+            k: how many; all that are alive, if these are fewer.
+
+        Returns:
+            Cosines [Q, k'] float32, best first, and rows [Q, k'] int64; equal cosines are in the order of their rows.
+
+        Raises:
+            ValueError: if queries are not [Q, D] or k is below 1.
+        """
+        N, gone = self.index.ntotal, self._gone
+        cosines, rows = self.index.search(queries, k, None if gone is None else gone[:N])
+        if not len(self._added):
+            return cosines, rows
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        more, added = exact_search(self._added.prototypes, queries, k, None if gone is None else gone[N:])
+        cosines = np.concatenate([cosines, more], axis=1)
+        rows = np.concatenate([rows, added + N], axis=1)
+        order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(cosines, order, axis=1), np.take_along_axis(rows, order, axis=1)
+
+    def nearest_of_class(self, query: np.ndarray, class_id: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The alive exemplars of one class nearest to a query, by comparison with all of them.
+
+        Args:
+            query: [D] float32 unit vector.
+            class_id: the class.
+            count: how many; all that the class has, if these are fewer.
+
+        Returns:
+            Cosines [n] float32, best first, and rows [n] int64.
+        """
+        rows = self.rows_of_class(class_id)
+        query = np.ascontiguousarray(query[None], dtype=np.float32)
+        cosines, found = exact_search(self.prototypes(rows), query, count)
+        return cosines[0], rows[found[0]]
+
+    @property
+    def count(self) -> int:
+        """Exemplars alive."""
+        return int(self.counts_per_class.sum())
+
+    @property
+    def counts_per_class(self) -> np.ndarray:
+        """[C] int64, alive exemplars of each class, by class_id."""
+        counts = self._class_counts()
+        counts.flags.writeable = False
+        return counts
+
+    def class_ids(self, rows: np.ndarray) -> np.ndarray:
+        """Classes of exemplars, alive or not: int64, in the shape of rows."""
+        return self._column(self.release.exemplars.class_ids, self._added.class_ids, rows)
+
+    def strengths(self, rows: np.ndarray) -> np.ndarray:
+        """As how many exemplars each counts: float32, in the shape of rows."""
+        strengths = self.release.exemplars.strengths
+        if strengths is None and not len(self._added):
+            return np.ones(np.shape(rows), dtype=np.float32)
+        base = np.broadcast_to(np.float32(1), self.index.ntotal) if strengths is None else strengths
+        return self._column(base, self._added.strengths, rows)
+
+    def prototypes(self, rows: np.ndarray) -> np.ndarray:
+        """Prototypes of exemplars [n]: [n, D] float32."""
+        return self._column(self.index.prototypes, self._added.prototypes, rows)
+
+    def ids(self, rows: Iterable[int]) -> list[str]:
+        """Names of exemplars [n]."""
+        N, names = self.index.ntotal, self.release.exemplars.ids
+        return [names[row] if row < N else self._added[row - N].exemplar_id for row in np.asarray(rows).tolist()]
+
+    def row(self, exemplar_id: str) -> int | None:
+        """Row of an exemplar, alive or not; None if neither the release nor an edit up to here has it."""
+        row = self.release.rows.get(exemplar_id)
+        if row is not None:
+            return row
+        row = self._added.row(exemplar_id)
+        return None if row is None else self.index.ntotal + row
+
+    def is_alive(self, row: int) -> bool:
+        """Whether an exemplar takes part in votes."""
+        N = self.index.ntotal
+        if not 0 <= row < N + len(self._added):
+            raise ValueError(f"row={row}; there are 0..{N + len(self._added) - 1}")
+        return self._gone is None or not self._gone[row]
+
+    def added(self, row: int) -> AddedExemplar | None:
+        """What an edit added in this row; None: the row is the release's."""
+        return None if row < self.index.ntotal else self._added[row - self.index.ntotal]
+
+    def rows_of_class(self, class_id: int) -> np.ndarray:
+        """[n] int64, rows of the alive exemplars of a class."""
+        base, added = self.release.exemplars.class_ids, self._added.class_ids
+        found = np.concatenate([np.flatnonzero(base == class_id), np.flatnonzero(added == class_id) + len(base)])
+        return found if self._gone is None else found[~self._gone[found]]
+
+    def alive_rows(self) -> np.ndarray:
+        """[n] int64, rows of all alive exemplars."""
+        return np.arange(self.index.ntotal + len(self._added)) if self._gone is None else np.flatnonzero(~self._gone)
+
+    def _column(self, base: np.ndarray, added: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        rows, N = np.asarray(rows), len(base)
+        if not len(added):
+            return np.asarray(base[rows])
+        values = np.asarray(base[np.minimum(rows, N - 1)])
+        of_added = rows >= N
+        values[of_added] = added[rows[of_added] - N]
+        return values
+
+    def _class_counts(self) -> np.ndarray:
+        """As `counts_per_class`, the caller's own."""
+        if self._counts is not None:
+            return self._counts.copy()
+        return np.bincount(self.release.exemplars.class_ids, minlength=len(self.classes))
+
+    def _new_among(self, added: Sequence[AddedExemplar], num_classes: int) -> list[AddedExemplar]:
+        """Those that are not there yet, in their order."""
+        new: dict[str, AddedExemplar] = {}
+        for exemplar in added:
+            _check_exemplar(exemplar, self.index.prototypes.shape[1], num_classes)
+            row = self.row(exemplar.exemplar_id)
+            there = new.setdefault(exemplar.exemplar_id, exemplar) if row is None else self._as_added(row)
+            if not exemplar.same_as(there):
+                raise ValueError(
+                    f"exemplar {exemplar.exemplar_id!r} is there already with another prototype, class or strength; "
+                    "an id stands for one thing: give the new one another id"
+                )
+        return list(new.values())
+
+    def _as_added(self, row: int) -> AddedExemplar:
+        """An exemplar of the release in the form of an added one, as far as `same_as` looks at it."""
+        found = self.added(row)
+        if found is not None:
+            return found
+        one = np.array([row])
+        class_id, strength = int(self.class_ids(one)[0]), float(self.strengths(one)[0])
+        name = self.release.exemplars.ids[row]
+        return AddedExemplar(name, self.prototypes(one)[0], class_id, strength, "", "", 1, 1, (0, 0, 1, 1), 1, "")
+
+    def _with_alive(self, before: "LiveExemplars", alive: Mapping[str, bool]) -> "LiveExemplars":
+        """This state, whose rows past those of `before` are not counted yet, with exemplars alive or not."""
+        N, already = self.index.ntotal, len(before._added)
+        counts = np.zeros(len(self.classes), dtype=np.int64)
+        counts[: len(before.classes)] = before._class_counts()
+        counts += np.bincount(self._added.class_ids[already:], minlength=len(counts))
+        gone = np.zeros(N + len(self._added), dtype=bool)
+        if before._gone is not None:
+            gone[: N + already] = before._gone
+        rows, lives = self._rows_of(alive), np.array(list(alive.values()), dtype=bool)
+        np.add.at(counts, self.class_ids(rows), gone[rows].astype(np.int64) - ~lives)
+        gone[rows] = ~lives
+        return replace(self, _gone=gone if gone.any() else None, _counts=counts)
+
+    def _rows_of(self, ids: Iterable[str]) -> np.ndarray:
+        """[n] int64 rows of exemplars by name."""
+        found = {exemplar_id: self.row(exemplar_id) for exemplar_id in ids}
+        unknown = [exemplar_id for exemplar_id, row in found.items() if row is None]
+        if unknown:
+            raise ValueError(
+                f"exemplars {unknown[:3]} are neither of release {self.release.card.name!r} nor added to it up to "
+                f"revision {self.revision}; name those that are"
+            )
+        return np.array(list(found.values()), dtype=np.int64)
+
+
+def _checked_classes(classes: Sequence[ClassInfo], before: int) -> tuple[ClassInfo, ...]:
+    ids = [info.class_id for info in classes]
+    if ids != list(range(len(ids))) or len(ids) < before or len(ids) > max(MAX_CLASSES, before):
+        raise ValueError(
+            f"classes have the ids {ids}; they must be 0, 1, 2, ..., all {before} from before among them and at most "
+            f"{MAX_CLASSES}: a class that is no longer wanted is retired, never dropped"
+        )
+    return tuple(classes)
+
+
+def _check_exemplar(exemplar: AddedExemplar, dimension: int, num_classes: int) -> None:
+    prototype, strength = exemplar.prototype, exemplar.strength
+    if prototype.shape != (dimension,) or not abs(float(np.linalg.norm(prototype)) - 1) < 1e-3:
+        raise ValueError(
+            f"exemplar {exemplar.exemplar_id!r} has a prototype of shape {prototype.shape} and length "
+            f"{np.linalg.norm(prototype):.4f}; it must be a unit vector [{dimension}] of this release's network"
+        )
+    if not 0 <= exemplar.class_id < num_classes or not (np.isfinite(strength) and strength > 0):
+        raise ValueError(
+            f"exemplar {exemplar.exemplar_id!r} has class_id={exemplar.class_id}, strength={strength}; allowed are the "
+            f"classes 0..{num_classes - 1} and finite strengths above 0"
+        )
