@@ -139,7 +139,7 @@ class LiveExemplars:
     @property
     def count(self) -> int:
         """Exemplars alive."""
-        return int(self.counts_per_class.sum())
+        return self.index.ntotal if self._counts is None else int(self._counts.sum())
 
     @property
     def counts_per_class(self) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from model_store.embedder import Device, Embedder
+from model_store.live import LiveExemplars
 from model_store.release import Release
 from segsort.retrieval import Vote, calibrate, familiarity, vote
 from segsort.segments import Segments, segment_image
@@ -69,23 +70,35 @@ class Predictor:
         self.embedder = Embedder(release, device, threads)
         self.index = release.index if device == "cpu" else release.index.to(device)
 
-    def predict(self, image: np.ndarray, segments: int | None = None, k: int | None = None) -> Prediction:
+    @property
+    def as_built(self) -> LiveExemplars:
+        """The release's exemplars before any edit, searched on this predictor's device."""
+        return LiveExemplars.of_release(self.release, index=self.index)
+
+    def predict(
+        self,
+        image: np.ndarray,
+        segments: int | None = None,
+        k: int | None = None,
+        state: LiveExemplars | None = None,
+    ) -> Prediction:
         """Embed an image, sort its pixels into segments, and label each by its nearest exemplars.
 
         Args:
             image: [H, W, 3] uint8 RGB, upright, of any size.
             segments: K at the start of pixel sorting; None: the card's.
             k: exemplars that vote, at most all there are; None: the card's.
+            state: the exemplars to ask, of this release; None: those it was built with.
 
         Raises:
-            ValueError: if the image is not of this form, or segments or k is below 1.
+            ValueError: if the image is not of this form, segments or k is below 1, or no exemplar is alive.
         """
         started = time.perf_counter()
         embeddings = self.embedder.embed(image)
         embedded = time.perf_counter()
         found = self.sort(embeddings, (image.shape[0], image.shape[1]), segments)
         sorted_ = time.perf_counter()
-        retrieved = self.retrieve(found.prototypes, found.areas, k)
+        retrieved = self.retrieve(found.prototypes, found.areas, k, state)
         ended = time.perf_counter()
         timings = {"embed": embedded - started, "sort": sorted_ - embedded, "retrieve": ended - sorted_}
         return Prediction(found, *retrieved, {name: seconds * 1000 for name, seconds in timings.items()})
@@ -95,19 +108,33 @@ class Predictor:
         sorting = self.release.card.sorting
         return segment_image(embeddings, size, sorting.options(segments), sorting.min_area)
 
-    def retrieve(self, prototypes: np.ndarray, areas: np.ndarray, k: int | None = None) -> Retrieved:
+    def retrieve(
+        self,
+        prototypes: np.ndarray,
+        areas: np.ndarray,
+        k: int | None = None,
+        state: LiveExemplars | None = None,
+    ) -> Retrieved:
         """The vote of the exemplars nearest to each segment of one image: prototypes [S, D] float32, areas [S].
 
+        `state` are the exemplars to ask, of this release; None: those it was built with.
+
         Raises:
-            ValueError: if k is below 1.
+            ValueError: if k is below 1, or no exemplar is alive.
         """
-        card = self.release.card
+        card, state = self.release.card, self.as_built if state is None else state
         k = card.retrieval.k if k is None else k
         if k < 1:
             raise ValueError(f"k={k} must be at least 1; ask for one exemplar or more")
-        similarities, rows = self.index.search(prototypes, RESERVE * min(k, self.index.ntotal))
-        classes = self.release.exemplars.class_ids[rows[:, :k]]
-        result = vote(similarities[:, :k], classes, len(card.classes), card.retrieval.kappa)
+        if not state.count:
+            raise ValueError(
+                f"no exemplar of release {card.name!r} is left at revision {state.revision}, so that nothing can vote; "
+                "add some, or take a removal back"
+            )
+        similarities, rows = state.search(prototypes, RESERVE * min(k, state.count))
+        voting = rows[:, :k]
+        strengths = state.strengths(voting)
+        result = vote(similarities[:, :k], state.class_ids(voting), len(state.classes), card.retrieval.kappa, strengths)
         share = result.shares.max(axis=1)
         confidence = calibrate(share, card.calibration.confidence_x, card.calibration.confidence_y)
         familiar, image_similarity = familiarity(similarities[:, 0], areas)

@@ -14,20 +14,27 @@ class Vote(NamedTuple):
     class_ids: np.ndarray
 
 
-def vote(similarities: np.ndarray, class_ids: np.ndarray, num_classes: int, kappa: float) -> Vote:
+def vote(
+    similarities: np.ndarray,
+    class_ids: np.ndarray,
+    num_classes: int,
+    kappa: float,
+    strengths: np.ndarray | None = None,
+) -> Vote:
     """Label segments by their nearest exemplars: the NCA posterior that training optimises (paper, eq. 6).
 
     Args:
         similarities: [Q, k] cosines of the k nearest exemplars.
         class_ids: [Q, k] classes of those exemplars, 0..num_classes-1.
         num_classes: C.
-        kappa: each exemplar weighs exp(kappa * cosine), normalised over the k.
+        kappa: each exemplar weighs strength * exp(kappa * cosine), normalised over the k.
+        strengths: [Q, k], as how many exemplars each counts, above 0; None: each as one.
 
     Returns:
         Weights, class shares and winning classes; a tie goes to the lowest class id.
 
     Raises:
-        ValueError: if shapes differ, k is 0, or a class is out of range.
+        ValueError: if shapes differ, k is 0, a class is out of range, or a strength is not above 0.
     """
     if similarities.shape != class_ids.shape or similarities.ndim != 2 or similarities.shape[1] == 0:
         raise ValueError(
@@ -37,6 +44,9 @@ def vote(similarities: np.ndarray, class_ids: np.ndarray, num_classes: int, kapp
         raise ValueError(f"class_ids spans {class_ids.min()}..{class_ids.max()}; allowed are 0..{num_classes - 1}")
     scaled = kappa * similarities.astype(np.float64)
     weights = np.exp(scaled - scaled.max(axis=1, keepdims=True)) if len(scaled) else scaled
+    if strengths is not None:
+        _check_strengths(strengths, similarities.shape)
+        weights *= strengths
     weights /= weights.sum(axis=1, keepdims=True)
     shares = np.zeros((len(weights), num_classes))
     np.add.at(shares, (np.arange(len(weights))[:, None], class_ids), weights)
@@ -74,29 +84,48 @@ def calibrate(share: np.ndarray, knots_x: Sequence[float], knots_y: Sequence[flo
     return np.asarray(np.interp(share, x, y))
 
 
-def flip_set(similarities: np.ndarray, class_ids: np.ndarray, k: int, kappa: float) -> list[int] | None:
+def flip_set(
+    similarities: np.ndarray, class_ids: np.ndarray, k: int, kappa: float, strengths: np.ndarray | None = None
+) -> list[int] | None:
     """The smallest set of exemplars whose removal changes the label of one segment, the next neighbours moving up.
 
-    It is exact. With m exemplars removed, the vote is over at most the first k + m neighbours; every exemplar of
-    another class than the winner only helps to flip, so the m heaviest of the winner are the best m to remove.
+    It is exact. With m of the first k + m neighbours removed, the vote is over all the others of them. Every exemplar
+    of another class than the winner only helps to flip, so the m heaviest of the winner are the best m to remove. (They
+    are there: if the first k + m hold no more than m of the winner, the label flips without these.)
 
     Args:
         similarities: [R] cosines, best first.
         class_ids: [R] classes.
         k: number of exemplars that vote.
         kappa: as in `vote`.
+        strengths: [R], as in `vote`.
 
     Returns:
-        Positions in 0..R-1, best first, or None if the R neighbours given do not hold enough to flip the label.
+        Positions in 0..R-1, heaviest first, or None if the R neighbours given do not hold enough to flip the label.
     """
     classes, columns = np.unique(class_ids, return_inverse=True)
-    winner = int(vote(similarities[None, :k], columns[None, :k], len(classes), kappa).class_ids[0])
+    strengths = np.ones(len(columns)) if strengths is None else strengths
+    _check_strengths(strengths, similarities.shape)
+
+    def label(kept: np.ndarray) -> int:
+        found = vote(similarities[None, kept], columns[None, kept], len(classes), kappa, strengths[None, kept])
+        return int(found.class_ids[0])
+
+    winner = label(np.arange(min(k, len(columns))))
+    heaviness = kappa * similarities.astype(np.float64) + np.log(strengths.astype(np.float64))
     wins = np.flatnonzero(columns == winner)
-    for removed in range(1, len(wins) + 1):
-        kept = np.delete(np.arange(len(columns)), wins[:removed])[:k]
-        window_complete = len(kept) == k
-        if not window_complete or wins[removed - 1] >= k + removed:
-            return None
-        if vote(similarities[None, kept], columns[None, kept], len(classes), kappa).class_ids[0] != winner:
-            return [int(position) for position in wins[:removed]]
+    heaviest = wins[np.argsort(-heaviness[wins], kind="stable")]
+    for removed in range(1, len(columns) - k + 1):
+        window = k + removed
+        taken = heaviest[heaviest < window][:removed]
+        if label(np.delete(np.arange(window), taken)) != winner:
+            return [int(position) for position in taken]
     return None
+
+
+def _check_strengths(strengths: np.ndarray, shape: tuple[int, ...]) -> None:
+    if strengths.shape != shape or not (np.isfinite(strengths) & (strengths > 0)).all():
+        raise ValueError(
+            f"strengths have shape {strengths.shape} and hold {strengths.ravel()[:5].tolist()}...; there must be one "
+            f"finite number above 0 for each of the similarities {shape}; leave them out to count each exemplar once"
+        )
