@@ -23,6 +23,8 @@ from index_builder.datasets.streets_things import (
 )
 from index_builder.datasets.streets_trees import tree
 
+Thing = tuple[float, Callable[[], None]]  # distance in metres, and what draws it
+Further = Callable[[Canvas, Camera, Layout], list[Thing]]
 FIRST_SEEDS = {"train": 0, "val": 10_000_000, "test": 20_000_000}
 
 
@@ -61,8 +63,12 @@ class Streets:
         return Sample(image, labels, f"streets/{self.split}/{i:06d}")
 
 
-def paint_street(seed: int) -> tuple[np.ndarray, np.ndarray]:
+def paint_street(seed: int, further: Further | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Paint one street; the same seed gives the same street.
+
+    Args:
+        seed: of the street.
+        further: what else stands in it, hidden by what is nearer and hiding what is farther.
 
     Returns:
         [360, 480, 3] uint8 RGB image and [360, 480] uint8 labels, a class id or IGNORE.
@@ -76,7 +82,8 @@ def paint_street(seed: int) -> tuple[np.ndarray, np.ndarray]:
     _green_sides(canvas, camera, random, street)
     buildings(canvas, camera, random, street)
     markings(canvas, camera, random, street)
-    for _, draw in sorted(_things(canvas, camera, random, street), key=lambda thing: -thing[0]):
+    things = _things(canvas, camera, random, street) + (further(canvas, camera, street) if further else [])
+    for _, draw in sorted(things, key=lambda thing: -thing[0]):
         draw()
     if random.random() < 0.25:
         _bonnet(canvas, random)
@@ -95,10 +102,10 @@ def _green_sides(canvas: Canvas, camera: Camera, random: Random, street: Layout)
             tree(canvas, camera, random, X, float(z), bool(bare or random.random() < 0.2))
 
 
-def _things(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> list[tuple[float, Callable[[], None]]]:
-    """Everything that stands on the ground, as (distance, how to draw it)."""
+def _things(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> list[Thing]:
+    """Everything that stands on the ground."""
     left, right = street.road
-    out: list[tuple[float, Callable[[], None]]] = []
+    out: list[Thing] = []
 
     def put(z: float, draw: Callable[..., None], *arguments: object) -> None:
         out.append((z, partial(draw, canvas, camera, random, *arguments)))
