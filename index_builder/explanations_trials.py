@@ -19,17 +19,18 @@ JPEG_QUALITY = 70
 
 
 class Neighbours(NamedTuple):
-    """The nearest exemplars of S segments, R of each: cosines [S, R], best first; rows [S, R]; classes [S, R]."""
+    """The nearest exemplars of S segments, R of each: cosines, rows, classes and strengths, [S, R], nearest first."""
 
     cosines: np.ndarray
     rows: np.ndarray
     classes: np.ndarray
+    strengths: np.ndarray
 
 
 def nearest(predictor: Predictor, prototypes: np.ndarray, depth: int) -> Neighbours:
     """The neighbours of prototypes [S, D], as deep as asked for or as there are exemplars."""
     cosines, rows = predictor.index.search(prototypes, depth)
-    return Neighbours(cosines, rows, predictor.release.exemplars.class_ids[rows])
+    return Neighbours(cosines, rows, predictor.release.exemplars.class_ids[rows], predictor.as_built.strengths(rows))
 
 
 def labels_without(found: Neighbours, removed: np.ndarray, k: int, kappa: float, num_classes: int) -> np.ndarray:
@@ -47,7 +48,8 @@ def labels_without(found: Neighbours, removed: np.ndarray, k: int, kappa: float,
     gone = np.take_along_axis(removed, first, axis=1)
     cosines = np.where(gone, -np.inf, np.take_along_axis(found.cosines, first, axis=1))
     cosines[gone.all(axis=1)] = 0.0
-    labels = vote(cosines, np.take_along_axis(found.classes, first, axis=1), num_classes, kappa).class_ids
+    classes, strengths = (np.take_along_axis(column, first, axis=1) for column in (found.classes, found.strengths))
+    labels = vote(cosines, classes, num_classes, kappa, strengths).class_ids
     return np.where(gone.all(axis=1), -1, labels)
 
 
@@ -96,20 +98,26 @@ def flip_set_sizes(predictor: Predictor, prediction: Prediction) -> np.ndarray:
     pending, depth = np.arange(len(prototypes)), min(8 * k, N)
     while len(pending):
         found = nearest(predictor, prototypes[pending], depth)
-        for s, cosines, classes in zip(pending, found.cosines, found.classes, strict=True):
-            sizes[s] = _flip_set_size(cosines, classes, int(prediction.vote.class_ids[s]), k, kappa)
+        columns = zip(pending, found.cosines, found.classes, found.strengths, strict=True)
+        for s, cosines, classes, strengths in columns:
+            sizes[s] = _flip_set_size(cosines, classes, strengths, int(prediction.vote.class_ids[s]), k, kappa)
         pending = pending[np.isinf(sizes[pending])] if depth < N else pending[:0]
         depth = min(8 * depth, N)
     return sizes
 
 
-def _flip_set_size(cosines: np.ndarray, classes: np.ndarray, winner: int, k: int, kappa: float) -> float:
-    """The least number of the winner's nearest exemplars without which it does not win, inf if [R] are too few."""
-    wins, others = np.flatnonzero(classes == winner), np.flatnonzero(classes != winner)[:k]
+def _flip_set_size(
+    cosines: np.ndarray, classes: np.ndarray, strengths: np.ndarray, winner: int, k: int, kappa: float
+) -> float:
+    """The least number of the winner's heaviest exemplars without which it does not win, inf if [R] are too few."""
+    wins = np.flatnonzero(classes == winner)
+    heaviest = wins[np.argsort(-(kappa * cosines[wins].astype(np.float64) + np.log(strengths[wins])), kind="stable")]
 
     def flips(removed: int) -> bool:
-        kept = np.sort(np.concatenate([wins[removed : removed + k], others]))[:k]
-        return int(vote(cosines[None, kept], classes[None, kept], int(classes.max()) + 1, kappa).class_ids[0]) != winner
+        taken = heaviest[heaviest < k + removed][:removed]
+        kept = np.delete(np.arange(k + removed), taken)[None, :k]
+        found = vote(cosines[kept], classes[kept], int(classes.max()) + 1, kappa, strengths[kept])
+        return int(found.class_ids[0]) != winner
 
     most = min(len(wins), len(classes) - k)  # so that k are left
     return float(bisect_left(range(1, most + 1), True, key=flips) + 1) if most > 0 and flips(most) else np.inf

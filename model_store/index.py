@@ -141,7 +141,6 @@ class ExemplarIndex:
             found = self._complete(found, queries, k)
         cosines = np.empty(found.shape, dtype=np.float32)
         kernels.cosines_of(self.prototypes, queries, found, cosines)
-        np.clip(cosines, -1, 1, out=cosines)
         order = np.lexsort((found, -cosines), axis=1)
         return np.take_along_axis(cosines, order, axis=1), np.take_along_axis(found, order, axis=1)
 
@@ -188,10 +187,43 @@ def exact_search(
     cosines, rows = np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64)
     if cosines.size:
         gone = _ALL if gone is None else gone
-        maxima = np.empty((-(-len(prototypes) // kernels.GROUP), len(queries)), dtype=np.float32)
-        kernels.group_maxima(prototypes, np.ascontiguousarray(queries.T), gone, maxima)
-        kernels.nearest_rows(prototypes, queries, gone, maxima, cosines, rows)
-    return np.clip(cosines, -1, 1), rows
+        kernels.nearest_rows(prototypes, queries, gone, _maxima(prototypes, queries, gone), cosines, rows)
+    return cosines, rows
+
+
+def insert_nearest(
+    found: tuple[np.ndarray, np.ndarray],
+    prototypes: np.ndarray,
+    first: int,
+    queries: np.ndarray,
+    k: int,
+    gone: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a search finds if there are more prototypes behind those that it went over.
+
+    Args:
+        found: cosines and rows [Q, k'] of that search, for k; k' is below k only if there are no more.
+        prototypes: [n, D] float32 unit vectors, contiguous.
+        first: row of the first of them.
+        queries: [Q, D] float32 unit vectors, contiguous.
+        k: how many.
+        gone: [n] bool, which of the n are never found; None: any may be.
+    """
+    gone = _ALL if gone is None else gone
+    Q, before = found[0].shape
+    k = min(k, before + len(prototypes) - int(np.count_nonzero(gone)))
+    cosines, rows = np.full((Q, k), -2, dtype=np.float32), np.full((Q, k), -1, dtype=np.int64)
+    cosines[:, :before], rows[:, :before] = found
+    if cosines.size:
+        maxima = _maxima(prototypes, queries, gone)
+        kernels.insert_rows(prototypes, queries, gone, maxima, first, cosines, rows)
+    return cosines, rows
+
+
+def _maxima(prototypes: np.ndarray, queries: np.ndarray, gone: np.ndarray) -> np.ndarray:
+    maxima = np.empty((-(-len(prototypes) // kernels.GROUP), len(queries)), dtype=np.float32)
+    kernels.group_maxima(prototypes, np.ascontiguousarray(queries.T), gone, maxima)
+    return maxima
 
 
 def _to_gpu(index: faiss.Index) -> faiss.Index:

@@ -8,7 +8,7 @@ import numpy as np
 
 from model_store.added import AddedExemplar, AddedRows
 from model_store.card import ClassInfo
-from model_store.index import ExemplarIndex, exact_search
+from model_store.index import ExemplarIndex, exact_search, insert_nearest
 from model_store.release import Release
 
 __all__ = ["AddedExemplar", "LiveExemplars"]
@@ -110,15 +110,11 @@ class LiveExemplars:
             ValueError: if queries are not [Q, D] or k is below 1.
         """
         N, gone = self.index.ntotal, self._gone
-        cosines, rows = self.index.search(queries, k, None if gone is None else gone[:N])
+        found = self.index.search(queries, k, None if gone is None else gone[:N])
         if not len(self._added):
-            return cosines, rows
+            return found
         queries = np.ascontiguousarray(queries, dtype=np.float32)
-        more, added = exact_search(self._added.prototypes, queries, k, None if gone is None else gone[N:])
-        cosines = np.concatenate([cosines, more], axis=1)
-        rows = np.concatenate([rows, added + N], axis=1)
-        order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(cosines, order, axis=1), np.take_along_axis(rows, order, axis=1)
+        return insert_nearest(found, self._added.prototypes, N, queries, k, None if gone is None else gone[N:])
 
     def nearest_of_class(self, query: np.ndarray, class_id: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The alive exemplars of one class nearest to a query, by comparison with all of them.
@@ -135,6 +131,12 @@ class LiveExemplars:
         query = np.ascontiguousarray(query[None], dtype=np.float32)
         cosines, found = exact_search(self.prototypes(rows), query, count)
         return cosines[0], rows[found[0]]
+
+    def warm(self) -> None:
+        """Compile what a search after edits needs, which takes seconds on a machine's first start."""
+        one = replace(self._as_added(0), exemplar_id="warm")
+        other = self.edited(self.revision, added=[one], alive={self.release.exemplars.ids[0]: False})
+        other.search(self.prototypes(np.array([0])), 1)
 
     @property
     def count(self) -> int:
@@ -228,7 +230,7 @@ class LiveExemplars:
         return list(new.values())
 
     def _as_added(self, row: int) -> AddedExemplar:
-        """An exemplar of the release in the form of an added one, as far as `same_as` looks at it."""
+        """An exemplar as an added one; of one of the release only what votes is true."""
         found = self.added(row)
         if found is not None:
             return found

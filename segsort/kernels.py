@@ -323,14 +323,17 @@ def _dot(a: np.ndarray, b: np.ndarray) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def cosines_of(rows: np.ndarray, queries: np.ndarray, found: np.ndarray, cosines: np.ndarray) -> None:
-    """Inner products of queries [Q, D] with their own rows [N, D], found [Q, k], into cosines [Q, k].
+def _cosine(a: np.ndarray, b: np.ndarray) -> Any:
+    """Of unit vectors; the same two have the same one to the last bit wherever it is asked for."""
+    return min(max(_dot(a, b), np.float32(-1)), np.float32(1))
 
-    Each is what `nearest_rows` makes of the same two vectors, to the last bit.
-    """
+
+@njit(cache=True, nogil=True)
+def cosines_of(rows: np.ndarray, queries: np.ndarray, found: np.ndarray, cosines: np.ndarray) -> None:
+    """Cosines of queries [Q, D] with their own rows of [N, D], found [Q, k], into [Q, k]; all are unit vectors."""
     for q in range(len(queries)):
         for i in range(found.shape[1]):
-            cosines[q, i] = _dot(rows[found[q, i]], queries[q])
+            cosines[q, i] = _cosine(rows[found[q, i]], queries[q])
 
 
 @njit(cache=True, nogil=True)
@@ -350,10 +353,10 @@ def _bound(values: np.ndarray, k: int) -> Any:
 def nearest_rows(
     rows: np.ndarray, queries: np.ndarray, gone: np.ndarray, maxima: np.ndarray, best: np.ndarray, found: np.ndarray
 ) -> None:
-    """The k largest inner products of each query into `best` [Q, k], and their rows into `found` [Q, k]: exact.
+    """The k largest cosines of each query into `best` [Q, k], and their rows into `found` [Q, k]: exact.
 
     rows: [N, D] float32, of which at least k are not gone; queries: [Q, D]; gone: [N] bool, or [0] where none is;
-    maxima: of `group_maxima`. Equal products come in the order of their rows. The k-th best is at least the k-th
+    maxima: of `group_maxima`. Equal cosines come in the order of their rows. The k-th best is at least the k-th
     largest maximum of a group, so that only groups that reach it are looked into.
     """
     N, (groups, Q), k = len(rows), maxima.shape, found.shape[1]
@@ -373,7 +376,7 @@ def nearest_rows(
             for row in range(g * GROUP, min((g + 1) * GROUP, N)):
                 if len(gone) and gone[row]:
                     continue
-                score = _dot(rows[row], queries[q])
+                score = _cosine(rows[row], queries[q])
                 if score < bound:
                     continue
                 if count == len(candidates):
@@ -384,3 +387,36 @@ def nearest_rows(
         order = np.argsort(scores[:count], kind="mergesort")
         for i in range(k):
             best[q, i], found[q, i] = -scores[order[i]], candidates[order[i]]
+
+
+@njit(cache=True, nogil=True)
+def insert_rows(
+    rows: np.ndarray,
+    queries: np.ndarray,
+    gone: np.ndarray,
+    maxima: np.ndarray,
+    first: int,
+    best: np.ndarray,
+    found: np.ndarray,
+) -> None:
+    """Put rows that come after others at their places among the nearest: as `nearest_rows` over all of them at once.
+
+    rows: [n, D], numbered from `first` on; queries, gone, maxima: as there. best, found: [Q, k], the nearest of the
+    rows before; where these are fewer than k, -2 and any number.
+    """
+    n, (groups, Q), k = len(rows), maxima.shape, found.shape[1]
+    for q in range(Q):
+        for g in range(groups):
+            if maxima[g, q] < best[q, k - 1] - np.float32(1e-6):  # rounds differently, as in nearest_rows
+                continue
+            for row in range(g * GROUP, min((g + 1) * GROUP, n)):
+                if len(gone) and gone[row]:
+                    continue
+                score = _cosine(rows[row], queries[q])
+                at = k
+                while at > 0 and best[q, at - 1] < score:
+                    at -= 1
+                if at < k:
+                    for i in range(k - 1, at, -1):
+                        best[q, i], found[q, i] = best[q, i - 1], found[q, i - 1]
+                    best[q, at], found[q, at] = score, first + row

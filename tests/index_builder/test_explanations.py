@@ -186,7 +186,8 @@ def test_removal_equals_a_full_sort_without_what_was_removed(
 
 
 def test_where_nothing_is_left_there_is_no_label() -> None:
-    found = Neighbours(np.array([[0.9, 0.8], [0.9, 0.8]]), np.array([[0, 1], [0, 1]]), np.array([[1, 0], [1, 0]]))
+    cosines, rows, classes = np.array([[0.9, 0.8]] * 2), np.array([[0, 1]] * 2), np.array([[1, 0]] * 2)
+    found = Neighbours(cosines, rows, classes, np.ones((2, 2)))
     removed = np.array([[True, True], [True, False]])
     assert labels_without(found, removed, 2, 10.0, 2).tolist() == [-1, 0]
 
@@ -197,9 +198,25 @@ def test_bisection_finds_the_size_of_the_flip_set(seed: int) -> None:
     R, k = int(random.integers(1, 60)), int(random.integers(1, 9))
     cosines = np.sort(random.uniform(0.3, 1, R))[::-1].astype(np.float32)
     classes = random.choice(3, R, p=[0.7, 0.2, 0.1])
-    winner = int(vote(cosines[None, :k], classes[None, :k], 3, 10.0).class_ids[0])
-    flips = flip_set(cosines, classes, min(k, R), 10.0)
-    assert _flip_set_size(cosines, classes, winner, min(k, R), 10.0) == (np.inf if flips is None else len(flips))
+    strengths = random.integers(1, 1 + seed % 3 * 4, R, endpoint=True)
+    winner = int(vote(cosines[None, :k], classes[None, :k], 3, 10.0, strengths[None, :k]).class_ids[0])
+    flips = flip_set(cosines, classes, min(k, R), 10.0, strengths)
+    found = _flip_set_size(cosines, classes, strengths, winner, min(k, R), 10.0)
+    assert found == (np.inf if flips is None else len(flips))
+
+
+def test_what_counts_for_several_does_so_in_every_trial(predictor: Predictor) -> None:
+    """A release whose exemplars have strengths, as one written from corrections does, still passes all of them."""
+    strong = np.random.default_rng(0).choice([1, 1, 1, 7], len(predictor.release.exemplars)).astype(np.float32)
+    other, release = copy.copy(predictor), predictor.release
+    other.release = replace(release, exemplars=replace(release.exemplars, strengths=strong))
+    images = [Messy("val", count=3)[i].image for i in range(3)]
+    assert any((other.predict(one).vote.shares != predictor.predict(one).vote.shares).any() for one in images)
+    told = measure_explanations(other, Messy("val", count=3), images=3)
+    assert (told.replay.label, told.replay.flip_set, told.replay.greatest_share_difference < 1e-12) == (1, 1, True)
+    assert told.swap is not None
+    assert (told.swap.to_runner_up, told.swap.outside) == (1.0, 1.0)
+    assert (told.removal[0].top_segments, told.removal[0].random_segments) == (1.0, 1.0)
 
 
 def test_flip_sets_are_looked_for_as_deep_as_the_index_goes(predictor: Predictor) -> None:

@@ -1,8 +1,11 @@
 import itertools
 import math
+from collections.abc import Collection
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from segsort.retrieval import calibrate, flip_set, vote
 
@@ -39,16 +42,82 @@ def test_no_segments_give_no_votes() -> None:
     assert vote(np.zeros((0, 3)), np.zeros((0, 3), dtype=int), 2, 1.0).class_ids.shape == (0,)
 
 
-def brute_force_flip(similarities: np.ndarray, classes: np.ndarray, k: int, kappa: float) -> int:
+VOTERS = st.lists(st.tuples(st.floats(-1, 1, width=32), st.integers(0, 2), st.integers(1, 5)), min_size=1, max_size=8)
+
+
+@given(voters=VOTERS, kappa=st.sampled_from([0.5, 10.0, 60.0]))
+def test_an_exemplar_of_strength_s_counts_as_s_exemplars(voters: list[tuple[float, int, int]], kappa: float) -> None:
+    columns = [np.array(column) for column in zip(*voters, strict=True)]
+    similarities, classes, strengths = columns
+    found = vote(similarities[None], classes[None], 3, kappa, strengths[None])
+    copies = vote(np.repeat(similarities, strengths)[None], np.repeat(classes, strengths)[None], 3, kappa)
+    assert found.shares[0] == pytest.approx(copies.shares[0])
+    ends = np.cumsum(strengths)
+    summed = [copies.weights[0, end - s : end].sum() for end, s in zip(ends, strengths, strict=True)]
+    assert found.weights[0] == pytest.approx(summed)
+
+
+def test_strengths_of_one_change_nothing() -> None:
+    random = np.random.default_rng(0)
+    similarities, classes = random.uniform(-1, 1, (6, 5)).astype(np.float32), random.integers(0, 4, (6, 5))
+    plain, counted = (vote(similarities, classes, 4, 10.0, s) for s in (None, np.ones((6, 5), dtype=np.float32)))
+    for one, other in zip(plain, counted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("strengths", [np.array([[1.0, 0.0]]), np.array([[1.0, np.inf]]), np.ones((1, 3))])
+def test_strengths_that_are_none_are_refused(strengths: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"one finite number above 0 for each of the similarities \(1, 2\)"):
+        vote(np.zeros((1, 2)), np.array([[0, 1]]), 2, 1.0, strengths)
+    with pytest.raises(ValueError, match="strengths have shape"):
+        flip_set(np.zeros(2), np.array([0, 1]), 1, 1.0, strengths[0])
+
+
+def label_without(
+    removed: Collection[int], similarities: np.ndarray, classes: np.ndarray, strengths: np.ndarray, k: int, kappa: float
+) -> int:
+    """By the first k that are left."""
+    kept = [i for i in range(len(similarities)) if i not in removed][:k]
+    columns = (similarities[None, kept], classes[None, kept], 3, kappa, strengths[None, kept])
+    return int(vote(*columns).class_ids[0])
+
+
+def brute_force_flip(
+    similarities: np.ndarray, classes: np.ndarray, k: int, kappa: float, strengths: np.ndarray | None = None
+) -> int:
     """Size of the smallest set whose removal changes the label, by trying every set."""
-    label = vote(similarities[None, :k], classes[None, :k], 3, kappa).class_ids[0]
-    everything = range(len(similarities))
+    voters = similarities, classes, np.ones(len(classes)) if strengths is None else strengths
+    label = label_without((), *voters, k, kappa)
     for size in range(1, len(similarities)):
-        for removed in itertools.combinations(everything, size):
-            kept = [i for i in everything if i not in removed][:k]
-            if vote(similarities[None, kept], classes[None, kept], 3, kappa).class_ids[0] != label:
+        for removed in itertools.combinations(range(len(similarities)), size):
+            if label_without(removed, *voters, k, kappa) != label:
                 return size
     return -1
+
+
+@given(
+    voters=st.lists(
+        st.tuples(st.integers(40, 100), st.sampled_from([0, 0, 0, 1, 2]), st.sampled_from([1, 1, 2, 5, 40])),
+        min_size=2,
+        max_size=9,
+    ),
+    k=st.integers(1, 4),
+)
+@settings(max_examples=300, deadline=None)
+def test_no_smaller_set_flips_where_exemplars_have_strengths(voters: list[tuple[int, int, int]], k: int) -> None:
+    voters = sorted(voters, reverse=True)
+    hundredths, classes, strengths = (np.array(column) for column in zip(*voters, strict=True))
+    similarities, kappa = (hundredths / 100).astype(np.float32), 10.0
+    found = flip_set(similarities, classes, k, kappa, strengths)
+    smallest = brute_force_flip(similarities, classes, k, kappa, strengths)
+    if found is None:
+        assert smallest == -1 or smallest > len(voters) - k, "too few would be left to vote"
+        return
+    assert len(found) == len(set(found)) == smallest
+    label = label_without((), similarities, classes, strengths, k, kappa)
+    assert label_without(found, similarities, classes, strengths, k, kappa) != label
+    heaviness = kappa * similarities[found] + np.log(strengths[found])
+    assert (np.diff(heaviness) <= 1e-6).all()
 
 
 @pytest.mark.parametrize("seed", range(40))
