@@ -40,7 +40,7 @@ def main() -> None:
     for row, n in enumerate(largest):
         renumbered[labels == n] = row
     body = answer.body | {"segments": [segments[n] for n in largest]}
-    sheet = contact_sheet(answer.image, renumbered, body, engine.served.release, engine.served.rows)
+    sheet = contact_sheet(answer.image, renumbered, body, engine.served.release, engine.served.release.rows)
     joined = Image.new("RGB", (picture.width + sheet.width, max(picture.height, sheet.height)), "white")
     joined.paste(picture, (0, 0))
     joined.paste(sheet, (picture.width, 0))

@@ -26,11 +26,23 @@ def serve(
 
     settings = load_settings(release=release, host=host, port=port)
     print(f"segsort: {read_access(settings).describe(settings)}", file=sys.stderr)
+    _say_what_happens()
     torch.set_num_threads(1)  # what torch does here is small; its threads would only wait for each other
     app = create_app(settings)
     gc.collect()
     gc.freeze()  # what is there now stays: the collector need not walk through all of it while requests are answered
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="info")
+
+
+def _say_what_happens() -> None:
+    """Let the service's own messages appear beside those of the server."""
+    import logging
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("segsort: %(message)s"))
+    logger = logging.getLogger("segsort")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 def segment(
@@ -96,6 +108,6 @@ def _segment_one(engine: Any, file: Path, out: Path | None) -> dict[str, Any]:
     overlay(answer.image, answer.class_map, labels, classes).save(f"{out}.overlay.png")
     Path(f"{out}.labels.png").write_bytes(label_map_png(answer.class_map, classes))
     Path(f"{out}.json").write_text(json.dumps(body))
-    contact_sheet(answer.image, labels, body, release, engine.served.rows).save(f"{out}.exemplars.png")
+    contact_sheet(answer.image, labels, body, release, release.rows).save(f"{out}.exemplars.png")
     print(f"{file}: {len(body['segments'])} segments, {out}.*", file=sys.stderr)
     return body

@@ -2,49 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
-from sqlalchemy import Engine, LargeBinary, create_engine, event, insert, select
-from sqlalchemy.engine import make_url
+from sqlalchemy import and_, insert, or_, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session, defer
 
+from segsort.masks import decode_rle
+from service.images import KeptImages, Picture
 from service.problems import Problem
-
-
-class Base(DeclarativeBase):
-    """Tables of the service."""
-
-
-class SegmentationRow(Base):
-    """One answered image: one row, since its segments are written together and their arrays lie best side by side.
-
-    segments: JSON, one object each with class_id, share, confidence, known, area, bbox and the mask's counts;
-    prototypes: [S, D] float32; neighbours: [S, R] int32, places in exemplar_ids, best first, those past the k-th did
-    not vote; similarities: [S, R] float32; exemplar_ids: the exemplars that occur, with blanks between.
-    """
-
-    __tablename__ = "segmentations"
-
-    segmentation_id: Mapped[str] = mapped_column(primary_key=True)
-    created: Mapped[datetime]
-    width: Mapped[int]
-    height: Mapped[int]
-    release: Mapped[str]
-    release_path: Mapped[str]
-    index_revision: Mapped[int]
-    k: Mapped[int]
-    kappa: Mapped[float]
-    image_similarity: Mapped[float]
-    segments: Mapped[bytes] = mapped_column(LargeBinary)
-    prototypes: Mapped[bytes] = mapped_column(LargeBinary)
-    exemplar_ids: Mapped[str]
-    neighbours: Mapped[bytes] = mapped_column(LargeBinary)
-    similarities: Mapped[bytes] = mapped_column(LargeBinary)
+from service.tables import SegmentationRow, now, open_database
 
 
 class Retrieved(NamedTuple):
@@ -58,6 +28,50 @@ class Retrieved(NamedTuple):
     similarities: np.ndarray
 
 
+class Answered:
+    """An answer as it was recorded.
+
+    facts: its row; segments: one object each, as the column says; prototypes: [S, D] float32; neighbours: [S, R] int32,
+    places in exemplar_ids; similarities: [S, R] float32.
+    """
+
+    def __init__(self, row: SegmentationRow) -> None:
+        self.facts = row
+        self.segments: list[dict[str, Any]] = orjson.loads(row.segments)
+
+    @cached_property
+    def prototypes(self) -> np.ndarray:
+        return np.frombuffer(self.facts.prototypes, np.float32).reshape(len(self.segments), -1)
+
+    @cached_property
+    def exemplar_ids(self) -> list[str]:
+        return self.facts.exemplar_ids.split()
+
+    @cached_property
+    def neighbours(self) -> np.ndarray:
+        return np.frombuffer(self.facts.neighbours, np.int32).reshape(len(self.segments), -1)
+
+    @cached_property
+    def similarities(self) -> np.ndarray:
+        return np.frombuffer(self.facts.similarities, np.float32).reshape(len(self.segments), -1)
+
+    def segment_id(self, n: int) -> str:
+        return f"{self.facts.segmentation_id}-{n}"
+
+    def record(self, n: int) -> "Record":
+        """One of its segments."""
+        return Record(
+            answered=self,
+            segmentation=self.facts,
+            number=n,
+            segment_id=self.segment_id(n),
+            **{**self.segments[n], "bbox": tuple(self.segments[n]["bbox"])},
+            prototype=self.prototypes[n],
+            neighbours=[self.exemplar_ids[place] for place in self.neighbours[n]],
+            similarities=self.similarities[n],
+        )
+
+
 @dataclass(frozen=True)
 class Record:
     """A segment as it was answered.
@@ -65,7 +79,9 @@ class Record:
     neighbours: exemplar ids, best first; similarities: [R] float32; prototype: [D] float32; bbox: x, y, width, height.
     """
 
+    answered: Answered
     segmentation: SegmentationRow
+    number: int
     segment_id: str
     class_id: int
     share: float
@@ -78,40 +94,52 @@ class Record:
     neighbours: list[str]
     similarities: np.ndarray
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the image."""
+        return self.segmentation.height, self.segmentation.width
+
+    @property
+    def mask(self) -> np.ndarray:
+        """[H, W] bool, its pixels."""
+        return decode_rle(self.counts, self.size)
+
 
 class Records:
     """The database of segment records.
 
     Args:
         url: SQLAlchemy URL; SQLite by default, PostgreSQL where several replicas share one.
+        keep_images: bytes of pictures that are kept beside their answers.
 
     Raises:
         ValueError: if the database cannot be opened.
     """
 
-    def __init__(self, url: str) -> None:
-        try:
-            self.engine = _open(url)
-            Base.metadata.create_all(self.engine)
-        except (SQLAlchemyError, OSError, ImportError) as error:
-            raise ValueError(
-                f"the database {make_url(url).render_as_string()} cannot be opened: {error}; "
-                "check SEGSORT_DATABASE_URL and SEGSORT_DATA_DIR, and that the folder may be written"
-            ) from error
+    def __init__(self, url: str, keep_images: int = 0) -> None:
+        self.engine = open_database(url)
+        self.images = KeptImages(self.engine, keep_images)
 
-    def add(self, segmentation: dict[str, Any], segments: list[dict[str, Any]], retrieved: Retrieved) -> None:
+    def add(
+        self,
+        segmentation: dict[str, Any],
+        segments: list[dict[str, Any]],
+        retrieved: Retrieved,
+        picture: Picture | None = None,
+    ) -> None:
         """Keep one answer, in one transaction, before it is sent.
 
         Args:
             segmentation: the columns of `SegmentationRow` that are plain values, but for `created`.
             segments: as its column `segments` holds them.
             retrieved: the arrays.
+            picture: the file that was answered.
 
         Raises:
             Problem: 503 if the database does not take it.
         """
         row = segmentation | {
-            "created": datetime.now(UTC),
+            "created": now(),
             "segments": orjson.dumps(segments),
             "prototypes": np.ascontiguousarray(retrieved.prototypes, dtype=np.float32).tobytes(),
             "exemplar_ids": " ".join(retrieved.exemplar_ids),
@@ -121,6 +149,8 @@ class Records:
         try:
             with self.engine.begin() as connection:
                 connection.execute(insert(SegmentationRow), row)
+                if picture is not None:
+                    self.images.insert(connection, picture)
         except SQLAlchemyError as error:
             raise Problem(
                 503, "The answer could not be recorded, and an answer that cannot be explained is not given.",
@@ -131,23 +161,43 @@ class Records:
     def get(self, segment_id: str) -> Record | None:
         """One segment's record, None if there is none."""
         segmentation_id, _, number = segment_id.rpartition("-")
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            return None
+        answered, n = self.answer(segmentation_id), int(number)
+        if answered is None or n >= len(answered.segments) or segment_id != answered.segment_id(n):
+            return None
+        return answered.record(n)
+
+    def answer(self, segmentation_id: str) -> Answered | None:
+        """One answer, None if there is none."""
+        if not (segmentation_id.isascii() and segmentation_id.isalnum()):
+            return None  # what a database might stumble over
         with Session(self.engine, expire_on_commit=False) as session:
             row = session.get(SegmentationRow, segmentation_id)
-        if row is None or not (number.isascii() and number.isdigit()):
-            return None
-        segments, n = orjson.loads(row.segments), int(number)
-        if n >= len(segments) or segment_id != f"{segmentation_id}-{n}":
-            return None
-        ids = row.exemplar_ids.split()
-        neighbours = np.frombuffer(row.neighbours, np.int32).reshape(len(segments), -1)[n]
-        return Record(
-            segmentation=row,
-            segment_id=segment_id,
-            **{**segments[n], "bbox": tuple(segments[n]["bbox"])},
-            prototype=np.frombuffer(row.prototypes, np.float32).reshape(len(segments), -1)[n],
-            neighbours=[ids[place] for place in neighbours],
-            similarities=np.frombuffer(row.similarities, np.float32).reshape(len(segments), -1)[n],
-        )
+        return None if row is None else Answered(row)
+
+    def newest(
+        self, count: int, before: SegmentationRow | None = None, release: str | None = None, light: bool = False
+    ) -> list[Answered]:
+        """The answers recorded last, the newest first.
+
+        Args:
+            count: at most so many.
+            before: only those recorded before this one.
+            release: only those that this release gave.
+            light: leave the neighbours out, which most readers do not look at.
+        """
+        conditions = [] if release is None else [SegmentationRow.release == release]
+        if before is not None:
+            same_time = and_(
+                SegmentationRow.created == before.created, SegmentationRow.segmentation_id < before.segmentation_id
+            )
+            conditions.append(or_(SegmentationRow.created < before.created, same_time))
+        heavy = (SegmentationRow.neighbours, SegmentationRow.similarities) if light else ()
+        query = select(SegmentationRow).where(*conditions).options(*(defer(c, raiseload=True) for c in heavy))
+        query = query.order_by(SegmentationRow.created.desc(), SegmentationRow.segmentation_id.desc()).limit(count)
+        with Session(self.engine, expire_on_commit=False) as session:
+            return [Answered(row) for row in session.scalars(query).all()]
 
     def ping(self) -> None:
         """Raise SQLAlchemyError if the database does not answer."""
@@ -157,20 +207,3 @@ class Records:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
-
-
-def _open(url: str) -> Engine:
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
-    if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": 10, "check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def write_ahead(connection: Any, _: Any) -> None:
-        # a committed answer survives the death of the process; only a power cut may take the last ones
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    return engine

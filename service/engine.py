@@ -1,28 +1,28 @@
 """The engine: from the bytes of an image to its recorded answer, one function a step of the way."""
 
+import logging
 import threading
 import time
-import uuid
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from model_store.predictor import Prediction, Predictor
+from model_store.live import LiveExemplars
+from model_store.predictor import Predictor
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
-from segsort.masks import bounding_boxes, encode_rle
-from segsort.segments import join_specks
-from service.database import Records, Retrieved
+from segsort.segments import Segments, join_specks
+from service.answers import At, Form, Masks, Shapes, describe
+from service.database import Answered, Records
 from service.decode import decode
-from service.polygons import polygons
+from service.images import Picture
+from service.live import Follower, LiveRelease
 from service.problems import Problem
 from service.settings import Settings
 
-Masks = Literal["rle", "polygon", "none"]
-INDEX_REVISION = 0  # releases are not edited yet: every answer is of the release as it was built
+_log = logging.getLogger("segsort.engine")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Request:
     k: int | None = None
     exemplars: int = 5
     masks: Masks = "rle"
+    min_index_revision: int = 0
 
 
 class Answer(NamedTuple):
@@ -43,43 +44,24 @@ class Answer(NamedTuple):
     image: np.ndarray
 
 
-class _Described(NamedTuple):
-    """body: the answer without its timings; the others: what `Records.add` takes."""
+class Served(NamedTuple):
+    """Everything that belongs to the release that is served, so that another one is served by one swap."""
 
-    body: dict[str, Any]
-    facts: dict[str, Any]
-    segments: list[dict[str, Any]]
-    retrieved: Retrieved
+    live: LiveRelease
+    predictor: Predictor
 
-
-@dataclass
-class ServedRelease:
-    """A release with what answering needs of it."""
-
-    release: Release
-    rows: dict[str, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.rows = {exemplar_id: row for row, exemplar_id in enumerate(self.release.exemplars.ids)}
+    @property
+    def release(self) -> Release:
+        return self.live.release
 
     @property
     def name(self) -> str:
-        return self.release.card.name
-
-    @cached_property
-    def class_names(self) -> list[str]:
-        return [info.name for info in self.release.card.classes]
-
-    @cached_property
-    def classes(self) -> list[dict[str, Any]]:
-        return [
-            {"class_id": info.class_id, "name": info.name, "color": "#{:02x}{:02x}{:02x}".format(*info.color)}
-            for info in self.release.card.classes
-        ]
+        return self.live.name
 
 
 class Engine:
-    """Answers requests with one release. Calls from several threads are safe; the network runs for one at a time.
+    """Answers requests with one release and the edits made on it. Calls from several threads are safe; the network runs
+    for one at a time.
 
     Raises:
         ValueError: if the release, the device or the database cannot be used.
@@ -89,73 +71,180 @@ class Engine:
         self.settings = settings
         own = settings.data_dir / "releases"
         self.store = ReleaseStore((BUNDLED, own), settings.data_dir / "active.json")
-        self.served = ServedRelease(Release.open(self.store.resolve(settings.release)))
-        self.predictor = Predictor(self.served.release, settings.device, settings.threads)
-        self.records = records if records is not None else Records(settings.database)
+        release = Release.open(self.store.resolve(settings.release))
+        predictor = Predictor(release, settings.device, settings.threads)
+        kept = settings.keep_images_mb * 1_000_000
+        self.records = records if records is not None else Records(settings.database, kept)
+        self.follower = Follower(self.records.engine, [self.records.images.trim])
+        self.served = Served(LiveRelease.of(predictor.as_built), predictor)
         self._one_at_a_time = threading.Lock()
-        self._opened = {self.served.name: self.served}
+        self._opening = threading.Lock()
+        self._opened = {self.served.name: self.served.live}
+        started = time.perf_counter()
+        replayed = self.follower.follow(self.served.live)
+        _log.info(
+            "replayed %d edits of release %s in %.2f s: index revision %d", replayed, self.served.name,
+            time.perf_counter() - started, self.served.live.state.revision,
+        )  # fmt: skip
         self._warm()
 
-    def segment(self, content: bytes, request: Request) -> Answer:
+    @property
+    def live(self) -> LiveExemplars:
+        """The exemplars that are asked, at the present revision."""
+        return self.served.live.state
+
+    def start(self) -> None:
+        """Follow the log of edits from now on."""
+        self.follower.start()
+
+    def close(self) -> None:
+        """Follow no more, and close the database."""
+        self.follower.stop()
+        self.records.close()
+
+    def segment(self, content: bytes, request: Request, author: str | None = None) -> Answer:
         """Answer one image, and record the answer.
 
         Raises:
-            Problem: if the image or the request is not acceptable.
+            Problem: if the image or the request is not acceptable, or the log has no such revision.
         """
         started = time.perf_counter()
         self._check(request)
+        served = self.served
+        if request.min_index_revision > served.live.state.revision:
+            self.follower.wait_for(served.live, request.min_index_revision)
         image = decode(content, self.settings.max_pixels)
         decoded = time.perf_counter()
+        at = At.now(served.live)
         with self._one_at_a_time:
-            prediction = self.predictor.predict(image, request.segments, request.k)
-        body, facts, segments, retrieved = self._describe(prediction, request, (image.shape[0], image.shape[1]))
-        self.records.add(facts, segments, retrieved)
+            prediction = served.predictor.predict(image, request.segments, request.k, at.state)
+        form = Form(request.exemplars, request.masks)
+        body, facts, segments, retrieved = describe(at, Shapes.of_prediction(prediction), prediction, form)
+        picture = Picture.of(content, (image.shape[0], image.shape[1]))
+        facts |= {"image_id": picture.image_id, "author": author}
+        self.records.add(facts, segments, retrieved, picture)
         timings = {"decode": (decoded - started) * 1000, **prediction.timings_ms}
         timings["total"] = (time.perf_counter() - started) * 1000
-        body["timings_ms"] = {name: round(ms, 3) for name, ms in timings.items()}
+        body |= {"image_id": picture.image_id, "timings_ms": _rounded(timings)}
         return Answer(body, prediction.class_map, image)
 
-    def find_release(self, name: str, path: str | None = None) -> ServedRelease:
+    def relabel(self, answered: Answered, form: Form, author: str | None = None) -> dict[str, Any]:
+        """The same segments under the present state, from their recorded prototypes: a new answer, recorded.
+
+        Raises:
+            Problem: 409 if another release answered.
+        """
+        started = time.perf_counter()
+        self.check_form(form)
+        served, facts = self.served, answered.facts
+        self.check_release(answered)
+        at, shapes = At.now(served.live), Shapes.of_answer(answered)
+        areas = np.array(shapes.areas)
+        labelled = served.predictor.retrieve(answered.prototypes, areas, facts.k, at.state)
+        body, new_facts, segments, retrieved = describe(at, shapes, labelled, form)
+        self.records.add(new_facts | {"image_id": facts.image_id, "author": author}, segments, retrieved)
+        then = At.then(served.live, facts.index_revision)
+        changed = [
+            {
+                "segment_id": new["segment_id"],
+                "before_segment_id": answered.segment_id(n),
+                "before": then.name(old["class_id"]),
+                "after": new["class_name"],
+            }
+            for n, (old, new) in enumerate(zip(answered.segments, body["segments"], strict=True))
+            if old["class_id"] != new["class_id"]
+        ]
+        body |= {"image_id": facts.image_id, "relabelled_from": facts.segmentation_id, "changed": changed}
+        milliseconds = (time.perf_counter() - started) * 1000
+        return body | {"timings_ms": _rounded({"retrieve": milliseconds, "total": milliseconds})}
+
+    def embed(self, image: np.ndarray, segments: int | None) -> tuple[Any, Segments]:
+        """Embeddings [D, h, w] and segments of an image that becomes exemplars: [H, W, 3] uint8.
+
+        Raises:
+            Problem: 422 if so many segments are not allowed.
+        """
+        self._check(Request(segments=segments))
+        predictor = self.served.predictor
+        with self._one_at_a_time:
+            embeddings = predictor.embedder.embed(image)
+            return embeddings, predictor.sort(embeddings, (image.shape[0], image.shape[1]), segments)
+
+    def check_form(self, form: Form) -> None:
+        """Refuse more exemplars a segment than are allowed.
+
+        Raises:
+            Problem: 422.
+        """
+        self._check(Request(exemplars=form.exemplars))
+
+    def check_release(self, answered: Answered) -> None:
+        """Refuse what only the release that answered can do.
+
+        Raises:
+            Problem: 409 if it is not the one that is served.
+        """
+        if answered.facts.release != self.served.name:
+            raise Problem(
+                409, "Another release gave this answer, and its prototypes mean nothing to this one.",
+                received=answered.facts.release, allowed=self.served.name,
+                mend="Send the picture to POST /segment again.",
+            )  # fmt: skip
+
+    def find_release(self, name: str, path: str | None = None) -> LiveRelease:
         """A release by name, the served one or another, for explanations of answers that it gave.
 
         Raises:
             Problem: 410 if it is gone.
         """
-        if name not in self._opened:
-            place = Path(path) if path and Path(path).is_dir() else name
-            try:
-                self._opened[name] = ServedRelease(Release.open(self.store.resolve(place)))
-            except ValueError as error:
-                raise Problem(
-                    410, f"The release {name!r} that gave this answer is gone.", received=name,
-                    allowed=[stored.name for stored in self.store.list()],
-                    mend="Put the release back; it is never changed.",
-                ) from error  # fmt: skip
-        return self._opened[name]
+        with self._opening:
+            if name not in self._opened:
+                place = Path(path) if path and Path(path).is_dir() else name
+                try:
+                    state = LiveExemplars.of_release(Release.open(self.store.resolve(place)))
+                except ValueError as error:
+                    raise Problem(
+                        410, f"The release {name!r} that gave this answer is gone.", received=name,
+                        allowed=[stored.name for stored in self.store.list()],
+                        mend="Put the release back; it is never changed.",
+                    ) from error  # fmt: skip
+                live = LiveRelease.of(state)
+                self.follower.follow(live)
+                self._opened[name] = live
+            return self._opened[name]
 
-    def find_exemplar(self, exemplar_id: str) -> tuple[ServedRelease, int]:
-        """The release that holds an exemplar, and its row there.
+    def release_of(self, answered: Answered) -> LiveRelease:
+        """The release that gave an answer, at the answer's revision or a later one.
+
+        Raises:
+            Problem: 410 if it is gone.
+        """
+        live = self.find_release(answered.facts.release, answered.facts.release_path)
+        if answered.facts.index_revision > live.state.revision:
+            self.follower.catch_up()  # another replica answered, a moment ago
+        return live
+
+    def find_exemplar(self, exemplar_id: str) -> tuple[LiveRelease, int]:
+        """The release that holds an exemplar, alive or not, and its row there.
 
         Raises:
             Problem: 404 if no release has it.
         """
-        for served in list(self._opened.values()):
-            if exemplar_id in served.rows:
-                return served, served.rows[exemplar_id]
+        for live in list(self._opened.values()):
+            row = live.state.row(exemplar_id)
+            if row is not None:
+                return live, row
         for stored in self.store.list():
             if stored.name not in self._opened and stored.problem is None:
-                served = self.find_release(stored.name)
-                if exemplar_id in served.rows:
-                    return served, served.rows[exemplar_id]
+                live = self.find_release(stored.name)
+                row = live.state.row(exemplar_id)
+                if row is not None:
+                    return live, row
         raise Problem(
             404, "There is no such exemplar.", received=exemplar_id,
             allowed="an exemplar_id of an answer or explanation",
             mend="Take the id from POST /segment or GET /explain.",
         )  # fmt: skip
-
-    def close(self) -> None:
-        """Close the database."""
-        self.records.close()
 
     def _check(self, request: Request) -> None:
         limits = self.settings
@@ -173,76 +262,12 @@ class Engine:
     def _warm(self) -> None:
         """Go the whole way but for the record, so that everything is compiled and allocated before the first caller."""
         noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-        self._describe(self.predictor.predict(noise), Request(), (48, 64))
+        at = At.now(self.served.live)
+        if at.state.count:
+            prediction = self.served.predictor.predict(noise, state=at.state)
+            describe(at, Shapes.of_prediction(prediction), prediction, Form())
         join_specks(noise[:, :, 0].astype(np.int32), 4)  # which the picture may not have had
 
-    def _describe(self, prediction: Prediction, request: Request, size: tuple[int, int]) -> _Described:
-        """Number the segments; what is answered, and what is recorded of it."""
-        card = self.served.release.card
-        labels, count = prediction.segments.labels, len(prediction.segments.areas)
-        segmentation_id = uuid.uuid4().hex
-        counts = encode_rle(labels, count)
-        boxes = bounding_boxes(labels, count).tolist()
-        rows, places = np.unique(prediction.rows, return_inverse=True)
-        ids = [self.served.release.exemplars.ids[row] for row in rows.tolist()]
-        places = places.reshape(prediction.rows.shape)
-        class_ids = prediction.vote.class_ids.tolist()
-        shares = prediction.vote.shares[np.arange(count), prediction.vote.class_ids].tolist()
-        columns = (
-            class_ids,
-            prediction.confidence.tolist(),
-            prediction.known.tolist(),
-            prediction.segments.areas.tolist(),
-        )
-        listed = self._listed(prediction, ids, places, request.exemplars)
-        recorded, segments = [], []
-        for n, (class_id, confidence, known, area) in enumerate(zip(*columns, strict=True)):
-            common = {
-                "class_id": class_id, "confidence": confidence, "known": known, "area": area, "bbox": boxes[n],
-            }  # fmt: skip
-            recorded.append(common | {"share": shares[n], "counts": counts[n]})
-            segments.append(
-                {
-                    "segment_id": f"{segmentation_id}-{n}",
-                    "class_id": class_id,
-                    "class_name": self.served.class_names[class_id],
-                }
-                | common
-                | _mask(request.masks, labels, n, counts[n])
-                | {"exemplars": listed[n]}
-            )
-        facts = {"segmentation_id": segmentation_id, "width": size[1], "height": size[0]}
-        facts |= {"release": self.served.name, "index_revision": INDEX_REVISION}
-        path = str(self.served.release.path.absolute())
-        return _Described(
-            facts | {"classes": self.served.classes, "segments": segments},
-            facts
-            | {"release_path": path, "k": prediction.vote.weights.shape[1], "kappa": card.retrieval.kappa}
-            | {"image_similarity": prediction.image_similarity},
-            recorded,
-            Retrieved(prediction.segments.prototypes, ids, places, prediction.similarities),
-        )
 
-    def _listed(
-        self, prediction: Prediction, ids: list[str], places: np.ndarray, most: int
-    ) -> list[list[dict[str, Any]]]:
-        """The first exemplars of each segment's vote; places: [S, R] of its neighbours in `ids`."""
-        most = min(most, prediction.vote.weights.shape[1])
-        classes = self.served.release.exemplars.class_ids[prediction.rows[:, :most]]
-        columns = (places[:, :most], classes, prediction.similarities[:, :most], prediction.vote.weights[:, :most])
-        names = self.served.class_names
-        return [
-            [
-                {"exemplar_id": ids[i], "class_name": names[c], "similarity": similarity, "weight": weight}
-                for i, c, similarity, weight in zip(*one, strict=True)
-            ]
-            for one in zip(*(column.tolist() for column in columns), strict=True)
-        ]
-
-
-def _mask(form: Masks, labels: np.ndarray, segment: int, counts: str) -> dict[str, Any]:
-    if form == "rle":
-        return {"mask": {"size": list(labels.shape), "counts": counts}}
-    if form == "polygon":
-        return {"mask": {"size": list(labels.shape), "polygons": polygons(labels == segment)}}
-    return {}
+def _rounded(timings: dict[str, float]) -> dict[str, float]:
+    return {name: round(ms, 3) for name, ms in timings.items()}

@@ -1,43 +1,38 @@
 """Explanations: everything needed to recompute a segment's label by hand."""
 
-import html
 from typing import Any
 
-import numpy as np
-
-from model_store.explanation import exemplar_facts, explain_vote
-from model_store.release import Release
+from model_store.explanation import explain_vote
+from service.answers import At, rows_of
 from service.database import Record
-from service.engine import ServedRelease
-from service.problems import Problem
+from service.engine import Engine
+from service.exemplars import exemplar_told
 
 
-def describe_exemplar(served: ServedRelease, row: int) -> dict[str, Any]:
-    """The JSON of GET /exemplars/{id}."""
-    return _described(served.release, row)
+def explain(engine: Engine, record: Record) -> dict[str, Any]:
+    """The JSON of GET /explain/{segment_id}: a function of the record and of the log up to its revision.
 
-
-def explain(record: Record, served: ServedRelease) -> dict[str, Any]:
-    """The JSON of GET /explain/{segment_id}: a function of the record and its release alone.
+    Only what became of its exemplars since is told as of now.
 
     The vote is over `exemplars`; `reserve` are the neighbours that follow, which move up when others are taken away.
 
     Raises:
-        Problem: 410 if the release no longer has an exemplar of the record.
+        Problem: 410 if the release is gone, or no longer has an exemplar of the record.
     """
     facts = record.segmentation
-    rows = [served.rows.get(exemplar_id, -1) for exemplar_id in record.neighbours]
-    if -1 in rows:
-        raise Problem(
-            410, f"The release {served.name!r} no longer holds every exemplar of this answer.",
-            received=record.segment_id, mend="Put back the release as it was when it answered.",
-        )  # fmt: skip
-    why = explain_vote(served.release, record.similarities, np.asarray(rows), facts.k, facts.kappa, _described)
+    live = engine.release_of(record.answered)
+    at = At.then(live, facts.index_revision)
+    rows = rows_of(at.state, record.neighbours, record.segment_id)
+
+    def described(state: Any, row: int) -> dict[str, Any]:
+        return exemplar_told(live, row, state)
+
+    why = explain_vote(at.state, record.similarities, rows, facts.k, facts.kappa, described, at.infos)
     return {
         "segment_id": record.segment_id,
         "segmentation_id": facts.segmentation_id,
         "class_id": record.class_id,
-        "class_name": served.class_names[record.class_id],
+        "class_name": at.name(record.class_id),
         "confidence": record.confidence,
         "share": why["share"],
         "known": record.known,
@@ -45,70 +40,9 @@ def explain(record: Record, served: ServedRelease) -> dict[str, Any]:
         "image_similarity": facts.image_similarity,
         "area": record.area,
         "bbox": list(record.bbox),
-        "mask": {"size": [facts.height, facts.width], "counts": record.counts},
+        "mask": {"size": list(record.size), "counts": record.counts},
         **{name: why[name] for name in ("vote", "exemplars", "reserve", "runner_up", "margin", "flip_set")},
-        "calibration": served.release.card.calibration.model_dump(mode="json"),
-        "release": served.name,
+        "calibration": live.release.card.calibration.model_dump(mode="json"),
+        "release": live.name,
         "index_revision": facts.index_revision,
     }
-
-
-def _described(release: Release, row: int) -> dict[str, Any]:
-    """An exemplar, where it can be fetched, and whose it is."""
-    told = exemplar_facts(release, row)
-    place = f"/exemplars/{told['exemplar_id']}"
-    return told | {"image_url": f"{place}/image", "crop_url": f"{place}/crop", "release": release.card.name}
-
-
-def explanation_page(told: dict[str, Any]) -> str:
-    """The same as a page that can be read and printed."""
-    rows = "".join(
-        f"<tr><td><a href='{e['image_url']}'><img src='{e['crop_url']}' alt='{_text(e['class_name'])} exemplar'></a>"
-        f"</td><td>{_text(e['class_name'])}</td><td>{e['similarity']:.4f}</td><td>{e['weight']:.4f}</td>"
-        f"<td>{_text(e['source'])}</td><td><code>{e['exemplar_id']}</code></td></tr>"
-        for e in told["exemplars"]
-    )
-    shares = "".join(
-        f"<tr><td>{_text(c['class_name'])}</td><td>{c['weight']:.4f}</td>"
-        f"<td><div class='bar' style='width:{c['weight'] * 20:.2f}rem'></div></td></tr>"
-        for c in told["vote"]["classes"]
-    )
-    runner_up = told["runner_up"]["class_name"] if told["runner_up"] else "no other class"
-    flips = told["flip_set"]
-    flip = (
-        f"Taking away {len(flips)} of these exemplars would change the label."
-        if flips is not None
-        else f"Taking away {len(told['reserve'])} of the nearest exemplars would not change the label."
-    )
-    known = "" if told["known"] else " Too unlike the exemplars: the segment is reported as unknown."
-    return _PAGE.format(
-        title=_text(told["class_name"]),
-        summary=f"{told['confidence']:.0%} confident; runner-up {_text(runner_up)}, "
-        f"margin {told['margin']:.3f}.{known}",
-        k=told["vote"]["k"], kappa=told["vote"]["kappa"], shares=shares, rows=rows, flip=flip,
-        segment=told["segment_id"], release=_text(told["release"]), revision=told["index_revision"],
-    )  # fmt: skip
-
-
-def _text(value: str) -> str:
-    return html.escape(value, quote=True)
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Why {title}?</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; margin: 1rem 0; }} td, th {{ padding: .3rem .8rem .3rem 0; text-align: left; }}
-img {{ max-height: 6rem; max-width: 12rem; display: block; }} .bar {{ background: #3b7dd8; height: .9rem; }}
-code {{ font-size: .85em; }}
-</style></head><body>
-<h1>Why {title}?</h1><p>{summary}</p>
-<h2>The vote</h2><p>The {k} nearest exemplars, each weighing exp({kappa} &middot; similarity), normalised.</p>
-<table>{shares}</table>
-<h2>The exemplars</h2><p>{flip}</p>
-<table><tr><th></th><th>class</th><th>similarity</th><th>weight</th><th>source</th><th>id</th></tr>{rows}</table>
-<p>Segment <code>{segment}</code>, release {release}, index revision {revision}.</p>
-</body></html>
-"""

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 
@@ -80,7 +81,18 @@ def add_problem_handlers(app: FastAPI) -> None:
         headers = {"Allow": allowed} if allowed else None
         return problem_response(Problem(status, detail, allowed=allowed, mend="/docs lists what there is."), headers)
 
+    async def database(request: Request, error: Exception) -> Response:
+        return problem_response(
+            Problem(
+                503,
+                "The database does not answer.",
+                received=str(getattr(error, "orig", error))[:200],
+                mend="Try again; the operator should look at the database.",
+            )
+        )
+
     app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(SQLAlchemyError, database)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
 

@@ -33,6 +33,11 @@ class Settings(BaseSettings):
     max_segments: int = Field(400, ge=1, description="largest `segments` of a request")
     max_k: int = Field(200, ge=1, description="largest `k` of a request")
     max_exemplars: int = Field(50, ge=1, description="largest `exemplars` of a request")
+    keep_images_mb: int = Field(
+        1000,
+        ge=0,
+        description="megabytes of answered pictures that are kept, the newest; 0: none. Those of exemplars stay",
+    )
     api_keys: str = Field("", description="keys that are accepted: name:role:sha256, separated by commas")
     api_keys_file: Path | None = Field(None, description="more of them, one a line")
     open: bool = Field(False, description="without keys, let callers from other machines do everything")

@@ -1,0 +1,66 @@
+"""The web page and what it is made of. Open to everybody: it asks for a key itself."""
+
+import hashlib
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+
+from service.problems import Problem
+
+router = APIRouter(tags=["pages"], include_in_schema=False)
+
+STATIC = Path(__file__).parent.parent / "static"
+POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".json": "application/json",
+    ".woff2": "font/woff2",
+}
+
+
+@router.get("/")
+def page(request: Request) -> Response:
+    """The page."""
+    return _file(request, STATIC / "index.html")
+
+
+@router.get("/static/{name:path}")
+def static(name: str, request: Request) -> Response:
+    """A file of the page."""
+    file = (STATIC / name).resolve() if "\0" not in name else STATIC
+    if not file.is_relative_to(STATIC.resolve()) or not file.is_file() or file.suffix not in _TYPES:
+        raise Problem(
+            404, "The page has no such file.", received=name.encode(errors="replace").decode(), mend="Open / instead."
+        )
+    return _file(request, file)
+
+
+def html(content: str) -> Response:
+    """A page that may load nothing from elsewhere."""
+    return Response(content, media_type="text/html; charset=utf-8", headers=_headers())
+
+
+def _file(request: Request, file: Path) -> Response:
+    content = file.read_bytes()
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = _headers() | {"ETag": tag}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=_TYPES[file.suffix], headers=headers)
+
+
+def _headers() -> dict[str, str]:
+    return {
+        "Cache-Control": "no-cache",  # asked for again, answered by its tag
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+    }

@@ -1,0 +1,56 @@
+"""The releases of the store."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from model_store.release import ReleaseError, read_card
+from model_store.store import StoredRelease
+from service.problems import Problem
+from service.routes.common import Reader, Service, json
+
+router = APIRouter(prefix="/releases", tags=["releases"])
+
+
+@router.get("")
+def releases(caller: Reader, engine: Service) -> Response:
+    """The releases there are; active is the one that is served."""
+    return json([_told(stored, engine.served.name) for stored in engine.store.list()])
+
+
+@router.get("/{name}")
+def release(name: str, caller: Reader, engine: Service) -> Response:
+    """The card of a release: how it was made and measured."""
+    served = engine.served
+    if name == served.name:
+        return json(served.release.card.model_dump(mode="json"))
+    stored = {stored.name: stored for stored in engine.store.list()}
+    if name not in stored:
+        raise Problem(
+            404, "There is no such release.", received=name, allowed=sorted({*stored, served.name}),
+            mend="Take the name from GET /releases.",
+        )  # fmt: skip
+    try:
+        return json(read_card(stored[name].path).model_dump(mode="json"))
+    except ReleaseError as error:
+        raise Problem(
+            409, "The card of this release cannot be read.", received=str(error)[:300],
+            mend="Put the release back as it was built.",
+        ) from error  # fmt: skip
+
+
+def _told(stored: StoredRelease, active: str) -> dict[str, Any]:
+    told = {
+        "name": stored.name, "active": stored.name == active, "created": stored.created,
+        "description": stored.description, "problem": stored.problem, "bundled": stored.bundled,
+    }  # fmt: skip
+    if stored.problem is not None:
+        return told | {"classes": None, "exemplars": None, "network": None, "metrics": None}
+    card = read_card(stored.path)
+    data = card.data.get("exemplars")
+    return told | {
+        "classes": len(card.classes) - len(card.retired),
+        "exemplars": data.get("exemplars") if isinstance(data, dict) else None,
+        "network": card.network.model_dump(mode="json"),
+        "metrics": card.metrics,
+    }

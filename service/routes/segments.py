@@ -1,0 +1,93 @@
+"""One segment of an answer: its crop, and the correction of its label."""
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from service.answers import Form, class_told
+from service.class_names import ClassRef
+from service.database import Record
+from service.decode import decode
+from service.engine import Engine
+from service.exemplars import exemplar_told
+from service.pictures import outlined_crop, png
+from service.problems import Problem
+from service.routes.common import (
+    LARGEST,
+    Body,
+    Curator,
+    Edits,
+    Exemplars,
+    Reader,
+    Service,
+    author,
+    edited,
+    not_kept,
+    png_response,
+)
+
+router = APIRouter(prefix="/segments", tags=["segments"])
+
+
+class Label(Body):
+    """Body of POST /segments/{segment_id}/label: the class by name or by id; color is that of a new class."""
+
+    class_name: str | None = None
+    class_id: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
+    color: str | None = None
+    reason: str | None = None
+
+
+@router.post("/{segment_id}/label", status_code=201)
+def label(
+    segment_id: str,
+    body: Label,
+    caller: Curator,
+    engine: Service,
+    curation: Edits,
+    relabel: Annotated[bool, Query(description="answer with the same segments, labelled anew")] = True,
+    exemplars: Exemplars = 5,
+) -> Response:
+    """Correct a segment's label: the segment becomes an exemplar, and counts from the next request on."""
+    engine.check_form(Form(exemplars))
+    record = find_record(engine, segment_id)
+    ref = ClassRef(body.class_name, body.class_id, body.color)
+    added = curation.label(author(caller, body.reason), record, ref)
+    live = engine.served.live
+    row = live.state.row(added.exemplars[0].exemplar_id)
+    assert row is not None  # it is applied before it is answered
+    again = engine.relabel(record.answered, Form(exemplars), caller.name) if relabel else None
+    return edited(
+        engine, added.edit, 201,
+        exemplar=exemplar_told(live, row), strength=added.exemplars[0].strength, relabelled=again,
+        classes=[] if added.edit is None else [class_told(info) for info in added.edit.creates],
+    )  # fmt: skip
+
+
+@router.get("/{segment_id}/crop")
+def crop(segment_id: str, caller: Reader, engine: Service) -> Response:
+    """The part of the picture around a segment, its mask outlined."""
+    record = find_record(engine, segment_id)
+    picture = engine.records.images.get(record.segmentation.image_id)
+    if picture is None:
+        raise not_kept(segment_id)
+    image = decode(picture.content, engine.settings.max_pixels)
+    mask = record.mask if image.shape[:2] == record.size else np.zeros(image.shape[:2], dtype=bool)
+    return png_response(png(outlined_crop(image, mask, record.bbox)))
+
+
+def find_record(engine: Engine, segment_id: str) -> Record:
+    """A segment by its id.
+
+    Raises:
+        Problem: 404 if there is none.
+    """
+    record = engine.records.get(segment_id)
+    if record is None:
+        raise Problem(
+            404, "There is no such segment.", received=segment_id, allowed="a segment_id of an answer",
+            mend="Take the id from POST /segment.",
+        )  # fmt: skip
+    return record
