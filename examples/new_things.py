@@ -169,12 +169,12 @@ def balloon(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) 
 
 
 class _Kind(NamedTuple):
-    """draw: one thing; depth: nearest and farthest, metres; where: "road", "kerb" or "view"; count: most of them."""
+    """draw: one thing; depth: nearest and farthest, metres; where: "road", "kerb" or "view"; most: how many at most."""
 
     draw: Draw
     depth: tuple[float, float]
     where: str
-    count: int = 1
+    most: int = 1
 
 
 THINGS = {
@@ -208,7 +208,7 @@ def paint(thing: str, number: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _place(kind: _Kind, random: Random, canvas: Canvas, camera: Camera, street: Layout) -> list[Thing]:
     things: list[Thing] = []
-    for _ in range(int(random.integers(1, kind.count + 1))):
+    for _ in range(int(random.integers(1, kind.most + 1))):
         Z = float(random.uniform(*kind.depth))
         if kind.where == "road":
             X = float(random.uniform(street.road[0] + 0.6, min(street.road[1] - 0.6, street.road[0] + 6)))
