@@ -1,0 +1,361 @@
+/** The page of one picture: its labels, and the segment that is opened. */
+
+import * as api from "./api.js";
+import { counted, h, icon, isTyping, percent } from "./dom.js";
+import { Inquiry } from "./inquiry.js";
+import { Intake, Progress, refusedAtOnce } from "./intake.js";
+import { Legend } from "./legend.js";
+import { outcome } from "./outcome.js";
+import { Photo } from "./photo.js";
+import { Recents } from "./recents.js";
+import { Scene } from "./scene.js";
+import { SegmentList } from "./segments.js";
+import { grip } from "./sheet.js";
+import { Stage } from "./stage.js";
+import { Toolbar } from "./toolbar.js";
+
+/** @typedef {import("./types.js").Answer} Answer */
+/** @typedef {import("./types.js").Edit} Edit */
+/** @typedef {import("./app.js").App} App */
+
+const NARROW = matchMedia("(max-width: 760px)");
+
+export class PicturePage {
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    this.title = "Picture";
+    this.stage = new Stage();
+    this.legend = new Legend();
+    this.list = new SegmentList();
+    this.intake = new Intake();
+    this.progress = new Progress();
+    this.inquiry = new Inquiry(app);
+    this.recents = new Recents((id) => app.go(`#/s/${id}`));
+    this.toolbar = new Toolbar(this.stage, { pick: () => this.intake.open(), undo: () => app.undo() });
+    this.outcome = h("div", { class: "outcome-slot" });
+    this.labels = h("div", { class: "labels" }, this.legend.element, this.list.element);
+    this.scroll = h("div", { class: "panel-scroll" }, this.outcome, this.labels, this.inquiry.element);
+    this.panel = h("aside", { class: "panel", "aria-label": "Labels and explanation", hidden: true });
+    this.panel.append(grip(this.panel, () => this.close()), this.inquiry.head, this.scroll);
+    this.tip = h("div", { class: "tip", hidden: true, "aria-hidden": "true" });
+    this.flag = h("div", { class: "stage-flag", hidden: true }, "Labels before the edit");
+    this.note = h("p", { class: "stage-note", hidden: true });
+    this.work = h("div", { class: "work", hidden: true }, this.toolbar.element, h("div", { class: "stage" }, this.stage.element, this.tip, this.flag, this.note));
+    this.centre = h("div", { class: "centre" }, this.intake.welcome, this.work, this.progress.element, this.recents.element);
+    this.element = h("section", { class: "page picture", "aria-label": "Picture", hidden: true }, this.centre, this.panel, this.intake.input, this.intake.veil);
+    /** @type {Answer|null} */
+    this.answer = null;
+    this.selected = -1;
+    /** @type {Element|null} where the focus was when a segment was opened */
+    this.opener = null;
+    this.stale = false;
+    this.run = 0;
+    this.#wire();
+  }
+
+  /** @param {string[]} path segmentation and segment, of the address */
+  async show(path) {
+    this.recents.refresh();
+    const [id, place] = path;
+    if (id && id !== this.answer?.segmentation_id) await this.#load(id);
+    else if (!id && this.answer) this.#address(false);
+    if (this.stale && this.answer) await this.#relabelNow(null);
+    if (id && place !== undefined && this.answer?.segments[Number(place)]) this.open(Number(place), false);
+    else if (id && place === undefined && this.inquiry.isOpen) this.close(false);
+  }
+
+  /** @param {number} place of the segment @param {boolean} [focus] */
+  open(place, focus = true) {
+    const { answer } = this;
+    if (!answer?.segments[place]) return;
+    const first = !this.inquiry.isOpen;
+    if (first) this.opener = document.activeElement;
+    this.selected = this.stage.selected = place;
+    this.stage.active = -1;
+    this.labels.hidden = true;
+    this.panel.classList.add("open");
+    if (!this.keepOutcome) this.outcome.replaceChildren();
+    this.scroll.scrollTop = 0;
+    this.#cover();
+    this.stage.redraw(false);
+    this.#address(first);
+    const at = this.list.order.indexOf(place);
+    this.inquiry.show(answer.segments[place], { pixels: answer.width * answer.height, place: at < 0 ? "" : `${at + 1} of ${this.list.order.length}`, focus });
+  }
+
+  /** @param {boolean} [address] whether the address is to say so */
+  close(address = true) {
+    const place = this.selected;
+    this.selected = this.stage.selected = -1;
+    this.inquiry.hide();
+    this.labels.hidden = false;
+    this.panel.classList.remove("open");
+    this.panel.style.removeProperty("--sheet");
+    this.outcome.replaceChildren();
+    this.compare(false);
+    this.stage.changed = new Set();
+    this.#cover();
+    this.stage.redraw(false);
+    this.list.activate(place, false);
+    if (address) this.#address(false);
+    const back = this.opener instanceof HTMLElement && this.opener.isConnected && this.opener !== document.body ? this.opener : this.stage.element;
+    back.focus({ preventScroll: true });
+  }
+
+  /** Show the labels before the last edit, or the present ones. @param {boolean} before */
+  compare(before) {
+    this.stage.before = before ? this.previous ?? null : null;
+    this.flag.hidden = !this.stage.before;
+    this.stage.redraw();
+  }
+
+  /** @param {KeyboardEvent} event @returns {boolean} whether it meant something here */
+  key(event) {
+    if (!this.answer || event.ctrlKey || event.metaKey || event.altKey) return false;
+    if (event.key === "Escape" && this.inquiry.isOpen) this.close();
+    else if (isTyping(event.target)) return false;
+    else if (this.inquiry.isOpen && event.key === "ArrowRight") this.#step(1);
+    else if (this.inquiry.isOpen && event.key === "ArrowLeft") this.#step(-1);
+    else if (this.inquiry.chooser && /^\d$/.test(event.key)) return this.inquiry.chooser.pick(Number(event.key) || 10);
+    else if (this.inquiry.chooser && /^\p{L}$/u.test(event.key)) this.inquiry.chooser.focus(event.key);
+    else if (event.key === "o") this.toolbar.toggleOutlines();
+    else if (event.key === "+" || event.key === "=") this.stage.zoom(1.4);
+    else if (event.key === "-") this.stage.zoom(1 / 1.4);
+    else if (event.key === "0") this.stage.fit();
+    else return false;
+    return true;
+  }
+
+  #wire() {
+    const { stage, list, legend, inquiry, app } = this;
+    stage.addEventListener("hover", (event) => this.#hover(/** @type {CustomEvent} */ (event).detail));
+    stage.addEventListener("open", (event) => { const place = /** @type {CustomEvent} */ (event).detail; if (place >= 0) this.open(place); else if (inquiry.isOpen) this.close(); });
+    stage.element.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => this.#moveTip(event));
+    stage.element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#stageKey(event));
+    list.addEventListener("active", (event) => { stage.active = /** @type {CustomEvent} */ (event).detail; stage.redraw(false); });
+    list.addEventListener("open", (event) => this.open(/** @type {CustomEvent} */ (event).detail));
+    legend.addEventListener("only", (event) => { stage.look.only = /** @type {CustomEvent} */ (event).detail; stage.redraw(); });
+    legend.addEventListener("pin", (event) => list.filter(/** @type {CustomEvent} */ (event).detail));
+    inquiry.addEventListener("close", () => this.close());
+    inquiry.addEventListener("step", (event) => this.#step(/** @type {CustomEvent} */ (event).detail));
+    inquiry.addEventListener("open", (event) => this.#openById(/** @type {CustomEvent} */ (event).detail));
+    this.intake.addEventListener("files", (event) => this.#segment(/** @type {CustomEvent} */ (event).detail));
+    app.edits.addEventListener("edited", (event) => this.#edited(/** @type {CustomEvent} */ (event).detail));
+    NARROW.addEventListener("change", () => this.#cover());
+  }
+
+  /** @param {File[]} files one after another */
+  async #segment(files) {
+    if (location.hash.length > 2 && !location.hash.startsWith("#/s/")) this.app.go("#/");
+    for (const file of files) {
+      try {
+        const refused = refusedAtOnce(file);
+        if (refused) throw refused;
+        const signal = this.progress.start(file.name || "picture");
+        const photo = await Photo.of(file);
+        if (photo) this.#preview(photo);
+        const answer = await api.segment(file, (share) => this.progress.sent(share), signal);
+        this.#accept(answer, photo);
+        this.app.go(`#/s/${answer.segmentation_id}`);
+      } catch (error) {
+        this.#refused(error, file.name);
+      } finally {
+        this.progress.end();
+      }
+    }
+    this.recents.refresh();
+  }
+
+  /** @param {unknown} error @param {string} name */
+  #refused(error, name) {
+    const problem = /** @type {api.Problem} */ (error);
+    const given = problem.name === "AbortError";
+    if (this.answer) this.#accept(this.answer, this.photo ?? null);
+    else this.#clear();
+    if (given) return;
+    if (this.answer) this.app.problem(error, name);
+    else this.intake.refuse(error, name);
+  }
+
+  /** The photograph while its labels are on the way. @param {Photo} photo */
+  #preview(photo) {
+    this.#stand(true);
+    const { width, height } = photo.full;
+    this.stage.show(new Scene({ segmentation_id: "", width, height, release: "", index_revision: 0, classes: [], segments: [] }), photo);
+    this.centre.classList.add("waiting");
+  }
+
+  /** @param {Answer} answer @param {Photo|null} photo */
+  #accept(answer, photo) {
+    this.#stand(true);
+    this.centre.classList.remove("waiting");
+    if (this.inquiry.isOpen) this.close(false);
+    this.outcome.replaceChildren();
+    this.answer = answer;
+    this.photo = photo;
+    this.stale = false;
+    this.scene = new Scene(answer);
+    this.stage.show(this.scene, photo);
+    this.#describe(answer);
+    this.note.hidden = photo !== null;
+    this.note.textContent = "The picture is not kept any more, or this browser cannot show it: here are its labels alone.";
+    const unknown = answer.segments.filter((one) => !one.known).length;
+    this.app.say(`${counted(answer.segments.length, "segment")}, ${unknown} of them unknown.`);
+  }
+
+  /** @param {Answer} answer */
+  #describe(answer) {
+    this.app.classes.learn(answer.classes);
+    this.panel.hidden = false;
+    this.legend.show(answer);
+    this.list.show(answer);
+    this.recents.mark(answer.segmentation_id);
+  }
+
+  /** @param {boolean} busy whether there is a picture to look at */
+  #stand(busy) {
+    this.intake.welcome.hidden = busy;
+    this.work.hidden = !busy;
+    this.element.classList.toggle("busy", busy);
+  }
+
+  #clear() {
+    this.#stand(false);
+    this.centre.classList.remove("waiting");
+    this.panel.hidden = true;
+    this.answer = null;
+  }
+
+  /** @param {string} id */
+  async #load(id) {
+    const run = ++this.run;
+    this.intake.clear();
+    try {
+      const [answer, photo] = await Promise.all([api.get(`/segmentations/${encodeURIComponent(id)}`), Photo.from(`/segmentations/${encodeURIComponent(id)}/image`)]);
+      if (run === this.run) this.#accept(answer, photo);
+    } catch (error) {
+      if (!this.answer) this.intake.refuse(error, "");
+      else this.app.problem(error);
+    }
+  }
+
+  /** @param {{edit: Edit, relabelled: Answer|null}} made */
+  async #edited({ edit, relabelled }) {
+    if (!this.answer || !edit) return;
+    if (this.element.hidden) this.stale = true;
+    else if (relabelled) this.#relabel(relabelled, edit);
+    else await this.#relabelNow(edit);
+  }
+
+  /** @param {Edit|null} edit */
+  async #relabelNow(edit) {
+    if (!this.answer) return;
+    this.stale = false;
+    try {
+      this.#relabel(await api.post(`/segmentations/${this.answer.segmentation_id}/relabel`), edit);
+    } catch (error) {
+      this.app.problem(error);
+    }
+  }
+
+  /** The same segments, labelled anew. @param {Answer} answer @param {Edit|null} edit */
+  #relabel(answer, edit) {
+    if (!this.scene?.fits(answer)) return this.#accept(answer, this.photo ?? null);
+    const places = new Map(answer.segments.map((one, place) => [one.segment_id, place]));
+    this.previous = this.scene.labelling;
+    this.scene.labelling = this.scene.label(answer);
+    this.answer = answer;
+    this.stage.changed = new Set((answer.changed ?? []).map((one) => places.get(one.segment_id) ?? -1));
+    this.compare(false);
+    this.#describe(answer);
+    this.#address(false);
+    if (edit) this.#tell(edit, answer);
+    this.keepOutcome = true;
+    if (this.selected >= 0) this.open(this.selected);
+    this.keepOutcome = false;
+    this.recents.refresh();
+  }
+
+  /** @param {Edit} edit @param {Answer} answer */
+  #tell(edit, answer) {
+    const { app } = this;
+    const card = outcome(edit, answer.changed ?? [], {
+      colorOf: (name) => app.classes.colorOf(name), open: (id) => this.#openById(id), compare: (before) => this.compare(before), say: (text) => app.say(text),
+      here: answer.segmentation_id, undo: app.session.mayEdit ? () => app.takeBack(edit) : null,
+      close: () => { this.outcome.replaceChildren(); this.stage.changed = new Set(); this.compare(false); },
+    });
+    this.outcome.replaceChildren(card);
+  }
+
+  /** @param {string} segmentId of this picture or another */
+  #openById(segmentId) {
+    const place = this.answer?.segments.findIndex((one) => one.segment_id === segmentId) ?? -1;
+    const [, id, at] = /^(.*)-(\d+)$/.exec(segmentId) ?? [];
+    if (place >= 0) this.open(place);
+    else this.app.go(`#/s/${id}/${at}`);
+  }
+
+  /** @param {number} by */
+  #step(by) {
+    const to = this.list.neighbour(this.selected, by);
+    if (to >= 0) this.open(to);
+  }
+
+  /** @param {number} place */
+  #hover(place) {
+    const segment = this.answer?.segments[place];
+    this.tip.hidden = !segment;
+    if (!segment) return;
+    this.tip.replaceChildren(h("span", { class: "swatch", style: { "--c": this.app.classes.colorOf(segment.class_name) } }), segment.class_name, h("span", { class: "fine" }, segment.known ? percent(segment.confidence) : "unknown"));
+  }
+
+  /** @param {PointerEvent} event */
+  #moveTip(event) {
+    const box = this.stage.element.getBoundingClientRect();
+    const x = Math.min(event.clientX - box.left + 14, box.width - this.tip.offsetWidth - 8);
+    this.tip.style.transform = `translate(${Math.round(x)}px, ${Math.round(Math.max(event.clientY - box.top - 34, 4))}px)`;
+  }
+
+  /** From segment to segment as they lie. @param {KeyboardEvent} event */
+  #stageKey(event) {
+    const toward = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    const now = this.stage.active >= 0 ? this.stage.active : this.selected;
+    if (event.key === "Enter" && now >= 0) this.open(now);
+    else if (toward && this.answer) this.list.activate(nearest(this.answer, now, toward));
+    else return;
+    const segment = this.answer?.segments[this.stage.active];
+    if (toward && segment) this.app.say(`${segment.class_name}${segment.known ? "" : ", unknown"}`);
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** On a phone the sheet covers the lower part of the stage. */
+  #cover() {
+    const open = NARROW.matches && this.panel.classList.contains("open");
+    const covered = open ? this.stage.element.getBoundingClientRect().bottom - this.panel.getBoundingClientRect().top : 0;
+    this.stage.cover({ bottom: Math.max(covered, 0) });
+  }
+
+  /** @param {boolean} push whether going back undoes it */
+  #address(push) {
+    if (!this.answer) return;
+    this.app.address(`#/s/${this.answer.segmentation_id}${this.selected >= 0 ? `/${this.selected}` : ""}`, push);
+  }
+}
+
+/** The nearest segment in a direction. @param {Answer} answer @param {number} from @param {number[]} toward */
+function nearest(answer, from, [dx, dy]) {
+  const middle = (/** @type {number} */ place) => { const [x, y, w, h] = answer.segments[place].bbox; return [x + w / 2, y + h / 2]; };
+  const [x, y] = from >= 0 ? middle(from) : [answer.width / 2, answer.height / 2];
+  let best = from;
+  let least = Infinity;
+  answer.segments.forEach((_, place) => {
+    const [ox, oy] = middle(place);
+    const along = (ox - x) * dx + (oy - y) * dy;
+    const aside = Math.abs((ox - x) * dy) + Math.abs((oy - y) * dx);
+    const cost = along + 2 * aside;
+    if (place !== from && along > 0.5 && cost < least) [best, least] = [place, cost];
+  });
+  return best < 0 ? 0 : best;
+}
