@@ -36,6 +36,7 @@ format: $(VENV)/.check ## rewrite the sources as `make check` wants them
 bench: $(VENV)/.bench ## run the benchmarks; JSON goes to out/benchmarks
 	$(BIN)/python -m benchmarks.pixel_sorting
 	$(BIN)/python -m benchmarks.retrieval
+	$(BIN)/python -m benchmarks.live_index
 	$(BIN)/python -m benchmarks.latency
 
 clean: ## remove the environment and all caches

@@ -11,7 +11,7 @@ from model_store.card import ClassInfo
 from model_store.index import ExemplarIndex, exact_search, insert_nearest
 from model_store.release import Release
 
-__all__ = ["AddedExemplar", "LiveExemplars"]
+__all__ = ["MAX_CLASSES", "AddedExemplar", "LiveExemplars"]
 
 MAX_CLASSES = 256  # label maps have eight bits a pixel
 

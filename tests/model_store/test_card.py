@@ -26,6 +26,7 @@ def test_a_card_is_read_as_it_was_written(card: Card) -> None:
         (lambda told: told["classes"][2].update(class_id=7), r"ids \[0, 1, 7\].*ids must be 0, 1, 2"),
         (lambda told: told["classes"][2].update(name="brick"), "names differ"),
         (lambda told: told.update(classes=[]), "at least 1 item"),
+        (lambda told: told.update(retired=[1, 3]), r"retired is \[1, 3\]; the classes are 0\.\.2"),
         (lambda told: told.update(format_version=2), "Input should be 1"),
         (lambda told: told.update(colour="red"), "Extra inputs are not permitted"),
         (lambda told: told["network"].update(layers=3), "Extra inputs are not permitted"),
@@ -40,6 +41,11 @@ def test_a_card_that_cannot_be_is_refused(card: Card, change: Callable[[dict[str
     change(told)
     with pytest.raises(ValidationError, match=said):
         Card.model_validate(told)
+
+
+def test_a_card_from_before_there_were_retired_classes_has_none(card: Card) -> None:
+    told = card.model_dump(mode="json")
+    assert Card.model_validate({name: value for name, value in told.items() if name != "retired"}) == card
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,24 @@ def test_what_is_saved_is_loaded(count: int, tmp_path: Path) -> None:
         assert getattr(loaded, name).dtype == getattr(saved, name).dtype
 
 
+def test_strengths_are_kept_and_a_file_without_them_counts_each_as_one(tmp_path: Path) -> None:
+    plain, strengths = some(4), np.array([1, 2.5, 1000, 1], dtype=np.float32)
+    plain.save(tmp_path / "plain.npz")
+    replace(plain, strengths=strengths).save(tmp_path / "strong.npz")
+    assert Exemplars.load(tmp_path / "plain.npz").strengths is None
+    loaded = Exemplars.load(tmp_path / "strong.npz").strengths
+    assert loaded is not None
+    assert (loaded.tolist(), loaded.dtype) == (strengths.tolist(), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("strengths", "message"), [([1, 1], r"\{'strengths': 2\}"), ([1, 0, 1], "above 0"), ([1, np.nan, 1], "finite")]
+)
+def test_strengths_that_are_none_are_refused(strengths: list[float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(some(3), strengths=np.array(strengths))
+
+
 @pytest.mark.parametrize("field", ["prototypes", "class_ids", "image_ids", "bboxes", "areas", "masks"])
 def test_a_field_of_another_length_is_named(field: str) -> None:
     given = some(4)

@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from model_store.card import ClassInfo
 from model_store.explanation import exemplar_facts, explain_vote, replay
+from model_store.live import AddedExemplar, LiveExemplars
 from model_store.predictor import Prediction, Predictor
 from model_store.release import Release
+from segsort.retrieval import flip_set
 from tests.conftest import Blocks
 
 
@@ -138,6 +143,88 @@ def test_equal_shares_go_to_the_lowest_class_here_too() -> None:
     voters = [{"exemplar_id": str(c), "class_id": c, "class_name": f"c{c}", "similarity": 0.5} for c in (3, 1, 2)]
     told = {"vote": {"k": 3, "kappa": 10.0}, "exemplars": voters, "reserve": [], "flip_set": None}
     assert replay(told).class_name == "c1"
+
+
+@pytest.fixture(scope="module")
+def corrected(predictor: Predictor, prediction: Prediction) -> tuple[LiveExemplars, Prediction]:
+    """The first segment's label corrected by an exemplar that counts for many, and its three nearest removed."""
+    state = predictor.as_built
+    wrong = int(prediction.vote.class_ids[0])
+    right = ClassInfo(class_id=3, name="kerb", color=(1, 2, 3))
+    correction = AddedExemplar(
+        "correction", prediction.segments.prototypes[0], 3, 9.0, "0" * 64, "shown/1", 96, 72, (1, 2, 3, 4), 7, "04l`1"
+    )
+    gone = dict.fromkeys(state.ids(prediction.rows[0, :3]), False)
+    live = state.edited(1, added=[correction], alive=gone, classes=[*state.classes, right])
+    retrieved = predictor.retrieve(prediction.segments.prototypes, prediction.segments.areas, state=live)
+    assert (wrong, int(retrieved.vote.class_ids[0])) == (wrong, 3)
+    return live, Prediction(prediction.segments, *retrieved, {})
+
+
+def test_an_explanation_of_a_live_state_tells_strengths_and_is_replayed(
+    predictor: Predictor, corrected: tuple[LiveExemplars, Prediction]
+) -> None:
+    state, found = corrected
+    card = predictor.release.card.retrieval
+    for s, (similarities, rows) in enumerate(zip(found.similarities, found.rows, strict=True)):
+        told = explain_vote(state, similarities, rows, card.k, card.kappa)
+        again = replay(json.loads(json.dumps(told)))
+        assert again.class_id == told["class_id"] == found.vote.class_ids[s]
+        assert again.shares == pytest.approx({c: w for c, w in enumerate(found.vote.shares[s]) if w > 0})
+        assert again.flip_set_holds
+    first = explain_vote(state, found.similarities[0], found.rows[0], card.k, card.kappa)
+    strong = first["exemplars"][0]
+    assert (strong["exemplar_id"], strong["class_name"], strong["strength"]) == ("correction", "kerb", 9.0)
+    assert (strong["source"], strong["bbox"], strong["area"]) == ("shown/1", [1, 2, 3, 4], 7)
+    assert strong["mask"] == {"size": [72, 96], "counts": "04l`1"}
+    assert {e["strength"] for e in first["exemplars"][1:] + first["reserve"]} == {1.0}
+    assert first["flip_set"] == ["correction"]
+    lying = json.loads(json.dumps(first))
+    lying["exemplars"][0]["strength"] = 1.0
+    assert replay(lying).shares != pytest.approx(replay(first).shares)
+
+
+def test_an_answer_of_before_is_told_with_what_has_been_removed_and_the_names_of_then(
+    predictor: Predictor, prediction: Prediction, corrected: tuple[LiveExemplars, Prediction]
+) -> None:
+    state, card = corrected[0], predictor.release.card.retrieval
+    renamed = [info.model_copy(update={"name": f"new {info.name}"}) for info in state.classes]
+    later = state.edited(2, classes=renamed)
+    arguments = (prediction.similarities[0], prediction.rows[0], card.k, card.kappa)
+    then = explain_vote(predictor.release, *arguments)
+    assert not later.is_alive(int(prediction.rows[0, 0]))
+    assert explain_vote(later, *arguments, classes=state.classes) == then
+    now = explain_vote(later, *arguments)
+    assert now["class_name"] == f"new {then['class_name']}"
+    assert now["exemplars"][0]["class_name"] == f"new {then['exemplars'][0]['class_name']}"
+
+
+@given(
+    voters=st.lists(
+        st.tuples(st.integers(40, 100), st.sampled_from([0, 0, 1, 2]), st.sampled_from([1, 1, 2, 5, 40])),
+        min_size=1,
+        max_size=14,
+    ),
+    k=st.integers(1, 5),
+)
+@settings(max_examples=300, deadline=None)
+def test_the_flip_set_of_any_vote_holds_in_its_replay(voters: list[tuple[int, int, int]], k: int) -> None:
+    """The replay counts in another way, without numpy; both must agree on every vote with strengths."""
+    voters = sorted(voters, reverse=True)
+    hundredths, classes, strengths = (np.array(column) for column in zip(*voters, strict=True))
+    similarities = hundredths / 100 - np.sqrt(np.arange(2, len(voters) + 2)) / 1000  # no ties, which rounding decides
+    k = min(k, len(voters))
+    flips = flip_set(similarities, classes, k, 10.0, strengths)
+    ranked = [
+        {"exemplar_id": str(n), "class_id": c, "class_name": str(c), "similarity": similarities[n], "strength": s}
+        for n, (_, c, s) in enumerate(voters)
+    ]
+    told = {"vote": {"k": k, "kappa": 10.0}, "exemplars": ranked[:k], "reserve": ranked[k:]}
+    assert replay(told | {"flip_set": flips and [str(n) for n in flips]}).flip_set_holds
+    if flips is not None and len(flips) > 1:
+        assert not replay(told | {"flip_set": [str(n) for n in flips[:-1]]}).flip_set_holds
+    if flips is not None:
+        assert not replay(told | {"flip_set": None}).flip_set_holds
 
 
 def test_a_large_kappa_overflows_nowhere() -> None:

@@ -38,6 +38,28 @@ def test_neighbours_are_those_of_a_full_comparison(factory: str, k: int) -> None
         np.testing.assert_allclose(cosines, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("factory", ["Flat", "IVF4,Flat"])
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99, 1.0])
+def test_rows_that_are_gone_are_never_found(factory: str, share: float) -> None:
+    prototypes, queries = np.repeat(unit(150), 2, axis=0), unit(40, seed=1)
+    index = ExemplarIndex.build(prototypes, factory)
+    if factory == "IVF4,Flat":
+        faiss.extract_index_ivf(index._search_index).nprobe = 4
+    gone = np.zeros(300, dtype=bool)
+    gone[np.random.default_rng(0).permutation(300)[: int(300 * share)]] = True
+    left = np.flatnonzero(~gone)
+    for k in (1, 20, 300):
+        cosines, rows = index.search(queries, k, gone)
+        expected, expected_rows = naive(prototypes[left], queries, k) if len(left) else (np.zeros((40, 0)),) * 2
+        np.testing.assert_array_equal(rows, left[expected_rows.astype(int)] if len(left) else expected_rows)
+        np.testing.assert_allclose(cosines, expected, atol=1e-6)
+
+
+def test_a_mask_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"gone has shape \(4,\); it must say of each of the 5 rows"):
+        ExemplarIndex.build(unit(5)).search(unit(1), 1, np.zeros(4, dtype=bool))
+
+
 def test_equal_prototypes_come_in_the_order_of_their_rows() -> None:
     prototypes = np.repeat(unit(3), 30, axis=0)  # rows 0..29 alike, 30..59, 60..89
     index = ExemplarIndex.build(prototypes)

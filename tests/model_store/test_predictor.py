@@ -8,8 +8,9 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from model_store.card import Preprocessing
+from model_store.card import ClassInfo, Preprocessing
 from model_store.embedder import Embedder, prepare, working_shape
+from model_store.live import AddedExemplar
 from model_store.predictor import Predictor
 from model_store.release import Release
 from model_store.store import BUNDLED
@@ -126,3 +127,38 @@ def test_an_exemplar_of_the_bundled_release_is_painted_again_alike() -> None:
     painted = open_dataset("streets", None, "train", count=100_000)[int(source.source.rsplit("/", 1)[1])].image
     kept = np.asarray(Image.open(release.image_path(7)).convert("RGB"))
     assert np.abs(painted.astype(int) - kept).mean() < 6
+
+
+def test_the_exemplars_that_are_asked_are_those_of_the_state(predictor: Predictor) -> None:
+    """A class whose exemplars are all removed is no longer given; the predictor itself stays as it was built."""
+    image = Blocks("val")[0].image
+    before = predictor.predict(image)
+    lost = int(np.bincount(before.vote.class_ids).argmax())
+    state = predictor.as_built
+    gone = dict.fromkeys(state.ids(state.rows_of_class(lost)), False)
+    after = predictor.predict(image, state=state.edited(1, alive=gone))
+    assert lost not in after.vote.class_ids
+    assert (after.vote.shares[:, lost] == 0).all()
+    for again in (predictor.predict(image), predictor.predict(image, state=state)):
+        np.testing.assert_array_equal(again.vote.shares, before.vote.shares)
+        np.testing.assert_array_equal(again.rows, before.rows)
+
+
+def test_one_strong_exemplar_outvotes_many(predictor: Predictor) -> None:
+    found = predictor.predict(Blocks("val")[0].image)
+    kerb = ClassInfo(class_id=3, name="kerb", color=(1, 2, 3))
+    for strength, wins in ((1.0, False), (1000.0, True)):
+        one = AddedExemplar(
+            "one", found.segments.prototypes[0], 3, strength, "0" * 64, "here", 9, 9, (0, 0, 1, 1), 1, "04l`1"
+        )
+        state = predictor.as_built.edited(1, added=[one], classes=[*predictor.as_built.classes, kerb])
+        again = predictor.retrieve(found.segments.prototypes, found.segments.areas, state=state)
+        assert again.vote.shares.shape[1] == 4
+        assert (again.vote.class_ids[0] == 3) == wins
+        assert again.similarities[0, 0] == pytest.approx(1)
+
+
+def test_where_no_exemplar_is_left_nothing_can_vote(predictor: Predictor) -> None:
+    state = predictor.as_built.edited(3, alive=dict.fromkeys(predictor.release.exemplars.ids, False))
+    with pytest.raises(ValueError, match="no exemplar of release 'tiny' is left at revision 3"):
+        predictor.predict(Blocks("val")[0].image, state=state)

@@ -107,7 +107,8 @@ def brute_force_flip(
 def test_no_smaller_set_flips_where_exemplars_have_strengths(voters: list[tuple[int, int, int]], k: int) -> None:
     voters = sorted(voters, reverse=True)
     hundredths, classes, strengths = (np.array(column) for column in zip(*voters, strict=True))
-    similarities, kappa = (hundredths / 100).astype(np.float32), 10.0
+    similarities = hundredths / 100 - np.sqrt(np.arange(2, len(voters) + 2)) / 1000  # no ties, which rounding decides
+    kappa = 10.0
     found = flip_set(similarities, classes, k, kappa, strengths)
     smallest = brute_force_flip(similarities, classes, k, kappa, strengths)
     if found is None:

@@ -1,0 +1,197 @@
+"""A live state written as a release of its own: its alive exemplars, with the images that they lie in."""
+
+import io
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from model_store.added import AddedExemplar
+from model_store.card import Card, ClassInfo
+from model_store.exemplars import Exemplars, SourceImage
+from model_store.live import LiveExemplars
+from model_store.release import IMAGES, Release, ReleaseError, write_release
+
+WEBP_SIDE = 16383  # pixels; WebP holds no longer ones, which are kept as PNG
+WEBP_QUALITY = 80  # of 100
+
+
+def decode_plain(content: bytes) -> np.ndarray:
+    """[H, W, 3] uint8 RGB of an image of eight bits a channel, upright.
+
+    Raises:
+        ValueError: if it cannot be decoded.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+    except (OSError, SyntaxError) as error:  # Pillow's readers raise either on damaged files
+        raise ValueError(f"{len(content)} bytes that are no whole image: {error}") from error
+
+
+def write_live(
+    state: LiveExemplars,
+    out: Path,
+    images: Callable[[str], bytes],
+    name: str | None = None,
+    decode: Callable[[bytes], np.ndarray] = decode_plain,
+) -> Release:
+    """Write the live state of a release as a new one, which answers as the state does.
+
+    Exemplars keep their ids, order and strengths, classes their numbers and present names; retired ones stay retired.
+    The original's images are copied as they are, those of added exemplars stored as WebP.
+
+    Args:
+        state: what to write; at least one exemplar must be alive.
+        out: folder of the release; it must not exist.
+        images: content of an added exemplar's image, by its image_id.
+        name: of the release; None: the folder's name.
+        decode: from such a content to [H, W, 3] uint8, as it was decoded when its exemplars were marked.
+
+    Raises:
+        ReleaseError: if `out` exists, no exemplar is alive, or an image cannot be decoded or is not of the size that
+            its exemplars say. Nothing is left behind then.
+    """
+    out = Path(out)
+    if not state.count:
+        raise ReleaseError(
+            f"no exemplar of release {state.release.card.name!r} is alive at revision {state.revision}; a release "
+            "needs at least one: add some, or take a removal back"
+        )
+    rows = state.alive_rows()
+    kept = _kept_images(state, rows)
+    exemplars = _exemplars(state, rows, kept)
+    sources = [image.source for image in kept.values()]
+    card = _card(state, name or out.name, exemplars)
+    files = _files(state.release, list(kept.values()), images, decode)
+    return write_release(out, card, state.release.network_path, exemplars, sources, files)
+
+
+class _Kept(NamedTuple):
+    """An image of the new release: its number there, what it is, and its number in the old one or its image_id."""
+
+    number: int
+    source: SourceImage
+    origin: int | str
+
+
+def _kept_images(state: LiveExemplars, rows: np.ndarray) -> dict[object, _Kept]:
+    """The images that exemplars lie in: the release's by their number, the added ones by `_key`."""
+    old, N = state.release, state.index.ntotal
+    kept: dict[object, _Kept] = {}
+    for image in np.unique(old.exemplars.image_ids[rows[rows < N]]).tolist():
+        was = old.sources[image]
+        file = _file(len(kept), Path(was.file).suffix)
+        kept[image] = _Kept(len(kept), SourceImage(file, was.source, was.width, was.height), image)
+    for row in rows[rows >= N].tolist():
+        one = _added(state, row)
+        if _key(one) not in kept:
+            suffix = ".webp" if max(one.width, one.height) <= WEBP_SIDE else ".png"
+            source = SourceImage(_file(len(kept), suffix), one.source, one.width, one.height)
+            kept[_key(one)] = _Kept(len(kept), source, one.image_id)
+    return kept
+
+
+def _exemplars(state: LiveExemplars, rows: np.ndarray, kept: dict[object, _Kept]) -> Exemplars:
+    """The alive exemplars, their images numbered anew."""
+    old, N = state.release.exemplars, state.index.ntotal
+    base, added = rows[rows < N], [_added(state, row) for row in rows[rows >= N].tolist()]
+    image_ids = [kept[image].number for image in old.image_ids[base].tolist()] + [
+        kept[_key(one)].number for one in added
+    ]
+    strengths = state.strengths(rows)
+    return Exemplars(
+        ids=state.ids(rows),
+        prototypes=state.prototypes(rows),
+        class_ids=state.class_ids(rows),
+        image_ids=np.array(image_ids, dtype=np.int32),
+        bboxes=np.concatenate([old.bboxes[base], np.array([one.bbox for one in added], np.int32).reshape(-1, 4)]),
+        areas=np.concatenate([old.areas[base], np.array([one.area for one in added], dtype=np.int64)]),
+        masks=[old.masks[row] for row in base.tolist()] + [one.mask for one in added],
+        strengths=None if (strengths == 1).all() else strengths,
+    )
+
+
+def _card(state: LiveExemplars, name: str, exemplars: Exemplars) -> Card:
+    """The original's, but for what is no longer so: its metrics were measured with other exemplars."""
+    old, counts = state.release.card, state.counts_per_class
+    original = int((state.alive_rows() < state.index.ntotal).sum())
+    told: dict[str, Any] = {
+        "release": old.name,
+        "index_revision": state.revision,
+        "exemplars": len(exemplars),
+        "exemplars_per_class": {info.name: int(counts[info.class_id]) for info in state.classes},
+        "added": len(exemplars) - original,
+        "removed": state.index.ntotal - original,
+    }
+    changes = {
+        "name": name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "classes": _told_apart(state),
+        "retired": sorted(state.retired),
+        "data": {**old.data, "edited": told},
+        "metrics": {},
+    }
+    return Card.model_validate({**old.model_dump(), **changes})
+
+
+def _told_apart(state: LiveExemplars) -> list[dict[str, Any]]:
+    """The classes, a retired one under another name where a later one has taken its own."""
+    taken = {info.name for info in state.classes if info.class_id not in state.retired}
+    classes = []
+    for info in state.classes:
+        label = info.name
+        while info.class_id in state.retired and label in taken:
+            label += " (retired)"
+        taken.add(label)
+        classes.append(ClassInfo(class_id=info.class_id, name=label, color=info.color).model_dump())
+    return classes
+
+
+def _files(
+    release: Release, kept: list[_Kept], images: Callable[[str], bytes], decode: Callable[[bytes], np.ndarray]
+) -> Iterator[tuple[str, bytes]]:
+    """(file, content) of each image, one at a time, so that not all are held in memory."""
+    for image in kept:
+        if isinstance(image.origin, int):
+            yield image.source.file, release.image_path(image.origin).read_bytes()
+        else:
+            yield image.source.file, _encoded(image.source, images(image.origin), decode)
+
+
+def _encoded(source: SourceImage, content: bytes, decode: Callable[[bytes], np.ndarray]) -> bytes:
+    """An image as a release stores it."""
+    try:
+        image = Image.fromarray(decode(content))
+    except ValueError as error:
+        raise ReleaseError(f"the image {source.source!r} cannot be decoded ({error}); remove its exemplars") from error
+    if image.size != (source.width, source.height):
+        raise ReleaseError(
+            f"the image {source.source!r} has {image.width}x{image.height} pixels, its exemplars say "
+            f"{source.width}x{source.height}; give the image that they were marked in, or remove them"
+        )
+    buffer = io.BytesIO()
+    if source.file.endswith(".webp"):
+        image.save(buffer, "WEBP", quality=WEBP_QUALITY, method=6)
+    else:
+        image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _file(number: int, suffix: str) -> str:
+    return f"{IMAGES}/{number:05d}{suffix}"
+
+
+def _added(state: LiveExemplars, row: int) -> AddedExemplar:
+    one = state.added(row)
+    if one is None:
+        raise ValueError(f"row={row} is the release's; give that of an added exemplar")
+    return one
+
+
+def _key(one: AddedExemplar) -> tuple[str, str]:
+    """What tells images apart: the same one may have come under several names, which its exemplars keep."""
+    return one.image_id, one.source
