@@ -96,3 +96,54 @@ def _scaled(image: Image.Image) -> np.ndarray:
         low, high = 0.0, 65535.0
     grey = np.nan_to_num((values - low) / max(high - low, 1e-12)).clip(0, 1) * 255
     return np.repeat(grey.round().astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def decode_mask(content: bytes, max_pixels: int) -> np.ndarray:
+    """Decode a mask file.
+
+    Args:
+        content: a PNG of indices (a palette, or grey of at most eight bits) or of RGB colours.
+        max_pixels: largest width times height.
+
+    Returns:
+        [H, W] uint8 indices, or [H, W, 3] uint8 colours.
+
+    Raises:
+        Problem: 400 if empty, 413 if too large, 415 if no such PNG, 422 if damaged.
+    """
+    if not content:
+        raise Problem(400, "The mask is empty.", received="0 bytes", allowed="PNG", mend="Send the mask as a PNG file.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+                _check_size(image, max_pixels)
+                image.load()
+                return _indices_or_colors(image)
+    except UnidentifiedImageError as error:
+        raise Problem(
+            415, "The mask is no PNG.", received=f"{len(content)} bytes beginning {content[:8]!r}",
+            allowed="PNG, indexed or RGB", mend="Save the mask as PNG: JPEG alters the values.",
+        ) from error  # fmt: skip
+    except Image.DecompressionBombError as error:
+        raise _too_large(str(error), max_pixels) from error
+    except Problem:
+        raise
+    except Exception as error:  # as above
+        raise Problem(
+            422, "The mask is damaged and cannot be decoded.", received=f"{len(content)} bytes: {str(error)[:200]}",
+            allowed="a complete PNG file", mend="Send the file again, or save it anew with another program.",
+        ) from error  # fmt: skip
+
+
+def _indices_or_colors(image: Image.Image) -> np.ndarray:
+    if image.mode in ("P", "L"):
+        return np.asarray(image)
+    if image.mode == "1":
+        return np.asarray(image, dtype=np.uint8)
+    if image.mode in ("RGB", "RGBA"):
+        return np.asarray(image)[:, :, :3]
+    raise Problem(
+        415, "The mask's mode holds neither indices nor colours.", received=image.mode, allowed="P, L, 1, RGB, RGBA",
+        mend="Save the mask as an indexed PNG of eight bits, or as RGB.",
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from model_store.explanation import exemplar_facts
 from model_store.live import LiveExemplars
@@ -75,8 +76,8 @@ def exemplar_picture(live: LiveRelease, row: int, images: KeptImages) -> Picture
     return picture
 
 
-def exemplar_crop_of(live: LiveRelease, row: int, images: KeptImages, max_pixels: int) -> Any:
-    """The part of its picture around an exemplar, its mask outlined: a PIL image."""
+def exemplar_crop_of(live: LiveRelease, row: int, images: KeptImages, max_pixels: int) -> Image.Image:
+    """The part of its picture around an exemplar, its mask outlined."""
     told = exemplar_facts(live.state, row)
     if live.state.added(row) is None:
         image = np.asarray(exemplar_image(live.release, int(live.release.exemplars.image_ids[row])))

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem JSON, naming what was received, what is allowed, and the mend."""
 
+import json
 from http import HTTPStatus
 from typing import Any
 
@@ -49,7 +50,14 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
     }
     named = {"received": problem.received, "allowed": problem.allowed, "mend": problem.mend}
     body |= {name: value for name, value in named.items() if value is not None}
-    return Response(orjson.dumps(body), problem.status, headers, "application/problem+json")
+    return Response(_encoded(body), problem.status, headers, "application/problem+json")
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # half a surrogate pair, which JSON may escape and UTF-8 cannot hold
+        return json.dumps(body, default=str).encode()
 
 
 def add_problem_handlers(app: FastAPI) -> None:

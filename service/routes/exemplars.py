@@ -3,10 +3,17 @@
 from itertools import islice
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
+from service.access import Caller
+from service.answers import class_told
+from service.curation import Curation
+from service.decode import decode
+from service.engine import Engine
 from service.exemplars import exemplar_crop_of, exemplar_picture, exemplar_told, exemplars_of
+from service.images import Picture
 from service.pictures import png
 from service.routes.common import (
     LARGEST,
@@ -22,6 +29,8 @@ from service.routes.common import (
     picture_response,
     png_response,
 )
+from service.routes.shown import SHOWN_BODY, Shown, read_shown
+from service.showing import pieces_of
 
 router = APIRouter(prefix="/exemplars", tags=["exemplars"])
 
@@ -48,6 +57,44 @@ def exemplars(
     rows = list(exemplars_of(live, class_id, query, removed))
     told = [exemplar_told(live, row) for row in islice(rows, offset, offset + limit)]
     return json({"total": len(rows), "exemplars": [{k: v for k, v in one.items() if k != "mask"} for one in told]})
+
+
+@router.post("", status_code=201, openapi_extra=SHOWN_BODY)
+async def show(
+    request: Request,
+    caller: Curator,
+    engine: Service,
+    curation: Edits,
+    segments: Annotated[int | None, Query(description="segments that pixel sorting starts with")] = None,
+) -> Response:
+    """Make exemplars of the labelled parts of a picture; a class of a new name is made in the same edit.
+
+    The same content again adds nothing: `already` says how many of the exemplars were there.
+    """
+    shown = await read_shown(request, engine.settings.max_bytes)
+    return await run_in_threadpool(_show, engine, curation, caller, shown, segments)
+
+
+def _show(engine: Engine, curation: Curation, caller: Caller, shown: Shown, segments: int | None) -> Response:
+    by, most = author(caller, shown.reason), engine.settings.max_pixels
+    image = decode(shown.image, most)
+    picture = Picture.of(shown.image, (image.shape[0], image.shape[1]))
+    pieces = pieces_of(engine, image, shown.labels((image.shape[0], image.shape[1]), most), segments)
+    added = curation.add(by, picture, pieces, shown.source or f"picture {picture.image_id[:16]}")
+    infos = [state.info for state in engine.served.live.log.class_states()]
+    told = [
+        {
+            "exemplar_id": one.exemplar_id,
+            "class_id": one.class_id,
+            "class_name": infos[one.class_id].name,
+            "area": one.area,
+            "bbox": list(one.bbox),
+            "added": one.exemplar_id not in added.already,
+        }
+        for one in added.exemplars
+    ]
+    classes = [] if added.edit is None else [class_told(info) for info in added.edit.creates]
+    return edited(engine, added.edit, 201, exemplars=told, classes=classes, already=len(added.already))
 
 
 @router.get("/{exemplar_id}")

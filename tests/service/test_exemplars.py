@@ -1,0 +1,255 @@
+"""Showing exemplars: masks, annotations, JSON, and what is refused."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+from pycocotools import mask as coco
+
+from segsort.masks import decode_rle
+from tests.conftest import IGNORE, Blocks
+from tests.service.conftest import encoded
+
+SAMPLE = Blocks("val", count=9)[7]
+PICTURE = encoded(SAMPLE.image)
+NAMES = {"0": "brick", "1": "grass", "2": "lava"}
+LEFT = np.zeros((72, 96), dtype=np.uint8)
+LEFT[:, :48] = 1
+
+
+def indexed(labels: np.ndarray, form: str = "PNG") -> bytes:
+    """[H, W] uint8 as a file with a palette."""
+    image = Image.fromarray(labels)
+    image.putpalette([7, 7, 7] * 256)
+    file = io.BytesIO()
+    image.save(file, form)
+    return file.getvalue()
+
+
+def show(client: TestClient, mask: bytes = b"", classes: object = None, query: str = "", **fields: str) -> object:
+    files = {"image": ("a.png", PICTURE, "image/png"), "mask": ("m.png", mask or indexed(SAMPLE.labels), "image/png")}
+    data = {"classes": json.dumps(NAMES if classes is None else classes), **fields}
+    return client.post(f"/exemplars{query}", files=files, data=data)
+
+
+def annotate(client: TestClient, annotations: object, **more: object) -> object:
+    body = {"image": base64.b64encode(PICTURE).decode(), "annotations": annotations, **more}
+    return client.post("/exemplars", json=body)
+
+
+def rle(mask: np.ndarray) -> dict:
+    encoded_mask = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": list(mask.shape), "counts": encoded_mask["counts"].decode()}
+
+
+def test_an_indexed_mask_makes_exemplars_that_lie_in_their_class(client: TestClient) -> None:
+    response = show(client, reason="first", source="yard/1")
+    body = response.json()
+    assert response.status_code == 201, body
+    assert body["index_revision"] == body["edit"]["revision"] == 1
+    assert (body["edit"]["kind"], body["edit"]["reason"], body["already"]) == ("add", "first", 0)
+    assert [c["name"] for c in body["classes"]] == ["lava"]
+    assert {e["class_name"] for e in body["exemplars"]} == set(NAMES.values())
+    for told in body["exemplars"]:
+        exemplar = client.get(f"/exemplars/{told['exemplar_id']}").json()
+        mask = decode_rle(exemplar["mask"]["counts"], tuple(exemplar["mask"]["size"]))
+        assert set(SAMPLE.labels[mask]) == {list(NAMES.values()).index(told["class_name"])}
+        assert (mask.sum(), exemplar["area"], exemplar["strength"]) == (told["area"], told["area"], 1)
+        assert (exemplar["source"], exemplar["added_in"], exemplar["author"]) == ("yard/1", 1, "local")
+        assert client.get(exemplar["image_url"]).content == PICTURE
+        crop = Image.open(io.BytesIO(client.get(exemplar["crop_url"]).content))
+        assert crop.width >= told["bbox"][2]
+    covered = sum(e["area"] for e in body["exemplars"])
+    assert covered == (SAMPLE.labels != IGNORE).sum() or covered > 0.99 * (SAMPLE.labels != IGNORE).sum()
+
+
+def test_what_was_shown_is_recognised_at_once(client: TestClient) -> None:
+    before = client.post("/segment", content=PICTURE).json()
+    assert "lava" not in {s["class_name"] for s in before["segments"]}
+    assert show(client).status_code == 201
+    after = client.post("/segment?min_index_revision=1&k=1", content=PICTURE).json()
+    predicted = np.full(SAMPLE.labels.shape, 255)
+    for segment in after["segments"]:
+        mask = decode_rle(segment["mask"]["counts"], tuple(segment["mask"]["size"]))
+        predicted[mask] = (
+            list(NAMES.values()).index(segment["class_name"]) if segment["class_name"] in NAMES.values() else 254
+        )
+    lava = SAMPLE.labels == 2
+    assert (predicted[lava] == 2).mean() > 0.95
+
+
+def test_the_same_content_again_adds_nothing(client: TestClient) -> None:
+    first = show(client).json()
+    again = show(client)
+    body = again.json()
+    assert again.status_code == 200
+    assert body["edit"] is None
+    assert body["already"] == len(first["exemplars"])
+    assert [e["exemplar_id"] for e in body["exemplars"]] == [e["exemplar_id"] for e in first["exemplars"]]
+    assert len(client.get("/edits").json()) == 1
+    client.post("/classes", json={"class_id": 3, "name": "magma"}).raise_for_status()
+    renamed = show(client, classes={**NAMES, "2": "magma"}).json()
+    assert renamed["edit"] is None
+
+
+def test_what_was_removed_comes_back_when_it_is_shown_again(client: TestClient) -> None:
+    first = show(client).json()
+    gone = first["exemplars"][0]["exemplar_id"]
+    client.delete(f"/exemplars/{gone}").raise_for_status()
+    back = show(client).json()
+    assert back["edit"]["exemplar_ids"] == [gone]
+    assert back["already"] == len(first["exemplars"]) - 1
+    assert client.get(f"/exemplars/{gone}").json()["removed_in"] is None
+
+
+def test_masks_of_colours_grey_and_run_lengths_say_the_same(client: TestClient) -> None:
+    palette = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255]], dtype=np.uint8)
+    colors = np.where((SAMPLE.labels == IGNORE)[:, :, None], 9, palette[np.minimum(SAMPLE.labels, 2)]).astype(np.uint8)
+    by_index = show(client).json()
+    named = {"#ff0000": "brick", "#00FF00": {"name": "Grass"}, "0000ff": {"class_id": 3}}
+    assert show(client, encoded(colors), named).json()["already"] == len(by_index["exemplars"])
+    assert show(client, encoded(SAMPLE.labels)).json()["already"] == len(by_index["exemplars"])
+    masks = [{"class_name": n, "mask": rle(SAMPLE.labels == int(i))} for i, n in NAMES.items()]
+    assert annotate(client, masks).json()["already"] == len(by_index["exemplars"])
+    runs = [{"class_name": "brick", "mask": {"size": [72, 96], "counts": [72 * 48, 72 * 48]}}]
+    assert annotate(client, runs).status_code == 201
+
+
+def test_a_later_annotation_lies_over_an_earlier_one(client: TestClient) -> None:
+    whole = [0, 0, 96, 0, 96, 72, 0, 72]
+    left = [0, 0, 48, 0, 48, 72, 0, 72]
+    body = annotate(
+        client, [{"class_name": "brick", "polygons": [whole]}, {"class_name": "lava", "polygons": [left]}]
+    ).json()
+    areas = {name: sum(e["area"] for e in body["exemplars"] if e["class_name"] == name) for name in ("brick", "lava")}
+    assert areas["brick"] == pytest.approx(72 * 48, abs=72)
+    assert areas["lava"] == pytest.approx(72 * 48, abs=72)
+
+
+def test_a_tiny_place_becomes_an_exemplar_too(client: TestClient) -> None:
+    body = annotate(client, [{"class_name": "dot", "polygons": [[10, 10, 12, 10, 12, 12, 10, 12]]}]).json()
+    assert [e["class_name"] for e in body["exemplars"]] == ["dot"] * len(body["exemplars"])
+    assert body["exemplars"]
+
+
+SQUARE = [1, 1, 20, 1, 20, 20]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "named"),
+    [
+        ([], "annotations"),
+        ([{"class_name": "a"}], "annotations[0]"),
+        ([{"polygons": [SQUARE]}], "name or by its id"),
+        ([{"class_name": "a", "class_id": 0, "polygons": [SQUARE]}], "name or by its id"),
+        ([{"class_name": "", "polygons": [SQUARE]}], "name of a class"),
+        ([{"class_name": "x" * 61, "polygons": [SQUARE]}], "name of a class"),
+        ([{"class_name": "a\nb", "polygons": [SQUARE]}], "name of a class"),
+        ([{"class_name": "a", "polygons": [SQUARE], "color": "red"}], "colour"),
+        ([{"class_name": "a", "polygons": [[1, 1, 2, 2]]}], "polygons[0]"),
+        ([{"class_name": "a", "polygons": [[1, 1, 2, 2, 3]]}], "polygons[0]"),
+        ([{"class_name": "a", "polygons": [[1, 1, 97, 1, 20, 20]]}], "outside"),
+        ([{"class_name": "a", "polygons": [[-1, 1, 20, 1, 20, 20]]}], "outside"),
+        ([{"class_name": "a", "polygons": [[1, 1, 20, "x", 20, 20]]}], "polygons"),
+        ([{"class_name": "a", "polygons": []}], "polygons"),
+        ([{"class_name": "a", "mask": {"size": [96, 72], "counts": [96 * 72]}}], "size"),
+        ([{"class_name": "a", "mask": {"size": [72, 96], "counts": [5]}}], "counts"),
+        ([{"class_name": "a", "mask": {"size": [72, 96], "counts": [96 * 72]}}], "no pixel"),
+        ([{"class_name": "a", "mask": {"size": [72, 96], "counts": [-1, 96 * 72 + 1]}}], "counts"),
+        ([{"class_name": "a", "mask": {"size": [72, 96], "counts": "!!"}}], "run lengths"),
+        ([{"class_name": "a", "mask": {"size": [72, 96], "counts": "o" * 40}}], "run lengths"),
+        ([{"class_name": "a", "mask": {"size": [72, 96], "counts": ""}}], "cover"),
+        ([{"class_name": "a", "shape": 1}], "shape"),
+        ("many", "annotations"),
+    ],
+)
+def test_annotations_that_cannot_be_used_are_refused_by_name(
+    client: TestClient, annotations: object, named: str
+) -> None:
+    response = annotate(client, annotations)
+    problem = response.json()
+    assert response.status_code == 422, problem
+    assert named in problem["detail"]
+    assert {"received", "mend"} <= set(problem)
+    assert client.get("/edits").json() == []
+
+
+@pytest.mark.parametrize(
+    ("mask", "classes", "status", "named"),
+    [
+        (indexed(SAMPLE.labels[:-1]), None, 422, "different sizes"),
+        (indexed(np.ascontiguousarray(SAMPLE.labels.T)), None, 422, "different sizes"),
+        (PICTURE[:60], None, 422, "damaged"),
+        (b"no picture", None, 415, "PNG"),
+        (indexed(SAMPLE.labels)[:-40], None, 422, "damaged"),
+        (encoded(SAMPLE.labels, "BMP"), None, 415, "PNG"),
+        (b"", {"300": "brick"}, 422, "indices"),
+        (b"", {"red": "brick"}, 422, "indices"),
+        (b"", {"17": "brick"}, 422, "No pixel"),
+        (b"", {}, 422, "classes"),
+        (b"", {"0": 7}, 422, "classes"),
+        (b"", [1], 422, "classes"),
+        (b"", {"0": {"class_id": 99}}, 404, "no such class"),
+        (PICTURE, {"#12345": "brick"}, 422, "colour"),
+    ],
+    ids=lambda value: value[:6].hex() if isinstance(value, bytes) else str(value),
+)
+def test_a_mask_that_cannot_be_used_is_refused(
+    client: TestClient, mask: bytes, classes: object, status: int, named: str
+) -> None:
+    response = show(client, mask, classes)
+    assert response.status_code == status, response.json()
+    assert named in response.json()["detail"]
+    assert "mend" in response.json()
+    assert client.get("/edits").json() == []
+
+
+def test_bodies_of_no_known_form_are_refused(client: TestClient) -> None:
+    assert client.post("/exemplars", content=PICTURE, headers={"content-type": "image/png"}).status_code == 415
+    assert client.post("/exemplars", content=b"{", headers={"content-type": "application/json"}).status_code == 400
+    assert client.post("/exemplars", json={"image": "?", "annotations": [1]}).status_code == 422
+    assert client.post("/exemplars", json={"annotations": [1]}).status_code == 422
+    files = {"image": ("a.png", PICTURE, "image/png")}
+    nothing = client.post("/exemplars", files=files)
+    assert nothing.status_code == 422
+    assert nothing.json()["received"] == ["image"]
+    assert client.post("/exemplars", files=files | {"colour": b"1"}).json()["received"] == ["colour"]
+    assert show(client, query="?segments=0").status_code == 422
+    assert show(client, reason="x" * 1001).status_code == 422
+    assert client.get("/edits").json() == []
+
+
+def test_there_are_at_most_256_classes(client: TestClient) -> None:
+    for n in range(253):
+        client.post("/classes", json={"name": f"c{n}"}).raise_for_status()
+    response = client.post("/classes", json={"name": "one more"})
+    assert response.status_code == 409
+    assert "256" in response.json()["allowed"]
+    assert show(client, classes={"0": "another"}).status_code == 409
+    colors = [c["color"] for c in client.get("/classes").json()]
+    assert len(set(colors[:40])) == 40
+
+
+def test_exemplars_are_listed_by_class_and_source_and_whether_they_are_gone(client: TestClient) -> None:
+    released = client.get("/exemplars?limit=1").json()["total"]
+    shown = show(client, source="Yard/7").json()
+    listed = client.get("/exemplars?limit=1000").json()
+    assert listed["total"] == released + len(shown["exemplars"])
+    newest = [e["exemplar_id"] for e in listed["exemplars"][: len(shown["exemplars"])]]
+    assert sorted(newest) == sorted(e["exemplar_id"] for e in shown["exemplars"])
+    lava = client.get("/exemplars?class_id=3").json()
+    assert {e["class_name"] for e in lava["exemplars"]} == {"lava"}
+    assert client.get("/exemplars?query=yard").json()["total"] == len(shown["exemplars"])
+    page = client.get("/exemplars?limit=2&offset=1").json()["exemplars"]
+    assert [e["exemplar_id"] for e in page] == [e["exemplar_id"] for e in listed["exemplars"][1:3]]
+    client.post("/exemplars/remove", json={"exemplar_ids": newest[:2], "reason": "twice"}).raise_for_status()
+    gone = client.get("/exemplars?removed=true").json()
+    assert sorted(e["exemplar_id"] for e in gone["exemplars"]) == sorted(newest[:2])
+    assert {e["removed_in"] for e in gone["exemplars"]} == {2}
+    assert "mask" not in gone["exemplars"][0]
+    partly = client.post("/exemplars/remove", json={"exemplar_ids": newest[1:3]}).json()
+    assert (partly["edit"]["exemplar_ids"], partly["already"]) == ([newest[2]], 1)
