@@ -30,6 +30,8 @@ export class App {
     this.pages = { "": picture, exemplars: new ExemplarsPage(this), edits: new EditsPage(this), releases: new ReleasesPage(this) };
     this.picture = picture;
     this.shown = "";
+    /** @type {HTMLAnchorElement[]} */
+    this.links = [];
   }
 
   async start() {
@@ -44,6 +46,11 @@ export class App {
   /** @param {string} text for screen readers */
   say(text) {
     this.toasts.say(text);
+  }
+
+  /** Say it to everybody. @param {string} text */
+  tell(text) {
+    this.toasts.show(text);
   }
 
   /** @param {unknown} error @param {string} [about] */
@@ -109,10 +116,12 @@ export class App {
   #edited(edit) {
     const last = this.edits.last;
     this.picture.toolbar.undo.disabled = !last;
-    if (edit) {
+    if (!edit) this.tell("Nothing to change: it was so already");
+    else {
       const text = edit.summary.charAt(0).toUpperCase() + edit.summary.slice(1);
       const undoable = edit.kind !== "revert" && this.session.mayEdit;
-      this.toasts.show(text, { action: undoable ? { name: "Undo", does: () => this.takeBack(edit) } : null });
+      const told = this.shown === "" && this.picture.answer; // beside the picture, with the way back
+      if (!told) this.toasts.show(text, { action: undoable ? { name: "Undo", does: () => this.takeBack(edit) } : null });
       this.say(text);
     }
     this.classes.refresh().catch(() => null);

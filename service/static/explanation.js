@@ -18,6 +18,7 @@ import { heads, winnerWithout } from "./votes.js";
  * @property {(exemplars: Exemplar[]) => void} remove
  * @property {(exemplar: Exemplar) => void} view
  * @property {(segmentId: string) => void} open
+ * @property {(text: string) => void} tell
  */
 
 const FIRST = 9; // cards shown before all are asked for
@@ -30,7 +31,7 @@ const FIRST = 9; // cards shown before all are asked for
 export function explanation(told, actions) {
   const second = told.runner_up?.class_id ?? null;
   const chooser = actions.mayEdit ? new Chooser(actions.classes, { current: told.class_id, second, choose: actions.correct }) : null;
-  const element = h("div", { class: "explanation" }, summary(told, actions), chooser?.element, vote(told, actions), flip(told, actions), exemplars(told, actions), runnerUp(told, actions), boundary(told, actions), similar(told, actions), footer(told));
+  const element = h("div", { class: "explanation" }, summary(told, actions), chooser?.element, vote(told, actions), flip(told, actions), exemplars(told, actions), runnerUp(told, actions), boundary(told, actions), similar(told, actions), footer(told, actions));
   return { element, chooser };
 }
 
@@ -101,7 +102,7 @@ function runnerUp(told, actions) {
   const list = second.exemplars ?? [];
   const best = told.exemplars[0]?.similarity ?? 0;
   const nearest = list[0]?.similarity;
-  const said = nearest === undefined ? `${second.class_name} has ${percent(second.weight)} of the vote.` : `Its nearest exemplar has similarity ${nearest.toFixed(3)}; the nearest of all has ${best.toFixed(3)}. ${second.class_name} has ${percent(second.weight)} of the vote.`;
+  const said = nearest === undefined ? `It has ${percent(second.weight)} of the vote.` : `Its nearest exemplar has similarity ${nearest.toFixed(3)}; the nearest of all has ${best.toFixed(3)}. It has ${percent(second.weight)} of the vote.`;
   return block(`Why not ${second.class_name}?`, h("p", {}, said), h("ul", { class: "cards" }, ...list.slice(0, 3).map((one) => exemplarCard(one, { color: actions.colorOf(one.class_name), view: actions.view }))));
 }
 
@@ -120,9 +121,9 @@ function similar(told, actions) {
   return block("Similar segments of other pictures", h("ul", { class: "cards" }, ...told.similar.slice(0, 6).map(card)));
 }
 
-/** @param {Explanation} told */
-function footer(told) {
+/** @param {Explanation} told @param {Actions} actions */
+function footer(told, actions) {
   const place = `/explain/${encodeURIComponent(told.segment_id)}`;
-  const copy = iconButton("link", "Copy a link to this explanation", { on: { click: () => navigator.clipboard?.writeText(location.href) } });
+  const copy = iconButton("link", "Copy a link to this explanation", { on: { click: () => navigator.clipboard?.writeText(location.href).then(() => actions.tell("Link copied")) } });
   return h("footer", { class: "fine explanation-foot" }, h("p", {}, `Each weighs exp(${told.vote.kappa} · similarity). Release ${told.release}, revision ${told.index_revision}.`), h("p", { class: "foot-links" }, h("a", { href: place, target: "_blank", rel: "noopener" }, "To print"), h("code", {}, told.segment_id), copy));
 }

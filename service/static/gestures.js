@@ -9,7 +9,8 @@ export function follow(stage) {
   /** @type {Map<number, {x: number, y: number}>} */
   const down = new Map();
   let wandered = 0;
-  const { element } = stage;
+  /** @type {HTMLElement} */
+  const element = stage.element;
 
   element.addEventListener("pointerdown", (event) => {
     if (event.button > 1) return;

@@ -52,7 +52,7 @@ export class Inquiry extends EventTarget {
       const made = explanation(told, this.#actions(segment, pixels));
       this.element.replaceChildren(made.element);
       this.chooser = made.chooser;
-      if (focus) document.getElementById("explained")?.focus({ preventScroll: true });
+      if (focus && !this.element.contains(document.activeElement)) document.getElementById("explained")?.focus({ preventScroll: true });
       this.app.say(`${told.class_name}${told.known ? "" : ", unknown"}, ${Math.round(told.confidence * 100)} percent sure. ${place}.`);
     } catch (error) {
       if (this.segment === segment) this.element.replaceChildren(refusal(error, () => this.show(segment, { pixels, place, focus })));
@@ -79,6 +79,7 @@ export class Inquiry extends EventTarget {
       correct: (choice, name) => this.#apply(() => app.edits.label(segment.segment_id, choice), `Making it ${name} …`),
       remove: (exemplars) => this.#apply(() => app.edits.remove(exemplars.map((one) => one.exemplar_id)), "Removing …"),
       view: (exemplar) => app.viewer.open(exemplar),
+      tell: (text) => app.tell(text),
       open: (id) => this.dispatchEvent(new CustomEvent("open", { detail: id })),
     };
   }
@@ -100,7 +101,8 @@ export class Inquiry extends EventTarget {
   }
 }
 
-const skeleton = () => h("div", { class: "skeleton", "aria-label": "Loading" }, ...Array.from({ length: 6 }, () => h("span")));
+/** What is to come, in grey. */
+export const skeleton = () => h("div", { class: "skeleton", "aria-hidden": "true" }, ...Array.from({ length: 6 }, () => h("span")));
 
 /** @param {unknown} error @param {() => void} again */
 function refusal(error, again) {

@@ -1,6 +1,6 @@
 /** The legend: every class of the picture, with its share of the area. */
 
-import { h, percent, swatch } from "./dom.js";
+import { h, icon, percent, swatch } from "./dom.js";
 
 /** @typedef {import("./types.js").Answer} Answer */
 
@@ -31,8 +31,9 @@ export class Legend extends EventTarget {
     const most = order.length ? order[0][1] : 1;
     const info = new Map(answer.classes.map((one) => [one.class_id, one]));
     const rows = order.map(([id, area]) => this.#row(id, info.get(id)?.name ?? "?", info.get(id)?.color ?? "#888888", area / total, area / most));
+    const foreign = unknown / total > 0.5 ? h("li", {}, h("p", { class: "notice warn" }, icon("alert"), h("span", {}, "This picture is unlike what the exemplars show. Its labels are guesses; correct some segments to teach what it is."))) : null;
     const note = unknown ? h("li", { class: "legend-note" }, swatch("transparent", true), `Hatched: unlike all exemplars, ${percent(unknown / total)} of the picture`) : null;
-    this.list.replaceChildren(...rows, ...(note ? [note] : []));
+    this.list.replaceChildren(...[...rows, note, foreign].filter((one) => one !== null));
   }
 
   /** @param {number} id @param {string} name @param {string} color @param {number} share of the picture @param {number} length of the bar */

@@ -1,10 +1,11 @@
 /** The page of one picture: its labels, and the segment that is opened. */
 
 import * as api from "./api.js";
-import { counted, h, icon, isTyping, percent } from "./dom.js";
-import { Inquiry } from "./inquiry.js";
+import { counted, h, isTyping } from "./dom.js";
+import { Inquiry, skeleton } from "./inquiry.js";
 import { Intake, Progress, refusedAtOnce } from "./intake.js";
 import { Legend } from "./legend.js";
+import { nearest } from "./neighbour.js";
 import { outcome } from "./outcome.js";
 import { Photo } from "./photo.js";
 import { Recents } from "./recents.js";
@@ -12,6 +13,7 @@ import { Scene } from "./scene.js";
 import { SegmentList } from "./segments.js";
 import { grip } from "./sheet.js";
 import { Stage } from "./stage.js";
+import { Tip } from "./tip.js";
 import { Toolbar } from "./toolbar.js";
 
 /** @typedef {import("./types.js").Answer} Answer */
@@ -37,11 +39,12 @@ export class PicturePage {
     this.labels = h("div", { class: "labels" }, this.legend.element, this.list.element);
     this.scroll = h("div", { class: "panel-scroll" }, this.outcome, this.labels, this.inquiry.element);
     this.panel = h("aside", { class: "panel", "aria-label": "Labels and explanation", hidden: true });
-    this.panel.append(grip(this.panel, () => this.close()), this.inquiry.head, this.scroll);
-    this.tip = h("div", { class: "tip", hidden: true, "aria-hidden": "true" });
+    this.panel.append(grip(this.panel, () => this.close()), this.inquiry.head, this.scroll, skeleton());
+    this.tip = new Tip(this.stage.element);
     this.flag = h("div", { class: "stage-flag", hidden: true }, "Labels before the edit");
     this.note = h("p", { class: "stage-note", hidden: true });
-    this.work = h("div", { class: "work", hidden: true }, this.toolbar.element, h("div", { class: "stage" }, this.stage.element, this.tip, this.flag, this.note));
+    this.age = h("div", { class: "stage-age", hidden: true });
+    this.work = h("div", { class: "work", hidden: true }, this.toolbar.element, h("div", { class: "stage" }, this.stage.element, this.tip.element, this.flag, this.note, this.age));
     this.centre = h("div", { class: "centre" }, this.intake.welcome, this.work, this.progress.element, this.recents.element);
     this.element = h("section", { class: "page picture", "aria-label": "Picture", hidden: true }, this.centre, this.panel, this.intake.input, this.intake.veil);
     /** @type {Answer|null} */
@@ -131,7 +134,6 @@ export class PicturePage {
     const { stage, list, legend, inquiry, app } = this;
     stage.addEventListener("hover", (event) => this.#hover(/** @type {CustomEvent} */ (event).detail));
     stage.addEventListener("open", (event) => { const place = /** @type {CustomEvent} */ (event).detail; if (place >= 0) this.open(place); else if (inquiry.isOpen) this.close(); });
-    stage.element.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => this.#moveTip(event));
     stage.element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#stageKey(event));
     list.addEventListener("active", (event) => { stage.active = /** @type {CustomEvent} */ (event).detail; stage.redraw(false); });
     list.addEventListener("open", (event) => this.open(/** @type {CustomEvent} */ (event).detail));
@@ -183,13 +185,14 @@ export class PicturePage {
     this.#stand(true);
     const { width, height } = photo.full;
     this.stage.show(new Scene({ segmentation_id: "", width, height, release: "", index_revision: 0, classes: [], segments: [] }), photo);
-    this.centre.classList.add("waiting");
+    this.panel.hidden = false;
+    this.element.classList.add("waiting");
   }
 
   /** @param {Answer} answer @param {Photo|null} photo */
   #accept(answer, photo) {
     this.#stand(true);
-    this.centre.classList.remove("waiting");
+    this.element.classList.remove("waiting");
     if (this.inquiry.isOpen) this.close(false);
     this.outcome.replaceChildren();
     this.answer = answer;
@@ -198,6 +201,7 @@ export class PicturePage {
     this.scene = new Scene(answer);
     this.stage.show(this.scene, photo);
     this.#describe(answer);
+    this.age.hidden = true;
     this.note.hidden = photo !== null;
     this.note.textContent = "The picture is not kept any more, or this browser cannot show it: here are its labels alone.";
     const unknown = answer.segments.filter((one) => !one.known).length;
@@ -222,7 +226,7 @@ export class PicturePage {
 
   #clear() {
     this.#stand(false);
-    this.centre.classList.remove("waiting");
+    this.element.classList.remove("waiting");
     this.panel.hidden = true;
     this.answer = null;
   }
@@ -232,23 +236,35 @@ export class PicturePage {
     const run = ++this.run;
     this.intake.clear();
     try {
-      const [answer, photo] = await Promise.all([api.get(`/segmentations/${encodeURIComponent(id)}`), Photo.from(`/segmentations/${encodeURIComponent(id)}/image`)]);
-      if (run === this.run) this.#accept(answer, photo);
+      const place = `/segmentations/${encodeURIComponent(id)}`;
+      const [answer, photo, edits] = await Promise.all([api.get(`${place}?exemplars=0`), Photo.from(`${place}/image`), api.get("/edits?limit=1")]);
+      if (run !== this.run) return;
+      this.#accept(answer, photo);
+      this.#date(answer, edits[0]?.revision ?? 0);
     } catch (error) {
       if (!this.answer) this.intake.refuse(error, "");
       else this.app.problem(error);
     }
   }
 
+  /** Offer the present labels where these are of an earlier state. @param {Answer} answer @param {number} present revision */
+  #date(answer, present) {
+    if (answer.index_revision >= present) return;
+    const anew = h("button", { type: "button", class: "button small", on: { click: () => this.#relabelNow(null) } }, "Label it anew");
+    this.age.replaceChildren(h("span", {}, `Labels of revision ${answer.index_revision}; there are ${counted(present - answer.index_revision, "edit")} since.`), anew);
+    this.age.hidden = false;
+  }
+
   /** @param {{edit: Edit, relabelled: Answer|null}} made */
   async #edited({ edit, relabelled }) {
-    if (!this.answer || !edit) return;
-    if (this.element.hidden) this.stale = true;
+    if (!this.answer) return;
+    if (!edit && this.selected >= 0) this.open(this.selected);
+    else if (this.element.hidden) this.stale = true;
     else if (relabelled) this.#relabel(relabelled, edit);
     else await this.#relabelNow(edit);
   }
 
-  /** @param {Edit|null} edit */
+  /** @param {Edit|null} edit null: those made meanwhile, elsewhere */
   async #relabelNow(edit) {
     if (!this.answer) return;
     this.stale = false;
@@ -263,6 +279,7 @@ export class PicturePage {
   #relabel(answer, edit) {
     if (!this.scene?.fits(answer)) return this.#accept(answer, this.photo ?? null);
     const places = new Map(answer.segments.map((one, place) => [one.segment_id, place]));
+    this.age.hidden = true;
     this.previous = this.scene.labelling;
     this.scene.labelling = this.scene.label(answer);
     this.answer = answer;
@@ -271,6 +288,7 @@ export class PicturePage {
     this.#describe(answer);
     this.#address(false);
     if (edit) this.#tell(edit, answer);
+    else this.app.tell(answer.changed?.length ? `${counted(answer.changed.length, "segment")} changed, dashed in the picture` : "The labels are the same");
     this.keepOutcome = true;
     if (this.selected >= 0) this.open(this.selected);
     this.keepOutcome = false;
@@ -305,16 +323,7 @@ export class PicturePage {
   /** @param {number} place */
   #hover(place) {
     const segment = this.answer?.segments[place];
-    this.tip.hidden = !segment;
-    if (!segment) return;
-    this.tip.replaceChildren(h("span", { class: "swatch", style: { "--c": this.app.classes.colorOf(segment.class_name) } }), segment.class_name, h("span", { class: "fine" }, segment.known ? percent(segment.confidence) : "unknown"));
-  }
-
-  /** @param {PointerEvent} event */
-  #moveTip(event) {
-    const box = this.stage.element.getBoundingClientRect();
-    const x = Math.min(event.clientX - box.left + 14, box.width - this.tip.offsetWidth - 8);
-    this.tip.style.transform = `translate(${Math.round(x)}px, ${Math.round(Math.max(event.clientY - box.top - 34, 4))}px)`;
+    this.tip.show(segment, segment ? this.app.classes.colorOf(segment.class_name) : "");
   }
 
   /** From segment to segment as they lie. @param {KeyboardEvent} event */
@@ -333,7 +342,7 @@ export class PicturePage {
   /** On a phone the sheet covers the lower part of the stage. */
   #cover() {
     const open = NARROW.matches && this.panel.classList.contains("open");
-    const covered = open ? this.stage.element.getBoundingClientRect().bottom - this.panel.getBoundingClientRect().top : 0;
+    const covered = open ? this.stage.element.getBoundingClientRect().bottom - (innerHeight - this.panel.offsetHeight) : 0;
     this.stage.cover({ bottom: Math.max(covered, 0) });
   }
 
@@ -342,20 +351,4 @@ export class PicturePage {
     if (!this.answer) return;
     this.app.address(`#/s/${this.answer.segmentation_id}${this.selected >= 0 ? `/${this.selected}` : ""}`, push);
   }
-}
-
-/** The nearest segment in a direction. @param {Answer} answer @param {number} from @param {number[]} toward */
-function nearest(answer, from, [dx, dy]) {
-  const middle = (/** @type {number} */ place) => { const [x, y, w, h] = answer.segments[place].bbox; return [x + w / 2, y + h / 2]; };
-  const [x, y] = from >= 0 ? middle(from) : [answer.width / 2, answer.height / 2];
-  let best = from;
-  let least = Infinity;
-  answer.segments.forEach((_, place) => {
-    const [ox, oy] = middle(place);
-    const along = (ox - x) * dx + (oy - y) * dy;
-    const aside = Math.abs((ox - x) * dy) + Math.abs((oy - y) * dx);
-    const cost = along + 2 * aside;
-    if (place !== from && along > 0.5 && cost < least) [best, least] = [place, cost];
-  });
-  return best < 0 ? 0 : best;
 }

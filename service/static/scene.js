@@ -4,6 +4,7 @@ import { contours } from "./contours.js";
 import { Grid } from "./grid.js";
 
 /** @typedef {import("./types.js").Answer} Answer */
+/** @typedef {import("./photo.js").Photo} Photo */
 /** @typedef {{scale: number, x: number, y: number}} View where the picture lies on the canvas, in its pixels */
 /** @typedef {{classes: Path2D[], colors: string[], names: number[], unknown: Path2D}} Labelling */
 
@@ -96,14 +97,15 @@ export class Scene {
    * @param {number} segment
    * @param {"hover"|"active"|"selected"|"changed"} as
    * @param {number} ratio device pixels to a pixel of the page
+   * @param {Photo|null} [photo] to be seen clear in a selected segment
    */
-  mark(context, view, segment, as, ratio) {
+  mark(context, view, segment, as, ratio, photo = null) {
     const path = this.outlines[segment];
     if (!path) return;
     context.save();
     context.setTransform(view.scale, 0, 0, view.scale, view.x, view.y);
     context.lineJoin = "round";
-    if (as === "selected") this.#dimOthers(context, path);
+    if (as === "selected") this.#reveal(context, view, path, photo);
     if (as === "hover" || as === "active") {
       context.fillStyle = "rgb(255 255 255 / 0.22)";
       context.fill(path);
@@ -117,12 +119,20 @@ export class Scene {
     context.restore();
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {Path2D} path */
-  #dimOthers(context, path) {
+  /** @param {CanvasRenderingContext2D} context @param {View} view @param {Path2D} path @param {Photo|null} photo */
+  #reveal(context, view, path, photo) {
+    if (photo) {
+      context.save();
+      context.clip(path, "evenodd");
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.globalAlpha = 0.75;
+      photo.draw(context, view.scale, view.x, view.y, this.width, this.height);
+      context.restore();
+    }
     const others = new Path2D();
     others.rect(0, 0, this.width, this.height);
     others.addPath(path);
-    context.fillStyle = "rgb(8 10 12 / 0.45)";
+    context.fillStyle = "rgb(8 10 12 / 0.4)";
     context.fill(others, "evenodd");
   }
 }
@@ -133,9 +143,9 @@ function stripes(ratio) {
   const tile = document.createElement("canvas");
   tile.width = tile.height = side;
   const context = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
-  for (const [color, shift] of /** @type {[string, number][]} */ ([["rgb(255 255 255 / 0.75)", 0], ["rgb(0 0 0 / 0.55)", side / 4]])) {
+  for (const [color, shift] of /** @type {[string, number][]} */ ([["rgb(255 255 255 / 0.6)", 0], ["rgb(0 0 0 / 0.45)", side / 4]])) {
     context.strokeStyle = color;
-    context.lineWidth = side / 7;
+    context.lineWidth = side / 8;
     for (let x = -side; x <= 2 * side; x += side) {
       context.beginPath();
       context.moveTo(x + shift, side + 1);

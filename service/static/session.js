@@ -47,7 +47,7 @@ export class Session extends EventTarget {
         this.#changed();
       } catch (error) {
         const problem = /** @type {api.Problem} */ (error);
-        fault.textContent = [problem.message, problem.advice].join(" ");
+        fault.textContent = problem.status === 401 ? "This key is not known. Check it, or ask the operator for another." : `${problem.message} ${problem.advice}`;
         field.select();
       }
     };

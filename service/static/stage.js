@@ -125,7 +125,7 @@ export class Stage extends EventTarget {
     this.stale = false;
     const context = this.#cleared(this.marks);
     if (!this.scene) return;
-    if (this.selected >= 0) this.scene.mark(context, view, this.selected, "selected", ratio);
+    if (this.selected >= 0) this.scene.mark(context, view, this.selected, "selected", ratio, this.photo);
     for (const segment of this.changed) if (segment !== this.selected) this.scene.mark(context, view, segment, "changed", ratio);
     if (this.active >= 0 && this.active !== this.selected) this.scene.mark(context, view, this.active, "active", ratio);
     if (this.hovered >= 0 && this.hovered !== this.selected) this.scene.mark(context, view, this.hovered, "hover", ratio);
