@@ -1,0 +1,134 @@
+"""Writers that edit a running service over HTTP while it is killed and started again, and what they were told."""
+
+import io
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import numpy as np
+from PIL import Image
+
+Asked = tuple[str, str, dict[str, Any]]  # method, path, and what httpx takes beside them
+
+
+@dataclass
+class Address:
+    """Where the service answers at present; None while it is down."""
+
+    url: str | None = None
+    up: threading.Condition = field(default_factory=threading.Condition)
+
+    def set(self, url: str | None) -> None:
+        with self.up:
+            self.url = url
+            self.up.notify_all()
+
+    def wait(self) -> str:
+        with self.up:
+            assert self.up.wait_for(lambda: self.url is not None, timeout=60), "the service did not come back"
+            return str(self.url)
+
+
+@dataclass
+class Writer:
+    """Makes `count` acknowledged edits of all kinds, each with a reason of its own, and notes what it was told.
+
+    A request that a kill cut off is not sent again: whether it was made is not known; the next has another reason.
+    """
+
+    name: str
+    address: Address
+    segments: list[str]  # ids of answered segments, this writer's alone
+    count: int
+    acknowledged: dict[str, dict[str, Any]] = field(default_factory=dict)  # by reason: the edit as it was answered
+    cut_off: set[str] = field(default_factory=set)
+    explained: dict[str, dict[str, Any]] = field(default_factory=dict)  # by segment: GET /explain
+    failures: list[str] = field(default_factory=list)
+    _client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
+
+    def run(self) -> None:
+        """Edit until enough edits are acknowledged."""
+        attempt = 0
+        while len(self.acknowledged) < self.count and not self.failures:
+            reason = f"{self.name} {attempt}"
+            kind = (self._exemplars, self._label, self._class, self._remove, self._revert)[attempt % 5]
+            attempt += 1
+            try:
+                self._edit(reason, kind)
+                if attempt % 6 == 0:
+                    self._segment_and_explain(attempt)
+            except httpx.TransportError:
+                self.cut_off |= {reason} - self.acknowledged.keys()
+                time.sleep(0.02)
+            except Exception as error:  # a thread's error would be lost
+                self.failures.append(f"{reason}: {error!r}")
+        self._client.close()
+
+    def _edit(self, reason: str, kind: Callable[[str], Asked]) -> None:
+        method, path, asked = kind(reason)
+        answer = self._ask(method, path, **asked)
+        if answer.status_code == 409:  # what a cut-off edit did is in the way; an edit that is refused is none
+            return
+        told = answer.raise_for_status().json()
+        assert told["edit"]["reason"] == reason
+        assert told["index_revision"] == told["edit"]["revision"]
+        self.acknowledged[reason] = told["edit"]
+
+    def _exemplars(self, reason: str) -> Asked:
+        """A picture that nobody else sends: two blocks, one labelled."""
+        random = np.random.default_rng([ord(self.name), int(reason.split()[1])])
+        image = np.repeat(np.repeat(random.integers(0, 256, (1, 2, 3), dtype=np.uint8), 48, 0), 32, 1)
+        mask = np.zeros((48, 64), np.uint8)
+        mask[:, 32:] = 1
+        files = {"image": ("image.png", encoded(image)), "mask": ("mask.png", encoded(mask))}
+        fields = {"classes": f'{{"1": "{self.name}-things"}}', "reason": reason}
+        return "POST", "/exemplars", {"files": files, "data": fields}
+
+    def _label(self, reason: str) -> Asked:
+        segment, name = self.segments[len(self.acknowledged) % len(self.segments)], f"{self.name}-label-{reason[2:]}"
+        return "POST", f"/segments/{segment}/label?relabel=false", {"json": {"class_name": name, "reason": reason}}
+
+    def _class(self, reason: str) -> Asked:
+        mine = [edit["classes"][0] for edit in self._made("class")]
+        renamed = {"class_id": mine[-1]["class_id"]} if len(mine) % 2 else {}
+        return "POST", "/classes", {"json": {"name": f"{self.name}-class-{reason[2:]}", "reason": reason, **renamed}}
+
+    def _remove(self, reason: str) -> Asked:
+        """An exemplar that this writer added, the newest that is not gone."""
+        gone = {name for edit in self._made("remove") for name in edit["exemplar_ids"]}
+        mine = [name for edit in self._made("add") for name in edit["exemplar_ids"] if name not in gone]
+        return ("DELETE", f"/exemplars/{mine[-1]}", {"params": {"reason": reason}}) if mine else self._class(reason)
+
+    def _revert(self, reason: str) -> Asked:
+        """Takes back a removal or, every other time, takes back that."""
+        done = self._made("remove") + self._made("revert")
+        newest = max(done, key=lambda edit: int(edit["revision"]), default=None)
+        if newest is None:
+            return self._class(reason)
+        return "POST", f"/edits/{newest['revision']}/revert", {"json": {"reason": reason}}
+
+    def _segment_and_explain(self, number: int) -> None:
+        """What was written can be read: an answer of at least the writer's own last revision, and its explanation."""
+        own = max((edit["revision"] for edit in self.acknowledged.values()), default=0)
+        image = np.random.default_rng([ord(self.name), number, 1]).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+        content = encoded(np.repeat(np.repeat(image, 16, 0), 16, 1))
+        answer = self._ask("POST", f"/segment?min_index_revision={own}", content=content).raise_for_status().json()
+        assert answer["index_revision"] >= own
+        segment = answer["segments"][0]["segment_id"]
+        self.explained[segment] = self._ask("GET", f"/explain/{segment}").raise_for_status().json()
+
+    def _made(self, kind: str) -> list[dict[str, Any]]:
+        return [edit for edit in self.acknowledged.values() if edit["kind"] == kind]
+
+    def _ask(self, method: str, path: str, **asked: Any) -> httpx.Response:
+        return self._client.request(method, self.address.wait() + path, **asked)
+
+
+def encoded(image: np.ndarray) -> bytes:
+    """An image as PNG."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
