@@ -7,7 +7,8 @@ python -m examples.new_class [--address http://localhost:8000] [--key KEY] [--me
 """
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,15 +65,20 @@ WAYS = {
 }
 
 
-def subjects(measured: int) -> Iterator[Subject]:
-    """Painted streets with something new in them, and photographs; ten streets to label and `measured` others each."""
+def subjects(measured: int, only: Collection[str] = ()) -> Iterator[Subject]:
+    """Painted streets with something new in them, and photographs.
+
+    Args:
+        measured: painted streets that each thing is measured on; those to label come on top.
+        only: keys of `THINGS` and `COLLECTIONS`; none: all.
+    """
     most = max(way.images for way in WAYS.values())
     known = {info.class_id: info.name for info in CLASSES}
-    for thing in THINGS:
+    for thing in (thing for thing in THINGS if not only or thing in only):
         images = [Labelled(*paint(thing, number)) for number in range(most + measured)]
         yield Subject(f"streets with a {thing}", {NEW: thing}, images[:most], images[most:], known)
-    for name, make in COLLECTIONS.items():
-        found = make()
+    for name in (name for name in COLLECTIONS if not only or name in only):
+        found = COLLECTIONS[name]()
         labelled, others = ([Labelled(*crop) for crop in crops] for crops in (found.labelled, found.measured))
         yield Subject(name, dict(enumerate(found.classes)), labelled, others, {})
 
@@ -130,15 +136,14 @@ def main() -> None:
     parser.add_argument("--address", help="of a running service; without it one is started")
     parser.add_argument("--key", help="a curator's, where the service asks for keys")
     parser.add_argument("--measured", type=int, default=10, help="painted streets that each thing is measured on")
-    parser.add_argument("--only", nargs="+", help=f"of {', '.join([*THINGS, *COLLECTIONS])}")
+    parser.add_argument("--only", nargs="+", default=[], choices=[*THINGS, *COLLECTIONS])
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with connected(arguments.address, arguments.key) as client:
-        for subject in subjects(arguments.measured):
-            if not arguments.only or any(subject.name.endswith(name) for name in arguments.only):
-                rows += compare(client, subject)
-                print(*(f"{key} {value:.2f}" if isinstance(value, float) else value for key, value in rows[-1].items()))
+        for subject in subjects(arguments.measured, arguments.only):
+            print(subject.name, file=sys.stderr)
+            rows += compare(client, subject)
     details = {name: way._asdict() for name, way in WAYS.items()} | {"measured": arguments.measured}
     report("new_class", rows, details, arguments.out)
 
