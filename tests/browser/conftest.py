@@ -1,0 +1,99 @@
+"""A real browser on the page of a real service that serves the bundled release."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from benchmarks.running_service import running_service
+from index_builder.datasets import open_dataset
+from tests.service.conftest import encoded
+
+SCREENSHOTS = Path(__file__).parent.parent.parent / "out" / "screenshots"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """The browser of SEGSORT_CHROMIUM, or the one that is installed."""
+    asked = os.environ.get("SEGSORT_CHROMIUM")
+    found = [path for name in ([asked] if asked else NAMES) if (path := shutil.which(name))]
+    if not found:
+        pytest.skip(f"no browser: none of {asked or ', '.join(NAMES)} is installed; name one in SEGSORT_CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found[0], args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def address(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the service runs. It is asked for a browser first, so that nothing starts in vain."""
+    with running_service(tmp_path_factory.mktemp("data")) as address:
+        yield address
+
+
+@pytest.fixture(scope="package")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Makes files of painted streets that are no exemplars, JPEG, 480x360."""
+    folder = tmp_path_factory.mktemp("streets")
+    streets = open_dataset("streets", None, "val", count=8)
+
+    def paint(number: int) -> Path:
+        path = folder / f"street{number}.jpg"
+        path.write_bytes(encoded(streets[number].image, "JPEG", quality=92))
+        return path
+
+    return paint
+
+
+@pytest.fixture
+def unedited(address: str) -> Iterator[str]:
+    """The service's address; edits made meanwhile are taken back, the last first."""
+    yield address
+    for edit in httpx.get(f"{address}/edits?limit=200").raise_for_status().json():
+        if edit["kind"] != "revert" and edit["reverted_by"] is None:
+            httpx.post(f"{address}/edits/{edit['revision']}/revert").raise_for_status()
+
+
+@pytest.fixture
+def visit(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+    """Opens pages. Each must ask its own service alone and meet no error in its scripts; a picture of it is kept."""
+    contexts, faults = [], []
+
+    def open_page(address: str, path: str = "", **options: object) -> Page:
+        context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda asked: asked.url.startswith((address, "blob:", "data:")) or faults.append(asked.url))
+        page.goto(f"{address}/{path}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        for page in context.pages:
+            SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=SCREENSHOTS / f"{request.node.name.removeprefix('test_')}.png")
+        context.close()
+    assert not faults
+
+
+@pytest.fixture
+def page(visit: Callable[..., Page], unedited: str) -> Page:
+    """The page at a desk, light."""
+    return visit(unedited, color_scheme="light")

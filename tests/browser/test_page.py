@@ -1,0 +1,228 @@
+"""What one does on the page: segment, ask why, correct, take back."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Locator, Page, expect
+
+Street = Callable[[int], Path]
+
+
+def segment(page: Page, picture: Path) -> Locator:
+    """Give the page a picture and wait for its labels; returns the rows of its segments."""
+    page.get_by_label("Pictures to segment").set_input_files(picture)
+    expect(page).to_have_url(re.compile("#/s/"))
+    return page.locator(".segment-row")
+
+
+def explain(page: Page, row: Locator) -> str:
+    """Open a segment's explanation; returns its class."""
+    row.click()
+    expect(page.get_by_role("heading", name="The vote")).to_be_visible()
+    return title(page).inner_text()
+
+
+def title(page: Page) -> Locator:
+    return page.locator("#explained")
+
+
+def other_class(page: Page, name: str) -> str:
+    """A class that the explained segment neither has nor nearly has."""
+    chips = page.locator(".chip:not(.current):not(.second) .name").all_inner_texts()
+    return next(chip for chip in chips if chip != name)
+
+
+def test_a_photograph_is_segmented_and_each_label_names_its_exemplars(page: Page, street: Street) -> None:
+    rows = segment(page, street(0))
+    assert rows.count() > 20
+    assert page.locator(".legend-row").count() > 4
+    shares = [float(text.split()[0]) for text in page.locator(".legend-row .figure").all_inner_texts()]
+    assert 97 < sum(shares) < 103
+    name = explain(page, rows.first)
+    cards = page.locator(".told .card")
+    expect(cards.first.get_by_text("alike")).to_be_visible()
+    assert name in page.locator(".told .bars .bar-name").first.inner_text()
+    expect(page.get_by_role("heading", name="What would flip it")).to_be_visible()
+    cards.first.get_by_role("button", name="see the whole picture").click()
+    expect(page.get_by_role("dialog")).to_contain_text("streets/train/")
+
+
+def test_what_is_drawn_lies_where_the_segments_are(page: Page, street: Street) -> None:
+    segment(page, street(0))
+    stage = page.get_by_role("group", name="Picture with labels")
+    box = stage.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.9)
+    expect(title(page)).to_have_text("road")  # it lies before the camera in every street
+    page.keyboard.press("Escape")
+    expect(page.locator(".legend")).to_be_visible()
+
+
+def test_a_correction_changes_the_label_at_once_and_undo_takes_it_back(page: Page, street: Street) -> None:
+    rows = segment(page, street(1))
+    before = explain(page, rows.first)
+    after = other_class(page, before)
+    page.locator(".chip", has_text=after).click()  # the second click, and the last
+    expect(title(page)).to_have_text(after)
+    outcome = page.get_by_role("region", name="What the edit changed")
+    expect(outcome).to_contain_text(after)
+    expect(outcome).to_contain_text("of this picture changed")
+    outcome.get_by_role("button", name="Before").click()
+    expect(page.get_by_text("Labels before the edit")).to_be_visible()
+    outcome.get_by_role("button", name="After").click()
+    expect(page.get_by_text("Labels before the edit")).to_be_hidden()
+    page.keyboard.press("Control+z")
+    expect(title(page)).to_have_text(before)
+    outcome.get_by_role("button", name="Redo").click()
+    expect(title(page)).to_have_text(after)
+
+
+def test_a_new_class_needs_no_more_than_its_name(page: Page, street: Street) -> None:
+    rows = segment(page, street(2))
+    explain(page, rows.first)
+    page.get_by_label("This is a …").fill("kerb")
+    page.get_by_role("option", name="New class “kerb”").click()
+    expect(title(page)).to_have_text("kerb")
+    expect(page.locator(".chip.current")).to_contain_text("kerb")
+    page.get_by_role("button", name="All segments").click()
+    expect(page.locator(".legend")).to_contain_text("kerb")
+
+
+def test_a_correction_is_seen_in_the_other_recent_pictures_it_changes(page: Page, street: Street) -> None:
+    segment(page, street(3))
+    page.reload()  # an answer of the same picture, so that a like segment is certainly there
+    segment(page, street(4))
+    before = explain(page, page.locator(".segment-row").first)
+    page.locator(".chip", has_text=other_class(page, before)).click()
+    outcome = page.get_by_role("region", name="What the edit changed")
+    expect(outcome).to_contain_text(re.compile(r"changed with it|changes with it"))
+
+
+def test_removing_an_exemplar_takes_it_out_of_the_vote(page: Page, street: Street) -> None:
+    rows = segment(page, street(3))
+    explain(page, rows.first)
+    card = page.locator(".told .cards .card").first
+    gone = card.get_attribute("data-exemplar")
+    card.hover()
+    card.get_by_role("button", name="Remove this exemplar").click()
+    expect(page.get_by_role("region", name="What the edit changed")).to_contain_text(re.compile("removed", re.I))
+    expect(page.locator(".told .cards .card").first).not_to_have_attribute("data-exemplar", str(gone))
+    page.get_by_role("link", name="Exemplars").click()
+    page.get_by_label("Removed ones").check()
+    expect(page.locator(f'.wide-cards [data-exemplar="{gone}"]')).to_be_visible()
+
+
+def test_a_file_that_is_no_picture_is_refused_with_what_is_allowed(page: Page, tmp_path: Path, street: Street) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no more")
+    chooser = page.get_by_label("Pictures to segment")
+    chooser.set_input_files(tmp_path / "notes.txt")
+    expect(page.get_by_role("alert")).to_contain_text("notes.txt")
+    expect(page.get_by_role("alert")).to_contain_text("JPEG, PNG, WebP")
+    chooser.set_input_files(tmp_path / "broken.jpg")
+    expect(page.get_by_role("alert")).to_contain_text("broken.jpg")
+    segment(page, street(0))
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_everything_can_be_done_with_the_keyboard_alone(page: Page, street: Street) -> None:
+    segment(page, street(5))
+    page.get_by_role("listbox", name="Segments").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".segment-row[aria-selected=true]")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(title(page)).to_be_focused()
+    before = title(page).inner_text()
+    digit = next(n for n, chip in enumerate(page.locator(".chip .name").all_inner_texts(), 1) if chip != before)
+    page.keyboard.press(str(digit))
+    expect(title(page)).not_to_have_text(before)
+    expect(page.get_by_role("region", name="What the edit changed")).to_be_visible()
+    page.keyboard.press("Control+z")
+    expect(title(page)).to_have_text(before)
+    page.keyboard.type("quay")  # letters find a class, or name one
+    page.keyboard.press("Enter")
+    expect(title(page)).to_have_text("quay")
+    page.keyboard.press("Escape")
+    expect(page.locator(".legend")).to_be_visible()
+    page.get_by_role("group", name="Picture with labels").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="The vote")).to_be_visible()
+
+
+def test_the_page_fits_a_phone(visit: Callable[..., Page], unedited: str, street: Street) -> None:
+    page = visit(unedited, viewport={"width": 390, "height": 844}, has_touch=True, device_scale_factor=2)
+    segment(page, street(6))
+    stage = page.get_by_role("group", name="Picture with labels").bounding_box()
+    assert stage is not None
+    page.touchscreen.tap(stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] * 0.6)
+    expect(page.get_by_role("heading", name="The vote")).to_be_visible()
+    page.wait_for_timeout(400)  # the sheet slides in
+    sheet = page.locator(".panel.open").bounding_box()
+    assert sheet is not None
+    assert sheet["y"] > stage["y"] + 100
+    assert round(sheet["y"] + sheet["height"]) == 844
+    before = title(page).inner_text()
+    after = other_class(page, before)
+    page.locator(".chip", has_text=after).tap()
+    expect(title(page)).to_have_text(after)
+    for path in ("#/exemplars", "#/edits", "#/releases"):
+        page.goto(f"{unedited}/{path}")
+        expect(page.locator(".page:visible h1")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_an_address_opens_the_same_explanation_again(page: Page, street: Street, visit: Callable[..., Page]) -> None:
+    rows = segment(page, street(7))
+    name = explain(page, rows.nth(4))
+    origin, _, path = page.url.partition("/#")
+    again = visit(origin, f"#{path}")
+    expect(title(again)).to_have_text(name)
+    again.go_back()
+    page.go_back()
+    expect(page.locator(".legend")).to_be_visible()
+
+
+def test_a_painted_street_can_be_tried_without_a_photograph(page: Page) -> None:
+    page.get_by_role("button", name="Try a painted street").click()
+    expect(page.locator(".segment-row").first).to_be_visible()
+
+
+def test_an_edit_is_reverted_from_the_log(page: Page, street: Street, unedited: str) -> None:
+    rows = segment(page, street(1))
+    explain(page, rows.first)
+    page.get_by_label("This is a …").fill("<img src=x onerror=alert(1)>")
+    page.keyboard.press("Enter")
+    expect(title(page)).to_have_text("<img src=x onerror=alert(1)>")  # a name is text, whatever it says
+    page.get_by_role("link", name="Edits").click()
+    expect(page.locator(".log-item").first).to_contain_text("<img src=x onerror=alert(1)>")
+    revision = page.locator(".log-item").first.get_attribute("data-revision")
+    entry = page.locator(f'.log-item[data-revision="{revision}"]')
+    entry.get_by_role("button", name="Revert").click()
+    expect(entry).to_have_class(re.compile("undone"))
+    names = [one["name"] for one in httpx.get(f"{unedited}/classes").json()]
+    assert "<img src=x onerror=alert(1)>" not in names
+
+
+def test_exemplars_are_browsed_by_class_and_several_removed_at_once(page: Page, unedited: str) -> None:
+    page.goto(f"{unedited}/#/exemplars")
+    page.get_by_role("link", name=re.compile("^fence")).click()
+    expect(page.get_by_role("heading", name="fence")).to_be_visible()
+    expect(page.locator(".wide-cards .card-name").first).to_have_text("fence")
+    for n in (0, 1):
+        page.locator(".wide-cards .card-pick").nth(n).check()
+    before = httpx.get(f"{unedited}/exemplars?class_id=7").json()["total"]
+    page.get_by_role("button", name="Remove 2").click()
+    expect(page.get_by_text(f"of {before - 2} exemplars")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text(f"of {before} exemplars")).to_be_visible()
+
+
+def test_releases_say_what_is_served_and_how_good_it_is(page: Page, unedited: str) -> None:
+    page.goto(f"{unedited}/#/releases")
+    served = page.locator(".release.active")
+    expect(served).to_contain_text("streets")
+    expect(served.locator(".metrics").first).to_contain_text("mIoU")
