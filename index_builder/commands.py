@@ -107,6 +107,10 @@ def build(
         float, typer.Option(help="0 keeps classes as frequent as they are, 1 makes them alike.")
     ] = BALANCE,
     segments: Annotated[int | None, typer.Option(help="K of pixel sorting; else as the network's source says.")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Rounds of pixel sorting over all pixels, at most.")] = None,
+    coarse_iterations: Annotated[
+        int | None, typer.Option(help="Rounds before those over a quarter of the pixels: faster, a little coarser.")
+    ] = None,
     location_weight: Annotated[float | None, typer.Option(help="Weight of location in pixel sorting.")] = None,
     k: Annotated[int | None, typer.Option(help="Exemplars that vote.")] = None,
     classes_by_clustering: Annotated[
@@ -132,7 +136,13 @@ def build(
         max_exemplars=max_exemplars,
         max_images=max_images,
         balance=balance,
-        sorting=_changed(source.sorting, segments=segments, location_weight=location_weight),
+        sorting=_changed(
+            source.sorting,
+            segments=segments,
+            iterations=iterations,
+            coarse_iterations=coarse_iterations,
+            location_weight=location_weight,
+        ),
         retrieval=_changed(source.retrieval, k=k, index_factory=index_factory),
     )
     if classes_by_clustering is None:

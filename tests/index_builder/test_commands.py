@@ -57,6 +57,18 @@ def test_confidence_is_calibrated_on_the_data_set_that_is_named(
     assert own.known_threshold != other.known_threshold
 
 
+def test_how_pixels_are_sorted_is_as_the_command_says_and_else_as_the_networks_source_says(
+    tiny_run: Path, blocks_folder: Path, tmp_path: Path
+) -> None:
+    data = ("--dataset", "folder", "--root", blocks_folder, "--embedder", tiny_run, "--out", tmp_path / "release")
+    told = ("--segments", 9, "--iterations", 10, "--coarse-iterations", 0, "--location-weight", 0.25)
+    assert run("build", *data, *told).exit_code == 0
+    sorting = Release.open(tmp_path / "release").card.sorting
+    assert (sorting.segments, sorting.iterations, sorting.coarse_iterations) == (9, 10, 0)
+    assert sorting.location_weight == 0.25
+    assert sorting.min_area == 0.001
+
+
 def test_json_is_the_only_thing_on_standard_output(tiny_release: Path, blocks_folder: Path, tmp_path: Path) -> None:
     """In a process of its own: libraries below Python may print too."""
     arguments = ("evaluate", str(tiny_release), "--dataset", "folder", "--root", str(blocks_folder), "--json")
