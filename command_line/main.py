@@ -8,7 +8,7 @@ from index_builder.commands import build, evaluate, train
 from index_builder.regions.commands import app as regions_app
 from index_builder.report.commands import report
 from model_store.commands import app as releases_app
-from service.commands import segment, serve
+from service.commands import segment, serve, snapshot
 from service.keys_commands import app as keys_app
 
 cli = typer.Typer(
@@ -16,6 +16,7 @@ cli = typer.Typer(
 )
 for command in (serve, segment, train, build, evaluate, report):
     cli.command()(command)
+releases_app.command()(snapshot)  # it reads the database of edits, which the store does not know
 cli.add_typer(releases_app, name="releases")
 cli.add_typer(regions_app, name="regions")
 cli.add_typer(keys_app, name="keys")

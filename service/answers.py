@@ -104,6 +104,11 @@ class At(NamedTuple):
         return [class_told(told.info) for told in self.classes if not told.retired]
 
 
+def image_url(segmentation_id: str) -> str:
+    """Where the picture of an answer is, if it is kept."""
+    return f"/segmentations/{segmentation_id}/image"
+
+
 def class_told(info: ClassInfo) -> dict[str, Any]:
     """A class as JSON."""
     return {"class_id": info.class_id, "name": info.name, "color": "#{:02x}{:02x}{:02x}".format(*info.color)}
@@ -138,8 +143,8 @@ def describe(
     )
 
 
-def told_again(live: LiveRelease, answered: Answered, form: Form) -> dict[str, Any]:
-    """A recorded answer in the form in which it was given, but for its timings.
+def told_again(live: LiveRelease, answered: Answered, form: Form, kept: bool) -> dict[str, Any]:
+    """A recorded answer in the form in which it was given, but for its timings; kept: whether its picture still is.
 
     Raises:
         Problem: 410 if the release no longer has an exemplar of it.
@@ -153,7 +158,7 @@ def told_again(live: LiveRelease, answered: Answered, form: Form) -> dict[str, A
     known = np.array([segment["known"] for segment in answered.segments])
     labelled = Labelled(answered.similarities, rows, result, confidence, known, facts.image_similarity)
     body = describe(at, Shapes.of_answer(answered), labelled, form, facts.segmentation_id).body
-    return body | {"image_id": facts.image_id}
+    return body | {"image_id": facts.image_id, "image_url": image_url(facts.segmentation_id) if kept else None}
 
 
 def rows_of(state: LiveExemplars, ids: Sequence[str], received: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Commands of the online side: serve, segment."""
+"""Commands of the online side: serve, segment, releases snapshot."""
 
 import sys
 from pathlib import Path
@@ -32,6 +32,23 @@ def serve(
     gc.collect()
     gc.freeze()  # what is there now stays: the collector need not walk through all of it while requests are answered
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="info")
+
+
+def snapshot(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the new release; that of the old one and the edit.")
+    ] = None,
+    release: Annotated[str | None, typer.Option(help="Name or path of a release; the active one if left out.")] = None,
+) -> None:
+    """Write a release, as edits left it, as a new release. The one that is served stays as it is."""
+    from service.settings import load_settings
+    from service.snapshot import write_snapshot
+
+    written = write_snapshot(load_settings(release=release), name)
+    print(
+        f"{written.card.name}: {len(written.exemplars)} exemplars of {len(written.card.classes)} classes at "
+        f"{written.path}; `segsort releases activate {written.card.name}` serves it from the next start on"
+    )
 
 
 def _say_what_happens() -> None:

@@ -37,7 +37,11 @@ class Answered:
 
     def __init__(self, row: SegmentationRow) -> None:
         self.facts = row
-        self.segments: list[dict[str, Any]] = orjson.loads(row.segments)
+
+    @cached_property
+    def segments(self) -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = orjson.loads(self.facts.segments)
+        return told
 
     @cached_property
     def prototypes(self) -> np.ndarray:

@@ -106,8 +106,9 @@ class EditLog:
         if edit.kind != "revert":
             alive = {name: there for name, there in edit.says.items() if there != self.is_alive(name)}
             states = {info.class_id: ClassState(info, False) for info in edit.creates}
-            if edit.kind == "class":
-                states[edit.class_after.class_id] = ClassState(edit.class_after, False)
+            if edit.kind == "class" and edit.payload["before"] is not None:
+                retired = self.class_states()[edit.class_after.class_id].retired
+                states[edit.class_after.class_id] = ClassState(edit.class_after, retired)
             return Changes({}, alive, states)
         reverted = self._flips(edit)
         flipped = [self.edits[revision] for revision in reverted]

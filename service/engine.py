@@ -14,7 +14,7 @@ from model_store.predictor import Predictor
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
 from segsort.segments import Segments, join_specks
-from service.answers import At, Form, Masks, Shapes, describe
+from service.answers import At, Form, Masks, Shapes, describe, image_url
 from service.database import Answered, Records
 from service.decode import decode
 from service.images import Picture
@@ -125,7 +125,8 @@ class Engine:
         self.records.add(facts, segments, retrieved, picture)
         timings = {"decode": (decoded - started) * 1000, **prediction.timings_ms}
         timings["total"] = (time.perf_counter() - started) * 1000
-        body |= {"image_id": picture.image_id, "timings_ms": _rounded(timings)}
+        url = image_url(facts["segmentation_id"]) if self.records.images.budget else None
+        body |= {"image_id": picture.image_id, "image_url": url, "timings_ms": _rounded(timings)}
         return Answer(body, prediction.class_map, image)
 
     def relabel(self, answered: Answered, form: Form, author: str | None = None) -> dict[str, Any]:
@@ -154,7 +155,9 @@ class Engine:
             for n, (old, new) in enumerate(zip(answered.segments, body["segments"], strict=True))
             if old["class_id"] != new["class_id"]
         ]
-        body |= {"image_id": facts.image_id, "relabelled_from": facts.segmentation_id, "changed": changed}
+        kept = self.records.images.has(facts.image_id)
+        body |= {"image_id": facts.image_id, "image_url": image_url(new_facts["segmentation_id"]) if kept else None}
+        body |= {"relabelled_from": facts.segmentation_id, "changed": changed}
         milliseconds = (time.perf_counter() - started) * 1000
         return body | {"timings_ms": _rounded({"retrieve": milliseconds, "total": milliseconds})}
 

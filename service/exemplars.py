@@ -66,7 +66,7 @@ def exemplar_picture(live: LiveRelease, row: int, images: KeptImages) -> Picture
     if added is None:
         image_id = int(live.release.exemplars.image_ids[row])
         source, file = live.release.sources[image_id], live.release.image_path(image_id)
-        return Picture(str(image_id), "image/webp", source.width, source.height, file.read_bytes())
+        return Picture.of(file.read_bytes(), (source.height, source.width))
     picture = images.get(added.image_id)
     if picture is None:
         raise Problem(

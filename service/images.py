@@ -78,6 +78,11 @@ class KeptImages:
             return None
         return Picture(row["image_id"], row["media_type"], row["width"], row["height"], bytes(row["content"]))
 
+    def has(self, image_id: str | None) -> bool:
+        """Whether a picture is kept."""
+        with self._database.connect() as connection:
+            return image_is_kept(connection, image_id)
+
     def which(self, image_ids: set[str]) -> set[str]:
         """Those of some pictures that are kept."""
         with self._database.connect() as connection:

@@ -109,12 +109,25 @@ class Follower:
         self._thread: threading.Thread | None = None
 
     def follow(self, live: LiveRelease) -> int:
-        """Bring a release to the present state and keep it there; returns how many edits were replayed."""
+        """Bring a release to the present state and keep it there.
+
+        Returns:
+            How many edits were replayed.
+
+        Raises:
+            ValueError: if the edits were made on another release of the same name.
+        """
         with self._changed, self._database.connect() as connection:
             number = last_revision(connection)
             self._apply(connection, number)
             edits, added = _read(connection, 0, number, live.name)
-            live.advance(number, edits, added)
+            try:
+                live.advance(number, edits, added)
+            except ValueError as error:
+                raise ValueError(
+                    f"the {len(edits)} edits of release {live.name!r} in the database do not fit it: {error}; serve "
+                    "the release that they were made on, or give this one another name or database"
+                ) from error
             self._releases[live.name] = live
         return len(edits)
 

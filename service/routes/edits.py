@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from service.curation import no_edit
 from service.edits import edits_told, find_edit, newest_edits
+from service.effect import effect_of
 from service.routes.common import LARGEST, Body, Curator, Edits, Limit, Reader, Service, author, edited, json
 
 router = APIRouter(prefix="/edits", tags=["edits"])
@@ -39,6 +40,24 @@ def edit(revision: Number, caller: Reader, engine: Service) -> Response:
         if found is None:
             raise no_edit(revision)
         return json(edits_told(connection, [found])[0])
+
+
+@router.get("/{revision}/effect")
+def effect(
+    revision: Number,
+    caller: Reader,
+    engine: Service,
+    recent: Annotated[int, Query(ge=1, le=500, description="answers that are looked at")] = 50,
+) -> Response:
+    """Segments of recent answers that would be called something else now, through this edit."""
+    with engine.records.engine.connect() as connection:
+        found = find_edit(connection, revision)
+    if found is None:
+        raise no_edit(revision)
+    live = engine.find_release(found.release)
+    if live.state.revision < revision:
+        engine.follower.catch_up()  # another replica made it, a moment ago
+    return json(effect_of(engine.records, live, revision, recent))
 
 
 @router.post("/{revision}/revert", status_code=201)

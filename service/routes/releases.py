@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from model_store.card import Card
 from model_store.release import ReleaseError, read_card
 from model_store.store import StoredRelease
 from service.problems import Problem
@@ -47,10 +48,18 @@ def _told(stored: StoredRelease, active: str) -> dict[str, Any]:
     if stored.problem is not None:
         return told | {"classes": None, "exemplars": None, "network": None, "metrics": None}
     card = read_card(stored.path)
-    data = card.data.get("exemplars")
     return told | {
         "classes": len(card.classes) - len(card.retired),
-        "exemplars": data.get("exemplars") if isinstance(data, dict) else None,
+        "exemplars": _count(card),
         "network": card.network.model_dump(mode="json"),
         "metrics": card.metrics,
     }
+
+
+def _count(card: Card) -> int | None:
+    """Exemplars, as the card of a built release or of a snapshot says; None: it does not."""
+    for part in ("edited", "exemplars"):
+        data = card.data.get(part)
+        if isinstance(data, dict) and isinstance(data.get("exemplars"), int):
+            return int(data["exemplars"])
+    return None

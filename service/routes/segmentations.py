@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.answers import Form, Masks, told_again
+from service.answers import Form, Masks, image_url, told_again
 from service.database import Answered
 from service.engine import Engine
 from service.engine import Request as Asked
@@ -89,7 +89,8 @@ def segmentation(
     """An answer as it was given."""
     answered = find_answer(engine, segmentation_id)
     engine.check_form(Form(exemplars, masks))
-    return json(told_again(engine.release_of(answered), answered, Form(exemplars, masks)))
+    kept = engine.records.images.has(answered.facts.image_id)
+    return json(told_again(engine.release_of(answered), answered, Form(exemplars, masks), kept))
 
 
 @router.get("/segmentations/{segmentation_id}/image")
@@ -133,7 +134,7 @@ def _listed(answered: Answered, kept: bool) -> dict[str, Any]:
         "release": facts.release,
         "index_revision": facts.index_revision,
         "segments": len(answered.segments),
-        "image_url": f"/segmentations/{facts.segmentation_id}/image" if kept else None,
+        "image_url": image_url(facts.segmentation_id) if kept else None,
     }
 
 

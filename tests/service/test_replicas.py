@@ -1,0 +1,93 @@
+"""Two processes over one database: each sees the other's edits, and both explain alike."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from benchmarks.running_service import running_service
+
+Pair = tuple[httpx.Client, httpx.Client]
+
+
+@pytest.fixture(scope="module")
+def replicas(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Clients of two processes, over the SQLite file of the first."""
+    first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
+    database = first / "second.toml"
+    database.write_text(f'database_url = "sqlite:///{first / "segsort.sqlite"}"\n')
+    flags = ("--release", str(tiny_release))
+    with running_service(first, *flags) as one, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGSORT_SETTINGS_FILE", str(database))
+        with (
+            running_service(second, *flags) as other,
+            httpx.Client(base_url=one, timeout=60) as a,
+            httpx.Client(base_url=other, timeout=60) as b,
+        ):
+            yield a, b
+
+
+def ask(client: httpx.Client, photo: bytes, query: str = "") -> dict:
+    return client.post(f"/segment{query}", content=photo).raise_for_status().json()
+
+
+def correct(client: httpx.Client, segment_id: str, name: str) -> dict:
+    return client.post(f"/segments/{segment_id}/label", json={"class_name": name}).raise_for_status().json()
+
+
+def revision(client: httpx.Client) -> int:
+    return int(client.get("/readyz").json()["index_revision"])
+
+
+def test_an_edit_is_seen_by_the_other_process_within_a_second(replicas: Pair, photo: bytes) -> None:
+    a, b = replicas
+    segment = ask(a, photo)["segments"][0]
+    made = correct(a, segment["segment_id"], "lava")["index_revision"]
+    started = time.monotonic()
+    while revision(b) < made:
+        assert time.monotonic() - started < 1.0
+        time.sleep(0.02)
+    assert ask(b, photo)["segments"][0]["class_name"] == "lava"
+
+
+def test_whoever_asks_for_a_revision_reads_what_was_written_elsewhere(replicas: Pair, photo: bytes) -> None:
+    a, b = replicas
+    for writer, reader, name in ((a, b, "ash"), (b, a, "snow"), (a, b, "mud")):
+        segment = ask(writer, photo)["segments"][1]
+        made = correct(writer, segment["segment_id"], name)["index_revision"]
+        assert ask(reader, photo, f"?min_index_revision={made}")["segments"][1]["class_name"] == name
+
+
+def test_both_explain_each_others_answers_alike_though_edits_followed(replicas: Pair, photo: bytes) -> None:
+    a, b = replicas
+    answer = ask(a, photo)
+    urls = [f"/explain/{segment['segment_id']}" for segment in answer["segments"]]
+    before = [b.get(url).json() for url in urls]
+    for why in before[:3]:
+        a.delete(f"/exemplars/{why['exemplars'][1]['exemplar_id']}")
+    ask(b, photo, f"?min_index_revision={revision(a)}")
+    after = [a.get(url).content for url in urls]
+    assert after == [b.get(url).content for url in urls]
+    assert a.get("/classes").json() == b.get("/classes").json()
+
+
+def test_writers_of_both_processes_at_once_leave_one_sequence_without_gaps(replicas: Pair, photo: bytes) -> None:
+    a, b = replicas
+    first = revision(a)
+    names = [e["exemplar_id"] for e in a.get("/exemplars?limit=40").json()["exemplars"] if e["added_in"] is None][:16]
+
+    def remove(n: int) -> int:
+        return int((a, b)[n % 2].delete(f"/exemplars/{names[n]}").raise_for_status().json()["index_revision"])
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(remove, range(len(names))))
+    assert sorted(made) == list(range(first + 1, first + 1 + len(names)))
+    edits = a.get("/edits?limit=1000").json()
+    assert [e["revision"] for e in edits] == list(range(edits[0]["revision"], 0, -1))
+    with ThreadPoolExecutor(2) as pool:  # one exemplar removed by both: one edit, one refusal
+        name = a.get("/exemplars?limit=1").json()["exemplars"][0]["exemplar_id"]
+        statuses = [r.status_code for r in pool.map(lambda client: client.delete(f"/exemplars/{name}"), (a, b))]
+    assert sorted(statuses) == [200, 409]
