@@ -10,6 +10,7 @@ from index_builder.report.read import read_log, read_run, without_paths
 
 EVERY = 20  # steps, of which one row of the log is kept
 KINDS = ("recipe", "evaluation", "evaluation-*", "sweep-*", "regions", "speed", "environment")  # of JSON
+PLACES = ("weights", "start", "region_maps", "contours")  # of a recipe: what they are called says enough elsewhere
 
 
 def collect(folders: Sequence[Path], into: Path) -> list[Path]:
@@ -49,6 +50,7 @@ def _portable(file: Path) -> str:
     document = json.loads(file.read_text(encoding="utf-8"))
     if file.name == "recipe.json":
         document.pop("roots", None)
+        document |= {key: Path(document[key]).name for key in PLACES if document.get(key)}
     return json.dumps(without_paths(document), indent=1) + "\n"
 
 

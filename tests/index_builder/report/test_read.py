@@ -100,6 +100,13 @@ def test_collected_runs_are_small_name_no_folder_and_give_the_same_page(whole: l
     assert pages[0].replace("runs/*", "kept/*") == pages[1]
 
 
+def test_a_collected_recipe_calls_what_the_run_began_with_by_its_name_alone(write_run: Write, tmp_path: Path) -> None:
+    folder = write_run("a", {"weights": "../far/away/mobilenet.safetensors", "start": "runs/before", "contours": None})
+    (copy,) = collect([folder], tmp_path / "kept")
+    told = json.loads((copy / "recipe.json").read_text())
+    assert (told["weights"], told["start"], told["contours"]) == ("mobilenet.safetensors", "before", None)
+
+
 def test_a_collected_log_keeps_a_row_for_20_steps_and_every_validation(write_run: Write, tmp_path: Path) -> None:
     log = "step,epoch,loss,val/miou\n" + "".join(f"{n},0,{n / 7},{0.5 if n == 42 else ''}\n" for n in range(0, 100, 2))
     (copy,) = collect([write_run("a", {}, log)], tmp_path / "kept")
