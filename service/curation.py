@@ -89,7 +89,7 @@ class Curation:
                 raise _not_kept(record.segment_id)
             classes = Classes(live.log.class_states())
             info = classes.find(ref)
-            earlier = self._corrections(connection, record)
+            earlier = _corrections(connection, live, record)
             same = [e for e in earlier if e.class_id == info.class_id]
             if same and wins_already(live.state, record.prototype, info.class_id, ks):
                 meant[:] = same[-1:]
@@ -211,21 +211,6 @@ class Curation:
     def _live(self) -> LiveRelease:
         return self._engine.served.live
 
-    def _corrections(self, connection: Connection, record: Record) -> list[AddedExemplar]:
-        """The effective corrections of a segment, oldest first."""
-        live, facts = self._live, record.segmentation
-        query = select(ExemplarRow.exemplar_id).where(
-            ExemplarRow.release == live.name, ExemplarRow.image_id == facts.image_id, ExemplarRow.mask == record.counts
-        )
-        found = []
-        for name in connection.execute(query.order_by(ExemplarRow.revision)).scalars():
-            row = live.state.row(name)
-            added = None if row is None else live.state.added(row)
-            labels = live.log.edits[live.log.added_in[name]].kind == "label" if added is not None else False
-            if added is not None and labels and live.log.is_alive(name):
-                found.append(added)
-        return found
-
 
 def counted(names: Iterable[str]) -> str:
     """Exemplars by their classes' names, in words."""
@@ -258,6 +243,22 @@ def class_token(log: EditLog, class_id: int, ref: ClassRef) -> str:
         return log.first_name(class_id)
     first = log.first_name(class_id) if class_id < len(states) else check_name(str(ref.name))
     return f"{first}#{class_id}"
+
+
+def _corrections(connection: Connection, live: LiveRelease, record: Record) -> list[AddedExemplar]:
+    """The effective corrections of a segment, oldest first."""
+    facts = record.segmentation
+    query = select(ExemplarRow.exemplar_id).where(
+        ExemplarRow.release == live.name, ExemplarRow.image_id == facts.image_id, ExemplarRow.mask == record.counts
+    )
+    found = []
+    for name in connection.execute(query.order_by(ExemplarRow.revision)).scalars():
+        row = live.state.row(name)
+        added = None if row is None else live.state.added(row)
+        labels = live.log.edits[live.log.added_in[name]].kind == "label" if added is not None else False
+        if added is not None and labels and live.log.is_alive(name):
+            found.append(added)
+    return found
 
 
 def _correction(

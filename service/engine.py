@@ -115,8 +115,8 @@ class Engine:
             self.follower.wait_for(served.live, request.min_index_revision)
         image = decode(content, self.settings.max_pixels)
         decoded = time.perf_counter()
-        at = At.now(served.live)
         with self._one_at_a_time:
+            at = At.now(served.live)  # after the wait, so that it is as new as can be
             prediction = served.predictor.predict(image, request.segments, request.k, at.state)
         form = Form(request.exemplars, request.masks)
         body, facts, segments, retrieved = describe(at, Shapes.of_prediction(prediction), prediction, form)

@@ -51,8 +51,8 @@ def exemplars_of(live: LiveRelease, class_id: int | None, query: str | None, rem
         yield from ordered.tolist()
         return
     wanted = query.casefold()
-    for row in ordered.tolist():
-        if wanted in state.ids([row])[0] or wanted in _source(state, row).casefold():
+    for row, name in zip(ordered.tolist(), state.ids(ordered), strict=True):
+        if wanted in name or wanted in _source(state, row).casefold():
             yield row
 
 

@@ -204,9 +204,9 @@ class Follower:
                 return edit
         except SQLAlchemyError as error:
             raise Problem(
-                503, "The database did not take the edit, so it was not made.",
+                503, "The database did not confirm the edit.",
                 received=str(getattr(error, "orig", error))[:200],
-                mend="Try again; the operator should look at the database.",
+                mend="Look at GET /edits and try again; the operator should look at the database.",
             ) from error  # fmt: skip
 
     def _run(self) -> None:

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import FormData, UploadFile
 
 from service.access import Caller, curator, reader
+from service.body_limit import too_large
 from service.curation import Curation
 from service.edit_log import Edit
-from service.edits import edits_told
+from service.edits import edit_told
 from service.engine import Engine
 from service.images import Picture
 from service.live import Author
@@ -53,8 +54,7 @@ def json(body: Any, status: int = 200) -> Response:
 
 def edited(engine: Engine, edit: Edit | None, status: int, **more: Any) -> Response:
     """The answer to an edit; None: there was nothing to do."""
-    with engine.records.engine.connect() as connection:
-        told = None if edit is None else edits_told(connection, [edit])[0]
+    told = None if edit is None else edit_told(edit, {})  # nothing takes it back yet
     revision = engine.served.live.state.revision if edit is None else edit.revision
     return json({"index_revision": revision, "edit": told} | more, status if edit is not None else 200)
 
@@ -112,11 +112,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     async for part in request.stream():
         size += len(part)
         if size > max_bytes:
-            raise Problem(
-                413, "The request body is too large.", received=f"more than {max_bytes} bytes",
-                allowed=f"at most {max_bytes} bytes",
-                mend="Compress or scale the image down, or let the operator raise SEGSORT_MAX_BYTES.",
-            )  # fmt: skip
+            raise too_large(max_bytes)
         parts.write(part)
     return parts.getvalue()
 

@@ -1,6 +1,7 @@
 """One segment of an answer: its crop, and the correction of its label."""
 
-from typing import Annotated
+from http import HTTPStatus
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query, Response
@@ -58,7 +59,7 @@ def label(
     live = engine.served.live
     row = live.state.row(added.exemplars[0].exemplar_id)
     assert row is not None  # it is applied before it is answered
-    again = engine.relabel(record.answered, Form(exemplars), caller.name) if relabel else None
+    again = _relabelled(engine, record, exemplars, caller.name) if relabel else None
     return edited(
         engine, added.edit, 201,
         exemplar=exemplar_told(live, row), strength=added.exemplars[0].strength, relabelled=again,
@@ -76,6 +77,16 @@ def crop(segment_id: str, caller: Reader, engine: Service) -> Response:
     image = decode(picture.content, engine.settings.max_pixels)
     mask = record.mask if image.shape[:2] == record.size else np.zeros(image.shape[:2], dtype=bool)
     return png_response(png(outlined_crop(image, mask, record.bbox)))
+
+
+def _relabelled(engine: Engine, record: Record, exemplars: int, author: str) -> dict[str, Any] | None:
+    """The answer of a segment, labelled anew; None if the database fails: the correction is made all the same."""
+    try:
+        return engine.relabel(record.answered, Form(exemplars), author)
+    except Problem as problem:
+        if problem.status != HTTPStatus.SERVICE_UNAVAILABLE:
+            raise
+        return None
 
 
 def find_record(engine: Engine, segment_id: str) -> Record:
