@@ -1,25 +1,19 @@
 """What every benchmark needs: interleaved timing, where and with what it ran, a table and a JSON file."""
 
 import json
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
+from index_builder.environment import circumstances
+
 RESULTS = Path("out/benchmarks")
 REST = 0.03  # seconds
-LIBRARIES = ("torch", "onnxruntime", "faiss-cpu", "numpy")
 
 
 def interleave(tasks: Mapping[str, Callable[[], object]], rounds: int, warmup: int) -> dict[str, list[float]]:
@@ -59,23 +53,6 @@ def spread(seconds: Sequence[float]) -> dict[str, float]:
     return {"median_ms": float(median), "p10_ms": float(low), "p90_ms": float(high)}
 
 
-def circumstances() -> dict[str, Any]:
-    """Commit, machine, threads and versions of this run."""
-    return {
-        "commit": _git("rev-parse", "HEAD") or "unknown",
-        "uncommitted_changes": bool(_git("status", "--porcelain")),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "torch_threads": torch.get_num_threads(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
-    }
-
-
 def report(name: str, rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any], out: Path | None = None) -> Path:
     """Print rows as a table and write them, the details and the circumstances as JSON.
 
@@ -101,15 +78,3 @@ def report(name: str, rows: Sequence[Mapping[str, Any]], details: Mapping[str, A
     path.write_text(json.dumps(document, indent=2) + "\n")
     print(f"written to {path}")
     return path
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks.common import circumstances, interleave, report
+from benchmarks.common import interleave, report
+from index_builder.environment import circumstances
 from index_builder.training.data import Batch, Crops
 from index_builder.training.module import TrainingModule
 from index_builder.training.recipe import Recipe
@@ -90,9 +91,7 @@ def _main(
     rows = [{"part": name, "images a second": value} for name, value in found.items()]
     report("training", rows, {"share of the step in the network": share, "objective": told.objective})
     if out is not None:
-        where = circumstances()
-        machine = where["gpu"] or f"{where['cores']} cores, {where['processor']}"
-        document = {"images_per_s": found, "share_in_network": share, "machine": machine}
+        document = {"images_per_s": found, "share_in_network": share, "machine": circumstances()["machine"]}
         (out / "speed.json").write_text(json.dumps(document, indent=1) + "\n")
 
 

@@ -256,7 +256,8 @@ def _named_records(document: Json) -> list[Json]:
 def _circumstances(document: Json) -> Json:
     """Where a benchmark says that it ran, as an environment.json would."""
     kept = document.get("circumstances") or {}
-    named = {"commit": kept.get("commit"), "machine": kept.get("processor"), "threads": kept.get("torch_threads")}
+    machine = kept.get("machine") or kept.get("processor")  # of files from before there was a machine
+    named = {"commit": kept.get("commit"), "machine": machine, "threads": kept.get("threads")}
     return {key: value for key, value in named.items() if value is not None}
 
 

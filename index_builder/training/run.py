@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 
 from index_builder.datasets import Dataset, Sample, open_dataset, open_images
+from index_builder.environment import circumstances
 from index_builder.regions import open_regions
 from index_builder.training.classifying import SoftmaxModule
 from index_builder.training.data import Augment, Crops, WithClasses, WithRegions, World
@@ -89,9 +90,9 @@ def make_module(recipe: Recipe, worlds: list[World]) -> TrainingModule:
 def train(recipe: Recipe, out: Path) -> Path:
     """Train, or go on with the run that `out` holds.
 
-    `out` receives recipe.json, checkpoints/ (last.ckpt and, of a run that validates, the best by mIoU), logs/
-    (TensorBoard, and CSV: one file for each time that the run was begun), and at the end network.onnx with
-    network.json, which `segsort build --embedder` takes.
+    `out` receives recipe.json, environment.json (commit, machine, threads), checkpoints/ (last.ckpt and, of a run that
+    validates, the best by mIoU), logs/ (TensorBoard, and CSV: one file for each time that the run was begun), and at
+    the end network.onnx with network.json, which `segsort build --embedder` takes.
 
     Raises:
         ValueError: if `out` holds a run of another recipe, or the recipe names what does not exist.
@@ -103,6 +104,7 @@ def train(recipe: Recipe, out: Path) -> Path:
     module = make_module(recipe, worlds)
     validation = _validation(recipe, module, worlds)
     (out / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n")
+    (out / "environment.json").write_text(json.dumps(circumstances(), indent=2) + "\n")
     last = out / "checkpoints" / "last.ckpt"
     first_step = _step_of(last) if last.exists() else 0
     if 0 < first_step < recipe.steps:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.common import REST, circumstances, interleave, report, spread
+from benchmarks.common import REST, interleave, report, spread
+from index_builder.environment import circumstances
 
 
 def test_tasks_take_turns_and_the_order_alternates() -> None:
