@@ -30,7 +30,10 @@ function refusal(status, text) {
   try {
     return new Problem(status, JSON.parse(text));
   } catch {
-    return new Problem(status, { detail: `The service answered ${status}.`, mend: "Try again; the service's log says more." });
+    return new Problem(status, {
+      detail: `The service answered ${status}.`,
+      mend: "Try again; the service's log says more.",
+    });
   }
 }
 
@@ -43,7 +46,11 @@ function refusal(status, text) {
  */
 async function ask(method, path, body) {
   const headers = { Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": "application/json" }) };
-  const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) }).catch(() => {
+  const answer = await fetch(path, {
+    method,
+    headers,
+    body: body === undefined ? undefined : JSON.stringify(body),
+  }).catch(() => {
     throw new Problem(0, OFFLINE);
   });
   const text = await answer.text();
@@ -63,21 +70,25 @@ export const remove = (path) => ask("DELETE", path);
  * @param {Blob} file
  * @param {(share: number|null) => void} progress share of the file that is sent, 0..1; null: sent, being segmented
  * @param {AbortSignal} signal
+ * @param {number|null} segments that sorting starts with; null: as the release says
  * @returns {Promise<Answer>}
  * @throws {Problem}
  */
-export function segment(file, progress, signal) {
+export function segment(file, progress, signal, segments) {
   return new Promise((resolve, reject) => {
     // fetch() tells nothing of how far an upload is
     const request = new XMLHttpRequest();
-    request.open("POST", "/segment?exemplars=0");
+    request.open("POST", `/segment?exemplars=0${segments ? `&segments=${segments}` : ""}`);
     request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
     request.setRequestHeader("Accept", "application/json");
     request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
     request.upload.onload = () => progress(null);
     request.onerror = () => reject(new Problem(0, OFFLINE));
     request.onabort = () => reject(new DOMException("given up", "AbortError"));
-    request.onload = () => (request.status < 300 ? resolve(JSON.parse(request.responseText)) : reject(refusal(request.status, request.responseText)));
+    request.onload = () =>
+      request.status < 300
+        ? resolve(JSON.parse(request.responseText))
+        : reject(refusal(request.status, request.responseText));
     signal.addEventListener("abort", () => request.abort());
     request.send(file);
   });

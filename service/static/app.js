@@ -2,10 +2,11 @@
 
 import * as api from "./api.js";
 import { Classes } from "./classes.js";
-import { h, icon, iconButton, isTyping } from "./dom.js";
+import { current, h, icon, iconButton, isTyping } from "./dom.js";
 import { Edits } from "./edits.js";
 import { EditsPage } from "./edits_page.js";
 import { ExemplarsPage } from "./exemplars_page.js";
+import { pageKey } from "./keys.js";
 import { PicturePage } from "./picture.js";
 import { ReleasesPage } from "./releases_page.js";
 import { Session } from "./session.js";
@@ -16,18 +17,33 @@ import { Viewer } from "./viewer.js";
 
 /** @typedef {import("./types.js").Edit} Edit */
 
-const PAGES = /** @type {const} */ ([["", "Picture", "picture"], ["exemplars", "Exemplars", "stack"], ["edits", "Edits", "log"], ["releases", "Releases", "box"]]);
+const PAGES = /** @type {const} */ ([
+  ["", "Picture", "picture"],
+  ["exemplars", "Exemplars", "stack"],
+  ["edits", "Edits", "log"],
+  ["releases", "Releases", "box"],
+]);
 
 export class App {
   constructor() {
     this.toasts = new Toasts();
     this.session = new Session();
     this.classes = new Classes();
-    this.edits = new Edits();
-    this.viewer = new Viewer({ colorOf: (name) => this.classes.colorOf(name), mayEdit: () => this.session.mayEdit, remove: (one) => this.edits.remove([one.exemplar_id]).catch((error) => this.problem(error)), problem: (error) => this.problem(error) });
+    this.edits = new Edits(() => this.classes.refresh());
+    this.viewer = new Viewer({
+      colorOf: (name) => this.classes.colorOf(name),
+      mayEdit: () => this.session.mayEdit,
+      remove: (one) => this.edits.remove([one.exemplar_id]).catch((error) => this.problem(error)),
+      problem: (error) => this.problem(error),
+    });
     const picture = new PicturePage(this);
     /** @type {Record<string, {title: string, element: HTMLElement, show: (path: string[]) => void}>} */
-    this.pages = { "": picture, exemplars: new ExemplarsPage(this), edits: new EditsPage(this), releases: new ReleasesPage(this) };
+    this.pages = {
+      "": picture,
+      exemplars: new ExemplarsPage(this),
+      edits: new EditsPage(this),
+      releases: new ReleasesPage(this),
+    };
     this.picture = picture;
     this.shown = "";
     /** @type {HTMLAnchorElement[]} */
@@ -85,15 +101,44 @@ export class App {
   }
 
   #build() {
-    this.links = PAGES.map(([name, title, drawing]) => h("a", { href: `#/${name}`, dataset: { page: name } }, icon(drawing), h("span", {}, title)));
+    this.links = PAGES.map(([name, title, drawing]) =>
+      h("a", { href: `#/${name}`, dataset: { page: name } }, icon(drawing), h("span", {}, title)),
+    );
     const bar = h(
-      "header", { class: "bar" },
+      "header",
+      { class: "bar" },
       h("a", { class: "brand", href: "#/", "aria-label": "segsort, start" }, mark(), h("span", {}, "segsort")),
       h("nav", { class: "tabs", "aria-label": "Pages" }, ...this.links),
-      h("span", { class: "gap" }), this.session.element, iconButton("help", "Keys and help", { title: "Keys and help (?)", on: { click: () => this.help.showModal() } }), new Theme().element);
+      h("span", { class: "gap" }),
+      this.session.element,
+      iconButton("help", "Keys and help", { title: "Keys and help (?)", on: { click: () => this.help.showModal() } }),
+      new Theme().element,
+    );
     this.help = help();
     this.main = h("main", { id: "main", tabIndex: -1 }, ...Object.values(this.pages).map((page) => page.element));
-    document.body.replaceChildren(h("a", { class: "skip", href: "#main", on: { click: (/** @type {Event} */ event) => { event.preventDefault(); this.main.focus(); } } }, "Skip to the content"), bar, this.main, this.toasts.element, this.toasts.said, this.session.dialog, this.viewer.dialog, this.help);
+    document.body.replaceChildren(
+      h(
+        "a",
+        {
+          class: "skip",
+          href: "#main",
+          on: {
+            click: (/** @type {Event} */ event) => {
+              event.preventDefault();
+              this.main.focus();
+            },
+          },
+        },
+        "Skip to the content",
+      ),
+      bar,
+      this.main,
+      this.toasts.element,
+      this.toasts.said,
+      this.session.dialog,
+      this.viewer.dialog,
+      this.help,
+    );
   }
 
   async #enter() {
@@ -106,7 +151,7 @@ export class App {
     const [first, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
     const name = first in this.pages ? first : "";
     for (const [key, page] of Object.entries(this.pages)) page.element.hidden = key !== name;
-    for (const link of this.links) link.toggleAttribute("aria-current", link.dataset.page === name);
+    for (const link of this.links) current(link, link.dataset.page === name, "page");
     document.title = name ? `${this.pages[name].title} · segsort` : "segsort";
     this.shown = name;
     this.pages[name].show(name || first === "s" ? rest : []);
@@ -121,19 +166,20 @@ export class App {
       const text = edit.summary.charAt(0).toUpperCase() + edit.summary.slice(1);
       const undoable = edit.kind !== "revert" && this.session.mayEdit;
       const told = this.shown === "" && this.picture.answer; // beside the picture, with the way back
-      if (!told) this.toasts.show(text, { action: undoable ? { name: "Undo", does: () => this.takeBack(edit) } : null });
+      if (!told)
+        this.toasts.show(text, { action: undoable ? { name: "Undo", does: () => this.takeBack(edit) } : null });
       this.say(text);
     }
-    this.classes.refresh().catch(() => null);
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (document.querySelector("dialog[open]") || event.defaultPrevented) return;
     const typed = isTyping(event.target) && /** @type {HTMLInputElement} */ (event.target).value !== "";
-    if ((event.ctrlKey || event.metaKey) && event.key === "z" && !event.shiftKey && !typed && this.session.mayEdit) this.undo();
+    if ((event.ctrlKey || event.metaKey) && event.key === "z" && !event.shiftKey && !typed && this.session.mayEdit)
+      this.undo();
     else if (event.key === "?" && !isTyping(event.target)) this.help.showModal();
-    else if (this.shown !== "" || !this.picture.key(event)) return;
+    else if (this.shown !== "" || !pageKey(this.picture, event)) return;
     event.preventDefault();
   }
 }
@@ -144,7 +190,11 @@ function mark() {
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("class", "mark");
   svg.setAttribute("aria-hidden", "true");
-  for (const [d, name] of [["M12 12V2a10 10 0 0 1 8.66 15z", "a"], ["M12 12l8.66 5A10 10 0 0 1 3.34 17z", "b"], ["M12 12l-8.66 5A10 10 0 0 1 12 2z", "c"]]) {
+  for (const [d, name] of [
+    ["M12 12V2a10 10 0 0 1 8.66 15z", "a"],
+    ["M12 12l8.66 5A10 10 0 0 1 3.34 17z", "b"],
+    ["M12 12l-8.66 5A10 10 0 0 1 12 2z", "c"],
+  ]) {
     const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
     path.setAttribute("d", d);
     path.setAttribute("class", name);

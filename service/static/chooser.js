@@ -21,12 +21,27 @@ export class Chooser {
     this.id = `chooser-${++made}`;
     this.at = -1;
     this.field = h("input", {
-      id: this.id, type: "text", role: "combobox", class: "chooser-field", placeholder: "Find or name a class", maxLength: 60, autocomplete: "off", spellcheck: false,
-      "aria-expanded": "true", "aria-controls": `${this.id}-list`, "aria-autocomplete": "list",
+      id: this.id,
+      type: "text",
+      role: "combobox",
+      class: "chooser-field",
+      placeholder: "Find or name a class",
+      maxLength: 60,
+      autocomplete: "off",
+      spellcheck: false,
+      "aria-expanded": "true",
+      "aria-controls": `${this.id}-list`,
+      "aria-autocomplete": "list",
       on: { input: () => this.#render(), keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) },
     });
     this.list = h("div", { id: `${this.id}-list`, class: "chips", role: "listbox", "aria-label": "Classes" });
-    this.element = h("section", { class: "chooser", "aria-busy": "false" }, h("label", { htmlFor: this.id }, "This is a …"), this.field, this.list);
+    this.element = h(
+      "section",
+      { class: "chooser", "aria-busy": "false" },
+      h("label", { htmlFor: this.id }, "This is a …"),
+      this.field,
+      this.list,
+    );
     this.#render();
   }
 
@@ -69,14 +84,39 @@ export class Chooser {
     const note = current ? "confirm this label" : info.class_id === this.second ? "the runner-up" : "";
     return h(
       "button",
-      { type: "button", id: `${this.id}-${info.class_id}`, class: `chip${current ? " current" : ""}${info.class_id === this.second ? " second" : ""}`, role: "option", tabIndex: -1, "aria-selected": "false", title: note || `This is a ${info.name}`, on: { click: () => this.#take(info) } },
-      swatch(info.color), h("span", { class: "name" }, info.name), current ? icon("check") : null, place < 10 ? h("kbd", { "aria-hidden": "true" }, (place + 1) % 10) : null,
+      {
+        type: "button",
+        id: `${this.id}-${info.class_id}`,
+        class: `chip${current ? " current" : ""}${info.class_id === this.second ? " second" : ""}`,
+        role: "option",
+        tabIndex: -1,
+        "aria-selected": "false",
+        title: note || `This is a ${info.name}`,
+        on: { click: () => this.#take(info) },
+      },
+      swatch(info.color),
+      h("span", { class: "name" }, info.name),
+      current ? icon("check") : null,
+      place < 10 ? h("kbd", { "aria-hidden": "true" }, (place + 1) % 10) : null,
     );
   }
 
   /** @param {string} name */
   #newChip(name) {
-    return h("button", { type: "button", id: `${this.id}-new`, class: "chip new", role: "option", tabIndex: -1, "aria-selected": "false", on: { click: () => this.choose({ class_name: name }, name) } }, icon("plus"), h("span", { class: "name" }, `New class “${name}”`));
+    return h(
+      "button",
+      {
+        type: "button",
+        id: `${this.id}-new`,
+        class: "chip new",
+        role: "option",
+        tabIndex: -1,
+        "aria-selected": "false",
+        on: { click: () => this.choose({ class_name: name }, name) },
+      },
+      icon("plus"),
+      h("span", { class: "name" }, `New class “${name}”`),
+    );
   }
 
   /** @param {ClassInfo} info */
@@ -97,8 +137,10 @@ export class Chooser {
   /** @param {KeyboardEvent} event */
   #key(event) {
     const count = this.list.children.length;
-    if (event.key === "ArrowDown" || (event.key === "ArrowRight" && !this.field.value)) this.#mark((this.at + 1) % count);
-    else if (event.key === "ArrowUp" || (event.key === "ArrowLeft" && !this.field.value)) this.#mark((this.at - 1 + count) % count);
+    if (event.key === "ArrowDown" || (event.key === "ArrowRight" && !this.field.value))
+      this.#mark((this.at + 1) % count);
+    else if (event.key === "ArrowUp" || (event.key === "ArrowLeft" && !this.field.value))
+      this.#mark((this.at - 1 + count) % count);
     else if (event.key === "Enter" && this.at >= 0) this.list.children[this.at].click();
     else if (event.key === "Escape" && this.field.value) {
       this.field.value = "";

@@ -6,8 +6,18 @@ import { NONE } from "./grid.js";
 const DX = [1, 0, -1, 0];
 const DY = [0, 1, 0, -1];
 // From a corner, the pixel ahead to the left and the one ahead to the right, by direction.
-const LEFT = [[0, -1], [0, 0], [-1, 0], [-1, -1]];
-const RIGHT = [[0, 0], [-1, 0], [-1, -1], [0, -1]];
+const LEFT = [
+  [0, -1],
+  [0, 0],
+  [-1, 0],
+  [-1, -1],
+];
+const RIGHT = [
+  [0, 0],
+  [-1, 0],
+  [-1, -1],
+  [0, -1],
+];
 
 /**
  * The rings around every region. Corners are cut from the middle of an edge to the middle of the next, so that a
@@ -22,7 +32,8 @@ export function contours(labels, columns, rows, place) {
   /** @type {Map<number, Path2D>} */
   const paths = new Map();
   const walked = new Uint8Array(columns * rows);
-  const label = (/** @type {number} */ x, /** @type {number} */ y) => (x < 0 || y < 0 || x >= columns || y >= rows ? -1 : labels[y * columns + x]);
+  const label = (/** @type {number} */ x, /** @type {number} */ y) =>
+    x < 0 || y < 0 || x >= columns || y >= rows ? -1 : labels[y * columns + x];
   for (let y = 0; y < rows; y++) {
     for (let x = 0; x < columns; x++) {
       const at = y * columns + x;

@@ -14,12 +14,18 @@ export function h(tag, props = {}, ...children) {
     if (value === undefined || value === null) continue;
     if (name === "class") element.className = value;
     else if (name === "on") for (const [event, does] of Object.entries(value)) element.addEventListener(event, does);
-    else if (name === "style") for (const [key, one] of Object.entries(value)) element.style.setProperty(key, String(one));
+    else if (name === "style")
+      for (const [key, one] of Object.entries(value)) element.style.setProperty(key, String(one));
     else if (name === "dataset") Object.assign(element.dataset, value);
     else if (name in element && !name.startsWith("aria")) /** @type {any} */ (element)[name] = value;
     else element.setAttribute(name, String(value));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false).map((child) => (typeof child === "number" ? String(child) : /** @type {any} */ (child))));
+  element.append(
+    ...children
+      .flat()
+      .filter((child) => child !== null && child !== undefined && child !== false)
+      .map((child) => (typeof child === "number" ? String(child) : /** @type {any} */ (child))),
+  );
   return element;
 }
 
@@ -47,7 +53,6 @@ const PATHS = {
   link: "M10 14 20 4M14 4h6v6M18 14v5a1 1 0 0 1-1 1H5a1 1 0 0 1-1-1V7a1 1 0 0 1 1-1h5",
   edit: "M5 19h3L19 8l-3-3L5 16zM14 7l3 3",
   outline: "M4 8l7-4 9 5-2 9-9 2-5-5zM11 4v7l7 7M11 11l-7 4",
-  compare: "M12 3v18M4 6h5M4 12h5M4 18h5M15 6h5v12h-5",
 };
 
 /**
@@ -67,11 +72,22 @@ export function icon(name) {
 }
 
 /** A small square of a class's colour. @param {string} color @param {boolean} [unknown] */
-export const swatch = (color, unknown = false) => h("span", { class: unknown ? "swatch unknown" : "swatch", style: { "--c": color }, "aria-hidden": "true" });
+export const swatch = (color, unknown = false) =>
+  h("span", { class: unknown ? "swatch unknown" : "swatch", style: { "--c": color }, "aria-hidden": "true" });
 
 /** A button with a drawing and, unless it is only shown to screen readers, its name. @param {keyof typeof PATHS} drawing @param {string} name @param {Record<string, any>} props */
 export function iconButton(drawing, name, props = {}) {
-  return h("button", { type: "button", ...props, class: `icon-button ${props.class ?? ""}`, "aria-label": name, title: props.title ?? name }, icon(drawing));
+  return h(
+    "button",
+    {
+      type: "button",
+      ...props,
+      class: `icon-button ${props.class ?? ""}`,
+      "aria-label": name,
+      title: props.title ?? name,
+    },
+    icon(drawing),
+  );
 }
 
 /** @param {number} share 0..1 @returns {string} "0.4 %", "12 %" */
@@ -87,10 +103,26 @@ export const counted = (count, one, many = `${one}s`) => `${count.toLocaleString
 export function ago(iso) {
   const then = new Date(/[Z+]|-\d\d:\d\d$/.test(iso.slice(10)) ? iso : `${iso}Z`);
   const seconds = (Date.now() - then.getTime()) / 1000;
-  const steps = /** @type {[number, Intl.RelativeTimeFormatUnit][]} */ ([[86400, "day"], [3600, "hour"], [60, "minute"]]);
-  for (const [size, unit] of steps) if (seconds >= size) return new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(-Math.floor(seconds / size), unit);
+  const steps = /** @type {[number, Intl.RelativeTimeFormatUnit][]} */ ([
+    [86400, "day"],
+    [3600, "hour"],
+    [60, "minute"],
+  ]);
+  for (const [size, unit] of steps)
+    if (seconds >= size)
+      return new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(-Math.floor(seconds / size), unit);
   return "just now";
 }
 
+/** Mark an element as the current one of its kind, or not. @param {Element} element @param {boolean} is @param {string} [as] */
+export function current(element, is, as = "true") {
+  if (is) element.setAttribute("aria-current", as);
+  else element.removeAttribute("aria-current");
+}
+
 /** Whether a key belongs to what is being typed. @param {EventTarget|null} target */
-export const isTyping = (target) => target instanceof HTMLElement && (target.isContentEditable || /^(TEXTAREA|SELECT)$/.test(target.tagName) || (target instanceof HTMLInputElement && !/^(range|checkbox|radio|color|button)$/.test(target.type)));
+export const isTyping = (target) =>
+  target instanceof HTMLElement &&
+  (target.isContentEditable ||
+    /^(TEXTAREA|SELECT)$/.test(target.tagName) ||
+    (target instanceof HTMLInputElement && !/^(range|checkbox|radio|color|button)$/.test(target.type)));

@@ -10,8 +10,10 @@ import * as api from "./api.js";
  * Announces "edited" with `{edit, relabelled}` in `detail`; relabelled is null unless the service relabelled a picture with it.
  */
 export class Edits extends EventTarget {
-  constructor() {
+  /** @param {() => Promise<void>} refresh learns what classes there are now, before anybody shows the edit */
+  constructor(refresh) {
     super();
+    this.refresh = refresh;
     /** @type {Edit[]} newest last */
     this.done = [];
   }
@@ -28,7 +30,11 @@ export class Edits extends EventTarget {
   /** @param {string[]} exemplarIds */
   async remove(exemplarIds) {
     const [first] = exemplarIds;
-    return this.#made(await (exemplarIds.length === 1 ? api.remove(`/exemplars/${encodeURIComponent(first)}`) : api.post("/exemplars/remove", { exemplar_ids: exemplarIds })));
+    return this.#made(
+      await (exemplarIds.length === 1
+        ? api.remove(`/exemplars/${encodeURIComponent(first)}`)
+        : api.post("/exemplars/remove", { exemplar_ids: exemplarIds })),
+    );
   }
 
   /** A new class, or, with a class_id, a change of one. @param {{class_id?: number, name?: string, color?: string}} change */
@@ -57,7 +63,8 @@ export class Edits extends EventTarget {
   }
 
   /** @param {Edited} made @param {boolean} [undoable] */
-  #made(made, undoable = true) {
+  async #made(made, undoable = true) {
+    await this.refresh().catch(() => null);
     if (made.edit && undoable) this.done.push(made.edit);
     this.dispatchEvent(new CustomEvent("edited", { detail: { edit: made.edit, relabelled: made.relabelled ?? null } }));
     return made;

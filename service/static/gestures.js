@@ -34,19 +34,29 @@ export function follow(stage) {
   const up = (/** @type {PointerEvent} */ event) => {
     const was = down.delete(event.pointerId);
     element.classList.remove("dragging");
-    if (was && event.type === "pointerup" && !down.size && wandered <= STILL) stage.open(stage.segmentAt(event.clientX, event.clientY));
+    if (was && event.type === "pointerup" && !down.size && wandered <= STILL)
+      stage.open(stage.segmentAt(event.clientX, event.clientY));
     if (down.size) wandered = STILL + 1; // the second finger of a pinch is no click
   };
   element.addEventListener("pointerup", up);
   element.addEventListener("pointercancel", up);
   element.addEventListener("pointerleave", () => stage.hover(-1));
   element.addEventListener("dblclick", (event) => event.preventDefault());
-  element.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    const box = element.getBoundingClientRect();
-    if (event.shiftKey) stage.pan(-event.deltaY - event.deltaX, 0);
-    else stage.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), event.clientX - box.left, event.clientY - box.top);
-  }, { passive: false });
+  element.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      const box = element.getBoundingClientRect();
+      if (event.shiftKey) stage.pan(-event.deltaY - event.deltaX, 0);
+      else
+        stage.zoom(
+          Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)),
+          event.clientX - box.left,
+          event.clientY - box.top,
+        );
+    },
+    { passive: false },
+  );
 }
 
 /** @param {Stage} stage @param {Map<number, {x: number, y: number}>} down @param {number} moved @param {{x: number, y: number}} now */

@@ -19,11 +19,23 @@ export class Inquiry extends EventTarget {
     this.place = h("span", { class: "fine" });
     const step = (/** @type {number} */ by) => this.dispatchEvent(new CustomEvent("step", { detail: by }));
     this.head = h(
-      "div", { class: "why-head", hidden: true },
-      h("button", { type: "button", class: "button small", title: "Back to all segments (Esc)", on: { click: () => this.dispatchEvent(new Event("close")) } }, icon("left"), "All segments"),
+      "div",
+      { class: "why-head", hidden: true },
+      h(
+        "button",
+        {
+          type: "button",
+          class: "button small",
+          title: "Back to all segments (Esc)",
+          on: { click: () => this.dispatchEvent(new Event("close")) },
+        },
+        icon("left"),
+        "All segments",
+      ),
       this.place,
       iconButton("left", "Previous segment", { on: { click: () => step(-1) } }),
-      iconButton("right", "Next segment", { on: { click: () => step(1) } }));
+      iconButton("right", "Next segment", { on: { click: () => step(1) } }),
+    );
     this.element = h("div", { class: "told", role: "region", "aria-label": "Explanation", hidden: true });
     /** @type {import("./chooser.js").Chooser|null} */
     this.chooser = null;
@@ -52,10 +64,14 @@ export class Inquiry extends EventTarget {
       const made = explanation(told, this.#actions(segment, pixels));
       this.element.replaceChildren(made.element);
       this.chooser = made.chooser;
-      if (focus && !this.element.contains(document.activeElement)) document.getElementById("explained")?.focus({ preventScroll: true });
-      this.app.say(`${told.class_name}${told.known ? "" : ", unknown"}, ${Math.round(told.confidence * 100)} percent sure. ${place}.`);
+      if (focus && !this.element.contains(document.activeElement))
+        document.getElementById("explained")?.focus({ preventScroll: true });
+      this.app.say(
+        `${told.class_name}${told.known ? "" : ", unknown"}, ${Math.round(told.confidence * 100)} percent sure. ${place}.`,
+      );
     } catch (error) {
-      if (this.segment === segment) this.element.replaceChildren(refusal(error, () => this.show(segment, { pixels, place, focus })));
+      if (this.segment === segment)
+        this.element.replaceChildren(refusal(error, () => this.show(segment, { pixels, place, focus })));
     } finally {
       clearTimeout(slow);
     }
@@ -102,10 +118,18 @@ export class Inquiry extends EventTarget {
 }
 
 /** What is to come, in grey. */
-export const skeleton = () => h("div", { class: "skeleton", "aria-hidden": "true" }, ...Array.from({ length: 6 }, () => h("span")));
+export const skeleton = () =>
+  h("div", { class: "skeleton", "aria-hidden": "true" }, ...Array.from({ length: 6 }, () => h("span")));
 
 /** @param {unknown} error @param {() => void} again */
 function refusal(error, again) {
   const problem = /** @type {api.Problem} */ (error);
-  return h("div", { class: "empty" }, icon("alert"), h("p", {}, problem.message), h("p", { class: "fine" }, problem.advice ?? ""), h("button", { type: "button", class: "button", on: { click: again } }, "Try again"));
+  return h(
+    "div",
+    { class: "empty" },
+    icon("alert"),
+    h("p", {}, problem.message),
+    h("p", { class: "fine" }, problem.advice ?? ""),
+    h("button", { type: "button", class: "button", on: { click: again } }, "Try again"),
+  );
 }

@@ -12,18 +12,51 @@ const OTHERS = /^(video|audio|text|font)\/|^application\/(pdf|zip|json|msword|vn
 export class Intake extends EventTarget {
   constructor() {
     super();
-    this.input = h("input", { type: "file", accept: ACCEPTED, multiple: true, class: "unseen", tabIndex: -1, "aria-label": "Pictures to segment", on: { change: () => { this.#take(this.input.files); this.input.value = ""; } } });
+    this.input = h("input", {
+      type: "file",
+      accept: ACCEPTED,
+      multiple: true,
+      class: "unseen",
+      tabIndex: -1,
+      "aria-label": "Pictures to segment",
+      on: {
+        change: () => {
+          this.#take(this.input.files);
+          this.input.value = "";
+        },
+      },
+    });
     this.fault = h("div", { class: "refusal", role: "alert", hidden: true });
-    this.pick = h("button", { type: "button", class: "button primary large", on: { click: () => this.open() } }, icon("upload"), "Choose a picture");
-    this.sample = h("button", { type: "button", class: "button large", on: { click: () => this.#sample() } }, icon("picture"), "Try a painted street");
+    this.pick = h(
+      "button",
+      { type: "button", class: "button primary large", on: { click: () => this.open() } },
+      icon("upload"),
+      "Choose a picture",
+    );
+    this.sample = h(
+      "button",
+      { type: "button", class: "button large", on: { click: () => this.#sample() } },
+      icon("picture"),
+      "Try a painted street",
+    );
     this.welcome = h(
-      "div", { class: "welcome" },
-      h("div", { class: "welcome-card" },
+      "div",
+      { class: "welcome" },
+      h(
+        "div",
+        { class: "welcome-card" },
         h("div", { class: "welcome-art", "aria-hidden": "true" }, ...Array.from({ length: 12 }, () => h("span"))),
-        h("h1", {}, "Segment a picture, and ask why"),
-        h("p", {}, "Each label is the vote of labelled examples. Click a segment to see them; mend a wrong one, and every picture after it is labelled by what you said."),
-        this.fault, h("div", { class: "welcome-actions" }, this.pick, this.sample),
-        h("p", { class: "fine" }, "Drop it anywhere, or paste it. JPEG, PNG, WebP, TIFF, BMP or GIF.")));
+        h("h2", { class: "welcome-title" }, "Segment a picture, and ask why"),
+        h(
+          "p",
+          {},
+          "Each label is the vote of labelled examples. Click a segment to see them; mend a wrong one, and every picture after it is labelled by what you said.",
+        ),
+        this.fault,
+        h("div", { class: "welcome-actions" }, this.pick, this.sample),
+        h("p", { class: "fine" }, "Drop it anywhere, or paste it. JPEG, PNG, WebP, TIFF, BMP or GIF."),
+      ),
+    );
     this.veil = h("div", { class: "veil", "aria-hidden": "true" }, h("div", {}, icon("upload"), "Drop to segment"));
     this.#listen();
   }
@@ -36,7 +69,15 @@ export class Intake extends EventTarget {
   refuse(error, name) {
     const problem = /** @type {api.Problem} */ (error);
     const received = typeof problem.received === "string" ? `Received: ${problem.received}.` : "";
-    this.fault.replaceChildren(icon("alert"), h("div", {}, h("strong", {}, name ? `${name}: ${problem.message}` : problem.message), h("p", {}, [problem.advice, received].filter(Boolean).join(" "))));
+    this.fault.replaceChildren(
+      icon("alert"),
+      h(
+        "div",
+        {},
+        h("strong", {}, name ? `${name}: ${problem.message}` : problem.message),
+        h("p", {}, [problem.advice, received].filter(Boolean).join(" ")),
+      ),
+    );
     this.fault.hidden = false;
   }
 
@@ -70,8 +111,18 @@ export class Intake extends EventTarget {
   #listen() {
     let depth = 0;
     const hasFiles = (/** @type {DragEvent} */ event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-    addEventListener("dragenter", (event) => { if (hasFiles(event)) { depth++; this.veil.classList.add("on"); } });
-    addEventListener("dragleave", (event) => { if (hasFiles(event) && --depth <= 0) { depth = 0; this.veil.classList.remove("on"); } });
+    addEventListener("dragenter", (event) => {
+      if (hasFiles(event)) {
+        depth++;
+        this.veil.classList.add("on");
+      }
+    });
+    addEventListener("dragleave", (event) => {
+      if (hasFiles(event) && --depth <= 0) {
+        depth = 0;
+        this.veil.classList.remove("on");
+      }
+    });
     addEventListener("dragover", (event) => event.preventDefault());
     addEventListener("drop", (event) => {
       event.preventDefault();
@@ -89,7 +140,13 @@ export class Intake extends EventTarget {
 /** What can be told of a file without sending it. @param {File} file @returns {api.Problem|null} */
 export function refusedAtOnce(file) {
   if (file.size === 0) return new api.Problem(400, { detail: "The file is empty.", mend: "Choose another file." });
-  if (OTHERS.test(file.type)) return new api.Problem(415, { detail: "This is no picture.", received: file.type, allowed: "JPEG, PNG, WebP, TIFF, BMP or GIF", mend: "Choose a photograph." });
+  if (OTHERS.test(file.type))
+    return new api.Problem(415, {
+      detail: "This is no picture.",
+      received: file.type,
+      allowed: "JPEG, PNG, WebP, TIFF, BMP or GIF",
+      mend: "Choose a photograph.",
+    });
   return null;
 }
 
@@ -98,8 +155,17 @@ export class Progress {
   constructor() {
     this.text = h("span", {});
     this.line = h("span", { class: "progress-line" });
-    this.cancel = h("button", { type: "button", class: "button small", on: { click: () => this.control?.abort() } }, "Cancel");
-    this.element = h("div", { class: "progress", role: "status", hidden: true }, h("div", { class: "progress-top" }, this.text, this.cancel), h("div", { class: "progress-track" }, this.line));
+    this.cancel = h(
+      "button",
+      { type: "button", class: "button small", on: { click: () => this.control?.abort() } },
+      "Cancel",
+    );
+    this.element = h(
+      "div",
+      { class: "progress", role: "status", hidden: true },
+      h("div", { class: "progress-top" }, this.text, this.cancel),
+      h("div", { class: "progress-track" }, this.line),
+    );
     /** @type {AbortController|null} */
     this.control = null;
     this.timer = 0;
@@ -125,7 +191,10 @@ export class Progress {
     }
     const began = Date.now();
     this.text.textContent = "Sorting pixels into segments …";
-    this.timer = setInterval(() => (this.text.textContent = `Sorting pixels into segments … ${Math.round((Date.now() - began) / 1000)} s`), 2000);
+    this.timer = setInterval(
+      () => (this.text.textContent = `Sorting pixels into segments … ${Math.round((Date.now() - began) / 1000)} s`),
+      2000,
+    );
   }
 
   end() {

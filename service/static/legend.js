@@ -11,7 +11,12 @@ export class Legend extends EventTarget {
   constructor() {
     super();
     this.list = h("ul", { class: "legend" });
-    this.element = h("section", { class: "block", "aria-labelledby": "legend-title" }, h("h2", { id: "legend-title" }, "Legend"), this.list);
+    this.element = h(
+      "section",
+      { class: "block", "aria-labelledby": "legend-title" },
+      h("h2", { id: "legend-title" }, "Legend"),
+      this.list,
+    );
     /** @type {number|null} the class that stays in view when the pointer leaves */
     this.pinned = null;
   }
@@ -30,9 +35,34 @@ export class Legend extends EventTarget {
     const order = [...areas].sort((a, b) => b[1] - a[1]);
     const most = order.length ? order[0][1] : 1;
     const info = new Map(answer.classes.map((one) => [one.class_id, one]));
-    const rows = order.map(([id, area]) => this.#row(id, info.get(id)?.name ?? "?", info.get(id)?.color ?? "#888888", area / total, area / most));
-    const foreign = unknown / total > 0.5 ? h("li", {}, h("p", { class: "notice warn" }, icon("alert"), h("span", {}, "This picture is unlike what the exemplars show. Its labels are guesses; correct some segments to teach what it is."))) : null;
-    const note = unknown ? h("li", { class: "legend-note" }, swatch("transparent", true), `Hatched: unlike all exemplars, ${percent(unknown / total)} of the picture`) : null;
+    const rows = order.map(([id, area]) =>
+      this.#row(id, info.get(id)?.name ?? "?", info.get(id)?.color ?? "#888888", area / total, area / most),
+    );
+    const foreign =
+      unknown / total > 0.5
+        ? h(
+            "li",
+            {},
+            h(
+              "p",
+              { class: "notice warn" },
+              icon("alert"),
+              h(
+                "span",
+                {},
+                "This picture is unlike what the exemplars show. Its labels are guesses; correct some segments to teach what it is.",
+              ),
+            ),
+          )
+        : null;
+    const note = unknown
+      ? h(
+          "li",
+          { class: "legend-note" },
+          swatch("transparent", true),
+          `Hatched: unlike all exemplars, ${percent(unknown / total)} of the picture`,
+        )
+      : null;
     this.list.replaceChildren(...[...rows, note, foreign].filter((one) => one !== null));
   }
 
@@ -41,10 +71,21 @@ export class Legend extends EventTarget {
     const button = h(
       "button",
       {
-        type: "button", class: "legend-row", "aria-pressed": String(this.pinned === id), title: `Show ${name} alone`, dataset: { class: id },
-        on: { click: () => this.#pin(this.pinned === id ? null : id), pointerenter: () => this.#tell(id), pointerleave: () => this.#tell(this.pinned) },
+        type: "button",
+        class: "legend-row",
+        "aria-pressed": String(this.pinned === id),
+        title: `Show ${name} alone`,
+        dataset: { class: id },
+        on: {
+          click: () => this.#pin(this.pinned === id ? null : id),
+          pointerenter: () => this.#tell(id),
+          pointerleave: () => this.#tell(this.pinned),
+        },
       },
-      swatch(color), h("span", { class: "name" }, name), h("span", { class: "meter", style: { "--v": length, "--c": color } }), h("span", { class: "figure" }, percent(share)),
+      swatch(color),
+      h("span", { class: "name" }, name),
+      h("span", { class: "meter", style: { "--v": length, "--c": color } }),
+      h("span", { class: "figure" }, percent(share)),
     );
     return h("li", {}, button);
   }
@@ -52,7 +93,8 @@ export class Legend extends EventTarget {
   /** @param {number|null} id */
   #pin(id) {
     this.pinned = id;
-    for (const row of this.list.querySelectorAll(".legend-row")) row.setAttribute("aria-pressed", String(Number(row.dataset.class) === id));
+    for (const row of this.list.querySelectorAll(".legend-row"))
+      row.setAttribute("aria-pressed", String(Number(row.dataset.class) === id));
     this.#tell(id);
     this.dispatchEvent(new CustomEvent("pin", { detail: id }));
   }

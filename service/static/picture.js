@@ -1,16 +1,18 @@
 /** The page of one picture: its labels, and the segment that is opened. */
 
+import { Age } from "./age.js";
 import * as api from "./api.js";
-import { counted, h, isTyping } from "./dom.js";
+import { counted, h } from "./dom.js";
 import { Inquiry, skeleton } from "./inquiry.js";
-import { Intake, Progress, refusedAtOnce } from "./intake.js";
+import { Intake } from "./intake.js";
+import { stageKey } from "./keys.js";
 import { Legend } from "./legend.js";
-import { nearest } from "./neighbour.js";
 import { outcome } from "./outcome.js";
 import { Photo } from "./photo.js";
 import { Recents } from "./recents.js";
 import { Scene } from "./scene.js";
 import { SegmentList } from "./segments.js";
+import { Sending } from "./sending.js";
 import { grip } from "./sheet.js";
 import { Stage } from "./stage.js";
 import { Tip } from "./tip.js";
@@ -31,27 +33,62 @@ export class PicturePage {
     this.legend = new Legend();
     this.list = new SegmentList();
     this.intake = new Intake();
-    this.progress = new Progress();
+    this.sending = new Sending({
+      preview: (photo) => this.#preview(photo),
+      arrived: (answer, photo) => this.#arrived(answer, photo),
+      refused: (error, name) => this.#refused(error, name),
+    });
     this.inquiry = new Inquiry(app);
     this.recents = new Recents((id) => app.go(`#/s/${id}`));
-    this.toolbar = new Toolbar(this.stage, { pick: () => this.intake.open(), undo: () => app.undo() });
+    this.toolbar = new Toolbar(this.stage, {
+      pick: () => this.intake.open(),
+      undo: () => app.undo(),
+      detail: (segments) => this.#detail(segments),
+    });
     this.outcome = h("div", { class: "outcome-slot" });
     this.labels = h("div", { class: "labels" }, this.legend.element, this.list.element);
     this.scroll = h("div", { class: "panel-scroll" }, this.outcome, this.labels, this.inquiry.element);
     this.panel = h("aside", { class: "panel", "aria-label": "Labels and explanation", hidden: true });
-    this.panel.append(grip(this.panel, () => this.close()), this.inquiry.head, this.scroll, skeleton());
+    this.panel.append(
+      grip(this.panel, () => this.close()),
+      this.inquiry.head,
+      this.scroll,
+      skeleton(),
+    );
     this.tip = new Tip(this.stage.element);
     this.flag = h("div", { class: "stage-flag", hidden: true }, "Labels before the edit");
     this.note = h("p", { class: "stage-note", hidden: true });
-    this.age = h("div", { class: "stage-age", hidden: true });
-    this.work = h("div", { class: "work", hidden: true }, this.toolbar.element, h("div", { class: "stage" }, this.stage.element, this.tip.element, this.flag, this.note, this.age));
-    this.centre = h("div", { class: "centre" }, this.intake.welcome, this.work, this.progress.element, this.recents.element);
-    this.element = h("section", { class: "page picture", "aria-label": "Picture", hidden: true }, this.centre, this.panel, this.intake.input, this.intake.veil);
+    this.age = new Age(() => this.#relabelNow(null));
+    this.work = h(
+      "div",
+      { class: "work", hidden: true },
+      this.toolbar.element,
+      h("div", { class: "stage" }, this.stage.element, this.tip.element, this.flag, this.note, this.age.element),
+    );
+    this.centre = h(
+      "div",
+      { class: "centre" },
+      this.intake.welcome,
+      this.work,
+      this.sending.progress.element,
+      this.recents.element,
+    );
+    this.element = h(
+      "section",
+      { class: "page picture", "aria-label": "Picture", hidden: true },
+      h("h1", { class: "unseen" }, "Picture"),
+      this.centre,
+      this.panel,
+      this.intake.input,
+      this.intake.veil,
+    );
     /** @type {Answer|null} */
     this.answer = null;
     this.selected = -1;
     /** @type {Element|null} where the focus was when a segment was opened */
     this.opener = null;
+    /** @type {Set<string>} answers of the same segments, before and after edits */
+    this.lineage = new Set();
     this.stale = false;
     this.run = 0;
     this.#wire();
@@ -84,7 +121,11 @@ export class PicturePage {
     this.stage.redraw(false);
     this.#address(first);
     const at = this.list.order.indexOf(place);
-    this.inquiry.show(answer.segments[place], { pixels: answer.width * answer.height, place: at < 0 ? "" : `${at + 1} of ${this.list.order.length}`, focus });
+    this.inquiry.show(answer.segments[place], {
+      pixels: answer.width * answer.height,
+      place: at < 0 ? "" : `${at + 1} of ${this.list.order.length}`,
+      focus,
+    });
   }
 
   /** @param {boolean} [address] whether the address is to say so */
@@ -102,71 +143,66 @@ export class PicturePage {
     this.stage.redraw(false);
     this.list.activate(place, false);
     if (address) this.#address(false);
-    const back = this.opener instanceof HTMLElement && this.opener.isConnected && this.opener !== document.body ? this.opener : this.stage.element;
+    const back =
+      this.opener instanceof HTMLElement && this.opener.isConnected && this.opener !== document.body
+        ? this.opener
+        : this.stage.element;
     back.focus({ preventScroll: true });
   }
 
   /** Show the labels before the last edit, or the present ones. @param {boolean} before */
   compare(before) {
-    this.stage.before = before ? this.previous ?? null : null;
+    this.stage.before = before ? (this.previous ?? null) : null;
     this.flag.hidden = !this.stage.before;
     this.stage.redraw();
-  }
-
-  /** @param {KeyboardEvent} event @returns {boolean} whether it meant something here */
-  key(event) {
-    if (!this.answer || event.ctrlKey || event.metaKey || event.altKey) return false;
-    if (event.key === "Escape" && this.inquiry.isOpen) this.close();
-    else if (isTyping(event.target)) return false;
-    else if (this.inquiry.isOpen && event.key === "ArrowRight") this.#step(1);
-    else if (this.inquiry.isOpen && event.key === "ArrowLeft") this.#step(-1);
-    else if (this.inquiry.chooser && /^\d$/.test(event.key)) return this.inquiry.chooser.pick(Number(event.key) || 10);
-    else if (this.inquiry.chooser && /^\p{L}$/u.test(event.key)) this.inquiry.chooser.focus(event.key);
-    else if (event.key === "o") this.toolbar.toggleOutlines();
-    else if (event.key === "+" || event.key === "=") this.stage.zoom(1.4);
-    else if (event.key === "-") this.stage.zoom(1 / 1.4);
-    else if (event.key === "0") this.stage.fit();
-    else return false;
-    return true;
   }
 
   #wire() {
     const { stage, list, legend, inquiry, app } = this;
     stage.addEventListener("hover", (event) => this.#hover(/** @type {CustomEvent} */ (event).detail));
-    stage.addEventListener("open", (event) => { const place = /** @type {CustomEvent} */ (event).detail; if (place >= 0) this.open(place); else if (inquiry.isOpen) this.close(); });
-    stage.element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#stageKey(event));
-    list.addEventListener("active", (event) => { stage.active = /** @type {CustomEvent} */ (event).detail; stage.redraw(false); });
+    stage.addEventListener("open", (event) => {
+      const place = /** @type {CustomEvent} */ (event).detail;
+      if (place >= 0) this.open(place);
+      else if (inquiry.isOpen) this.close();
+    });
+    stage.element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => stageKey(this, event));
+    list.addEventListener("active", (event) => {
+      stage.active = /** @type {CustomEvent} */ (event).detail;
+      stage.redraw(false);
+    });
     list.addEventListener("open", (event) => this.open(/** @type {CustomEvent} */ (event).detail));
-    legend.addEventListener("only", (event) => { stage.look.only = /** @type {CustomEvent} */ (event).detail; stage.redraw(); });
+    legend.addEventListener("only", (event) => {
+      stage.look.only = /** @type {CustomEvent} */ (event).detail;
+      stage.redraw();
+    });
     legend.addEventListener("pin", (event) => list.filter(/** @type {CustomEvent} */ (event).detail));
     inquiry.addEventListener("close", () => this.close());
-    inquiry.addEventListener("step", (event) => this.#step(/** @type {CustomEvent} */ (event).detail));
+    inquiry.addEventListener("step", (event) => this.step(/** @type {CustomEvent} */ (event).detail));
     inquiry.addEventListener("open", (event) => this.#openById(/** @type {CustomEvent} */ (event).detail));
-    this.intake.addEventListener("files", (event) => this.#segment(/** @type {CustomEvent} */ (event).detail));
+    this.intake.addEventListener("files", (event) => this.#send(/** @type {CustomEvent} */ (event).detail));
     app.edits.addEventListener("edited", (event) => this.#edited(/** @type {CustomEvent} */ (event).detail));
     NARROW.addEventListener("change", () => this.#cover());
   }
 
-  /** @param {File[]} files one after another */
-  async #segment(files) {
-    if (location.hash.length > 2 && !location.hash.startsWith("#/s/")) this.app.go("#/");
-    for (const file of files) {
-      try {
-        const refused = refusedAtOnce(file);
-        if (refused) throw refused;
-        const signal = this.progress.start(file.name || "picture");
-        const photo = await Photo.of(file);
-        if (photo) this.#preview(photo);
-        const answer = await api.segment(file, (share) => this.progress.sent(share), signal);
-        this.#accept(answer, photo);
-        this.app.go(`#/s/${answer.segmentation_id}`);
-      } catch (error) {
-        this.#refused(error, file.name);
-      } finally {
-        this.progress.end();
-      }
-    }
+  /** @param {File[]} files */
+  async #send(files) {
+    if (this.element.hidden) this.app.go("#/");
+    await this.sending.send(files);
     this.recents.refresh();
+  }
+
+  /** @param {number|null} segments that the picture is to have */
+  async #detail(segments) {
+    this.sending.segments = segments;
+    if (!this.answer) return;
+    if (await this.sending.again(this.answer.segmentation_id, segments)) this.recents.refresh();
+    else this.app.tell("The picture is not kept any more: choose it again to segment it anew");
+  }
+
+  /** @param {Answer} answer @param {Photo|null} photo */
+  #arrived(answer, photo) {
+    this.#accept(answer, photo);
+    this.app.go(`#/s/${answer.segmentation_id}`);
   }
 
   /** @param {unknown} error @param {string} name */
@@ -184,7 +220,10 @@ export class PicturePage {
   #preview(photo) {
     this.#stand(true);
     const { width, height } = photo.full;
-    this.stage.show(new Scene({ segmentation_id: "", width, height, release: "", index_revision: 0, classes: [], segments: [] }), photo);
+    this.stage.show(
+      new Scene({ segmentation_id: "", width, height, release: "", index_revision: 0, classes: [], segments: [] }),
+      photo,
+    );
     this.panel.hidden = false;
     this.element.classList.add("waiting");
   }
@@ -196,14 +235,16 @@ export class PicturePage {
     if (this.inquiry.isOpen) this.close(false);
     this.outcome.replaceChildren();
     this.answer = answer;
+    this.lineage = new Set([answer.segmentation_id]);
     this.photo = photo;
     this.stale = false;
     this.scene = new Scene(answer);
     this.stage.show(this.scene, photo);
     this.#describe(answer);
-    this.age.hidden = true;
+    this.age.hide();
     this.note.hidden = photo !== null;
-    this.note.textContent = "The picture is not kept any more, or this browser cannot show it: here are its labels alone.";
+    this.note.textContent =
+      "The picture is not kept any more, or this browser cannot show it: here are its labels alone.";
     const unknown = answer.segments.filter((one) => !one.known).length;
     this.app.say(`${counted(answer.segments.length, "segment")}, ${unknown} of them unknown.`);
   }
@@ -237,22 +278,19 @@ export class PicturePage {
     this.intake.clear();
     try {
       const place = `/segmentations/${encodeURIComponent(id)}`;
-      const [answer, photo, edits] = await Promise.all([api.get(`${place}?exemplars=0`), Photo.from(`${place}/image`), api.get("/edits?limit=1")]);
+      const [answer, photo, edits] = await Promise.all([
+        api.get(`${place}?exemplars=0`),
+        Photo.from(`${place}/image`),
+        api.get("/edits?limit=1"),
+      ]);
       if (run !== this.run) return;
+      this.sending.file = null;
       this.#accept(answer, photo);
-      this.#date(answer, edits[0]?.revision ?? 0);
+      this.age.show(answer, edits[0]?.revision ?? 0);
     } catch (error) {
       if (!this.answer) this.intake.refuse(error, "");
       else this.app.problem(error);
     }
-  }
-
-  /** Offer the present labels where these are of an earlier state. @param {Answer} answer @param {number} present revision */
-  #date(answer, present) {
-    if (answer.index_revision >= present) return;
-    const anew = h("button", { type: "button", class: "button small", on: { click: () => this.#relabelNow(null) } }, "Label it anew");
-    this.age.replaceChildren(h("span", {}, `Labels of revision ${answer.index_revision}; there are ${counted(present - answer.index_revision, "edit")} since.`), anew);
-    this.age.hidden = false;
   }
 
   /** @param {{edit: Edit, relabelled: Answer|null}} made */
@@ -279,16 +317,22 @@ export class PicturePage {
   #relabel(answer, edit) {
     if (!this.scene?.fits(answer)) return this.#accept(answer, this.photo ?? null);
     const places = new Map(answer.segments.map((one, place) => [one.segment_id, place]));
-    this.age.hidden = true;
+    this.age.hide();
     this.previous = this.scene.labelling;
     this.scene.labelling = this.scene.label(answer);
     this.answer = answer;
+    this.lineage.add(answer.segmentation_id);
     this.stage.changed = new Set((answer.changed ?? []).map((one) => places.get(one.segment_id) ?? -1));
     this.compare(false);
     this.#describe(answer);
     this.#address(false);
     if (edit) this.#tell(edit, answer);
-    else this.app.tell(answer.changed?.length ? `${counted(answer.changed.length, "segment")} changed, dashed in the picture` : "The labels are the same");
+    else
+      this.app.tell(
+        answer.changed?.length
+          ? `${counted(answer.changed.length, "segment")} changed, dashed in the picture`
+          : "The labels are the same",
+      );
     this.keepOutcome = true;
     if (this.selected >= 0) this.open(this.selected);
     this.keepOutcome = false;
@@ -299,9 +343,17 @@ export class PicturePage {
   #tell(edit, answer) {
     const { app } = this;
     const card = outcome(edit, answer.changed ?? [], {
-      colorOf: (name) => app.classes.colorOf(name), open: (id) => this.#openById(id), compare: (before) => this.compare(before), say: (text) => app.say(text),
-      here: answer.segmentation_id, undo: app.session.mayEdit ? () => app.takeBack(edit) : null,
-      close: () => { this.outcome.replaceChildren(); this.stage.changed = new Set(); this.compare(false); },
+      colorOf: (name) => app.classes.colorOf(name),
+      open: (id) => this.#openById(id),
+      compare: (before) => this.compare(before),
+      say: (text) => app.say(text),
+      isHere: (id, image) => this.lineage.has(id) || (image !== null && image === answer.image_id),
+      undo: app.session.mayEdit ? () => app.takeBack(edit) : null,
+      close: () => {
+        this.outcome.replaceChildren();
+        this.stage.changed = new Set();
+        this.compare(false);
+      },
     });
     this.outcome.replaceChildren(card);
   }
@@ -315,7 +367,7 @@ export class PicturePage {
   }
 
   /** @param {number} by */
-  #step(by) {
+  step(by) {
     const to = this.list.neighbour(this.selected, by);
     if (to >= 0) this.open(to);
   }
@@ -326,23 +378,12 @@ export class PicturePage {
     this.tip.show(segment, segment ? this.app.classes.colorOf(segment.class_name) : "");
   }
 
-  /** From segment to segment as they lie. @param {KeyboardEvent} event */
-  #stageKey(event) {
-    const toward = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    const now = this.stage.active >= 0 ? this.stage.active : this.selected;
-    if (event.key === "Enter" && now >= 0) this.open(now);
-    else if (toward && this.answer) this.list.activate(nearest(this.answer, now, toward));
-    else return;
-    const segment = this.answer?.segments[this.stage.active];
-    if (toward && segment) this.app.say(`${segment.class_name}${segment.known ? "" : ", unknown"}`);
-    event.preventDefault();
-    event.stopPropagation();
-  }
-
   /** On a phone the sheet covers the lower part of the stage. */
   #cover() {
     const open = NARROW.matches && this.panel.classList.contains("open");
-    const covered = open ? this.stage.element.getBoundingClientRect().bottom - (innerHeight - this.panel.offsetHeight) : 0;
+    const covered = open
+      ? this.stage.element.getBoundingClientRect().bottom - (innerHeight - this.panel.offsetHeight)
+      : 0;
     this.stage.cover({ bottom: Math.max(covered, 0) });
   }
 

@@ -1,7 +1,7 @@
 /** The pictures answered of late, as a strip. */
 
 import * as api from "./api.js";
-import { ago, counted, h } from "./dom.js";
+import { ago, counted, current, h } from "./dom.js";
 
 /** @typedef {import("./types.js").Recent} Recent */
 
@@ -12,7 +12,12 @@ export class Recents {
   constructor(open) {
     this.open = open;
     this.list = h("ul", { class: "strip" });
-    this.element = h("nav", { class: "recents", "aria-label": "Recent pictures", hidden: true }, h("h2", {}, "Recent"), this.list);
+    this.element = h(
+      "nav",
+      { class: "recents", "aria-label": "Recent pictures", hidden: true },
+      h("h2", {}, "Recent"),
+      this.list,
+    );
     this.current = "";
   }
 
@@ -33,14 +38,30 @@ export class Recents {
   /** @param {string} segmentationId */
   mark(segmentationId) {
     this.current = segmentationId;
-    for (const button of this.list.querySelectorAll("button")) button.toggleAttribute("aria-current", button.dataset.id === segmentationId);
+    for (const button of this.list.querySelectorAll("button")) current(button, button.dataset.id === segmentationId);
   }
 
   /** @param {Recent} one */
   #item(one) {
-    const picture = one.image_url ? h("img", { src: one.image_url, alt: "", loading: "lazy", decoding: "async" }) : h("span", { class: "missing" }, "not kept");
+    const picture = one.image_url
+      ? h("img", { src: one.image_url, alt: "", loading: "lazy", decoding: "async" })
+      : h("span", { class: "missing" }, "not kept");
     picture.addEventListener("error", () => picture.replaceWith(h("span", { class: "missing" }, "not kept")));
     const said = `${counted(one.segments, "segment")}, ${one.width}×${one.height}, ${ago(one.created)}`;
-    return h("li", {}, h("button", { type: "button", title: said, "aria-label": `Picture of ${said}`, dataset: { id: one.segmentation_id }, on: { click: () => this.open(one.segmentation_id) } }, picture));
+    return h(
+      "li",
+      {},
+      h(
+        "button",
+        {
+          type: "button",
+          title: said,
+          "aria-label": `Picture of ${said}`,
+          dataset: { id: one.segmentation_id },
+          on: { click: () => this.open(one.segmentation_id) },
+        },
+        picture,
+      ),
+    );
   }
 }

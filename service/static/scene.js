@@ -26,7 +26,9 @@ export class Scene {
 
   /** Whether an answer is of the same segments. @param {Answer} answer */
   fits(answer) {
-    return answer.segments.length === this.outlines.length && answer.width === this.width && answer.height === this.height;
+    return (
+      answer.segments.length === this.outlines.length && answer.width === this.width && answer.height === this.height
+    );
   }
 
   /** How an answer labels the segments. @param {Answer} answer @returns {Labelling} */
@@ -37,7 +39,12 @@ export class Scene {
     const unknown = new Path2D();
     answer.segments.forEach((segment, n) => segment.known || unknown.addPath(this.outlines[n]));
     const ids = [...paths.keys()];
-    return { classes: ids.map((id) => /** @type {Path2D} */ (paths.get(id))), colors: ids.map((id) => colors.get(id) ?? "#888888"), names: ids, unknown };
+    return {
+      classes: ids.map((id) => /** @type {Path2D} */ (paths.get(id))),
+      colors: ids.map((id) => colors.get(id) ?? "#888888"),
+      names: ids,
+      unknown,
+    };
   }
 
   /** @param {Uint16Array} labels */
@@ -58,7 +65,11 @@ export class Scene {
     context.setTransform(view.scale, 0, 0, view.scale, view.x, view.y);
     labelling.classes.forEach((path, n) => {
       const faded = look.only !== null && labelling.names[n] !== look.only;
-      context.globalAlpha = faded ? look.opacity * 0.15 : look.only === null ? look.opacity : Math.max(look.opacity, 0.6);
+      context.globalAlpha = faded
+        ? look.opacity * 0.15
+        : look.only === null
+          ? look.opacity
+          : Math.max(look.opacity, 0.6);
       context.fillStyle = labelling.colors[n];
       context.fill(path);
     });
@@ -111,7 +122,10 @@ export class Scene {
       context.fill(path);
     }
     if (as === "changed") context.setLineDash([(6 * ratio) / view.scale, (4 * ratio) / view.scale]);
-    for (const [color, width] of /** @type {[string, number][]} */ ([["rgb(0 0 0 / 0.75)", as === "hover" ? 4 : 5], [as === "changed" ? "#ffe14d" : "#fff", as === "hover" ? 2 : 2.5]])) {
+    for (const [color, width] of /** @type {[string, number][]} */ ([
+      ["rgb(0 0 0 / 0.75)", as === "hover" ? 4 : 5],
+      [as === "changed" ? "#ffe14d" : "#fff", as === "hover" ? 2 : 2.5],
+    ])) {
       context.strokeStyle = color;
       context.lineWidth = (width * ratio) / view.scale;
       context.stroke(path);
@@ -143,7 +157,10 @@ function stripes(ratio) {
   const tile = document.createElement("canvas");
   tile.width = tile.height = side;
   const context = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
-  for (const [color, shift] of /** @type {[string, number][]} */ ([["rgb(255 255 255 / 0.6)", 0], ["rgb(0 0 0 / 0.45)", side / 4]])) {
+  for (const [color, shift] of /** @type {[string, number][]} */ ([
+    ["rgb(255 255 255 / 0.6)", 0],
+    ["rgb(0 0 0 / 0.45)", side / 4],
+  ])) {
     context.strokeStyle = color;
     context.lineWidth = side / 8;
     for (let x = -side; x <= 2 * side; x += side) {

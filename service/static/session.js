@@ -36,7 +36,14 @@ export class Session extends EventTarget {
 
   ask() {
     if (this.dialog.open) return;
-    const field = h("input", { id: "key", type: "password", autocomplete: "current-password", required: true, placeholder: "API key", "aria-describedby": "key-problem" });
+    const field = h("input", {
+      id: "key",
+      type: "password",
+      autocomplete: "current-password",
+      required: true,
+      placeholder: "API key",
+      "aria-describedby": "key-problem",
+    });
     const fault = h("p", { id: "key-problem", class: "fault", role: "alert" });
     const send = async (/** @type {Event} */ event) => {
       event.preventDefault();
@@ -47,11 +54,26 @@ export class Session extends EventTarget {
         this.#changed();
       } catch (error) {
         const problem = /** @type {api.Problem} */ (error);
-        fault.textContent = problem.status === 401 ? "This key is not known. Check it, or ask the operator for another." : `${problem.message} ${problem.advice}`;
+        fault.textContent =
+          problem.status === 401
+            ? "This key is not known. Check it, or ask the operator for another."
+            : `${problem.message} ${problem.advice}`;
         field.select();
       }
     };
-    this.dialog.replaceChildren(h("form", { on: { submit: send } }, icon("key"), h("h2", { id: "sign-in-title" }, "Sign in"), h("p", {}, "This service asks for a key. Its operator makes one with “segsort keys new”."), h("label", { htmlFor: "key" }, "API key"), field, fault, h("button", { class: "button primary wide" }, "Sign in")));
+    this.dialog.replaceChildren(
+      h(
+        "form",
+        { on: { submit: send } },
+        icon("key"),
+        h("h2", { id: "sign-in-title" }, "Sign in"),
+        h("p", {}, "This service asks for a key. Its operator makes one with “segsort keys new”."),
+        h("label", { htmlFor: "key" }, "API key"),
+        field,
+        fault,
+        h("button", { class: "button primary wide" }, "Sign in"),
+      ),
+    );
     this.dialog.showModal();
     field.focus();
   }
@@ -64,7 +86,19 @@ export class Session extends EventTarget {
   #changed() {
     const { caller } = this;
     const role = caller?.role === "reader" ? "may look" : "may edit";
-    this.element.replaceChildren(...(caller?.keys ? [h("span", { class: "who", title: `${caller.name} ${role}` }, h("strong", {}, caller.name), h("span", {}, caller.role)), h("button", { type: "button", class: "button small", on: { click: () => this.#leave() } }, "Sign out")] : []));
+    this.element.replaceChildren(
+      ...(caller?.keys
+        ? [
+            h(
+              "span",
+              { class: "who", title: `${caller.name} ${role}` },
+              h("strong", {}, caller.name),
+              h("span", {}, caller.role),
+            ),
+            h("button", { type: "button", class: "button small", on: { click: () => this.#leave() } }, "Sign out"),
+          ]
+        : []),
+    );
     document.body.classList.toggle("reader", !this.mayEdit);
     this.dispatchEvent(new Event("changed"));
   }

@@ -14,7 +14,11 @@ export function grip(panel, close) {
     panel.classList.add("pulled");
   });
   handle.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => {
-    if (panel.classList.contains("pulled")) panel.style.setProperty("--sheet", `${Math.min(Math.max(height + from - event.clientY, 60), innerHeight * 0.92)}px`);
+    if (panel.classList.contains("pulled"))
+      panel.style.setProperty(
+        "--sheet",
+        `${Math.min(Math.max(height + from - event.clientY, 60), innerHeight * 0.92)}px`,
+      );
   });
   const up = (/** @type {PointerEvent} */ event) => {
     if (!panel.classList.contains("pulled")) return;

@@ -18,9 +18,15 @@ const KEYS = [
 export function help() {
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "keys-title" });
   dialog.append(
-    h("div", { class: "dialog-head" }, h("h2", { id: "keys-title" }, "Keys"), iconButton("close", "Close", { on: { click: () => dialog.close() } })),
+    h(
+      "div",
+      { class: "dialog-head" },
+      h("h2", { id: "keys-title" }, "Keys"),
+      iconButton("close", "Close", { on: { click: () => dialog.close() } }),
+    ),
     h("dl", { class: "keys" }, ...KEYS.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])),
-    h("p", { class: "fine" }, "Requests are described at ", h("a", { href: "/docs" }, "/docs"), "."));
+    h("p", { class: "fine" }, "Requests are described at ", h("a", { href: "/docs" }, "/docs"), "."),
+  );
   dialog.addEventListener("click", (/** @type {MouseEvent} */ event) => event.target === dialog && dialog.close());
   return dialog;
 }

@@ -18,7 +18,17 @@ export class Stage extends EventTarget {
     super();
     this.base = h("canvas", { class: "layer" });
     this.marks = h("canvas", { class: "layer" });
-    this.element = h("div", { class: "stage-view", tabIndex: 0, role: "group", "aria-label": "Picture with labels. Arrow keys go from segment to segment, Enter explains one." }, this.base, this.marks);
+    this.element = h(
+      "div",
+      {
+        class: "stage-view",
+        tabIndex: 0,
+        role: "group",
+        "aria-label": "Picture with labels. Arrow keys go from segment to segment, Enter explains one.",
+      },
+      this.base,
+      this.marks,
+    );
     this.scale = 1; // page pixels to a pixel of the picture
     this.left = 0;
     this.top = 0;
@@ -65,7 +75,7 @@ export class Stage extends EventTarget {
   /** @param {number} factor @param {number} [x] @param {number} [y] the point that stays where it is */
   zoom(factor, x = this.element.clientWidth / 2, y = this.element.clientHeight / 2) {
     if (!this.scene) return;
-    const least = Math.min(0.5 * this.element.clientWidth / this.scene.width, 1);
+    const least = Math.min((0.5 * this.element.clientWidth) / this.scene.width, 1);
     const scale = Math.min(Math.max(this.scale * factor, least), CLOSEST);
     this.left = x - ((x - this.left) * scale) / this.scale;
     this.top = y - ((y - this.top) * scale) / this.scale;
@@ -95,7 +105,10 @@ export class Stage extends EventTarget {
   segmentAt(clientX, clientY) {
     const box = this.element.getBoundingClientRect();
     if (!this.scene) return -1;
-    return this.scene.grid.at((clientX - box.left - this.left) / this.scale, (clientY - box.top - this.top) / this.scale);
+    return this.scene.grid.at(
+      (clientX - box.left - this.left) / this.scale,
+      (clientY - box.top - this.top) / this.scale,
+    );
   }
 
   /** @param {number} segment */
@@ -126,9 +139,11 @@ export class Stage extends EventTarget {
     const context = this.#cleared(this.marks);
     if (!this.scene) return;
     if (this.selected >= 0) this.scene.mark(context, view, this.selected, "selected", ratio, this.photo);
-    for (const segment of this.changed) if (segment !== this.selected) this.scene.mark(context, view, segment, "changed", ratio);
+    for (const segment of this.changed)
+      if (segment !== this.selected) this.scene.mark(context, view, segment, "changed", ratio);
     if (this.active >= 0 && this.active !== this.selected) this.scene.mark(context, view, this.active, "active", ratio);
-    if (this.hovered >= 0 && this.hovered !== this.selected) this.scene.mark(context, view, this.hovered, "hover", ratio);
+    if (this.hovered >= 0 && this.hovered !== this.selected)
+      this.scene.mark(context, view, this.hovered, "hover", ratio);
   }
 
   /** @param {import("./scene.js").View} view @param {number} ratio */
@@ -150,7 +165,10 @@ export class Stage extends EventTarget {
   }
 
   #room() {
-    return [Math.max(this.element.clientWidth - this.hidden.right, 64), Math.max(this.element.clientHeight - this.hidden.bottom, 64)];
+    return [
+      Math.max(this.element.clientWidth - this.hidden.right, 64),
+      Math.max(this.element.clientHeight - this.hidden.bottom, 64),
+    ];
   }
 
   #keepInView() {

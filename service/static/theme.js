@@ -6,7 +6,9 @@ const THEMES = ["auto", "light", "dark"];
 
 export class Theme {
   constructor() {
-    this.element = iconButton("theme", "Theme", { on: { click: () => this.#set(THEMES[(THEMES.indexOf(this.now) + 1) % THEMES.length]) } });
+    this.element = iconButton("theme", "Theme", {
+      on: { click: () => this.#set(THEMES[(THEMES.indexOf(this.now) + 1) % THEMES.length]) },
+    });
     this.now = "auto";
     try {
       this.#set(localStorage.getItem("theme") ?? "auto");

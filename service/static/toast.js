@@ -21,21 +21,46 @@ export class Toasts {
    * @param {{kind?: "done"|"problem", more?: string, action?: {name: string, does: () => void}|null}} [options]
    */
   show(text, { kind = "done", more = "", action = null } = {}) {
-    const toast = h("div", { class: `toast ${kind}`, role: kind === "problem" ? "alert" : "status" }, icon(kind === "problem" ? "alert" : "check"), h("div", { class: "toast-text" }, h("strong", {}, text), more ? h("span", {}, more) : null));
-    if (action) toast.append(h("button", { type: "button", class: "button small", on: { click: () => { toast.remove(); action.does(); } } }, action.name));
+    const toast = h(
+      "div",
+      { class: `toast ${kind}`, role: kind === "problem" ? "alert" : "status" },
+      icon(kind === "problem" ? "alert" : "check"),
+      h("div", { class: "toast-text" }, h("strong", {}, text), more ? h("span", {}, more) : null),
+    );
+    if (action)
+      toast.append(
+        h(
+          "button",
+          {
+            type: "button",
+            class: "button small",
+            on: {
+              click: () => {
+                toast.remove();
+                action.does();
+              },
+            },
+          },
+          action.name,
+        ),
+      );
     toast.append(iconButton("close", "Dismiss", { on: { click: () => toast.remove() } }));
     if (this.element.children.length > 2) this.element.firstElementChild.remove();
     this.element.append(toast);
     if (kind === "problem") return; // stays until it is read
     let timer = setTimeout(() => toast.remove(), SHOWN_MS);
     for (const event of ["pointerenter", "focusin"]) toast.addEventListener(event, () => clearTimeout(timer));
-    for (const event of ["pointerleave", "focusout"]) toast.addEventListener(event, () => (timer = setTimeout(() => toast.remove(), SHOWN_MS)));
+    for (const event of ["pointerleave", "focusout"])
+      toast.addEventListener(event, () => (timer = setTimeout(() => toast.remove(), SHOWN_MS)));
   }
 
   /** @param {unknown} error a `Problem`, or whatever else was thrown @param {string} [about] */
   problem(error, about = "") {
     const problem = /** @type {import("./api.js").Problem} */ (error);
     if (problem.name === "AbortError" || problem.status === 401) return;
-    this.show(about ? `${about}: ${problem.message}` : problem.message, { kind: "problem", more: problem.advice ?? "" });
+    this.show(about ? `${about}: ${problem.message}` : problem.message, {
+      kind: "problem",
+      more: problem.advice ?? "",
+    });
   }
 }

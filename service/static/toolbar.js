@@ -5,18 +5,85 @@ import { h, icon, iconButton } from "./dom.js";
 /** @typedef {import("./stage.js").Stage} Stage */
 
 export class Toolbar {
-  /** @param {Stage} stage @param {{pick: () => void, undo: () => void}} does */
-  constructor(stage, { pick, undo }) {
+  /** @param {Stage} stage @param {{pick: () => void, undo: () => void, detail: (segments: number|null) => void}} does detail: how many segments sorting starts with; null: as usual */
+  constructor(stage, { pick, undo, detail }) {
     this.stage = stage;
-    this.opacity = h("input", { type: "range", min: "0", max: "1", step: "0.05", value: String(stage.look.opacity), "aria-label": "Opacity of the labels", on: { input: () => this.#look({ opacity: Number(this.opacity.value) }) } });
-    this.outlines = h("button", { type: "button", class: "tool", "aria-pressed": "true", title: "Outlines (O)", on: { click: () => this.toggleOutlines() } }, icon("outline"), h("span", { class: "tool-name" }, "Outlines"));
-    this.undo = h("button", { type: "button", class: "tool editing", disabled: true, title: "Undo the last edit (Ctrl+Z)", on: { click: undo } }, icon("undo"), h("span", { class: "tool-name" }, "Undo"));
+    this.opacity = h("input", {
+      type: "range",
+      min: "0",
+      max: "1",
+      step: "0.05",
+      value: String(stage.look.opacity),
+      "aria-label": "Opacity of the labels",
+      on: { input: () => this.#look({ opacity: Number(this.opacity.value) }) },
+    });
+    this.outlines = h(
+      "button",
+      {
+        type: "button",
+        class: "tool",
+        "aria-pressed": "true",
+        title: "Outlines (O)",
+        on: { click: () => this.toggleOutlines() },
+      },
+      icon("outline"),
+      h("span", { class: "tool-name" }, "Outlines"),
+    );
+    this.undo = h(
+      "button",
+      {
+        type: "button",
+        class: "tool editing",
+        disabled: true,
+        title: "Undo the last edit (Ctrl+Z)",
+        on: { click: undo },
+      },
+      icon("undo"),
+      h("span", { class: "tool-name" }, "Undo"),
+    );
+    const steps = [
+      ["Coarse", "24"],
+      ["Usual detail", ""],
+      ["Fine", "128"],
+      ["Finest", "256"],
+    ];
+    this.detail = h(
+      "select",
+      {
+        class: "small",
+        "aria-label": "Detail: how many segments",
+        title: "How many segments",
+        on: { change: () => detail(Number(this.detail.value) || null) },
+      },
+      ...steps.map(([name, value]) => h("option", { value, selected: value === "" }, name)),
+    );
     this.element = h(
-      "div", { class: "toolbar", role: "toolbar", "aria-label": "Picture" },
-      h("button", { type: "button", class: "tool", title: "Another picture", on: { click: pick } }, icon("upload"), h("span", { class: "tool-name" }, "New picture")),
-      this.undo, h("span", { class: "gap" }),
-      h("label", { class: "tool slider", title: "Opacity of the labels" }, h("span", { class: "tool-name" }, "Labels"), this.opacity), this.outlines,
-      h("span", { class: "tool-group" }, iconButton("minus", "Zoom out", { title: "Zoom out (−)", on: { click: () => stage.zoom(1 / 1.4) } }), iconButton("fit", "Fit", { title: "Fit (0)", on: { click: () => stage.fit() } }), iconButton("plus", "Zoom in", { title: "Zoom in (+)", on: { click: () => stage.zoom(1.4) } })));
+      "div",
+      { class: "toolbar", role: "group", "aria-label": "Tools" },
+      h(
+        "button",
+        { type: "button", class: "tool", title: "Another picture", on: { click: pick } },
+        icon("upload"),
+        h("span", { class: "tool-name" }, "New picture"),
+      ),
+      this.undo,
+      h("span", { class: "gap" }),
+      h(
+        "label",
+        { class: "tool slider", title: "Opacity of the labels" },
+        h("span", { class: "tool-name" }, "Labels"),
+        this.opacity,
+      ),
+      this.outlines,
+      this.detail,
+      h(
+        "span",
+        { class: "tool-group" },
+        iconButton("minus", "Zoom out", { title: "Zoom out (−)", on: { click: () => stage.zoom(1 / 1.4) } }),
+        iconButton("fit", "Fit", { title: "Fit (0)", on: { click: () => stage.fit() } }),
+        iconButton("plus", "Zoom in", { title: "Zoom in (+)", on: { click: () => stage.zoom(1.4) } }),
+      ),
+    );
   }
 
   toggleOutlines() {

@@ -23,7 +23,8 @@
  * @typedef {{revision: number, kind: "add"|"label"|"remove"|"class"|"revert", release: string, author: string|null,
  *   reason: string|null, created: string, summary: string, exemplar_ids: string[], classes: unknown[],
  *   segment_id?: string|null, reverts?: number|null, reverted_by: number|null}} Edit
- * @typedef {{segment_id: string, before: string, after: string, image_url: string|null, crop_url: string}} EffectSegment
+ * @typedef {{segment_id: string, before: string, after: string, image_url: string|null, crop_url: string,
+ *   image_id?: string|null}} EffectSegment
  * @typedef {{segments: EffectSegment[], answers: number}} Effect
  * @typedef {{index_revision: number, edit: Edit, relabelled?: Answer|null, strength?: number}} Edited
  * @typedef {{segmentation_id: string, created: string, width: number, height: number, release: string,

@@ -12,21 +12,52 @@ export class Viewer {
   constructor(options) {
     this.options = options;
     this.dialog = h("dialog", { class: "dialog viewer", "aria-labelledby": "viewer-title" });
-    this.dialog.addEventListener("click", (/** @type {MouseEvent} */ event) => event.target === this.dialog && this.dialog.close());
+    this.dialog.addEventListener(
+      "click",
+      (/** @type {MouseEvent} */ event) => event.target === this.dialog && this.dialog.close(),
+    );
   }
 
   /** @param {Exemplar} exemplar */
   async open(exemplar) {
     const { colorOf, mayEdit, remove, problem } = this.options;
-    const canvas = h("canvas", { class: "viewer-canvas", role: "img", "aria-label": `An exemplar of ${exemplar.class_name}, outlined in its picture` });
+    const canvas = h("canvas", {
+      class: "viewer-canvas",
+      role: "img",
+      "aria-label": `An exemplar of ${exemplar.class_name}, outlined in its picture`,
+    });
     const facts = h("dl", { class: "facts-list" });
-    const gone = h("button", { type: "button", class: "button danger", on: { click: () => { this.dialog.close(); remove(exemplar); } } }, "Remove this exemplar");
+    const gone = h(
+      "button",
+      {
+        type: "button",
+        class: "button danger",
+        on: {
+          click: () => {
+            this.dialog.close();
+            remove(exemplar);
+          },
+        },
+      },
+      "Remove this exemplar",
+    );
     this.dialog.replaceChildren(
-      h("div", { class: "dialog-head" }, h("h2", { id: "viewer-title" }, swatch(colorOf(exemplar.class_name)), exemplar.class_name), iconButton("close", "Close", { on: { click: () => this.dialog.close() } })),
-      canvas, facts, h("div", { class: "dialog-foot" }, mayEdit() && !exemplar.removed_in ? gone : null));
+      h(
+        "div",
+        { class: "dialog-head" },
+        h("h2", { id: "viewer-title" }, swatch(colorOf(exemplar.class_name)), exemplar.class_name),
+        iconButton("close", "Close", { on: { click: () => this.dialog.close() } }),
+      ),
+      canvas,
+      facts,
+      h("div", { class: "dialog-foot" }, mayEdit() && !exemplar.removed_in ? gone : null),
+    );
     this.dialog.showModal();
     try {
-      const [told, photo] = await Promise.all([api.get(`/exemplars/${encodeURIComponent(exemplar.exemplar_id)}`), Photo.from(exemplar.image_url)]);
+      const [told, photo] = await Promise.all([
+        api.get(`/exemplars/${encodeURIComponent(exemplar.exemplar_id)}`),
+        Photo.from(exemplar.image_url),
+      ]);
       this.#facts(facts, told);
       this.#draw(canvas, told, photo, colorOf(told.class_name));
     } catch (error) {
@@ -37,8 +68,20 @@ export class Viewer {
 
   /** @param {HTMLElement} list @param {Exemplar} told */
   #facts(list, told) {
-    const rows = [["From", told.source], ["Area", `${told.area.toLocaleString("en")} px`], ["Counts as", `${told.strength ?? 1}`], ["Added", told.added_in ? `in revision ${told.added_in}${told.author ? ` by ${told.author}` : ""}` : "with the release"], ["Removed", told.removed_in ? `in revision ${told.removed_in}` : ""], ["Id", told.exemplar_id]];
-    list.replaceChildren(...rows.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+    const rows = [
+      ["From", told.source],
+      ["Area", `${told.area.toLocaleString("en")} px`],
+      ["Counts as", `${told.strength ?? 1}`],
+      [
+        "Added",
+        told.added_in ? `in revision ${told.added_in}${told.author ? ` by ${told.author}` : ""}` : "with the release",
+      ],
+      ["Removed", told.removed_in ? `in revision ${told.removed_in}` : ""],
+      ["Id", told.exemplar_id],
+    ];
+    list.replaceChildren(
+      ...rows.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    );
   }
 
   /** @param {HTMLCanvasElement} canvas @param {Exemplar} told @param {Photo|null} photo @param {string} color */
@@ -53,7 +96,15 @@ export class Viewer {
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     photo?.draw(context, scale, 0, 0, width, height);
     const segment = { ...told, segment_id: told.exemplar_id, confidence: 1, known: true, mask: told.mask };
-    const scene = new Scene({ segmentation_id: "", width, height, release: "", index_revision: 0, classes: [{ class_id: told.class_id, name: told.class_name, color }], segments: [segment] });
+    const scene = new Scene({
+      segmentation_id: "",
+      width,
+      height,
+      release: "",
+      index_revision: 0,
+      classes: [{ class_id: told.class_id, name: told.class_name, color }],
+      segments: [segment],
+    });
     const view = { scale, x: 0, y: 0 };
     scene.paint(context, view, scene.labelling, { opacity: 0.25, outlines: false, only: null, ratio });
     scene.mark(context, view, 0, "selected", ratio);

@@ -27,5 +27,8 @@ export function heads(told) {
   /** @type {Map<string, number>} */
   const counts = new Map();
   for (const one of told.exemplars) counts.set(one.class_name, (counts.get(one.class_name) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1]).map(([name, count]) => `${count} ${name}`).join(", ");
+  return [...counts]
+    .sort((a, b) => b[1] - a[1])
+    .map(([name, count]) => `${count} ${name}`)
+    .join(", ");
 }
