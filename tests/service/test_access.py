@@ -1,4 +1,5 @@
 import logging
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -243,3 +244,29 @@ def test_a_key_made_by_the_command_opens_the_service(ask: Callable[..., TestClie
     [key] = [line for line in made.stderr.splitlines() if line.startswith("segsort_")]
     assert key not in made.stdout, "a file of lines must not hold the key"
     assert ask(api_keys_file=file).get("/look", headers=bearer(key)).json() == "anna"
+
+
+OPEN = {"/", "/livez", "/readyz", "/metrics", "/session", "/openapi.json", "/docs", "/docs/oauth2-redirect"}
+OPEN_BELOW = ("/static",)
+OF_READERS = {"/segment", "/segmentations/{segmentation_id}/relabel"}  # what is posted and changes no exemplar
+
+
+def test_every_route_that_is_not_open_asks_for_a_key_and_every_edit_for_a_curators(
+    start: Callable[..., TestClient],
+) -> None:
+    """Of the whole service: a route added without a thought is noticed."""
+    asked = 0
+    with start(api_keys=BOTH) as client:
+        schema = client.get("/openapi.json").json()["paths"]
+        for path, methods in schema.items():
+            url = re.sub(r"\{\w+\}", "1", path)
+            for method in methods:
+                answer = client.request(method, url)
+                if path in OPEN or path.startswith(OPEN_BELOW):
+                    assert "A key is needed" not in answer.text or path == "/session", (method, path)
+                    continue
+                assert answer.status_code == 401, (method, path)
+                if method != "get" and path not in OF_READERS:
+                    assert client.request(method, url, headers=bearer(BO)).status_code == 403, (method, path)
+                asked += 1
+    assert asked > 20
