@@ -33,6 +33,9 @@ export class Inquiry extends EventTarget {
         "All segments",
       ),
       this.place,
+      iconButton("search", "Zoom to this segment, or back", {
+        on: { click: () => this.dispatchEvent(new Event("approach")) },
+      }),
       iconButton("left", "Previous segment", { on: { click: () => step(-1) } }),
       iconButton("right", "Next segment", { on: { click: () => step(1) } }),
     );

@@ -44,6 +44,7 @@ export class PicturePage {
       pick: () => this.intake.open(),
       undo: () => app.undo(),
       detail: (segments) => this.#detail(segments),
+      answer: () => this.answer,
     });
     this.outcome = h("div", { class: "outcome-slot" });
     this.labels = h("div", { class: "labels" }, this.legend.element, this.list.element);
@@ -118,6 +119,7 @@ export class PicturePage {
     if (!this.keepOutcome) this.outcome.replaceChildren();
     this.scroll.scrollTop = 0;
     this.#cover();
+    if (!this.stage.fitted) this.stage.reveal(answer.segments[place].bbox);
     this.stage.redraw(false);
     this.#address(first);
     const at = this.list.order.indexOf(place);
@@ -176,6 +178,7 @@ export class PicturePage {
       stage.redraw();
     });
     legend.addEventListener("pin", (event) => list.filter(/** @type {CustomEvent} */ (event).detail));
+    inquiry.addEventListener("approach", () => stage.approach(inquiry.segment?.bbox ?? [0, 0, 1, 1]));
     inquiry.addEventListener("close", () => this.close());
     inquiry.addEventListener("step", (event) => this.step(/** @type {CustomEvent} */ (event).detail));
     inquiry.addEventListener("open", (event) => this.#openById(/** @type {CustomEvent} */ (event).detail));

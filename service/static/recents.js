@@ -45,8 +45,10 @@ export class Recents {
   #item(one) {
     const picture = one.image_url
       ? h("img", { src: one.image_url, alt: "", loading: "lazy", decoding: "async" })
-      : h("span", { class: "missing" }, "not kept");
-    picture.addEventListener("error", () => picture.replaceWith(h("span", { class: "missing" }, "not kept")));
+      : h("span", { class: "missing", "aria-hidden": "true" }, "not kept");
+    picture.addEventListener("error", () =>
+      picture.replaceWith(h("span", { class: "missing", "aria-hidden": "true" }, "no preview")),
+    );
     const said = `${counted(one.segments, "segment")}, ${one.width}×${one.height}, ${ago(one.created)}`;
     return h(
       "li",

@@ -85,6 +85,25 @@ export class Stage extends EventTarget {
     this.redraw();
   }
 
+  /** Bring a segment near, or the whole picture back. @param {number[]} bbox x, y, width, height */
+  approach([x, y, width, height]) {
+    if (!this.fitted) return this.fit();
+    const [wide, high] = this.#room();
+    this.scale = Math.min((wide * 0.5) / width, (high * 0.5) / height, CLOSEST);
+    this.left = wide / 2 - (x + width / 2) * this.scale;
+    this.top = high / 2 - (y + height / 2) * this.scale;
+    this.fitted = false;
+    this.redraw();
+  }
+
+  /** Where only a part of the picture is in view, let it be the part with a segment. @param {number[]} bbox */
+  reveal([x, y, width, height]) {
+    const [wide, high] = this.#room();
+    const left = this.left + (x + width / 2) * this.scale;
+    const top = this.top + (y + height / 2) * this.scale;
+    if (left < 0 || left > wide || top < 0 || top > high) this.pan(wide / 2 - left, high / 2 - top);
+  }
+
   /** @param {number} x @param {number} y */
   pan(x, y) {
     this.left += x;

@@ -1,12 +1,13 @@
 /** The tools over the picture: opacity, outlines, zoom, undo. */
 
 import { h, icon, iconButton } from "./dom.js";
+import { Download } from "./download.js";
 
 /** @typedef {import("./stage.js").Stage} Stage */
 
 export class Toolbar {
-  /** @param {Stage} stage @param {{pick: () => void, undo: () => void, detail: (segments: number|null) => void}} does detail: how many segments sorting starts with; null: as usual */
-  constructor(stage, { pick, undo, detail }) {
+  /** @param {Stage} stage @param {{pick: () => void, undo: () => void, detail: (segments: number|null) => void, answer: () => import("./types.js").Answer|null}} does detail: how many segments sorting starts with; null: as usual */
+  constructor(stage, { pick, undo, detail, answer }) {
     this.stage = stage;
     this.opacity = h("input", {
       type: "range",
@@ -66,6 +67,7 @@ export class Toolbar {
         icon("upload"),
         h("span", { class: "tool-name" }, "New picture"),
       ),
+      new Download(stage, answer).element,
       this.undo,
       h("span", { class: "gap" }),
       h(
