@@ -13,6 +13,7 @@ from model_store.predictor import Prediction
 from model_store.predictor import Retrieved as Labelled
 from segsort.masks import bounding_boxes, decode_rle, encode_rle
 from segsort.retrieval import vote
+from segsort.segments import Segments
 from service.database import Answered, Retrieved
 from service.edit_log import ClassState
 from service.live import LiveRelease
@@ -44,9 +45,9 @@ class Shapes(NamedTuple):
     prototypes: np.ndarray
 
     @classmethod
-    def of_prediction(cls, prediction: Prediction) -> "Shapes":
+    def of_segments(cls, found: Segments) -> "Shapes":
         """Those of an image that has just been sorted."""
-        labels, prototypes, areas = prediction.segments
+        labels, prototypes, areas = found
         boxes = bounding_boxes(labels, len(areas)).tolist()
         return cls(labels.shape, encode_rle(labels, len(areas)), boxes, areas.tolist(), prototypes)
 

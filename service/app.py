@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from service import engine as engines
 from service.access import add_access
+from service.admission import Admission
 from service.body_limit import BodyLimit
 from service.problems import add_problem_handlers
 from service.routes import classes, edits, exemplars, explanations, health, pages, releases, segmentations, segments
@@ -26,7 +27,8 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
     app = FastAPI(title="segsort", description="Image segmentation that can be argued with.", lifespan=lifespan)
     app.state.engine, app.state.metrics = served, health.Metrics(served)
     add_problem_handlers(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_bytes)
+    app.state.admission = Admission(settings.queue_pixels, settings.deadline_s)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_bytes, timeout=settings.upload_timeout_s)
     add_access(app, settings)
     for routes in (segmentations, explanations, segments, exemplars, edits, classes, releases, health, pages):
         app.include_router(routes.router)

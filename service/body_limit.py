@@ -1,4 +1,6 @@
-"""No request is read into memory past the limit, whatever its route reads of it."""
+"""No request is read into memory past the limit or waited for without end, whatever its route reads of it."""
+
+import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,10 +13,11 @@ class BodyLimit:
     Args:
         app: what is asked otherwise.
         max_bytes: the largest body.
+        timeout: seconds that a body may take to come.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app, self._max_bytes = app, max_bytes
+    def __init__(self, app: ASGIApp, max_bytes: int, timeout: float) -> None:
+        self._app, self._max_bytes, self._timeout = app, max_bytes, timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -24,11 +27,24 @@ class BodyLimit:
         if said.isdigit() and int(said) > self._max_bytes:
             await problem_response(too_large(self._max_bytes))(scope, receive, send)
             return
-        size = 0
+        size, complete = 0, False
+        end = asyncio.get_running_loop().time() + self._timeout
+
+        async def in_time() -> Message:
+            nonlocal complete
+            if complete:  # what comes now is that the caller leaves
+                return await receive()
+            try:
+                async with asyncio.timeout_at(end):
+                    message = await receive()
+            except TimeoutError:
+                raise _too_slow(self._timeout, size) from None
+            complete = not message.get("more_body", False)
+            return message
 
         async def limited() -> Message:
             nonlocal size
-            message = await receive()
+            message = await in_time()
             size += len(message.get("body", b""))
             # one part more than the limit reaches routes that count for themselves and say so; no route gets a second
             return message if size - len(message.get("body", b"")) <= self._max_bytes else {"type": "http.disconnect"}
@@ -42,4 +58,13 @@ def too_large(max_bytes: int) -> Problem:
         413, "The request body is too large.", received=f"more than {max_bytes} bytes",
         allowed=f"at most {max_bytes} bytes",
         mend="Compress or scale the image down, or let the operator raise SEGSORT_MAX_BYTES.",
+    )  # fmt: skip
+
+
+def _too_slow(timeout: float, size: int) -> Problem:
+    return Problem(
+        408, "The request body took too long to come.", received=f"{size} bytes in {timeout:g} s",
+        allowed=f"all of it in {timeout:g} s",
+        mend="Send a smaller image or over a faster line, or let the operator raise SEGSORT_UPLOAD_TIMEOUT_S.",
+        headers={"Connection": "close"},
     )  # fmt: skip

@@ -2,6 +2,8 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -29,6 +31,23 @@ def decode(content: bytes, max_pixels: int) -> np.ndarray:
     Raises:
         Problem: 400 if empty, 413 if too large, 415 if no image of an allowed format, 422 if damaged.
     """
+    with _opened(content, max_pixels) as image:
+        return _to_rgb(image)
+
+
+def pixels_of(content: bytes, max_pixels: int) -> int:
+    """How many pixels an image has, by its header.
+
+    Raises:
+        Problem: as `decode` does, but for what only decoding shows.
+    """
+    with _opened(content, max_pixels) as image:
+        return image.width * image.height
+
+
+@contextmanager
+def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    """An image whose header has been read and checked."""
     if not content:
         raise Problem(
             400, "The request has no image.", received="0 bytes", allowed=_ALLOWED, mend="Send the image as the body."
@@ -38,7 +57,7 @@ def decode(content: bytes, max_pixels: int) -> np.ndarray:
             warnings.simplefilter("ignore")  # Pillow warns of large images; the limit below decides
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check_size(image, max_pixels)
-                return _to_rgb(image)
+                yield image
     except UnidentifiedImageError as error:
         raise Problem(
             415, "The content is not an image of a known format.",

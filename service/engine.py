@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from model_store.card import ClassInfo
 from model_store.live import LiveExemplars
 from model_store.predictor import Predictor
 from model_store.release import Release
@@ -16,11 +17,12 @@ from model_store.store import BUNDLED, ReleaseStore
 from segsort.segments import Segments, join_specks
 from service.answers import At, Form, Masks, Shapes, describe, image_url
 from service.database import Answered, Records
-from service.decode import decode
+from service.decode import decode, pixels_of
 from service.images import Picture
 from service.live import Follower, LiveRelease
 from service.problems import Problem
 from service.settings import Settings
+from service.stages import Stages
 
 _log = logging.getLogger("segsort.engine")
 
@@ -37,11 +39,14 @@ class Request:
 
 
 class Answer(NamedTuple):
-    """body: the JSON of POST /segment; class_map: [H, W] uint8 or int64 class ids; image: [H, W, 3] uint8, upright."""
+    """body: the JSON of POST /segment; class_map: [H, W] uint8 or int64 class ids; image: [H, W, 3] uint8, upright;
+    classes: by class_id, as they are called in this answer.
+    """
 
     body: dict[str, Any]
     class_map: np.ndarray
     image: np.ndarray
+    classes: list[ClassInfo]
 
 
 class Served(NamedTuple):
@@ -102,32 +107,56 @@ class Engine:
         self.follower.stop()
         self.records.close()
 
-    def segment(self, content: bytes, request: Request, author: str | None = None) -> Answer:
-        """Answer one image, and record the answer.
+    def measure(self, content: bytes, request: Request) -> int:
+        """The pixels of an image that may wait for its turn: what is refused anyway is refused before.
 
         Raises:
             Problem: if the image or the request is not acceptable, or the log has no such revision.
         """
+        self._check(request)
+        live = self.served.live
+        if request.min_index_revision > live.state.revision:
+            self.follower.wait_for(live, request.min_index_revision)
+        return pixels_of(content, self.settings.max_pixels)
+
+    def segment(
+        self, content: bytes, request: Request, author: str | None = None, stages: Stages | None = None
+    ) -> Answer:
+        """Answer one image, and record the answer.
+
+        Args:
+            content: the file.
+            request: what is asked, see `measure`.
+            author: who asks.
+            stages: where to note how long each stage took.
+
+        Raises:
+            Problem: if the image or the request is not acceptable.
+            StageFailure: if a stage fails that never should.
+        """
         started = time.perf_counter()
         self._check(request)
-        served = self.served
-        if request.min_index_revision > served.live.state.revision:
-            self.follower.wait_for(served.live, request.min_index_revision)
-        image = decode(content, self.settings.max_pixels)
-        decoded = time.perf_counter()
-        with self._one_at_a_time:
-            at = At.now(served.live)  # after the wait, so that it is as new as can be
-            prediction = served.predictor.predict(image, request.segments, request.k, at.state)
-        form = Form(request.exemplars, request.masks)
-        body, facts, segments, retrieved = describe(at, Shapes.of_prediction(prediction), prediction, form)
-        picture = Picture.of(content, (image.shape[0], image.shape[1]))
-        facts |= {"image_id": picture.image_id, "author": author}
-        self.records.add(facts, segments, retrieved, picture)
-        timings = {"decode": (decoded - started) * 1000, **prediction.timings_ms}
+        served, stages = self.served, stages if stages is not None else Stages()
+        with stages.stage("decode"):
+            image = decode(content, self.settings.max_pixels)
+        with self._one_at_a_time, stages.stage("embed"):
+            embeddings = served.predictor.embedder.embed(image)
+        size = (image.shape[0], image.shape[1])
+        with stages.stage("sort"):
+            found = served.predictor.sort(embeddings, size, request.segments)
+        with stages.stage("retrieve"):
+            at = At.now(served.live)  # as new as can be
+            labelled = served.predictor.retrieve(found.prototypes, found.areas, request.k, at.state)
+        with stages.stage("record"):
+            form = Form(request.exemplars, request.masks)
+            body, facts, segments, retrieved = describe(at, Shapes.of_segments(found), labelled, form)
+            picture = Picture.of(content, size)
+            self.records.add(facts | {"image_id": picture.image_id, "author": author}, segments, retrieved, picture)
+        timings = {name: stages.ms[name] for name in ("decode", "embed", "sort", "retrieve")}
         timings["total"] = (time.perf_counter() - started) * 1000
         url = image_url(facts["segmentation_id"]) if self.records.images.budget else None
         body |= {"image_id": picture.image_id, "image_url": url, "timings_ms": _rounded(timings)}
-        return Answer(body, prediction.class_map, image)
+        return Answer(body, labelled.vote.class_ids[found.labels], image, at.infos)
 
     def relabel(self, answered: Answered, form: Form, author: str | None = None) -> dict[str, Any]:
         """The same segments under the present state, from their recorded prototypes: a new answer, recorded.
@@ -268,7 +297,7 @@ class Engine:
         at = At.now(self.served.live)
         if at.state.count:
             prediction = self.served.predictor.predict(noise, state=at.state)
-            describe(at, Shapes.of_prediction(prediction), prediction, Form())
+            describe(at, Shapes.of_segments(prediction.segments), prediction, Form())
         join_specks(noise[:, :, 0].astype(np.int32), 4)  # which the picture may not have had
 
 

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem JSON, naming what was received, what is allowed, and the mend."""
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -10,23 +11,33 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+CLIENT_CLOSED_REQUEST = 499  # as nginx counts it; nobody reads it
+
 
 class Problem(Exception):
     """A fault of a request, to be answered and not to be logged as an error.
 
     Args:
-        status: HTTP status, 4xx or 503.
+        status: HTTP status, 4xx, 503 or 504.
         detail: what is wrong, in a sentence.
         received: what came.
         allowed: what may come.
         mend: what the caller can do.
+        headers: of the answer.
     """
 
     def __init__(
-        self, status: int, detail: str, *, received: Any = None, allowed: Any = None, mend: str | None = None
+        self,
+        status: int,
+        detail: str,
+        *,
+        received: Any = None,
+        allowed: Any = None,
+        mend: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status, self.detail = status, detail
+        self.status, self.detail, self.headers = status, detail, dict(headers or {})
         self.received, self.allowed, self.mend = received, allowed, mend
 
     def __str__(self) -> str:
@@ -40,6 +51,10 @@ class Problem(Exception):
         return "; ".join(parts)
 
 
+class CallerLeft(Exception):
+    """Whoever asked is gone, and nobody would read the answer."""
+
+
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> Response:
     """The answer that a problem becomes."""
     body = {
@@ -50,7 +65,7 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
     }
     named = {"received": problem.received, "allowed": problem.allowed, "mend": problem.mend}
     body |= {name: value for name, value in named.items() if value is not None}
-    return Response(_encoded(body), problem.status, headers, "application/problem+json")
+    return Response(_encoded(body), problem.status, problem.headers | (headers or {}), "application/problem+json")
 
 
 def _encoded(body: dict[str, Any]) -> bytes:
@@ -79,7 +94,12 @@ def add_problem_handlers(app: FastAPI) -> None:
             )
         )
 
+    async def left(request: Request, error: Exception) -> Response:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+
     async def http(request: Request, error: Exception) -> Response:
+        if isinstance(error.__cause__, Problem):  # met while the framework read a body
+            return problem_response(error.__cause__)
         status = error.status_code if isinstance(error, HTTPException) else 500
         allowed = dict(error.headers or {}).get("Allow") if isinstance(error, HTTPException) else None
         detail = {
@@ -100,6 +120,7 @@ def add_problem_handlers(app: FastAPI) -> None:
         )
 
     app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(CallerLeft, left)
     app.add_exception_handler(SQLAlchemyError, database)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)

@@ -33,6 +33,11 @@ class Settings(BaseSettings):
     max_segments: int = Field(400, ge=1, description="largest `segments` of a request")
     max_k: int = Field(200, ge=1, description="largest `k` of a request")
     max_exemplars: int = Field(50, ge=1, description="largest `exemplars` of a request")
+    queue_pixels: int = Field(40_000_000, ge=0, description="pixels of the images that may wait for their turn")
+    deadline_s: float = Field(30, gt=0, description="longest wait of an image for its turn, seconds")
+    upload_timeout_s: float = Field(
+        20, gt=0, description="longest time that a request's body may take to come, seconds"
+    )
     keep_images_mb: int = Field(
         1000,
         ge=0,

@@ -1,14 +1,18 @@
 """What routes share: the service behind them, who calls, and the forms of requests and answers."""
 
 import io
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from service.access import Caller, curator, reader
+from service.admission import Admission
 from service.body_limit import too_large
 from service.curation import Curation
 from service.edit_log import Edit
@@ -106,7 +110,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     """The body of a request.
 
     Raises:
-        Problem: 413 if it is too large.
+        Problem: 413 if it is too large, 408 if it took too long to come.
     """
     parts, size = io.BytesIO(), 0
     async for part in request.stream():
@@ -115,6 +119,22 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
             raise too_large(max_bytes)
         parts.write(part)
     return parts.getvalue()
+
+
+@asynccontextmanager
+async def turn(request: Request, measure: Callable[[], int]) -> AsyncIterator[float]:
+    """Hold a turn in the engine while the block runs; measure: counts the image's pixels, or refuses it.
+
+    Yields:
+        Seconds waited.
+
+    Raises:
+        Problem: of `measure`, or if the queue is full or the wait too long; see `Admission`.
+    """
+    pixels = await run_in_threadpool(measure)
+    admission: Admission = request.app.state.admission
+    async with admission.admitted(pixels, request.receive) as waited:
+        yield waited
 
 
 def is_form(request: Request) -> bool:

@@ -12,6 +12,7 @@ from service.answers import class_told
 from service.curation import Curation
 from service.decode import decode
 from service.engine import Engine
+from service.engine import Request as Asked
 from service.exemplars import exemplar_crop_of, exemplar_picture, exemplar_told, exemplars_of
 from service.images import Picture
 from service.pictures import png
@@ -28,6 +29,7 @@ from service.routes.common import (
     json,
     picture_response,
     png_response,
+    turn,
 )
 from service.routes.shown import SHOWN_BODY, Shown, read_shown
 from service.showing import pieces_of
@@ -72,7 +74,8 @@ async def show(
     The same content again adds nothing: `already` says how many of the exemplars were there.
     """
     shown = await read_shown(request, engine.settings.max_bytes)
-    return await run_in_threadpool(_show, engine, curation, caller, shown, segments)
+    async with turn(request, lambda: engine.measure(shown.image, Asked(segments=segments))):
+        return await run_in_threadpool(_show, engine, curation, caller, shown, segments)
 
 
 def _show(engine: Engine, curation: Curation, caller: Caller, shown: Shown, segments: int | None) -> Response:

@@ -1,5 +1,6 @@
 """Answers: POST /segment, and what was answered before."""
 
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -23,7 +24,9 @@ from service.routes.common import (
     picture_response,
     read_body,
     read_form,
+    turn,
 )
+from service.stages import Stages
 from service.tables import iso
 
 router = APIRouter(tags=["segmentations"])
@@ -60,12 +63,20 @@ async def segment(
     """Segment an image: labelled segments that tile it, each with its nearest exemplars."""
     content = await _image_of(request, engine.settings.max_bytes)
     asked = Asked(segments, k, exemplars, masks, min_index_revision)
-    answer = await run_in_threadpool(engine.segment, content, asked, caller.name)
-    request.app.state.metrics.answered(answer.body["timings_ms"])
-    if "image/png" in request.headers.get("accept", ""):
-        picture = label_map_png(answer.class_map, engine.served.live.state.classes)
-        return Response(picture, media_type="image/png")
-    return json(answer.body)
+    as_png, stages, started = "image/png" in request.headers.get("accept", ""), Stages(), time.perf_counter()
+
+    def answer() -> Response:
+        told = engine.segment(content, asked, caller.name, stages)
+        with stages.stage("encode"):
+            if as_png:
+                return Response(label_map_png(told.class_map, told.classes), media_type="image/png")
+            return json(told.body)
+
+    async with turn(request, lambda: engine.measure(content, asked)) as waited:
+        response = await run_in_threadpool(answer)
+    stages.ms |= {"wait": waited * 1000, "total": (time.perf_counter() - started) * 1000}
+    request.app.state.metrics.answered(stages.ms)
+    return response
 
 
 @router.get("/segmentations")

@@ -1,0 +1,178 @@
+"""More callers than the service can serve: each gets an answer, and none is waited for in vain."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.admission import AT_ONCE, Admission
+from service.app import create_app
+from service.settings import Settings
+from tests.service.serving import serving, wait_until
+
+
+@dataclass
+class Stalled:
+    """A service whose network answers nothing until it is let go."""
+
+    app: FastAPI
+    client: httpx.Client
+    photo: bytes
+    pool: ThreadPoolExecutor
+
+    @property
+    def admission(self) -> Admission:
+        return self.app.state.admission
+
+    @property
+    def network(self) -> Any:
+        return self.app.state.engine._one_at_a_time
+
+    def ask(self) -> Future[httpx.Response]:
+        return self.pool.submit(self.client.post, "/segment", content=self.photo)
+
+    def fill(self, waiting: int) -> list[Future[httpx.Response]]:
+        """Callers who are in the engine, and others who wait."""
+        asked = [self.ask() for _ in range(AT_ONCE + waiting)]
+        wait_until(lambda: (self.admission.running, self.admission.length) == (AT_ONCE, waiting))
+        return asked
+
+
+@pytest.fixture
+def stalled(settings: Settings, photo: bytes) -> Iterator[Callable[..., Stalled]]:
+    """Makes such a service; it is let go at the end at the latest."""
+    closing: list[Callable[[], object]] = []
+
+    def make(**changes: object) -> Stalled:
+        app = create_app(settings.model_copy(update=changes))
+        server = serving(app)
+        address = server.__enter__()
+        closing.append(lambda: server.__exit__(None, None, None))
+        limits = httpx.Limits(max_connections=100)
+        service = Stalled(app, httpx.Client(base_url=address, timeout=30, limits=limits), photo, ThreadPoolExecutor(16))
+        closing.append(service.client.close)
+        service.network.acquire()
+        closing.append(lambda: service.network.locked() and service.network.release())
+        return service
+
+    yield make
+    for close in reversed(closing):
+        close()
+
+
+def test_a_full_queue_is_answered_at_once_and_the_others_get_their_answers(stalled: Callable[..., Stalled]) -> None:
+    service = stalled(queue_pixels=2_000_000)
+    asked = service.fill(2)
+    refused = service.client.post("/segment", content=service.photo)
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) >= 1
+    assert "SEGSORT_QUEUE_PIXELS" in refused.json()["mend"]
+    assert service.client.get("/livez").status_code == 200
+    assert service.client.get("/classes").status_code == 200
+    service.network.release()
+    assert [future.result().status_code for future in asked] == [200] * 4
+    assert service.client.post("/segment", content=service.photo).status_code == 200
+
+
+def test_what_is_refused_anyway_does_not_wait(stalled: Callable[..., Stalled]) -> None:
+    service = stalled(queue_pixels=2_000_000)
+    asked = service.fill(2)
+    assert service.client.post("/segment", content=b"no image").status_code == 415
+    assert service.client.post("/segment?k=0", content=service.photo).status_code == 422
+    service.network.release()
+    assert {future.result().status_code for future in asked} == {200}
+
+
+def test_who_waited_past_the_deadline_is_told_so(stalled: Callable[..., Stalled]) -> None:
+    service = stalled(deadline_s=0.2)
+    asked = [service.ask() for _ in range(AT_ONCE + 3)]
+    wait_until(lambda: service.admission.refused["deadline"] == 3)
+    service.network.release()
+    statuses = sorted(future.result().status_code for future in asked)
+    assert statuses == [200] * AT_ONCE + [504] * 3
+    assert len(service.client.get("/segmentations").json()) == AT_ONCE
+
+
+def test_who_leaves_is_not_computed_for(stalled: Callable[..., Stalled]) -> None:
+    service = stalled()
+    asked = service.fill(1)
+    with pytest.raises(httpx.ReadTimeout):
+        service.client.post("/segment", content=service.photo, timeout=0.3)
+    wait_until(lambda: service.admission.refused["caller_left"] == 1)
+    assert service.admission.length == 1
+    service.network.release()
+    assert {future.result().status_code for future in asked} == {200}
+    assert len(service.client.get("/segmentations").json()) == len(asked)
+
+
+def test_pictures_that_become_exemplars_wait_in_the_same_queue(stalled: Callable[..., Stalled]) -> None:
+    service = stalled(queue_pixels=1_000_000)
+    asked = service.fill(1)
+    note = '[{"class_name": "brick", "polygons": [[0, 0, 90, 0, 90, 70]]}]'
+    sent: dict[str, Any] = {"files": {"image": service.photo}, "data": {"annotations": note}}
+    assert service.client.post("/exemplars", **sent).status_code == 429
+    service.network.release()
+    assert {future.result().status_code for future in asked} == {200}
+    assert service.client.post("/exemplars", **sent).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/segment", "image/png"),
+        ("/segment", "multipart/form-data; boundary=x"),
+        ("/session", "application/json"),
+        ("/exemplars/remove", "application/json"),
+    ],
+)
+def test_a_body_that_does_not_come_is_not_waited_for(stalled: Callable[..., Stalled], path: str, kind: str) -> None:
+    service = stalled(upload_timeout_s=0.3)
+    url = service.client.base_url
+    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+        head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: 1000\r\n\r\n"
+        connection.sendall(head.encode() + b"{")
+        started = time.monotonic()
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))  # until the service closes it
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"SEGSORT_UPLOAD_TIMEOUT_S" in answer
+    assert time.monotonic() - started < 5
+
+
+def test_a_slow_caller_keeps_nobody_waiting(stalled: Callable[..., Stalled]) -> None:
+    service = stalled(upload_timeout_s=10)
+    service.network.release()
+    url = service.client.base_url
+    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+        head = f"POST /segment HTTP/1.1\r\nhost: x\r\ncontent-length: {len(service.photo)}\r\n\r\n"
+        connection.sendall(head.encode() + service.photo[:10])
+        assert service.client.post("/segment", content=service.photo).status_code == 200
+        for start in range(10, len(service.photo), 8000):
+            connection.sendall(service.photo[start : start + 8000])
+            time.sleep(0.01)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_a_crowd_in_a_closed_loop_is_served_or_told_to_come_again(stalled: Callable[..., Stalled]) -> None:
+    service = stalled(queue_pixels=3_000_000)
+    service.network.release()
+    statuses: list[int] = []
+
+    def caller() -> None:
+        for _ in range(4):
+            statuses.append(service.client.post("/segment", content=service.photo).status_code)
+
+    threads = [threading.Thread(target=caller) for _ in range(15)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) <= {200, 429}
+    assert statuses.count(200) >= 15
+    assert (service.admission.running, service.admission.length) == (0, 0)
