@@ -53,14 +53,15 @@ class Client:
         return [self._json("POST", "/exemplars", files=files, data=fields, params=asked)["index_revision"]]
 
     def correct(self, labelled: Labelled, names: Mapping[int, str]) -> list[int]:
-        """Correct each segment of the answer that lies mostly in a named part of its mask: the edits' revisions."""
+        """Correct what is answered wrongly: segments that lie mostly in a named part of the mask; the revisions."""
         revisions = []
         for segment in self._json("POST", "/segment", content=_png(labelled.image))["segments"]:
             height, width = segment["mask"]["size"]
             inside = labelled.mask[decode_rle(segment["mask"]["counts"], (height, width))]
             numbers, counts = np.unique(inside, return_counts=True)
             number = int(numbers[counts.argmax()])
-            if number in names and counts.max() > len(inside) / 2:
+            wrong = names.get(number, segment["class_name"]) != segment["class_name"]
+            if wrong and counts.max() > len(inside) / 2:
                 url, asked = f"/segments/{segment['segment_id']}/label", {"class_name": names[number]}
                 answer = self._json("POST", url, json=asked, params={"relabel": "false"})
                 revisions.append(int(answer["index_revision"]))

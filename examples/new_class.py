@@ -44,11 +44,13 @@ class Subject:
 class Way(NamedTuple):
     """How a class is taught and asked for; the defaults are what a caller gets who asks for nothing.
 
-    images: how many are labelled; corrected: not by their mask, but by correcting segments of the answers to them;
-    segments: K of pixel sorting in the labelled images; k: voters in the measured ones.
+    images: how many are labelled; masks: whether by their masks; corrected: whether what is then still answered wrongly
+    in them is corrected, segment by segment; segments: K of pixel sorting where masks are shown; k: voters in the
+    measured images.
     """
 
     images: int = 3
+    masks: bool = True
     corrected: bool = False
     segments: int | None = None
     k: int | None = None
@@ -56,12 +58,14 @@ class Way(NamedTuple):
 
 WAYS = {
     "3": Way(),
-    "3, K=256": Way(segments=256),
-    "3, k=5": Way(k=5),
-    "3, both": Way(segments=256, k=5),
-    "3 corrected": Way(corrected=True),
+    "3 K256": Way(segments=256),
+    "3 k5": Way(k=5),
+    "3 both": Way(segments=256, k=5),
+    "3 fix": Way(masks=False, corrected=True),
+    "3 all": Way(corrected=True, segments=256, k=5),
     "10": Way(images=10),
-    "10, both": Way(images=10, segments=256, k=5),
+    "10 both": Way(images=10, segments=256, k=5),
+    "10 all": Way(images=10, corrected=True, segments=256, k=5),
 }
 
 
@@ -88,11 +92,9 @@ def measure(client: Client, subject: Subject, way: Way) -> dict[int, float]:
     revisions: list[int] = []
     try:
         for labelled in subject.labelled[: way.images]:
-            revisions += (
-                client.correct(labelled, subject.names)
-                if way.corrected
-                else client.teach(labelled, subject.names, way.segments)
-            )
+            revisions += client.teach(labelled, subject.names, way.segments) if way.masks else []
+        for labelled in subject.labelled[: way.images]:
+            revisions += client.correct(labelled, subject.names) if way.corrected else []
         return ious(client, subject, way.k)
     finally:
         client.take_back(revisions)
