@@ -20,7 +20,14 @@ from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
 from tests.written_commands import CHECKERS, Written, commands, segsort_subcommand, simple_commands
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/training.md", "docs/regions.md", "docs/operating.md", "examples/README.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/training.md",
+    "docs/regions.md",
+    "docs/operating.md",
+    "examples/README.md",
+)
 ALL = [command for document in DOCUMENTS for command in commands(document)]
 REQUESTS = [command for command in ALL if command.program == "curl"]
 CHEAP = {("segment",), ("releases", "list"), ("releases", "verify")}
