@@ -1,11 +1,15 @@
 """Segment sorting: the losses that move pixel embeddings so that segments are told apart (paper, section 3.2)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from segsort.sphere import mean_direction
+
+ONE_EXPONENTIAL = 40.0  # kappa up to which one exponential serves both sums of the supervised loss
+_LEAST = 1e-37  # where a sum is empty
 
 
 class Prototypes(NamedTuple):
@@ -155,9 +159,52 @@ def vmf_nca_loss(
     nothing = (alone & ~has_own)[:, None]  # both sums become equal, the loss and its gradient 0
     attracts |= nothing
 
+    left_out = (has_own & ~stands_in)[:, None]
+    if kappa <= ONE_EXPONENTIAL:
+        bias = None if compared is None else torch.where(compared, 0.0, float("-inf")).to(pixels.dtype)
+        loss: Tensor = _NcaLoss.apply(pixels, prototypes, attracts, bias, column, left_out, kappa)  # type: ignore[no-untyped-call]
+        return loss
     logits = kappa * pixels @ prototypes.T  # [P, S]
     if compared is not None:
         logits = logits.masked_fill(~(compared[None, :] | nothing), float("-inf"))
-    left_out = (has_own & ~stands_in)[:, None]
     logits = logits.scatter(1, column, logits.gather(1, column).masked_fill(left_out, float("-inf")))
     return torch.logsumexp(logits, dim=1) - torch.logsumexp(logits.masked_fill(~attracts, float("-inf")), dim=1)
+
+
+class _NcaLoss(torch.autograd.Function):
+    """The loss from one exponential a pair, in one array [P, S] that the gradient is made in too.
+
+    With kappa up to `ONE_EXPONENTIAL` no weight that counts is rounded to 0: exp(-2 * 40) is still a float32. Beyond,
+    each sum needs exponentials of its own.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        pixels: Tensor,
+        prototypes: Tensor,
+        attracts: Tensor,
+        bias: Tensor | None,
+        column: Tensor,
+        left_out: Tensor,
+        kappa: float,
+    ) -> Tensor:
+        scaled = pixels * kappa
+        logits = scaled @ prototypes.T if bias is None else torch.addmm(bias, scaled, prototypes.T)
+        logits.scatter_(1, column, logits.gather(1, column).masked_fill_(left_out, float("-inf")))
+        top = logits.amax(dim=1, keepdim=True)
+        top.masked_fill_(top == float("-inf"), 0)  # nothing is compared
+        weights = logits.sub_(top).exp_()
+        total = weights.sum(dim=1).clamp_(min=_LEAST)
+        attracting = (weights * attracts).sum(dim=1).clamp_(min=_LEAST)
+        ctx.save_for_backward(pixels, prototypes, attracts, weights, total, attracting)
+        ctx.kappa = kappa
+        return total.log() - attracting.log()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        pixels, prototypes, attracts, weights, total, attracting = ctx.saved_tensors
+        repelled, drawn = (grad / total)[:, None], (grad / total - grad / attracting)[:, None]
+        slopes = torch.where(attracts, drawn, repelled).mul_(weights).mul_(ctx.kappa)
+        return slopes @ prototypes, slopes.T @ pixels, None, None, None, None, None

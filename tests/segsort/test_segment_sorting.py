@@ -34,7 +34,7 @@ def naive_nca(
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("kappa", [1.0, 10.0])
+@pytest.mark.parametrize("kappa", [1.0, 10.0, 40.0, 60.0])
 def test_vmf_nca_equals_naive_loop(dtype: torch.dtype, kappa: float) -> None:
     prototypes = on_the_circle(dtype)
     of_class = torch.tensor([0, 1, 0, 2, 1])
@@ -82,6 +82,28 @@ def test_gradient_is_right_and_finite_at_large_kappa() -> None:
     vmf_nca_loss(pixels, classes, own, prototypes, of_class, 5000.0).sum().backward()
     assert pixels.grad is not None
     assert torch.isfinite(pixels.grad).all()
+
+
+@pytest.mark.parametrize("kappa", [0.5, 10.0, 40.0])
+def test_one_exponential_a_pair_or_two_give_the_same_loss_and_gradient(
+    kappa: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32 and where the weights are smallest: opposite vectors, own segments, a row that is not compared."""
+    generator = torch.Generator().manual_seed(5)
+    vectors, prototypes = (normalize(torch.randn(n, 4, generator=generator)) for n in (60, 25))
+    vectors[:10] = -prototypes[:10]
+    of_class, own = torch.arange(25) % 3, torch.arange(60) % 26 - 1
+    classes = torch.where(own >= 0, of_class[own.clamp(min=0)], torch.arange(60) % 4)
+    compared = torch.arange(25) != 7
+    found = []
+    for limit in (40.0, 0.0):
+        monkeypatch.setattr("segsort.segment_sorting.ONE_EXPONENTIAL", limit)
+        inputs = vectors.clone().requires_grad_(), prototypes.clone().requires_grad_()
+        loss = vmf_nca_loss(inputs[0], classes, own, inputs[1], of_class, kappa, compared)
+        loss.square().sum().backward()
+        found.append((loss.detach(), inputs[0].grad, inputs[1].grad))
+    for one, two in zip(*found, strict=True):
+        torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-4)
 
 
 def test_gradient_attracts_to_the_class_and_repels_from_others() -> None:
