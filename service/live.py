@@ -123,6 +123,7 @@ class Follower:
             edits, added = _read(connection, 0, number, live.name)
             try:
                 live.advance(number, edits, added)
+                _check_known(live)
             except ValueError as error:
                 raise ValueError(
                     f"the {len(edits)} edits of release {live.name!r} in the database do not fit it: {error}; serve "
@@ -249,6 +250,12 @@ def read_edits(connection: Connection, after: int, until: int, release: str) -> 
 def edit_of(row: Any) -> Edit:
     """An edit as its row says."""
     return Edit(**{**row, "payload": orjson.loads(row["payload"])})
+
+
+def _check_known(live: LiveRelease) -> None:
+    unknown = [name for name in live.log.touched() if live.state.row(name) is None]
+    if unknown:
+        raise ValueError(f"it has no exemplars {unknown[:3]}, which they name")
 
 
 def _read(connection: Connection, after: int, until: int, release: str) -> tuple[list[Edit], list[AddedExemplar]]:

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 
@@ -147,3 +148,16 @@ def test_no_picture_is_kept_where_the_operator_wants_none(start: Callable[..., T
             data={"annotations": '[{"class_name": "fog", "polygons": [[0, 0, 9, 0, 9, 9]]}]'},
         ).json()
         assert client.get(f"/exemplars/{shown['exemplars'][0]['exemplar_id']}/image").content == photo
+
+
+def test_edits_of_another_release_of_the_same_name_end_the_start_with_a_clear_message(
+    start: Callable[..., TestClient], settings: Settings, photo: bytes
+) -> None:
+    with start() as client:
+        gone = client.post("/segment", content=photo).json()["segments"][0]["exemplars"][0]["exemplar_id"]
+        client.delete(f"/exemplars/{gone}").raise_for_status()
+    with closing(sqlite3.connect(file_of(settings))) as database:
+        database.execute("UPDATE edits SET payload = replace(CAST(payload AS TEXT), ?, '0123456789abcdef')", (gone,))
+        database.commit()
+    with pytest.raises(ValueError, match="1 edits of release 'tiny' in the database do not fit it"):
+        Engine(settings)
