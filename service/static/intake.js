@@ -68,6 +68,7 @@ export class Intake extends EventTarget {
   /** Say why a file was refused. @param {unknown} error @param {string} name of the file */
   refuse(error, name) {
     const problem = /** @type {api.Problem} */ (error);
+    if (problem.name === "AbortError") return;
     const received = typeof problem.received === "string" ? `Received: ${problem.received}.` : "";
     this.fault.replaceChildren(
       icon("alert"),

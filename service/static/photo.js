@@ -36,6 +36,12 @@ export class Photo {
     }
   }
 
+  /** Give its memory back. */
+  close() {
+    this.full.close();
+    this.small.close();
+  }
+
   /** @param {CanvasRenderingContext2D} context @param {number} scale from the picture's pixels to the canvas's @param {number} x @param {number} y @param {number} width @param {number} height of the picture */
   draw(context, scale, x, y, width, height) {
     const bitmap = width * scale > this.small.width ? this.full : this.small;

@@ -35,7 +35,10 @@ export class PicturePage {
     this.intake = new Intake();
     this.sending = new Sending({
       preview: (photo) => this.#preview(photo),
-      arrived: (answer, photo) => this.#arrived(answer, photo),
+      arrived: (answer, photo) => {
+        this.#accept(answer, photo);
+        app.go(`#/s/${answer.segmentation_id}`);
+      },
       refused: (error, name) => this.#refused(error, name),
     });
     this.inquiry = new Inquiry(app);
@@ -51,14 +54,18 @@ export class PicturePage {
     this.scroll = h("div", { class: "panel-scroll" }, this.outcome, this.labels, this.inquiry.element);
     this.panel = h("aside", { class: "panel", "aria-label": "Labels and explanation", hidden: true });
     this.panel.append(
-      grip(this.panel, () => this.close()),
+      grip(this.panel, { close: () => this.close(), settle: () => this.#cover() }),
       this.inquiry.head,
       this.scroll,
       skeleton(),
     );
     this.tip = new Tip(this.stage.element);
     this.flag = h("div", { class: "stage-flag", hidden: true }, "Labels before the edit");
-    this.note = h("p", { class: "stage-note", hidden: true });
+    this.note = h(
+      "p",
+      { class: "stage-note", hidden: true },
+      "The picture is not kept, or this browser cannot show it.",
+    );
     this.age = new Age(() => this.#relabelNow(null));
     this.work = h(
       "div",
@@ -86,6 +93,8 @@ export class PicturePage {
     /** @type {Answer|null} */
     this.answer = null;
     this.selected = -1;
+    /** @type {Photo|null} */
+    this.photo = null;
     /** @type {Element|null} where the focus was when a segment was opened */
     this.opener = null;
     /** @type {Set<string>} answers of the same segments, before and after edits */
@@ -116,7 +125,7 @@ export class PicturePage {
     this.stage.active = -1;
     this.labels.hidden = true;
     this.panel.classList.add("open");
-    if (!this.keepOutcome) this.outcome.replaceChildren();
+    if (!this.keepOutcome && !this.stage.changed.has(place)) this.#forget();
     this.scroll.scrollTop = 0;
     this.#cover();
     if (!this.stage.fitted) this.stage.reveal(answer.segments[place].bbox);
@@ -138,9 +147,7 @@ export class PicturePage {
     this.labels.hidden = false;
     this.panel.classList.remove("open");
     this.panel.style.removeProperty("--sheet");
-    this.outcome.replaceChildren();
-    this.compare(false);
-    this.stage.changed = new Set();
+    this.#forget();
     this.#cover();
     this.stage.redraw(false);
     this.list.activate(place, false);
@@ -202,33 +209,25 @@ export class PicturePage {
     else this.app.tell("The picture is not kept any more: choose it again to segment it anew");
   }
 
-  /** @param {Answer} answer @param {Photo|null} photo */
-  #arrived(answer, photo) {
-    this.#accept(answer, photo);
-    this.app.go(`#/s/${answer.segmentation_id}`);
-  }
-
   /** @param {unknown} error @param {string} name */
   #refused(error, name) {
-    const problem = /** @type {api.Problem} */ (error);
-    const given = problem.name === "AbortError";
-    if (this.answer) this.#accept(this.answer, this.photo ?? null);
-    else this.#clear();
-    if (given) return;
-    if (this.answer) this.app.problem(error, name);
-    else this.intake.refuse(error, name);
+    if (this.answer) {
+      if (this.element.classList.contains("waiting")) this.#accept(this.answer, this.photo);
+      this.#address(false);
+      this.app.problem(error, name);
+    } else {
+      this.#stand(false);
+      this.element.classList.remove("waiting");
+      this.panel.hidden = true;
+      this.intake.refuse(error, name);
+    }
   }
 
   /** The photograph while its labels are on the way. @param {Photo} photo */
   #preview(photo) {
-    this.#stand(true);
+    this.#await();
     const { width, height } = photo.full;
-    this.stage.show(
-      new Scene({ segmentation_id: "", width, height, release: "", index_revision: 0, classes: [], segments: [] }),
-      photo,
-    );
-    this.panel.hidden = false;
-    this.element.classList.add("waiting");
+    this.stage.show(Scene.blank(width, height), photo);
   }
 
   /** @param {Answer} answer @param {Photo|null} photo */
@@ -239,15 +238,16 @@ export class PicturePage {
     this.outcome.replaceChildren();
     this.answer = answer;
     this.lineage = new Set([answer.segmentation_id]);
+    if (this.photo !== photo) this.photo?.close();
     this.photo = photo;
     this.stale = false;
+    this.list.active = -1;
+    this.scroll.scrollTop = 0;
     this.scene = new Scene(answer);
     this.stage.show(this.scene, photo);
     this.#describe(answer);
     this.age.hide();
     this.note.hidden = photo !== null;
-    this.note.textContent =
-      "The picture is not kept any more, or this browser cannot show it: here are its labels alone.";
     const unknown = answer.segments.filter((one) => !one.known).length;
     this.app.say(`${counted(answer.segments.length, "segment")}, ${unknown} of them unknown.`);
   }
@@ -261,6 +261,12 @@ export class PicturePage {
     this.recents.mark(answer.segmentation_id);
   }
 
+  #await() {
+    this.#stand(true);
+    this.panel.hidden = false;
+    this.element.classList.add("waiting");
+  }
+
   /** @param {boolean} busy whether there is a picture to look at */
   #stand(busy) {
     this.intake.welcome.hidden = busy;
@@ -268,17 +274,11 @@ export class PicturePage {
     this.element.classList.toggle("busy", busy);
   }
 
-  #clear() {
-    this.#stand(false);
-    this.element.classList.remove("waiting");
-    this.panel.hidden = true;
-    this.answer = null;
-  }
-
   /** @param {string} id */
   async #load(id) {
     const run = ++this.run;
     this.intake.clear();
+    if (!this.answer) this.#await();
     try {
       const place = `/segmentations/${encodeURIComponent(id)}`;
       const [answer, photo, edits] = await Promise.all([
@@ -291,8 +291,7 @@ export class PicturePage {
       this.#accept(answer, photo);
       this.age.show(answer, edits[0]?.revision ?? 0);
     } catch (error) {
-      if (!this.answer) this.intake.refuse(error, "");
-      else this.app.problem(error);
+      if (run === this.run) this.#refused(error, "");
     }
   }
 
@@ -318,7 +317,7 @@ export class PicturePage {
 
   /** The same segments, labelled anew. @param {Answer} answer @param {Edit|null} edit */
   #relabel(answer, edit) {
-    if (!this.scene?.fits(answer)) return this.#accept(answer, this.photo ?? null);
+    if (!this.scene?.fits(answer)) return this.#accept(answer, this.photo);
     const places = new Map(answer.segments.map((one, place) => [one.segment_id, place]));
     this.age.hide();
     this.previous = this.scene.labelling;
@@ -342,6 +341,13 @@ export class PicturePage {
     this.recents.refresh();
   }
 
+  /** What the last edit changed needs no more showing. */
+  #forget() {
+    this.outcome.replaceChildren();
+    this.stage.changed = new Set();
+    this.compare(false);
+  }
+
   /** @param {Edit} edit @param {Answer} answer */
   #tell(edit, answer) {
     const { app } = this;
@@ -352,11 +358,7 @@ export class PicturePage {
       say: (text) => app.say(text),
       isHere: (id, image) => this.lineage.has(id) || (image !== null && image === answer.image_id),
       undo: app.session.mayEdit ? () => app.takeBack(edit) : null,
-      close: () => {
-        this.outcome.replaceChildren();
-        this.stage.changed = new Set();
-        this.compare(false);
-      },
+      close: () => this.#forget(),
     });
     this.outcome.replaceChildren(card);
   }

@@ -62,6 +62,8 @@ export class ReleasesPage {
         h("h2", {}, release.name),
         release.active ? h("span", { class: "tag accent" }, "served") : null,
         release.bundled ? h("span", { class: "tag" }, "bundled") : null,
+        h("span", { class: "gap" }),
+        release.active || release.problem || !this.app.session.mayEdit ? null : this.#activator(release.name),
       ),
       release.problem ? h("p", { class: "notice warn" }, icon("alert"), release.problem) : null,
       h("p", {}, release.description),
@@ -76,6 +78,25 @@ export class ReleasesPage {
         .filter(([, one]) => one && typeof one.miou === "number")
         .map(([name, one]) => this.#metrics(name, one)),
     );
+  }
+
+  /** A button that lets a release be served. @param {string} name */
+  #activator(name) {
+    const serve = async () => {
+      button.disabled = true;
+      button.replaceChildren("Loading …");
+      try {
+        const told = await api.post(`/releases/${encodeURIComponent(name)}/activate`);
+        await this.app.classes.refresh();
+        const lasting = told.after_restart === name;
+        this.app.tell(`${name} is served${lasting ? "" : ", until a restart"}`);
+      } catch (error) {
+        this.app.problem(error);
+      }
+      await this.show();
+    };
+    const button = h("button", { type: "button", class: "button small", on: { click: serve } }, "Serve this one");
+    return button;
   }
 
   /** @param {string} name @param {any} one */

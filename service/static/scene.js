@@ -24,6 +24,12 @@ export class Scene {
     this.hatch = null;
   }
 
+  /** A picture whose labels are not known yet. @param {number} width @param {number} height */
+  static blank(width, height) {
+    const nothing = { segmentation_id: "", release: "", index_revision: 0, classes: [], segments: [] };
+    return new Scene({ ...nothing, width, height });
+  }
+
   /** Whether an answer is of the same segments. @param {Answer} answer */
   fits(answer) {
     return (

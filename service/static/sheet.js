@@ -2,8 +2,11 @@
 
 import { h } from "./dom.js";
 
-/** @param {HTMLElement} panel @param {(height: number) => void} close called when the sheet is pulled down out of view */
-export function grip(panel, close) {
+/**
+ * @param {HTMLElement} panel
+ * @param {{close: () => void, settle: () => void}} does close: it was pulled down out of view; settle: it stays, of another height
+ */
+export function grip(panel, { close, settle }) {
   const handle = h("div", { class: "grip", "aria-hidden": "true" });
   let from = 0;
   let height = 0;
@@ -26,8 +29,8 @@ export function grip(panel, close) {
     const end = height + from - event.clientY;
     if (end < innerHeight * 0.25) {
       panel.style.removeProperty("--sheet");
-      close(end);
-    }
+      close();
+    } else settle();
   };
   handle.addEventListener("pointerup", up);
   handle.addEventListener("pointercancel", up);

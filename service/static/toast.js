@@ -7,13 +7,17 @@ const SHOWN_MS = 9000;
 export class Toasts {
   constructor() {
     this.element = h("div", { class: "toasts", role: "region", "aria-label": "Messages" });
+    /** @type {string[]} */
+    this.toSay = [];
     this.said = h("div", { class: "unseen", role: "status", "aria-live": "polite" });
   }
 
   /** Say it to screen readers. @param {string} text */
   say(text) {
+    this.toSay.push(text);
+    if (this.toSay.length > 1) return;
     this.said.textContent = "";
-    setTimeout(() => (this.said.textContent = text), 50); // a text that comes back is said again only if it was gone
+    setTimeout(() => (this.said.textContent = this.toSay.splice(0).join(" ")), 150); // what comes at once is said as one
   }
 
   /**
