@@ -141,10 +141,21 @@ class ReleaseStore:
             ReleaseError: if a file of it is missing or altered; the active one then stays.
             ValueError: if there is no such name, or no file to remember it in.
         """
+        found = self._find()
+        if name in found:
+            Release.open(found[name].path)
+        return self.remember(name)
+
+    def remember(self, name: str) -> Path:
+        """Make a release the active one that has been opened, and so verified, already.
+
+        Raises:
+            ValueError: if there is no such name, or no file to remember it in.
+            OSError: if the file cannot be written; the active one then stays.
+        """
         found, state = self._find(), self._state()
         if name not in found:
             raise ValueError(f"release {name!r} is not in the store; its releases are {_names(found)}")
-        Release.open(found[name].path)
         current = self._active(found)
         previous = state.previous if current in (None, name) else [*state.previous, str(current)]
         self._write(_State(active=name, previous=previous))

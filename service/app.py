@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from service import engine as engines
 from service.access import add_access
+from service.activation import Activation
 from service.admission import Admission
 from service.body_limit import BodyLimit
 from service.problems import add_problem_handlers
@@ -25,6 +26,7 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
         served.close()
 
     app = FastAPI(title="segsort", description="Image segmentation that can be argued with.", lifespan=lifespan)
+    app.state.activation = Activation(served)
     app.state.engine, app.state.metrics = served, health.Metrics(served)
     add_problem_handlers(app)
     app.state.admission = Admission(settings.queue_pixels, settings.deadline_s)

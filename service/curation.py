@@ -13,7 +13,7 @@ from service.class_names import Classes, ClassRef, check_name, parse_color
 from service.database import Record
 from service.edit_log import Changes, Edit, EditLog
 from service.edits import find_edit
-from service.engine import Engine
+from service.engine import Engine, check_release
 from service.images import Picture, image_is_kept, insert_image
 from service.live import Author, LiveRelease, Plan
 from service.problems import Problem
@@ -40,10 +40,10 @@ class Added(NamedTuple):
 
 
 class Curation:
-    """The edits of the release that is served."""
+    """The edits of one release: that which is served when a request begins, even if another one is when it ends."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine, self.served = engine, engine.served
 
     def add(self, author: Author, picture: Picture, pieces: Sequence[Piece], source: str) -> Added:
         """Make exemplars of labelled segments of a picture, which is kept with them.
@@ -79,7 +79,7 @@ class Curation:
         Raises:
             Problem: 409 if another release answered, or the picture is not kept; 404 if the class is not there.
         """
-        self._engine.check_release(record.answered)
+        check_release(self.served, record.answered)
         live, facts = self._live, record.segmentation
         ks = {facts.k, live.release.card.retrieval.k}
         meant: list[AddedExemplar] = []
@@ -209,7 +209,7 @@ class Curation:
 
     @property
     def _live(self) -> LiveRelease:
-        return self._engine.served.live
+        return self.served.live
 
 
 def counted(names: Iterable[str]) -> str:

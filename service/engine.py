@@ -14,13 +14,14 @@ from model_store.live import LiveExemplars
 from model_store.predictor import Predictor
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
-from segsort.segments import Segments, join_specks
+from segsort.segments import Segments
 from service.answers import At, Form, Masks, Shapes, describe, image_url
 from service.database import Answered, Records
 from service.decode import decode, pixels_of
 from service.images import Picture
 from service.live import Follower, LiveRelease
 from service.problems import Problem
+from service.served import Served, probe
 from service.settings import Settings
 from service.stages import Stages
 
@@ -47,21 +48,6 @@ class Answer(NamedTuple):
     class_map: np.ndarray
     image: np.ndarray
     classes: list[ClassInfo]
-
-
-class Served(NamedTuple):
-    """Everything that belongs to the release that is served, so that another one is served by one swap."""
-
-    live: LiveRelease
-    predictor: Predictor
-
-    @property
-    def release(self) -> Release:
-        return self.live.release
-
-    @property
-    def name(self) -> str:
-        return self.live.name
 
 
 class Engine:
@@ -91,7 +77,8 @@ class Engine:
             "replayed %d edits of release %s in %.2f s: index revision %d", replayed, self.served.name,
             time.perf_counter() - started, self.served.live.state.revision,
         )  # fmt: skip
-        self._warm()
+        if self.live.count:  # else each answer says what is missing
+            probe(self.served)
 
     @property
     def live(self) -> LiveExemplars:
@@ -158,16 +145,24 @@ class Engine:
         body |= {"image_id": picture.image_id, "image_url": url, "timings_ms": _rounded(timings)}
         return Answer(body, labelled.vote.class_ids[found.labels], image, at.infos)
 
-    def relabel(self, answered: Answered, form: Form, author: str | None = None) -> dict[str, Any]:
+    def relabel(
+        self, answered: Answered, form: Form, author: str | None = None, served: Served | None = None
+    ) -> dict[str, Any]:
         """The same segments under the present state, from their recorded prototypes: a new answer, recorded.
+
+        Args:
+            answered: the answer as it was.
+            form: how the new one is told.
+            author: who asks.
+            served: the release to ask; None: the one that is served.
 
         Raises:
             Problem: 409 if another release answered.
         """
         started = time.perf_counter()
         self.check_form(form)
-        served, facts = self.served, answered.facts
-        self.check_release(answered)
+        served, facts = self.served if served is None else served, answered.facts
+        check_release(served, answered)
         at, shapes = At.now(served.live), Shapes.of_answer(answered)
         areas = np.array(shapes.areas)
         labelled = served.predictor.retrieve(answered.prototypes, areas, facts.k, at.state)
@@ -190,17 +185,16 @@ class Engine:
         milliseconds = (time.perf_counter() - started) * 1000
         return body | {"timings_ms": _rounded({"retrieve": milliseconds, "total": milliseconds})}
 
-    def embed(self, image: np.ndarray, segments: int | None) -> tuple[Any, Segments]:
-        """Embeddings [D, h, w] and segments of an image that becomes exemplars: [H, W, 3] uint8.
+    def embed(self, image: np.ndarray, segments: int | None, served: Served) -> tuple[Any, Segments]:
+        """Embeddings [D, h, w] and segments of an image that becomes exemplars of a release: [H, W, 3] uint8.
 
         Raises:
             Problem: 422 if so many segments are not allowed.
         """
         self._check(Request(segments=segments))
-        predictor = self.served.predictor
         with self._one_at_a_time:
-            embeddings = predictor.embedder.embed(image)
-            return embeddings, predictor.sort(embeddings, (image.shape[0], image.shape[1]), segments)
+            embeddings = served.predictor.embedder.embed(image)
+        return embeddings, served.predictor.sort(embeddings, (image.shape[0], image.shape[1]), segments)
 
     def check_form(self, form: Form) -> None:
         """Refuse more exemplars a segment than are allowed.
@@ -210,40 +204,55 @@ class Engine:
         """
         self._check(Request(exemplars=form.exemplars))
 
-    def check_release(self, answered: Answered) -> None:
-        """Refuse what only the release that answered can do.
-
-        Raises:
-            Problem: 409 if it is not the one that is served.
-        """
-        if answered.facts.release != self.served.name:
-            raise Problem(
-                409, "Another release gave this answer, and its prototypes mean nothing to this one.",
-                received=answered.facts.release, allowed=self.served.name,
-                mend="Send the picture to POST /segment again.",
-            )  # fmt: skip
-
     def find_release(self, name: str, path: str | None = None) -> LiveRelease:
         """A release by name, the served one or another, for explanations of answers that it gave.
 
         Raises:
             Problem: 410 if it is gone.
         """
-        with self._opening:
+        if name in self._opened:
+            return self._opened[name]
+        with self._opening:  # for whoever needs another release; the others do not wait while it is read
             if name not in self._opened:
                 place = Path(path) if path and Path(path).is_dir() else name
                 try:
-                    state = LiveExemplars.of_release(Release.open(self.store.resolve(place)))
+                    self._follow(name, Release.open(self.store.resolve(place)))
                 except ValueError as error:
                     raise Problem(
-                        410, f"The release {name!r} that gave this answer is gone.", received=name,
+                        410, f"The release {name!r} that gave this answer is gone: {error}.", received=name,
                         allowed=[stored.name for stored in self.store.list()],
                         mend="Put the release back; it is never changed.",
                     ) from error  # fmt: skip
-                live = LiveRelease.of(state)
-                self.follower.follow(live)
-                self._opened[name] = live
             return self._opened[name]
+
+    def opened(self, name: str) -> LiveRelease | None:
+        """A release that was served, or asked for an explanation, since the start; None if it was not."""
+        return self._opened.get(name)
+
+    def adopt(self, release: Release) -> LiveRelease:
+        """A release at the end of the log. There is one of each name, that all requests share.
+
+        Raises:
+            Problem: 409 if another one of this name is open.
+            ValueError: if its edits do not fit it.
+        """
+        name = release.card.name
+        with self._opening:
+            if name not in self._opened:
+                self._follow(name, release)
+            opened = self._opened[name].release
+        if opened.card != release.card or opened.exemplars.ids != release.exemplars.ids:
+            raise Problem(
+                409, "Another release of this name is open, which old explanations need.", received=name,
+                allowed="releases that do not change once they are opened",
+                mend="Give the new one another name, or restart.",
+            )  # fmt: skip
+        return self._opened[name]
+
+    def _follow(self, name: str, release: Release) -> None:
+        live = LiveRelease.of(LiveExemplars.of_release(release, self.settings.device))
+        self.follower.follow(live)
+        self._opened[name] = live
 
     def release_of(self, answered: Answered) -> LiveRelease:
         """The release that gave an answer, at the answer's revision or a later one.
@@ -291,14 +300,19 @@ class Engine:
                     mend=f"Ask for {name} within the range, or let the operator raise SEGSORT_MAX_{name.upper()}.",
                 )  # fmt: skip
 
-    def _warm(self) -> None:
-        """Go the whole way but for the record, so that everything is compiled and allocated before the first caller."""
-        noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-        at = At.now(self.served.live)
-        if at.state.count:
-            prediction = self.served.predictor.predict(noise, state=at.state)
-            describe(at, Shapes.of_segments(prediction.segments), prediction, Form())
-        join_specks(noise[:, :, 0].astype(np.int32), 4)  # which the picture may not have had
+
+def check_release(served: Served, answered: Answered) -> None:
+    """Refuse what only the release that answered can do.
+
+    Raises:
+        Problem: 409 if it is not the one that is served.
+    """
+    if answered.facts.release != served.name:
+        raise Problem(
+            409, "Another release gave this answer, and its prototypes mean nothing to this one.",
+            received=answered.facts.release, allowed=served.name,
+            mend="Send the picture to POST /segment again.",
+        )  # fmt: skip
 
 
 def _rounded(timings: dict[str, float]) -> dict[str, float]:

@@ -8,16 +8,18 @@ from service.annotations import IGNORE, LabelMap
 from service.curation import Piece
 from service.engine import Engine
 from service.problems import Problem
+from service.served import Served
 
 MIN_AREA = 0.0001  # smallest piece that becomes an exemplar, as a share of its picture; that of building, too
 MOST_PIECES = 5000
 
 
-def pieces_of(engine: Engine, image: np.ndarray, labels: LabelMap, segments: int | None) -> list[Piece]:
+def pieces_of(engine: Engine, served: Served, image: np.ndarray, labels: LabelMap, segments: int | None) -> list[Piece]:
     """Sort a picture's pixels into segments and split these along the classes, as building a release does.
 
     Args:
-        engine: whose network embeds the picture.
+        engine: that embeds the picture.
+        served: the release whose network does, and whose exemplars they become.
         image: [H, W, 3] uint8, upright.
         labels: the class of each pixel, in the size of the image.
         segments: K at the start of pixel sorting; None: the card's.
@@ -28,7 +30,7 @@ def pieces_of(engine: Engine, image: np.ndarray, labels: LabelMap, segments: int
     Raises:
         Problem: 422 if these are too many.
     """
-    embeddings, found = engine.embed(image, segments)
+    embeddings, found = engine.embed(image, segments, served)
     split = split_by_label(found, embeddings.cpu(), labels.values, IGNORE, 0.0)
     chosen = _large_enough(split, image.shape[0] * image.shape[1])
     if len(chosen) > MOST_PIECES:

@@ -54,5 +54,5 @@ def make_or_change(body: ClassBody, caller: Curator, engine: Service, curation: 
             mend="Give the new name, the new colour, or both.",
         )  # fmt: skip
     changed = curation.change_class(by, body.class_id, body.name, body.color)
-    told = engine.served.live.log.class_states()[body.class_id].info
+    told = curation.served.live.log.class_states()[body.class_id].info
     return edited(engine, changed, 200, **{"class": class_told(told)})

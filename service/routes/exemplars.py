@@ -82,9 +82,9 @@ def _show(engine: Engine, curation: Curation, caller: Caller, shown: Shown, segm
     by, most = author(caller, shown.reason), engine.settings.max_pixels
     image = decode(shown.image, most)
     picture = Picture.of(shown.image, (image.shape[0], image.shape[1]))
-    pieces = pieces_of(engine, image, shown.labels((image.shape[0], image.shape[1]), most), segments)
+    pieces = pieces_of(engine, curation.served, image, shown.labels((image.shape[0], image.shape[1]), most), segments)
     added = curation.add(by, picture, pieces, shown.source or f"picture {picture.image_id[:16]}")
-    infos = [state.info for state in engine.served.live.log.class_states()]
+    infos = [state.info for state in curation.served.live.log.class_states()]
     told = [
         {
             "exemplar_id": one.exemplar_id,

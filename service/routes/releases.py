@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from model_store.card import Card
 from model_store.release import ReleaseError, read_card
 from model_store.store import StoredRelease
+from service.activation import Activation
 from service.problems import Problem
-from service.routes.common import Reader, Service, json
+from service.routes.common import Curator, Reader, Service, json
 
 router = APIRouter(prefix="/releases", tags=["releases"])
 
@@ -38,6 +39,16 @@ def release(name: str, caller: Reader, engine: Service) -> Response:
             409, "The card of this release cannot be read.", received=str(error)[:300],
             mend="Put the release back as it was built.",
         ) from error  # fmt: skip
+
+
+@router.post("/{name}/activate")
+def activate(name: str, request: Request, caller: Curator) -> Response:
+    """Serve this release from now on. Requests that have begun end with the one before; old explanations stay.
+
+    Each process is told by itself; `after_restart` names the release that a restart would serve.
+    """
+    activation: Activation = request.app.state.activation
+    return json(activation.activate(name, caller.name))
 
 
 def _told(stored: StoredRelease, active: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from service.routes.common import (
     not_kept,
     png_response,
 )
+from service.served import Served
 
 router = APIRouter(prefix="/segments", tags=["segments"])
 
@@ -56,10 +57,10 @@ def label(
     record = find_record(engine, segment_id)
     ref = ClassRef(body.class_name, body.class_id, body.color)
     added = curation.label(author(caller, body.reason), record, ref)
-    live = engine.served.live
+    live = curation.served.live
     row = live.state.row(added.exemplars[0].exemplar_id)
     assert row is not None  # it is applied before it is answered
-    again = _relabelled(engine, record, exemplars, caller.name) if relabel else None
+    again = _relabelled(engine, curation.served, record, exemplars, caller.name) if relabel else None
     return edited(
         engine, added.edit, 201,
         exemplar=exemplar_told(live, row), strength=added.exemplars[0].strength, relabelled=again,
@@ -79,10 +80,10 @@ def crop(segment_id: str, caller: Reader, engine: Service) -> Response:
     return png_response(png(outlined_crop(image, mask, record.bbox)))
 
 
-def _relabelled(engine: Engine, record: Record, exemplars: int, author: str) -> dict[str, Any] | None:
+def _relabelled(engine: Engine, served: Served, record: Record, exemplars: int, author: str) -> dict[str, Any] | None:
     """The answer of a segment, labelled anew; None if the database fails: the correction is made all the same."""
     try:
-        return engine.relabel(record.answered, Form(exemplars), author)
+        return engine.relabel(record.answered, Form(exemplars), author, served)
     except Problem as problem:
         if problem.status != HTTPStatus.SERVICE_UNAVAILABLE:
             raise
