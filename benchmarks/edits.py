@@ -1,13 +1,15 @@
 """Edits of a running service: how soon the next request sees one, and what one a second does to those who ask.
 
-python -m benchmarks.edits [--counts 1000 100000 1000000] [--rounds 20] [--block 8] [--blocks 4] [--out DIR]
+python -m benchmarks.edits [--counts 1000 100000 1000000] [--rounds 20] [--block 3] [--blocks 12] [--out DIR]
 
 A real process over SQLite and HTTP, one caller. An edit counts as seen when it is answered: what is asked after that
 names its revision or a later one, which is checked each time. POST /segment is asked over and over, in blocks without
-edits and with one edit a second beside in turn; compare the blocks of one run, not of two.
+edits and with one edit a second beside in turn; compare the blocks of one run, not of two. cpu_ms is what the service's
+threads worked for one request, edits included: it says the same whatever else the machine does.
 """
 
 import argparse
+import os
 import tempfile
 import threading
 import time
@@ -15,14 +17,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import numpy as np
 
 from benchmarks.common import report, spread
 from benchmarks.latency import photo
-from benchmarks.running_service import running_service
+from benchmarks.running_service import start_service, stop
 from model_store.exemplars import Exemplars
 from model_store.release import Release, write_release
 from model_store.store import BUNDLED, ReleaseStore
@@ -122,36 +124,48 @@ def time_edits(editor: Editor, rounds: int) -> dict[str, list[float]]:
     return seconds
 
 
-def time_requests(address: str, editor: Editor, jpeg: bytes, block: float, blocks: int) -> dict[str, list[float]]:
-    """Requests a second of each block of `block` seconds, without and with edits beside, in turn."""
-    rates: dict[str, list[float]] = {"without": [], "with": []}
-    with httpx.Client(base_url=address, timeout=120) as client:
+class Block(NamedTuple):
+    """One request of a block on average: seconds that it took, and that the service's threads worked."""
+
+    seconds: float
+    cpu: float
+
+
+def time_requests(pid: int, editor: Editor, jpeg: bytes, block: float, blocks: int) -> dict[str, list[Block]]:
+    """POST /segment in blocks of `block` seconds, without and with an edit a second beside, in turn."""
+    found: dict[str, list[Block]] = {"without": [], "with": []}
+    with httpx.Client(base_url=editor.client.base_url, timeout=120) as client:
         for number in range(blocks):
-            for name in list(rates)[:: 1 if number % 2 == 0 else -1]:
-                stop = threading.Event()
-                beside = threading.Thread(target=_edit_beside, args=(editor, stop)) if name == "with" else None
-                if beside is not None:
-                    beside.start()
-                rates[name].append(_rate(client, jpeg, block))
-                stop.set()
-                if beside is not None:
-                    beside.join()
-    return rates
+            for name in list(found)[:: 1 if number % 2 == 0 else -1]:
+                ended = threading.Event()
+                beside = threading.Thread(target=_edit_beside, args=(editor, ended if name == "with" else None))
+                beside.start()
+                found[name].append(_block(pid, client, jpeg, block))
+                ended.set()
+                beside.join()
+    return found
 
 
-def _edit_beside(editor: Editor, stop: threading.Event) -> None:
-    for edit in cycle((editor.correct, editor.remove)):
+def _edit_beside(editor: Editor, ended: threading.Event | None) -> None:
+    """Edit until the event is set; None: not at all."""
+    for edit in cycle((editor.correct, editor.remove)) if ended is not None else ():
         edit()
-        if stop.wait(PERIOD):
+        if ended is None or ended.wait(PERIOD):
             return
 
 
-def _rate(client: httpx.Client, jpeg: bytes, seconds: float) -> float:
-    start, count = time.perf_counter(), 0
+def _block(pid: int, client: httpx.Client, jpeg: bytes, seconds: float) -> Block:
+    start, worked, count = time.perf_counter(), _cpu(pid), 0
     while (elapsed := time.perf_counter() - start) < seconds:
         client.post("/segment", content=jpeg).raise_for_status()
         count += 1
-    return count / elapsed
+    return Block(elapsed / count, (_cpu(pid) - worked) / count)
+
+
+def _cpu(pid: int) -> float:
+    """Seconds that the threads of a process have worked; Linux alone tells it so."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def measure(
@@ -161,20 +175,26 @@ def measure(
     count = len(release.exemplars)
     names = iter([f"{n:016x}" for n in np.random.default_rng(1).permutation(count).tolist()])
     with tempfile.TemporaryDirectory() as data:
-        start = time.perf_counter()
-        with running_service(Path(data), "--release", str(release.path), patience=300) as address:
-            started = time.perf_counter() - start
+        process, address = start_service(Path(data), "--release", str(release.path), patience=300)
+        try:
+            started = _cpu(process.pid)
             editor = Editor.of(address, jpeg, names)
             seconds = time_edits(editor, arguments.rounds)
-            rates = time_requests(address, editor, jpeg, arguments.block, arguments.blocks)
+            blocks = time_requests(process.pid, editor, jpeg, arguments.block, arguments.blocks)
             editor.client.close()
-    ratios = [beside / alone for alone, beside in zip(rates["without"], rates["with"], strict=True)]
-    rows = [{"exemplars": count, "what": name, **spread(taken), "ratio": "-"} for name, taken in seconds.items()]
-    for name, taken in rates.items():
-        ratio = float(np.median(ratios)) if name == "with" else "-"
-        spent = spread([1 / rate for rate in taken])
-        rows.append({"exemplars": count, "what": f"POST /segment {name} an edit a second", **spent, "ratio": ratio})
-    return rows, {"requests_a_second": rates, "ratios": ratios, "start_s": started, "edits": editor.revision}
+        finally:
+            stop(process)
+    rows = [{"exemplars": count, "what": name, **spread(taken), "cpu_ms": "-"} for name, taken in seconds.items()]
+    for name, found in blocks.items():
+        cpu = float(np.median([block.cpu for block in found])) * 1000
+        what = f"POST /segment {name} edits beside"
+        rows.append({"exemplars": count, "what": what, **spread([block.seconds for block in found]), "cpu_ms": cpu})
+    ratios = {
+        field: float(np.median([getattr(w, field) / getattr(o, field) for o, w in zip(*blocks.values(), strict=True)]))
+        for field in Block._fields
+    }
+    details = {"blocks": blocks, "with / without, median": ratios, "start_cpu_s": started, "edits": editor.revision}
+    return rows, details
 
 
 def main() -> None:
@@ -182,8 +202,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
     parser.add_argument("--rounds", type=int, default=20, help="edits of each kind")
-    parser.add_argument("--block", type=float, default=8, help="seconds of POST /segment in a block")
-    parser.add_argument("--blocks", type=int, default=4, help="blocks with edits, and as many without")
+    parser.add_argument("--block", type=float, default=3, help="seconds of POST /segment in a block")
+    parser.add_argument("--blocks", type=int, default=12, help="blocks with edits, and as many without")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     bundled, jpeg = Release.open(ReleaseStore([BUNDLED], None).active()), photo(None)
@@ -195,6 +215,11 @@ def main() -> None:
             more, details[str(count)] = measure(release, arguments, jpeg)
             rows += more
     report("edits", rows, details, arguments.out)
+    for count in arguments.counts:
+        ratios = details[str(count)]["with / without, median"]
+        print(
+            f"  {count} exemplars, with edits beside to without: {ratios['seconds']:.2f} time, {ratios['cpu']:.2f} cpu"
+        )
 
 
 if __name__ == "__main__":
