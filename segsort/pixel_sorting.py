@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from segsort import kernels
+from segsort import kernels, on_device
 from segsort.sphere import normalize, unit_rows
 
 
@@ -80,7 +80,7 @@ def location_features(height: int, width: int) -> Tensor:
 def sorting_features(embeddings: Tensor, location_weight: float) -> Tensor:
     """Embeddings with weighted location appended, as unit vectors: [B, D, h, w] -> [B, h*w, D+2]."""
     B, D, h, w = embeddings.shape
-    if embeddings.device.type == "cpu" and embeddings.dtype == torch.float32 and not embeddings.requires_grad:
+    if on_device.compiled(embeddings) and embeddings.dtype == torch.float32 and not embeddings.requires_grad:
         images = [_with_location(one, location_weight) for one in embeddings]
         return images[0][None] if len(images) == 1 else torch.stack(images)
     location = location_features(h, w).to(embeddings) * location_weight
@@ -129,22 +129,25 @@ def sort_features(
     Returns:
         Labels [B, h*w] int64 and means [B, K, D+2].
     """
-    grid = grid_labels(*size, options.segments).to(features.device)
-    labels = grid.expand(len(features), *size)
+    grid, count = grid_labels(*size, options.segments), min(options.segments, size[0] * size[1])
+    labels = grid.to(features.device).expand(len(features), *size)
     if options.coarse_iterations > 0:
-        labels = _sort_coarsely(features, labels, left_out, options)
-    labels, theta = _sort(features, labels.flatten(1), left_out, int(grid.max()) + 1, options)
+        labels = _sort_coarsely(features, labels, left_out, count, options)
+    labels, theta = _sort(features, labels.flatten(1), left_out, count, options)
     return labels if left_out is None else labels.masked_fill(left_out, -1), theta
 
 
-def _sort_coarsely(features: Tensor, labels: Tensor, left_out: Tensor | None, options: SortingOptions) -> Tensor:
+def _sort_coarsely(
+    features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, options: SortingOptions
+) -> Tensor:
     """Sort every second pixel of every second row; its neighbours follow it. labels [B, h, w] -> [B, h, w]."""
     B, h, w = labels.shape
     fewer = features.reshape(B, h, w, -1)[:, ::2, ::2].flatten(1, 2)
     start, out = labels[:, ::2, ::2], None if left_out is None else left_out.reshape(B, h, w)[:, ::2, ::2].flatten(1)
     once = replace(options, iterations=options.coarse_iterations)
-    found = _sort(fewer, start.flatten(1), out, int(labels.max()) + 1, once)[0].reshape(start.shape)
-    found = torch.where(found < 0, start, found)
+    found = _sort(fewer, start.flatten(1), out, count, once)[0].reshape(start.shape)
+    if out is not None:
+        found = torch.where(out.reshape(start.shape), start, found)
     return found.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)[:, :h, :w]
 
 
@@ -173,30 +176,19 @@ def _sort_hard(
     features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, iterations: int
 ) -> tuple[Tensor, Tensor]:
     """Spherical k-means. features [B, N, D], labels [B, N] -> labels [B, N], theta [B, count, D]."""
-    if features.device.type == "cpu":
-        pairs = [
-            _sort_one_on_cpu(
-                features[b].numpy(),
-                labels[b].numpy(),
-                None if left_out is None else left_out[b].numpy(),
-                count,
-                iterations,
-            )
-            for b in range(len(features))
-        ]
-        return torch.stack([z for z, _ in pairs]), torch.stack([theta for _, theta in pairs])
-    B, N, D = features.shape
-    rows = features.reshape(B * N, D)
-    kept = None if left_out is None else ~left_out.reshape(B * N)
-    offsets = torch.arange(B, device=rows.device)[:, None] * count
-    groups = (labels + offsets).reshape(-1)  # one numbering for all images, so that a batch needs no loop
-    sums, sizes = _sums(rows, groups, kept, B * count)
-    for _ in range(iterations):
-        theta = normalize(sums).reshape(B, count, D)
-        nearest = _cosines(features, theta, sizes.reshape(B, count)).argmax(dim=2)
-        groups = (nearest + offsets).reshape(-1)
-        sums, sizes = _sums(rows, groups, kept, B * count)
-    return groups.reshape(B, N) - offsets, normalize(sums).reshape(B, count, D)
+    if not on_device.compiled(features):
+        return on_device.sort_hard(features, labels, left_out, count, iterations)
+    pairs = [
+        _sort_one_on_cpu(
+            features[b].numpy(),
+            labels[b].numpy(),
+            None if left_out is None else left_out[b].numpy(),
+            count,
+            iterations,
+        )
+        for b in range(len(features))
+    ]
+    return torch.stack([z for z, _ in pairs]), torch.stack([theta for _, theta in pairs])
 
 
 def _sort_one_on_cpu(
@@ -224,22 +216,6 @@ def _sort_one_on_cpu(
     return torch.from_numpy(everywhere), torch.from_numpy(theta)
 
 
-def _sums(rows: Tensor, groups: Tensor, kept: Tensor | None, count: int) -> tuple[Tensor, Tensor]:
-    """Sum and size of each group: [M, D], [M] -> [count, D], [count]."""
-    if kept is not None:
-        groups = torch.where(kept, groups, count)
-    sums = rows.new_zeros(count + 1, rows.shape[1]).index_add_(0, groups, rows)
-    sizes = rows.new_zeros(count + 1).index_add_(0, groups, rows.new_ones(()).expand(len(groups)))
-    sums[:count].masked_fill_((sizes[:count] == 0)[:, None], 0)
-    return sums[:count], sizes[:count]
-
-
-def _cosines(features: Tensor, theta: Tensor, sizes: Tensor) -> Tensor:
-    """[B, N, D], [B, K, D], [B, K] -> [B, N, K]; to an empty segment -inf, so that it is never nearest."""
-    bias = torch.where(sizes > 0, 0.0, float("-inf"))[:, None, :]
-    return torch.baddbmm(bias, features, theta.transpose(1, 2))
-
-
 def _sort_soft(
     features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, options: SortingOptions
 ) -> tuple[Tensor, Tensor]:
@@ -249,9 +225,9 @@ def _sort_soft(
         if left_out is not None:
             posterior = posterior.masked_fill(left_out[:, :, None], 0)
         theta = normalize(posterior.transpose(1, 2) @ features)
-        cosines = _cosines(features, theta, posterior.sum(dim=1))
+        cosines = on_device.cosines(features, theta, posterior.sum(dim=1))
         nearest = cosines.argmax(dim=2)
-        if step == options.iterations or (features.device.type == "cpu" and step and torch.equal(nearest, labels)):
+        if step == options.iterations or (on_device.compiled(features) and step and torch.equal(nearest, labels)):
             break
         labels, posterior = nearest, torch.softmax(options.kappa * cosines, dim=2)
     return nearest, theta

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segsort import kernels
+from segsort import kernels, on_device
 from segsort.masks import bounding_boxes
 from segsort.pixel_sorting import SortingOptions, sort_features, sorting_features
 from segsort.sphere import unit_rows
@@ -73,12 +73,14 @@ def _outline(cells: Tensor, features: Tensor, theta: Tensor, size: tuple[int, in
     A cosine is linear in the embedding, so interpolating cosines is interpolating embeddings, up to a positive length
     that is the same for all segments.
     """
-    coarse, rows = cells.cpu().numpy().astype(np.int32), features.cpu().numpy()
+    if not on_device.compiled(features):
+        return on_device.outline(cells, features, theta, size).cpu().numpy().astype(np.int32)
+    coarse, rows = cells.numpy().astype(np.int32), features.numpy()
     undecided = np.flatnonzero(kernels.beside_others(coarse))
     row_of = np.zeros(coarse.size, dtype=np.int32)
     row_of[undecided] = np.arange(len(undecided), dtype=np.int32)
     labels, cosines = np.empty(size, dtype=np.int32), np.empty((len(undecided), len(theta)), dtype=np.float32)
-    kernels.products(rows[undecided], np.ascontiguousarray(theta.cpu().numpy().T), cosines)
+    kernels.products(rows[undecided], np.ascontiguousarray(theta.numpy().T), cosines)
     kernels.outline(coarse, row_of, cosines, labels)
     return labels
 
@@ -143,16 +145,37 @@ def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor) -> np.ndarra
 
     A segment too thin to cover the centre of a cell takes the embeddings at its own pixels instead.
     """
-    _, h, w = embeddings.shape
+    D, h, w = embeddings.shape
     H, W = labels.shape
-    vectors = np.ascontiguousarray(embeddings.float().flatten(1).cpu().numpy().T)
     rows, columns = (np.arange(h) * 2 + 1) * H // (2 * h), (np.arange(w) * 2 + 1) * W // (2 * w)
-    sums, sizes = np.zeros((count, vectors.shape[1])), np.zeros(count, dtype=np.int64)
-    kernels.add_rows(vectors, labels[rows[:, None], columns].ravel(), sums, sizes)
+    centres = labels[rows[:, None], columns].ravel()
+    if not on_device.compiled(embeddings):
+        return _prototypes_on_device(labels, centres, count, embeddings)
+    vectors = np.ascontiguousarray(embeddings.float().flatten(1).numpy().T)
+    sums, sizes = np.zeros((count, D)), np.zeros(count, dtype=np.int64)
+    kernels.add_rows(vectors, centres, sums, sizes)
     for segment in np.flatnonzero(sizes == 0):
-        y, x = np.nonzero(labels == segment)
-        sums[segment] = vectors[(y * h // H) * w + x * w // W].sum(axis=0, dtype=np.float64)
+        sums[segment] = vectors[_cells_below(labels, int(segment), (h, w))].sum(axis=0, dtype=np.float64)
     return unit_rows(sums)
+
+
+def _prototypes_on_device(labels: np.ndarray, centres: np.ndarray, count: int, embeddings: Tensor) -> np.ndarray:
+    """As `_prototypes`, of the labels [h*w] at the centres of the cells, which go up, so that embeddings need not come
+    down.
+    """
+    size = (embeddings.shape[1], embeddings.shape[2])
+    thin = np.setdiff1d(np.arange(count), centres).tolist()
+    below = [_cells_below(labels, segment, size) for segment in thin]
+    cell = np.concatenate([np.arange(len(centres)), *below])
+    segment = np.concatenate([centres, np.repeat(thin, [len(cells) for cells in below])]).astype(np.int64)
+    return unit_rows(on_device.sum_by_segment(embeddings.float().flatten(1), cell, segment, count))
+
+
+def _cells_below(labels: np.ndarray, segment: int, size: tuple[int, int]) -> np.ndarray:
+    """The cell, of (h, w), that each pixel of a segment lies in: labels [H, W] -> [n] int64."""
+    (h, w), (H, W) = size, labels.shape
+    y, x = np.nonzero(labels == segment)
+    return np.asarray((y * h // H) * w + x * w // W)
 
 
 def split_by_label(
