@@ -112,6 +112,10 @@ def build(
         int | None, typer.Option(help="Rounds before those over a quarter of the pixels: faster, a little coarser.")
     ] = None,
     location_weight: Annotated[float | None, typer.Option(help="Weight of location in pixel sorting.")] = None,
+    working_size: Annotated[
+        int | None,
+        typer.Option(help="Longest side that the network sees; larger finds thinner things, and takes longer."),
+    ] = None,
     k: Annotated[int | None, typer.Option(help="Exemplars that vote.")] = None,
     classes_by_clustering: Annotated[
         int | None, typer.Option(help="Read no label: cluster all segments into so many classes, 'cluster 0' and on.")
@@ -125,6 +129,8 @@ def build(
     calibrate_split: Annotated[str, typer.Option(help="Split of it.")] = "val",
 ) -> None:
     """Build a release: embed labelled images, keep their segments as exemplars, index and calibrate them."""
+    from dataclasses import replace
+
     from index_builder.build import BuildOptions, Notes, build_release
     from index_builder.clustering import Unlabelled
     from index_builder.datasets import Dataset, open_dataset, open_images
@@ -132,6 +138,7 @@ def build(
 
     calibration = open_dataset(calibrate_dataset, calibrate_root, calibrate_split) if calibrate_dataset else None
     source = load_embedder_source(embedder)
+    source = replace(source, preprocessing=_changed(source.preprocessing, working_size=working_size))
     options = BuildOptions(
         max_exemplars=max_exemplars,
         max_images=max_images,

@@ -3,9 +3,9 @@
     python -m index_builder.sweep --run RUN --dataset camvid --root ROOT --out RUN
     python -m index_builder.sweep --recipe RUN/recipe.json --axis kappa=5,10,20 --axis dimension=16,32 --out FOLDER
 
-The first form sweeps how a trained network is used (K, location weight, k, kappa of the vote, number of exemplars); the
-second trains a short run for each value of a recipe. Both score the "held" split against exemplars of "fit", by the
-retrieval that is served, and write sweep-NAME.json, one row a value.
+The first form sweeps how a trained network is used (K, location weight, k, kappa of the vote, number of exemplars, the
+size at which images are seen); the second trains a short run for each value of a recipe. Both score the "held" split
+against exemplars of "fit", by the retrieval that is served, and write sweep-NAME.json, one row a value.
 """
 
 import json
@@ -21,7 +21,7 @@ from index_builder.datasets import Dataset, Sample, open_dataset
 from index_builder.embedder_source import load_embedder_source
 from index_builder.progress import counted
 from index_builder.training.validation import RetrievalScore
-from model_store.card import RetrievalInfo, SortingInfo
+from model_store.card import Preprocessing, RetrievalInfo, SortingInfo
 from model_store.embedder import Embedder
 
 AXES: dict[str, tuple[float, ...]] = {
@@ -30,6 +30,7 @@ AXES: dict[str, tuple[float, ...]] = {
     "k": (1, 5, 10, 20, 50, 100),
     "kappa": (1, 5, 10, 20, 40),
     "exemplars": (250, 1000, 4000, 16000),
+    "working_size": (352, 480, 640),
 }
 SEED = 0
 
@@ -46,11 +47,11 @@ class ServingSweep:
     """
 
     def __init__(self, run: Path, exemplars: Dataset, queries: Dataset) -> None:
-        source = load_embedder_source(run)
-        self.sorting, self.retrieval = source.sorting, source.retrieval
+        self.source = load_embedder_source(run)
+        self.sorting, self.retrieval = self.source.sorting, self.source.retrieval
         self.classes, self.dataset = queries.classes, f"{queries.name}/{getattr(queries, 'split', '')}"
-        embedder = Embedder((source.network_file, source.preprocessing))
-        self.exemplars, self.queries = _embedded(embedder, exemplars), _embedded(embedder, queries)
+        self.labelled = exemplars, queries
+        self.exemplars, self.queries = self._embedded(self.source.preprocessing)
         self.defaults = self._score(self.sorting)
 
     def rows(self, axis: str, values: Sequence[float]) -> Iterator[dict[str, Any]]:
@@ -71,8 +72,25 @@ class ServingSweep:
                 yield self._row(value, self.defaults, RetrievalInfo.model_validate(told_vote))
             elif axis == "exemplars":
                 yield self._row(value, _with_fewer(self.defaults, int(value)), self.retrieval)
+            elif axis == "working_size":
+                yield self._row(value, self._score_at(int(value)), self.retrieval)
             else:
                 raise ValueError(f"axis {axis!r} is not known; choose {', '.join(AXES)}")
+
+    def _embedded(self, preprocessing: Preprocessing) -> tuple[Seen, Seen]:
+        """Exemplars and queries as the network sees them."""
+        embedder = Embedder((self.source.network_file, preprocessing))
+        exemplars, queries = (_embedded(embedder, images) for images in self.labelled)
+        return exemplars, queries
+
+    def _score_at(self, working_size: int) -> RetrievalScore:
+        """The score where images are seen at another size, all else at its default."""
+        kept = self.exemplars, self.queries
+        told = {**self.source.preprocessing.model_dump(), "working_size": working_size}
+        self.exemplars, self.queries = self._embedded(Preprocessing.model_validate(told))
+        score = self._score(self.sorting)
+        self.exemplars, self.queries = kept
+        return score
 
     def _score(self, sorting: SortingInfo) -> RetrievalScore:
         score = RetrievalScore(1, len(self.classes), sorting.options(), self.retrieval.k, self.retrieval.kappa)

@@ -62,8 +62,10 @@ def test_how_pixels_are_sorted_is_as_the_command_says_and_else_as_the_networks_s
 ) -> None:
     data = ("--dataset", "folder", "--root", blocks_folder, "--embedder", tiny_run, "--out", tmp_path / "release")
     told = ("--segments", 9, "--iterations", 10, "--coarse-iterations", 0, "--location-weight", 0.25)
-    assert run("build", *data, *told).exit_code == 0
-    sorting = Release.open(tmp_path / "release").card.sorting
+    assert run("build", *data, *told, "--working-size", 64).exit_code == 0
+    card = Release.open(tmp_path / "release").card
+    assert card.preprocessing.working_size == 64
+    sorting = card.sorting
     assert (sorting.segments, sorting.iterations, sorting.coarse_iterations) == (9, 10, 0)
     assert sorting.location_weight == 0.25
     assert sorting.min_area == 0.001
