@@ -2,19 +2,20 @@
 
 import math
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnxruntime
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from model_store.card import Preprocessing
 from model_store.cores import available_cores
+from model_store.flavour import Device, check_device
 from model_store.release import Release
 
-Device = Literal["cpu", "cuda"]
+__all__ = ["MIN_SIDE", "STRIDE", "Device", "Embedder", "prepare", "working_shape"]
 
 STRIDE = 4  # pixels of the network's input for one cell of the embedding, in each direction
 MIN_SIDE = 32  # pixels; a shorter side of an elongated image is stretched to this
@@ -41,17 +42,9 @@ def prepare(image: np.ndarray, preprocessing: Preprocessing) -> tuple[np.ndarray
     Raises:
         ValueError: if the image is not [H, W, 3] uint8 or is empty.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise ValueError(
-            f"image has shape {image.shape} and type {image.dtype}; it must be [H, W, 3] uint8 with H, W >= 1; "
-            "convert it to RGB first"
-        )
-    height, width = working_shape(image.shape[0], image.shape[1], preprocessing.working_size)
-    if image.shape[:2] != (height, width):
-        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
-        image = np.asarray(resized)
-    multiple = preprocessing.multiple_of
-    padded = (math.ceil(height / multiple) * multiple, math.ceil(width / multiple) * multiple)
+    image = resize(image, preprocessing.working_size)
+    height, width = image.shape[:2]
+    padded, cells = _padded(height, width, preprocessing.multiple_of)
     x = np.empty((1, 3, *padded), dtype=np.float32)
     for channel, (mean, std) in enumerate(zip(preprocessing.mean, preprocessing.std, strict=True)):
         plane = x[0, channel]
@@ -60,7 +53,43 @@ def prepare(image: np.ndarray, preprocessing: Preprocessing) -> tuple[np.ndarray
         plane[:height, :width] *= np.float32(1 / std)
         plane[:height, width:] = plane[:height, width - 1 : width]
         plane[height:] = plane[height - 1]
-    return x, (math.ceil(height / STRIDE), math.ceil(width / STRIDE))
+    return x, cells
+
+
+def resize(image: np.ndarray, working_size: int) -> np.ndarray:
+    """An image at the size at which the network sees it, before padding: [H, W, 3] uint8 -> [h, w, 3] uint8.
+
+    Raises:
+        ValueError: if the image is not [H, W, 3] uint8 or is empty.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise ValueError(
+            f"image has shape {image.shape} and type {image.dtype}; it must be [H, W, 3] uint8 with H, W >= 1; "
+            "convert it to RGB first"
+        )
+    height, width = working_shape(image.shape[0], image.shape[1], working_size)
+    if image.shape[:2] == (height, width):
+        return image
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(resized)
+
+
+def prepare_on(device: torch.device, image: np.ndarray, preprocessing: Preprocessing) -> tuple[Tensor, tuple[int, int]]:
+    """As `prepare`, on a device: the pixels go up as they are, three bytes each, and become numbers there."""
+    small = resize(image, preprocessing.working_size)
+    height, width = small.shape[:2]
+    (rows, columns), cells = _padded(height, width, preprocessing.multiple_of)
+    pixels = torch.from_numpy(np.require(small, requirements=["C", "W"])).to(device)
+    scale = [1 / std for std in preprocessing.std]
+    mean, scale_ = (torch.tensor(values, device=device)[:, None, None] for values in (preprocessing.mean, scale))
+    x = (pixels.permute(2, 0, 1).float() - mean) * scale_
+    return F.pad(x[None], (0, columns - width, 0, rows - height), mode="replicate").contiguous(), cells
+
+
+def _padded(height: int, width: int, multiple: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Height and width after padding, and the rows and columns of the embedding that lie on the image."""
+    padded = (math.ceil(height / multiple) * multiple, math.ceil(width / multiple) * multiple)
+    return padded, (math.ceil(height / STRIDE), math.ceil(width / STRIDE))
 
 
 class Embedder:
@@ -82,8 +111,7 @@ class Embedder:
         device: Device = "cpu",
         threads: int | None = None,
     ) -> None:
-        if device not in _PROVIDERS:
-            raise ValueError(f"device={device!r} is not known; choose 'cpu' or 'cuda'")
+        check_device(device)
         if threads is not None and threads < 1:
             raise ValueError(f"threads={threads} must be at least 1; leave it out to use every core")
         network, self.preprocessing = (
@@ -105,8 +133,18 @@ class Embedder:
     def run(self, x: np.ndarray) -> Tensor:
         """Run the network: [1, 3, H, W] float32 -> [1, D, H/4, W/4] on this embedder's device."""
         if self.device.type == "cuda":
-            return self._run_on_gpu(x)
+            return self.run_bound(torch.from_numpy(x).to(self.device))
         return torch.from_numpy(self.session.run(["embedding"], {"image": x})[0])
+
+    @property
+    def network_device(self) -> str:
+        """Where ONNX Runtime runs the network, by its own word: "cpu" or "cuda"."""
+        provider = self.session.get_providers()[0]
+        return next((device for device, name in _PROVIDERS.items() if name == provider), provider)
+
+    def try_out(self) -> Tensor:
+        """The embedding of a small grey image."""
+        return self.run(np.zeros((1, 3, 64, 96), dtype=np.float32))
 
     def run_classifier(self, x: np.ndarray) -> Tensor:
         """What the softmax classifier of a run says: [1, 3, H, W] float32 -> logits [1, C, H/4, W/4], on the CPU.
@@ -128,17 +166,24 @@ class Embedder:
         Returns:
             [D, h, w] float32 unit vectors on this embedder's device, at a quarter of the working size, without padding.
         """
+        if self.device.type == "cuda":
+            pixels, (rows, columns) = prepare_on(self.device, image, self.preprocessing)
+            return self.run_bound(pixels)[0, :, :rows, :columns]
         x, (rows, columns) = prepare(image, self.preprocessing)
         return self.run(x)[0, :, :rows, :columns]
 
-    def _run_on_gpu(self, x: np.ndarray) -> Tensor:
-        """As `run`; the embedding is written straight into a tensor, so that it never leaves the device."""
-        out = torch.empty((1, self.dimension, x.shape[2] // STRIDE, x.shape[3] // STRIDE), device=self.device)
-        index = out.device.index or 0
-        torch.cuda.synchronize(out.device)  # torch may still be using the memory that it just handed out
-        binding = self.session.io_binding()
-        binding.bind_cpu_input("image", x)
-        binding.bind_output("embedding", "cuda", index, np.float32, list(out.shape), out.data_ptr())
+    def run_bound(self, x: Tensor) -> Tensor:
+        """As `run`, of a tensor that lies on the device: the network reads it there, and writes the embedding there.
+
+        Args:
+            x: [1, 3, H, W] float32, contiguous, H and W multiples of 4.
+        """
+        out = torch.empty((1, self.dimension, x.shape[2] // STRIDE, x.shape[3] // STRIDE), device=x.device)
+        if x.device.type == "cuda":
+            torch.cuda.current_stream(x.device).synchronize()  # ONNX Runtime works on a stream of its own
+        binding, index = self.session.io_binding(), x.device.index or 0
+        binding.bind_input("image", x.device.type, index, np.float32, list(x.shape), x.data_ptr())
+        binding.bind_output("embedding", x.device.type, index, np.float32, list(out.shape), out.data_ptr())
         self.session.run_with_iobinding(binding)
         binding.synchronize_outputs()
         return out
@@ -146,11 +191,6 @@ class Embedder:
 
 def _open_session(network: Path, device: Device, threads: int) -> onnxruntime.InferenceSession:
     """A session on the device asked for; ONNX Runtime alone would fall back to the CPU without an error."""
-    if _PROVIDERS[device] not in onnxruntime.get_available_providers():
-        raise ValueError(
-            f"device={device!r}, but the ONNX Runtime installed has {onnxruntime.get_available_providers()} without "
-            f"{_PROVIDERS[device]}; install the extra 'gpu' instead of 'cpu', or use the CPU"
-        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

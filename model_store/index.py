@@ -1,14 +1,20 @@
 """Nearest neighbours among exemplars' prototypes, by FAISS."""
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import faiss
 import numpy as np
+import torch
 
 from model_store.cores import available_cores
+from model_store.device_search import DeviceSearch
+from model_store.flavour import Device, check_device
 from segsort import kernels
+
+_Search = Callable[[np.ndarray, int, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
 
 _ALL = np.zeros(0, dtype=bool)  # no row is gone
 _DEEPEST = 1024  # neighbours asked of FAISS, past which rows that are left are compared one by one; GPUs give 2048
@@ -18,22 +24,22 @@ _SMALL = 1 << 28  # multiplications of a search below which FAISS' threads cost 
 class ExemplarIndex:
     """A FAISS index (inner product) over unit vectors, beside the vectors themselves.
 
-    FAISS finds the neighbours, but for a flat index on the CPU, where an exact search of our own takes half the time
-    (benchmarks/retrieval.py). Cosines are computed from the vectors, so that they do not depend on the kind of index,
-    batch size and device. Searches from several threads are safe.
+    FAISS finds the neighbours, but for a flat index: there an exact search of our own takes half the time on a CPU
+    (benchmarks/retrieval.py), and on a GPU leaves out the rows that are gone where it runs. Cosines are computed from
+    the vectors, so that they do not depend on the kind of index, batch size and device. Searches from several threads
+    are safe.
 
     Args:
         index: the FAISS index, on the CPU.
         prototypes: [N, D] float32 unit vectors, the rows of the index.
-        device: "cpu" or "cuda"; where FAISS searches.
+        device: "cpu" or "cuda"; where it is searched.
 
     Raises:
-        ValueError: if index and prototypes do not belong together, or faiss cannot use the device.
+        ValueError: if index and prototypes do not belong together, or it cannot be searched on the device.
     """
 
-    def __init__(self, index: faiss.Index, prototypes: np.ndarray, device: Literal["cpu", "cuda"] = "cpu") -> None:
-        if device not in ("cpu", "cuda"):
-            raise ValueError(f"device={device!r} is not known; choose 'cpu' or 'cuda'")
+    def __init__(self, index: faiss.Index, prototypes: np.ndarray, device: Device = "cpu") -> None:
+        check_device(device)
         if prototypes.ndim != 2 or (index.ntotal, index.d) != prototypes.shape:
             raise ValueError(
                 f"the index holds {index.ntotal} vectors of {index.d} dimensions, the prototypes are "
@@ -42,21 +48,19 @@ class ExemplarIndex:
         if index.metric_type != faiss.METRIC_INNER_PRODUCT:
             raise ValueError(f"the index has FAISS' metric {index.metric_type}; build it for inner products")
         self.prototypes = np.ascontiguousarray(prototypes, dtype=np.float32)
-        self._index = index
-        self._search_index = _to_gpu(index) if device == "cuda" else index
-        self._exact = device == "cpu" and isinstance(faiss.downcast_index(index), faiss.IndexFlat)
+        self.device, self._index = device, index
+        self._exact = self._exact_search() if isinstance(faiss.downcast_index(index), faiss.IndexFlat) else None
+        self._search_index = _to_gpu(index) if device == "cuda" and self._exact is None else index
         self._busy = threading.Lock() if device == "cuda" else None  # faiss' GPU indexes serve one caller at a time
 
     @classmethod
-    def build(
-        cls, prototypes: np.ndarray, factory: str = "Flat", device: Literal["cpu", "cuda"] = "cpu"
-    ) -> "ExemplarIndex":
+    def build(cls, prototypes: np.ndarray, factory: str = "Flat", device: Device = "cpu") -> "ExemplarIndex":
         """Index prototypes, training the index on them where its kind needs it.
 
         Args:
             prototypes: [N, D] float32 unit vectors, N >= 1.
             factory: as `faiss.index_factory` takes it: "Flat", "IVF64,Flat", "HNSW32", ...
-            device: where FAISS searches.
+            device: where it is searched.
 
         Raises:
             ValueError: if there are no prototypes, FAISS does not know the kind or cannot train it on so few.
@@ -77,7 +81,7 @@ class ExemplarIndex:
         return cls(index, rows, device)
 
     @classmethod
-    def load(cls, file: Path, prototypes: np.ndarray, device: Literal["cpu", "cuda"] = "cpu") -> "ExemplarIndex":
+    def load(cls, file: Path, prototypes: np.ndarray, device: Device = "cpu") -> "ExemplarIndex":
         """Read what `save` wrote; prototypes: [N, D] as it was built from.
 
         Raises:
@@ -93,7 +97,7 @@ class ExemplarIndex:
         """Write the FAISS index; the prototypes are kept by the caller."""
         faiss.write_index(self._index, str(file))
 
-    def to(self, device: Literal["cpu", "cuda"]) -> "ExemplarIndex":
+    def to(self, device: Device) -> "ExemplarIndex":
         """The same index, searched on another device."""
         return ExemplarIndex(self._index, self.prototypes, device)
 
@@ -122,8 +126,8 @@ class ExemplarIndex:
         if gone is not None and gone.shape != (N,):
             raise ValueError(f"gone has shape {gone.shape}; it must say of each of the {N} rows whether it is gone")
         queries = np.ascontiguousarray(queries, dtype=np.float32)
-        if self._exact:
-            return exact_search(self.prototypes, queries, k, gone)
+        if self._exact is not None:
+            return self._exact(queries, k, gone)
         if gone is not None:
             return self._search_without(queries, k, gone)
         k = min(k, N)
@@ -133,6 +137,11 @@ class ExemplarIndex:
             if wanted == N or not (cosines[:, k - 1] == cosines[:, wanted - 1]).any():
                 return cosines[:, :k], rows[:, :k]
             wanted = min(2 * wanted, N)
+
+    def _exact_search(self) -> _Search:
+        if self.device == "cpu":
+            return partial(exact_search, self.prototypes)
+        return DeviceSearch(self.prototypes, torch.device(self.device)).search
 
     def _neighbours(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """What FAISS finds, with exact cosines, ordered by falling cosine and then rising row."""
@@ -227,9 +236,11 @@ def _maxima(prototypes: np.ndarray, queries: np.ndarray, gone: np.ndarray) -> np
 
 
 def _to_gpu(index: faiss.Index) -> faiss.Index:
-    if not hasattr(faiss, "StandardGpuResources") or faiss.get_num_gpus() == 0:
+    try:
+        return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
+    except RuntimeError as error:
         raise ValueError(
-            "device='cuda', but the FAISS installed sees no GPU; install the extra 'gpu' instead of 'cpu' and check "
-            "the driver, or search on the CPU"
-        )
-    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
+            f"FAISS cannot search {type(faiss.downcast_index(index)).__name__} on a GPU "
+            f"({str(error).strip().splitlines()[-1]}); build the release with a flat index or an inverted file, or "
+            "search on the CPU"
+        ) from error

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from model_store.embedder import Device, Embedder
+from model_store.embedder import Embedder
+from model_store.flavour import Device, DeviceUse
 from model_store.live import LiveExemplars
 from model_store.release import Release
 from segsort.retrieval import Vote, calibrate, familiarity, vote
@@ -69,6 +70,12 @@ class Predictor:
         self.release = release
         self.embedder = Embedder(release, device, threads)
         self.index = release.index if device == "cpu" else release.index.to(device)
+        self.device_use = DeviceUse.checked(
+            device,
+            network=self.embedder.network_device,
+            sorting=self.embedder.try_out().device.type,
+            search=self.index.device,
+        )
 
     @property
     def as_built(self) -> LiveExemplars:

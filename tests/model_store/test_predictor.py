@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
+import torch
 from PIL import Image
 
 from model_store.card import ClassInfo, Preprocessing
-from model_store.embedder import Embedder, prepare, working_shape
+from model_store.embedder import Embedder, prepare, prepare_on, working_shape
 from model_store.live import AddedExemplar
 from model_store.predictor import Predictor
 from model_store.release import Release
@@ -87,6 +87,29 @@ def test_preparation_normalises_and_repeats_the_edge() -> None:
     np.testing.assert_array_equal(wide[0, :, 72:], np.repeat(wide[0, :, 71:72], 24, axis=1))
 
 
+@pytest.mark.parametrize("size", [(30, 96), (72, 96), (1, 300), (500, 41)])
+@pytest.mark.parametrize("multiple", [4, 32])
+def test_preparation_on_a_device_gives_the_same_numbers(size: tuple[int, int], multiple: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    preprocessing = PREPROCESSING.model_copy(update={"multiple_of": multiple})
+    expected, cells = prepare(image, preprocessing)
+    found, found_cells = prepare_on(torch.device("cpu"), image, preprocessing)
+    np.testing.assert_array_equal(found.numpy(), expected)
+    assert found.is_contiguous()
+    assert found_cells == cells
+
+
+def test_a_network_that_reads_and_writes_tensors_in_place_gives_the_same_embedding(predictor: Predictor) -> None:
+    x = predictor.embedder.prepare(Blocks("val")[0].image)
+    np.testing.assert_array_equal(predictor.embedder.run_bound(torch.from_numpy(x)), predictor.embedder.run(x))
+
+
+def test_a_predictor_says_which_device_each_step_runs_on(predictor: Predictor) -> None:
+    use = predictor.device_use
+    assert (use.asked, use.network, use.sorting, use.search) == ("cpu",) * 4
+    assert use.name
+
+
 @pytest.mark.parametrize(
     "image",
     [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)],
@@ -96,10 +119,11 @@ def test_what_is_no_rgb_image_is_refused(image: np.ndarray) -> None:
         prepare(image, PREPROCESSING)
 
 
-@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="there is a GPU")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there_is_an_error_and_not_the_cpu(tiny_release: Path) -> None:
-    with pytest.raises(ValueError, match="device='cuda', but the ONNX Runtime installed"):
-        Embedder(Release.open(tiny_release), "cuda")
+    for user in (Embedder, Predictor):
+        with pytest.raises(ValueError, match=r"device='cuda', but .*onnxruntime \d.*or set SEGSORT_DEVICE=cpu"):
+            user(Release.open(tiny_release), "cuda")
     with pytest.raises(ValueError, match="'tpu' is not known"):
         Embedder(Release.open(tiny_release), "tpu")  # type: ignore[arg-type]
 
