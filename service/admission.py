@@ -25,6 +25,7 @@ class _Ticket:
     pixels: int
     turn: "asyncio.Future[None]"
     share: float = 0.0
+    began: float = 0.0
 
 
 @dataclass
@@ -88,12 +89,16 @@ class Admission:
     @property
     def pixels(self) -> int:
         """Pixels that wait."""
-        return sum(ticket.pixels for ticket in self._waiting)
+        return sum(ticket.pixels for ticket in list(self._waiting))
 
     @property
     def running(self) -> int:
         """Images in the engine."""
         return len(self._running)
+
+    def longest(self) -> float:
+        """Seconds that an image has been in the engine, the longest."""
+        return max((self.clock() - ticket.began for ticket in list(self._running)), default=0.0)
 
     def seconds_ahead(self) -> float:
         """How long what is here will take, by the pace of recent images."""
@@ -142,7 +147,7 @@ class Admission:
         while self._waiting and len(self._running) < self.at_once:
             self._tick()
             ticket = self._waiting.popleft()
-            ticket.share = self._share
+            ticket.share, ticket.began = self._share, self._ticked
             self._running.add(ticket)
             ticket.turn.set_result(None)
 

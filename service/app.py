@@ -10,13 +10,22 @@ from service.access import add_access
 from service.activation import Activation
 from service.admission import Admission
 from service.body_limit import BodyLimit
-from service.problems import add_problem_handlers
+from service.metrics import Metrics
+from service.problems import REFUSALS, add_problem_handlers
+from service.readiness import Readiness
+from service.requests import Requests
 from service.routes import classes, edits, exemplars, explanations, health, pages, releases, segmentations, segments
 from service.settings import Settings
+from service.tracing import Tracing
 
 
 def create_app(settings: Settings, engine: engines.Engine | None = None) -> FastAPI:
-    """The service over one engine, made from the settings unless it is given."""
+    """The service over one engine, made from the settings unless it is given.
+
+    Raises:
+        ValueError: if the settings cannot be used.
+    """
+    tracing = Tracing.from_environment()
     served = engine if engine is not None else engines.Engine(settings)
 
     @asynccontextmanager
@@ -24,13 +33,20 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
         served.start()
         yield
         served.close()
+        if tracing is not None:
+            tracing.close()
 
-    app = FastAPI(title="segsort", description="Image segmentation that can be argued with.", lifespan=lifespan)
+    about = "Image segmentation that can be argued with."
+    app = FastAPI(title="segsort", description=about, lifespan=lifespan, responses=REFUSALS)
     app.state.activation = Activation(served)
-    app.state.engine, app.state.metrics = served, health.Metrics(served)
+    app.state.engine = served
     add_problem_handlers(app)
-    app.state.admission = Admission(settings.queue_pixels, settings.deadline_s)
+    admission = Admission(settings.queue_pixels, settings.deadline_s)
+    readiness = Readiness(served, admission)
+    metrics = Metrics(served, admission, readiness)
+    app.state.admission, app.state.readiness, app.state.metrics = admission, readiness, metrics
     app.add_middleware(BodyLimit, max_bytes=settings.max_bytes, timeout=settings.upload_timeout_s)
+    app.add_middleware(Requests, metrics=metrics, readiness=readiness, tracing=tracing)  # around all others
     add_access(app, settings)
     for routes in (segmentations, explanations, segments, exemplars, edits, classes, releases, health, pages):
         app.include_router(routes.router)

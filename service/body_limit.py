@@ -23,8 +23,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        said = dict(scope["headers"]).get(b"content-length", b"0")
-        if said.isdigit() and int(said) > self._max_bytes:
+        said = dict(scope["headers"]).get(b"content-length", b"0").lstrip(b"0")
+        if said.isdigit() and (len(said) > 20 or int(said) > self._max_bytes):
             await problem_response(too_large(self._max_bytes))(scope, receive, send)
             return
         size, complete = 0, False

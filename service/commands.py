@@ -18,20 +18,24 @@ def serve(
     import gc
 
     import torch
-    import uvicorn
 
     from service.app import create_app
     from service.keys import read_access
+    from service.logs import set_up_logs
+    from service.server import Server
     from service.settings import load_settings
 
     settings = load_settings(release=release, host=host, port=port)
     print(f"segsort: {read_access(settings).describe(settings)}", file=sys.stderr)
-    _say_what_happens()
+    set_up_logs(settings.log_format)
     torch.set_num_threads(1)  # what torch does here is small; its threads would only wait for each other
     app = create_app(settings)
     gc.collect()
     gc.freeze()  # what is there now stays: the collector need not walk through all of it while requests are answered
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level="info")
+    server = Server(app, settings)
+    server.run()
+    if not server.started:
+        raise typer.Exit(3)
 
 
 def snapshot(
@@ -49,17 +53,6 @@ def snapshot(
         f"{written.card.name}: {len(written.exemplars)} exemplars of {len(written.card.classes)} classes at "
         f"{written.path}; `segsort releases activate {written.card.name}` serves it from the next start on"
     )
-
-
-def _say_what_happens() -> None:
-    """Let the service's own messages appear beside those of the server."""
-    import logging
-
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("segsort: %(message)s"))
-    logger = logging.getLogger("segsort")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
 
 
 def segment(

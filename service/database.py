@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
-from sqlalchemy import and_, insert, or_, select
+from sqlalchemy import and_, delete, insert, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, defer
 
 from segsort.masks import decode_rle
-from service.images import KeptImages, Picture
+from service.images import KeptImages, Picture, insert_image
 from service.problems import Problem
-from service.tables import SegmentationRow, now, open_database
+from service.tables import ImageRow, RevisionRow, SegmentationRow, now, open_database
 
 
 class Retrieved(NamedTuple):
@@ -116,6 +116,9 @@ class Records:
         url: SQLAlchemy URL; SQLite by default, PostgreSQL where several replicas share one.
         keep_images: bytes of pictures that are kept beside their answers.
 
+    Attributes:
+        trouble: why the last answer could not be recorded; None if it could.
+
     Raises:
         ValueError: if the database cannot be opened.
     """
@@ -123,6 +126,7 @@ class Records:
     def __init__(self, url: str, keep_images: int = 0) -> None:
         self.engine = open_database(url)
         self.images = KeptImages(self.engine, keep_images)
+        self.trouble: str | None = None
 
     def add(
         self,
@@ -155,7 +159,9 @@ class Records:
                 connection.execute(insert(SegmentationRow), row)
                 if picture is not None:
                     self.images.insert(connection, picture)
+            self.trouble = None
         except SQLAlchemyError as error:
+            self.trouble = str(getattr(error, "orig", error))[:200]
             raise Problem(
                 503, "The answer could not be recorded, and an answer that cannot be explained is not given.",
                 received=str(getattr(error, "orig", error)),
@@ -207,6 +213,15 @@ class Records:
         """Raise SQLAlchemyError if the database does not answer."""
         with self.engine.connect() as connection:
             connection.execute(select(1))
+
+    def try_to_write(self) -> None:
+        """Raise SQLAlchemyError if the database takes nothing; what is written is gone when it is committed."""
+        probe = Picture("probe", "image/png", 1, 1, bytes(100_000))
+        with self.engine.begin() as connection:
+            connection.execute(update(RevisionRow).values(number=RevisionRow.number))
+            insert_image(connection, probe)
+            connection.execute(delete(ImageRow).where(ImageRow.image_id == probe.image_id))
+        self.trouble = None
 
     def close(self) -> None:
         """Give all connections back."""

@@ -3,6 +3,8 @@
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +25,7 @@ from service.live import Follower, LiveRelease
 from service.problems import Problem
 from service.served import Served, probe
 from service.settings import Settings
-from service.stages import Stages
+from service.stages import StageFailure, Stages
 
 _log = logging.getLogger("segsort.engine")
 
@@ -68,6 +70,7 @@ class Engine:
         self.records = records if records is not None else Records(settings.database, kept)
         self.follower = Follower(self.records.engine, [self.records.images.trim])
         self.served = Served(LiveRelease.of(predictor.as_built), predictor)
+        self.trouble: str | None = None  # why the last answer failed that never should
         self._one_at_a_time = threading.Lock()
         self._opening = threading.Lock()
         self._opened = {self.served.name: self.served.live}
@@ -93,6 +96,29 @@ class Engine:
         """Follow no more, and close the database."""
         self.follower.stop()
         self.records.close()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Remember whether the last answer failed that never should."""
+        try:
+            yield
+            self.trouble = None
+        except StageFailure as failure:
+            self.trouble = f"{failure}: {str(failure.__cause__)[:200]}"
+            raise
+
+    def try_again(self) -> list[str]:
+        """What fails where the last answer did: a probe says, which takes as long as a small image."""
+        if not self._one_at_a_time.acquire(timeout=self.settings.deadline_s):
+            return ["the network does not end"]
+        try:
+            probe(self.served)
+            self.trouble = None
+            return []
+        except Exception as error:  # whatever it is, it is what is asked for
+            return [str(error)[:200] or type(error).__name__]
+        finally:
+            self._one_at_a_time.release()
 
     def measure(self, content: bytes, request: Request) -> int:
         """The pixels of an image that may wait for its turn: what is refused anyway is refused before.
@@ -121,9 +147,12 @@ class Engine:
             Problem: if the image or the request is not acceptable.
             StageFailure: if a stage fails that never should.
         """
-        started = time.perf_counter()
         self._check(request)
-        served, stages = self.served, stages if stages is not None else Stages()
+        with self._watched():
+            return self._segment(content, request, author, stages if stages is not None else Stages())
+
+    def _segment(self, content: bytes, request: Request, author: str | None, stages: Stages) -> Answer:
+        started, served = time.perf_counter(), self.served
         with stages.stage("decode"):
             image = decode(content, self.settings.max_pixels)
         with self._one_at_a_time, stages.stage("embed"):

@@ -103,6 +103,7 @@ class Follower:
     def __init__(self, database: Engine, chores: Sequence[Callable[[], None]] = ()) -> None:
         self._database, self._chores = database, chores
         self._releases: dict[str, LiveRelease] = {}
+        self.trouble: str | None = None  # why the log could not be looked at
         self._seen = 0
         self._changed = threading.Condition(threading.RLock())
         self._stop = threading.Event()
@@ -211,20 +212,24 @@ class Follower:
             ) from error  # fmt: skip
 
     def _run(self) -> None:
-        trouble = False
+        """Look at the log until the end. Whatever fails is said, once, and tried again: this thread never dies."""
         while not self._stop.wait(POLL):
             try:
-                with self._database.connect() as connection:
-                    behind = last_revision(connection) > self._seen
-                if behind:
-                    self.catch_up()
-                for chore in self._chores:
-                    chore()
-                trouble = False
-            except SQLAlchemyError as error:
-                if not trouble:
-                    _log.warning("the database does not answer, trying again: %s", error)
-                trouble = True
+                self._look()
+                self.trouble = None
+            except BaseException as error:
+                if self.trouble is None:
+                    known = isinstance(error, SQLAlchemyError)
+                    _log.warning("the log of edits cannot be followed, trying again: %s", error, exc_info=not known)
+                self.trouble = str(error)[:200] or type(error).__name__
+
+    def _look(self) -> None:
+        with self._database.connect() as connection:
+            behind = last_revision(connection) > self._seen
+        if behind:
+            self.catch_up()
+        for chore in self._chores:
+            chore()
 
     def _apply(self, connection: Connection, number: int) -> None:
         """Bring every release to a revision, none past it."""

@@ -1,8 +1,12 @@
 """Errors as RFC 9457 problem JSON, naming what was received, what is allowed, and the mend."""
 
+import errno
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from itertools import islice
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -11,7 +15,33 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from service.logs import request_id
+
+_log = logging.getLogger("segsort.problems")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+_MOST = 20  # faults of one request that are told
 CLIENT_CLOSED_REQUEST = 499  # as nginx counts it; nobody reads it
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {  # of every route, for the OpenAPI document
+    "4XX": {
+        "description": "A problem (RFC 9457): what is wrong, what was received, what is allowed, and the mend.",
+        "content": {
+            "application/problem+json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "detail"],
+                    "properties": {
+                        **{name: {"type": "string"} for name in ("type", "title", "detail", "mend")},
+                        "status": {"type": "integer"},
+                        "received": {},
+                        "allowed": {},
+                    },
+                }
+            }
+        },
+    }
+}
 
 
 class Problem(Exception):
@@ -20,7 +50,7 @@ class Problem(Exception):
     Args:
         status: HTTP status, 4xx, 503 or 504.
         detail: what is wrong, in a sentence.
-        received: what came.
+        received: what came; told in brief.
         allowed: what may come.
         mend: what the caller can do.
         headers: of the answer.
@@ -38,7 +68,7 @@ class Problem(Exception):
     ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.headers = status, detail, dict(headers or {})
-        self.received, self.allowed, self.mend = received, allowed, mend
+        self.received, self.allowed, self.mend = brief(received), allowed, mend
 
     def __str__(self) -> str:
         parts = [self.detail]
@@ -64,6 +94,7 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
         "detail": problem.detail,
     }
     named = {"received": problem.received, "allowed": problem.allowed, "mend": problem.mend}
+    named["request_id"] = request_id.get()
     body |= {name: value for name, value in named.items() if value is not None}
     return Response(_encoded(body), problem.status, problem.headers | (headers or {}), "application/problem+json")
 
@@ -79,12 +110,15 @@ def add_problem_handlers(app: FastAPI) -> None:
     """Let every error of the app, the framework's own included, be answered as a problem."""
 
     async def problem(request: Request, error: Exception) -> Response:
-        return problem_response(error) if isinstance(error, Problem) else problem_response(Problem(500, str(error)))
+        assert isinstance(error, Problem)
+        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.__cause__ is not None:
+            _log.error("%s %s", error.detail, error.__cause__)
+        return problem_response(error)
 
     async def invalid(request: Request, error: Exception) -> Response:
-        errors = error.errors() if isinstance(error, RequestValidationError) else []
-        said = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in errors)
-        received = {".".join(str(part) for part in e["loc"]): _short(e.get("input")) for e in errors}
+        errors = error.errors()[:_MOST] if isinstance(error, RequestValidationError) else []
+        said = "; ".join(f"{_place(e['loc'])}: {e['msg']}" for e in errors)
+        received = {_place(e["loc"]): e.get("input") for e in errors}
         return problem_response(
             Problem(
                 422,
@@ -103,13 +137,27 @@ def add_problem_handlers(app: FastAPI) -> None:
         status = error.status_code if isinstance(error, HTTPException) else 500
         allowed = dict(error.headers or {}).get("Allow") if isinstance(error, HTTPException) else None
         detail = {
-            404: f"There is nothing at {request.url.path}.",
-            405: f"{request.method} is not possible at {request.url.path}.",
+            404: f"There is nothing at {brief(request.scope['path'])}.",
+            405: f"{request.method} is not possible at {brief(request.scope['path'])}.",
         }.get(status, str(getattr(error, "detail", error)))
         headers = {"Allow": allowed} if allowed else None
         return problem_response(Problem(status, detail, allowed=allowed, mend="/docs lists what there is."), headers)
 
+    async def system(request: Request, error: Exception) -> Response:
+        if not isinstance(error, OSError) or error.errno not in _NO_ROOM:
+            raise error
+        _log.error("the disk takes nothing: %s", error)
+        return problem_response(
+            Problem(
+                503,
+                "The disk takes nothing.",
+                received=str(error)[:200],
+                mend="Try again; the operator should look at the disk.",
+            )
+        )
+
     async def database(request: Request, error: Exception) -> Response:
+        _log.error("the database does not answer: %s", error)
         return problem_response(
             Problem(
                 503,
@@ -122,11 +170,34 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(CallerLeft, left)
     app.add_exception_handler(SQLAlchemyError, database)
+    app.add_exception_handler(OSError, system)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
 
 
-def _short(value: Any) -> Any:
-    """A received value, cut to what can be read."""
-    text = value if isinstance(value, (int, float, bool)) or value is None else str(value)
-    return text[:200] if isinstance(text, str) else text
+def brief(value: Any, longest: int = 500, most: int = 20) -> Any:
+    """A received value, cut to what can be read: who sends much gets little of it back.
+
+    Args:
+        value: as it came, JSON or bytes.
+        longest: characters of a text that are told.
+        most: entries of a list or an object, whose own are told in even fewer words.
+    """
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    if not isinstance(value, (Mapping, list, tuple)):
+        text = repr(value[:longest]) if isinstance(value, bytes) else str(value)
+        return text if len(text) <= longest else f"{text[:longest]}..."
+    if not most:
+        return "..."
+    inner = (longest // 2, most // 4)
+    if isinstance(value, Mapping):
+        return {str(brief(name, 60)): brief(one, *inner) for name, one in islice(value.items(), most)}
+    return [brief(one, *inner) for one in value[:most]]
+
+
+def _place(location: Iterable[str | int]) -> str:
+    """Where in a request a value stands."""
+    return ".".join(str(brief(part, 60)) for part in location)

@@ -28,6 +28,12 @@ class Served(NamedTuple):
     def name(self) -> str:
         return self.live.name
 
+    @property
+    def runs_on(self) -> str:
+        """What ONNX Runtime runs the network on, by its own name."""
+        provider: str = self.predictor.embedder.session.get_providers()[0]
+        return provider
+
 
 def probe(served: Served) -> None:
     """Go the whole way of an answer but for the record: everything is compiled and allocated before the first caller.

@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     upload_timeout_s: float = Field(
         20, gt=0, description="longest time that a request's body may take to come, seconds"
     )
+    drain_s: float = Field(20, ge=0, description="how long requests that have begun may go on after SIGTERM, seconds")
+    log_format: Literal["text", "json"] = Field("text", description="lines for a person, or JSON objects")
     keep_images_mb: int = Field(
         1000,
         ge=0,

@@ -16,10 +16,13 @@ class StageFailure(RuntimeError):
 
 
 class Stages:
-    """How long each stage of one answer took: milliseconds by name, in their order."""
+    """How long each stage of one answer took: milliseconds by name, in their order, and when each began: nanoseconds
+    since the epoch.
+    """
 
     def __init__(self) -> None:
         self.ms: dict[str, float] = {}
+        self.begun_ns: dict[str, int] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -28,7 +31,7 @@ class Stages:
         Raises:
             StageFailure: if it raises anything but a Problem.
         """
-        started = time.perf_counter()
+        self.begun_ns[name], started = time.time_ns(), time.perf_counter()
         try:
             yield
         except Problem:

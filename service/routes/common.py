@@ -10,6 +10,7 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
+from starlette.requests import ClientDisconnect
 
 from service.access import Caller, curator, reader
 from service.admission import Admission
@@ -20,7 +21,7 @@ from service.edits import edit_told
 from service.engine import Engine
 from service.images import Picture
 from service.live import Author
-from service.problems import Problem
+from service.problems import CallerLeft, Problem
 
 LARGEST = 2**62  # of what databases hold
 Reader = Annotated[Caller, Depends(reader)]
@@ -111,13 +112,17 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
     Raises:
         Problem: 413 if it is too large, 408 if it took too long to come.
+        CallerLeft: if it ends before it is complete.
     """
     parts, size = io.BytesIO(), 0
-    async for part in request.stream():
-        size += len(part)
-        if size > max_bytes:
-            raise too_large(max_bytes)
-        parts.write(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > max_bytes:
+                raise too_large(max_bytes)
+            parts.write(part)
+    except ClientDisconnect as error:
+        raise CallerLeft from error
     return parts.getvalue()
 
 
@@ -139,7 +144,7 @@ async def turn(request: Request, measure: Callable[[], int]) -> AsyncIterator[fl
 
 def is_form(request: Request) -> bool:
     """Whether a request says that its body is a multipart form."""
-    return request.headers.get("content-type", "").startswith("multipart/form-data")
+    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
 async def read_form(request: Request, body: bytes) -> FormData:
@@ -154,6 +159,8 @@ async def read_form(request: Request, body: bytes) -> FormData:
 
     try:
         return await Request(request.scope, again).form(max_files=4, max_fields=16, max_part_size=len(body) + 1)
+    except OSError:  # a large file is written to the disk, which may be full
+        raise
     except Exception as error:  # starlette and its parser raise several types on a broken form
         raise Problem(
             400, "The multipart form cannot be read.", received=str(error)[:200], mend="Send one field `image`."

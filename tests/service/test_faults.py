@@ -1,0 +1,156 @@
+"""What fails inside is answered and logged, told by /readyz while it lasts, and forgotten when it is over."""
+
+import errno
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import event
+
+from service.engine import Engine
+from service.live import Follower
+from tests.service.serving import wait_until
+
+
+def engine_of(client: TestClient) -> Engine:
+    engine: Engine = client.app.state.engine  # type: ignore[attr-defined]
+    return engine
+
+
+def broken(*_: object, **__: object) -> None:
+    raise RuntimeError("out of memory")
+
+
+@pytest.mark.parametrize(("stage", "place"), [("embed", "embedder.embed"), ("sort", "sort"), ("retrieve", "retrieve")])
+def test_a_stage_that_fails_answers_its_caller_and_is_logged(
+    client: TestClient, photo: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stage: str,
+    place: str,
+) -> None:  # fmt: skip
+    with monkeypatch.context() as patch:
+        holder: Any = engine_of(client).served.predictor
+        *inner, name = place.split(".")
+        patch.setattr(getattr(holder, inner[0]) if inner else holder, name, broken)
+        response = client.post("/segment", content=photo)
+        assert client.get("/livez").status_code == 200
+        unready = client.get("/readyz")
+    told = response.json()
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert told["request_id"] == response.headers["x-request-id"]
+    assert told["request_id"] in told["mend"]
+    assert "out of memory" not in response.text
+    failure = next(r for r in caplog.records if r.levelno == logging.ERROR)
+    assert f"stage {stage}" in failure.getMessage()
+    assert failure.exc_info is not None
+    assert unready.status_code == 503
+    assert "out of memory" in str(unready.json()["received"])
+    assert client.get("/readyz").status_code == 200  # the probe passes again
+    assert client.post("/segment", content=photo).status_code == 200
+
+
+def test_callers_beside_one_that_fails_get_their_answers(
+    client: TestClient, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor, calls = engine_of(client).served.predictor, iter(range(100))
+    sort = predictor.sort
+
+    def sometimes(*arguments: Any) -> Any:
+        if next(calls) % 3 == 1:
+            raise RuntimeError("a bad moment")
+        return sort(*arguments)
+
+    monkeypatch.setattr(predictor, "sort", sometimes)
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(lambda _: client.post("/segment", content=photo).status_code, range(12)))
+    assert sorted(statuses) == [200] * 8 + [500] * 4
+    assert client.app.state.admission.running == 0  # type: ignore[attr-defined]
+
+
+def test_an_image_that_never_ends_makes_the_service_unready(start: Callable[..., TestClient], photo: bytes) -> None:
+    with start(deadline_s=0.1) as client, ThreadPoolExecutor(1) as pool:
+        with engine_of(client)._one_at_a_time:
+            asked = pool.submit(client.post, "/segment", content=photo)
+            wait_until(lambda: client.app.state.admission.longest() > 0.1)  # type: ignore[attr-defined]
+            assert client.get("/readyz").status_code == 503
+            assert client.get("/livez").status_code == 200
+        assert asked.result().status_code == 200
+        assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("fault", [SystemExit("killed"), ValueError("the log is odd"), MemoryError()])
+def test_the_thread_that_follows_the_log_outlives_whatever_happens_in_it(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    follower = engine_of(client).follower
+
+    def fails(_: Follower) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Follower, "_look", fails)
+        wait_until(lambda: follower.trouble is not None)
+        assert "log of edits" in str(client.get("/readyz").json()["received"])
+    wait_until(lambda: client.get("/readyz").status_code == 200)
+    assert follower._thread is not None
+    assert follower._thread.is_alive()
+
+
+def test_a_locked_database_is_answered_with_503_and_loses_nothing(client: TestClient, photo: bytes) -> None:
+    before = client.post("/segment", content=photo).json()
+    engine = engine_of(client)
+
+    def soon(connection: Any, *_: object) -> None:
+        connection.execute("PRAGMA busy_timeout=200")  # the service waits ten seconds
+
+    event.listen(engine.records.engine, "checkout", soon)
+    locking = sqlite3.connect(engine.records.engine.url.database or "", isolation_level=None)
+    locking.execute("BEGIN IMMEDIATE")
+    try:
+        assert client.post("/segment", content=photo).status_code == 503
+        assert client.post("/classes", json={"name": "kerb"}).status_code == 503
+        assert client.get("/readyz").status_code == 503
+        assert client.get(f"/explain/{before['segments'][0]['segment_id']}").status_code == 200
+    finally:
+        locking.close()
+    assert client.get("/readyz").status_code == 200
+    assert len(client.get("/segmentations").json()) == 1
+    assert client.get("/edits").json() == []
+    assert client.post("/classes", json={"name": "kerb"}).status_code == 201
+
+
+def test_a_full_database_is_answered_with_503_and_loses_nothing(client: TestClient, photo: bytes) -> None:
+    before = client.post("/segment", content=photo).json()
+    engine, full = engine_of(client), threading.Event()
+
+    def limit(connection: Any, *_: object) -> None:
+        count = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count={count if full.is_set() else 2**30}")
+
+    event.listen(engine.records.engine, "checkout", limit)
+    full.set()
+    refused = client.post("/segment", content=photo + b"\0" * 100_000)
+    assert refused.status_code == 503
+    assert "full" in refused.json()["received"]
+    assert client.get("/readyz").status_code == 503
+    assert client.get(f"/explain/{before['segments'][0]['segment_id']}").status_code == 200
+    full.clear()
+    assert client.get("/readyz").status_code == 200
+    assert client.post("/segment", content=photo).status_code == 200
+    assert len(client.get("/segmentations").json()) == 2
+
+
+def test_a_full_disk_under_a_form_is_answered_with_503(
+    client: TestClient, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", full)
+    response = client.post("/segment", files={"image": photo})
+    assert response.status_code == 503
+    assert "No space left" in response.json()["received"]

@@ -1,0 +1,87 @@
+"""The frame around each request: its id, what it took, what is counted, and its line in the log."""
+
+import json
+import logging
+import re
+from collections.abc import Callable
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.logs import JsonFormatter, TextFormatter, request_id
+
+
+def test_an_answer_carries_the_id_that_the_caller_gave(client: TestClient) -> None:
+    response = client.get("/nothing", headers={"x-request-id": "order-17.b"})
+    assert response.headers["x-request-id"] == "order-17.b"
+    assert response.json()["request_id"] == "order-17.b"
+
+
+@pytest.mark.parametrize("unsafe", ["", "a b", "x" * 65, "a\tb", '"', "ä".encode("latin-1")])
+def test_an_id_that_is_not_safe_is_replaced(client: TestClient, unsafe: str | bytes) -> None:
+    ids = {client.get("/classes", headers={"x-request-id": unsafe}).headers["x-request-id"] for _ in range(2)}
+    assert len(ids) == 2
+    assert all(re.fullmatch("[0-9a-f]{32}", one) for one in ids)
+
+
+def test_an_answer_says_how_long_each_stage_took(client: TestClient, photo: bytes) -> None:
+    response = client.post("/segment", content=photo)
+    timed = dict(re.findall(r"(\w+);dur=([\d.]+)", response.headers["server-timing"]))
+    assert list(timed) == ["decode", "embed", "sort", "retrieve", "record", "encode", "wait", "total"]
+    assert float(timed["embed"]) == pytest.approx(response.json()["timings_ms"]["embed"], abs=0.01)
+    assert float(timed["total"]) >= float(timed["embed"]) + float(timed["sort"])
+    assert "total" in client.get("/classes").headers["server-timing"]
+
+
+def test_each_request_is_a_line_in_the_log(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="segsort.requests")
+    client.get("/segmentations/ab%0Acd")
+    client.get("/livez")
+    line = next(r for r in caplog.records if r.name == "segsort.requests")
+    assert line.status == 404  # type: ignore[attr-defined]
+    assert "\n" not in line.getMessage()
+    assert not any("livez" in r.getMessage() for r in caplog.records if r.name == "segsort.requests")
+
+
+def test_json_lines_hold_all_that_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("segsort.test")
+    token = request_id.set("abc")
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        logger.exception("it %s", "failed", extra={"status": 500})
+    told = json.loads(JsonFormatter().format(caplog.records[-1]))
+    text = TextFormatter().format(caplog.records[-1])
+    request_id.reset(token)
+    assert (told["message"], told["level"], told["request_id"], told["status"]) == ("it failed", "error", "abc", 500)
+    assert "ZeroDivisionError" in told["exception"]
+    assert text.startswith("segsort: error: it failed")
+    assert "Traceback" in text
+
+
+def test_what_happens_is_counted(start: Callable[..., TestClient], photo: bytes) -> None:
+    with start(queue_pixels=0) as client:
+        client.post("/segment", content=photo)
+        client.post("/segment", content=b"")
+        client.get("/exemplars/nothing")
+        client.post("/classes", json={"name": "kerb"})
+        told = client.get("/metrics").text
+    for line in (
+        'segsort_requests_total{method="POST",route="/segment",status="200"} 1.0',
+        'segsort_requests_total{method="POST",route="/segment",status="400"} 1.0',
+        'segsort_requests_total{method="GET",route="/exemplars/{exemplar_id}",status="404"} 1.0',
+        'segsort_stage_seconds_count{stage="embed"} 1.0',
+        "segsort_index_revision 1.0",
+        "segsort_edits 1.0",
+        "segsort_queue_images 0.0",
+        "segsort_queue_pixels 0.0",
+        "segsort_requests_in_flight 1.0",
+        'segsort_release_info{device="CPUExecutionProvider",release="tiny"} 1.0',
+    ):
+        assert line in told
+    assert "process_resident_memory_bytes" in told
+
+
+def test_readiness_names_the_device_asked_for_and_the_one_in_use(client: TestClient) -> None:
+    told = client.get("/readyz").json()
+    assert (told["device"], told["runs_on"]) == ("cpu", "CPUExecutionProvider")
