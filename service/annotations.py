@@ -263,13 +263,12 @@ def _parsed(adapter: Any, told: Any, name: str, mend: str) -> Any:
         first = error.errors(include_url=False)[0]
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
         raise Problem(
-            422, f"{name}{_short(place)}: {first['msg']}.", received=_short(first.get("input")), mend=mend
+            422, f"{name}{_short(place)}: {first['msg']}.", received=first.get("input"), mend=mend
         ) from error
 
 
-def _short(value: Any) -> str:
-    """A value as text that can be answered, cut to what can be read."""
-    text = value if isinstance(value, str) else repr(value)
+def _short(text: str) -> str:
+    """A text as it can be answered, cut to what can be read."""
     return text[:200].encode(errors="replace").decode()
 
 

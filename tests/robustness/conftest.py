@@ -1,0 +1,37 @@
+"""The service over the tiny release, one for each file of tests: what a case breaks, those that follow see."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+import service.live
+from service.app import create_app
+from service.settings import Settings
+from tests.conftest import Blocks
+from tests.service.conftest import encoded
+
+CASES = int(os.environ.get("FUZZ_CASES", "300"))  # drawn at random; those that are written down come on top of them
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A picture of blocks as PNG, 96x72."""
+    return encoded(Blocks("val")[0].image)
+
+
+@pytest.fixture(scope="module")
+def settings(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Limits so small that passing them takes no time."""
+    data = tmp_path_factory.mktemp("data")
+    return Settings(data_dir=data, release=str(tiny_release), threads=1, max_pixels=1_000_000, max_bytes=2_000_000)
+
+
+@pytest.fixture(scope="module")
+def client(settings: Settings) -> Iterator[TestClient]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service.live, "PATIENCE", 0.01)  # many cases ask for revisions that never come
+        with TestClient(create_app(settings)) as client:
+            yield client
