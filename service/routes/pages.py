@@ -35,17 +35,26 @@ def page(request: Request) -> Response:
 @router.get("/static/{name:path}")
 def static(name: str, request: Request) -> Response:
     """A file of the page."""
-    file = (STATIC / name).resolve() if "\0" not in name else STATIC
-    if not file.is_relative_to(STATIC.resolve()) or not file.is_file() or file.suffix not in _TYPES:
+    file = _find(name)
+    if file is None or file.suffix not in _TYPES:
         raise Problem(
-            404, "The page has no such file.", received=name.encode(errors="replace").decode(), mend="Open / instead."
-        )
+            404, "The page has no such file.", received=name[:200].encode(errors="replace").decode(),
+            mend="Open / instead.",
+        )  # fmt: skip
     return _file(request, file)
 
 
 def html(content: str) -> Response:
     """A page that may load nothing from elsewhere."""
     return Response(content, media_type="text/html; charset=utf-8", headers=_headers())
+
+
+def _find(name: str) -> Path | None:
+    try:
+        file = (STATIC / name).resolve()
+        return file if file.is_relative_to(STATIC.resolve()) and file.is_file() else None
+    except (OSError, ValueError):  # a name that no file can have
+        return None
 
 
 def _file(request: Request, file: Path) -> Response:
