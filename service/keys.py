@@ -166,4 +166,4 @@ def _checked_name(name: str, place: str) -> str:
 
 
 def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+    return hashlib.sha256(key.encode(errors="surrogatepass")).digest()
