@@ -91,7 +91,7 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
     image.load()
-    ImageOps.exif_transpose(image, in_place=True)
+    _turn(image)
     if image.mode == "RGB":
         return np.asarray(image)
     if image.mode.startswith(("I", "F")):
@@ -103,6 +103,16 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
     return np.asarray(image.convert("RGB"))
+
+
+def _turn(image: Image.Image) -> None:
+    """Turn an image as its EXIF orientation says."""
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except MemoryError:
+        raise
+    except Exception:  # of many types where the EXIF is damaged, which leaves the pixels as good as they were
+        return
 
 
 def _scaled(image: Image.Image) -> np.ndarray:

@@ -13,7 +13,7 @@ from service.settings import Settings
 from tests.conftest import Blocks
 from tests.service.conftest import encoded
 
-CASES = int(os.environ.get("FUZZ_CASES", "300"))  # drawn at random; those that are written down come on top of them
+CASES = int(os.environ.get("FUZZ_CASES", "200"))  # drawn at random; those that are written down come on top of them
 
 
 @pytest.fixture(scope="session")
