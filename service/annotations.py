@@ -13,6 +13,8 @@ from service.problems import Problem
 
 IGNORE = 65535  # of a map: no class
 _MOST = 10_000  # annotations of one picture
+_MOST_VALUES = 1000  # of a mask, that `classes` names
+_LONGEST_OUTLINES = 5_000_000  # pixels; drawing a polygon takes 80 bytes for each pixel of its outline
 _LARGEST = 2**62
 
 
@@ -53,7 +55,7 @@ class NamedColor(_Strict):
 
 
 _ANNOTATIONS = TypeAdapter(Annotated[list[Annotation], Field(min_length=1, max_length=_MOST)])
-_CLASSES = TypeAdapter(Annotated[dict[str, str | NamedColor], Field(min_length=1)])
+_CLASSES = TypeAdapter(Annotated[dict[str, str | NamedColor], Field(min_length=1, max_length=_MOST_VALUES)])
 
 
 def from_annotations(told: str | bytes | Sequence[Any], size: tuple[int, int]) -> LabelMap:
@@ -67,6 +69,7 @@ def from_annotations(told: str | bytes | Sequence[Any], size: tuple[int, int]) -
         Problem: 422 naming the annotation.
     """
     annotations = _parsed(_ANNOTATIONS, told, "annotations", _ANNOTATIONS_MEND)
+    _check_outlines(annotations)
     values, refs = np.full(size, IGNORE, dtype=np.int32), list[ClassRef]()
     for n, annotation in enumerate(annotations):
         where = f"annotations[{n}]"
@@ -215,6 +218,23 @@ def _from_polygons(polygons: list[list[float]], size: tuple[int, int], where: st
     return np.asarray(coco.decode(merged), dtype=bool)
 
 
+def _check_outlines(annotations: Sequence[Annotation]) -> None:
+    """Refuse polygons that cross the picture so often that drawing them would take more memory than there is."""
+    length = sum(_outline(polygon) for annotation in annotations for polygon in annotation.polygons or ())
+    if length > _LONGEST_OUTLINES:
+        raise Problem(
+            422, "The outlines of the polygons are too long.", received=f"{length:.0f} pixels together",
+            allowed=f"at most {_LONGEST_OUTLINES} pixels", mend="Give such parts as masks in place of polygons.",
+        )  # fmt: skip
+
+
+def _outline(polygon: list[float]) -> float:
+    """Pixels along the sides of a polygon."""
+    points = np.array(polygon[: len(polygon) // 2 * 2], dtype=np.float64).reshape(-1, 2)
+    with np.errstate(all="ignore"):  # what is not finite is refused with its name later
+        return float(np.abs(np.diff(points, axis=0, append=points[:1])).max(axis=1).sum())
+
+
 def _span(values: np.ndarray) -> str:
     return f"{values.min():g} to {values.max():g}"
 
@@ -262,9 +282,7 @@ def _parsed(adapter: Any, told: Any, name: str, mend: str) -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-        raise Problem(
-            422, f"{name}{_short(place)}: {first['msg']}.", received=first.get("input"), mend=mend
-        ) from error
+        raise Problem(422, f"{name}{_short(place)}: {first['msg']}.", received=first.get("input"), mend=mend) from error
 
 
 def _short(text: str) -> str:
