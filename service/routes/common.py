@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect
@@ -153,6 +154,13 @@ async def read_form(request: Request, body: bytes) -> FormData:
     Raises:
         Problem: 400 if it cannot be read.
     """
+
+    boundary = parse_options_header(request.headers["content-type"])[1].get(b"boundary")
+    if not boundary or b"--%b--" % boundary not in body:
+        raise Problem(
+            400, "The multipart form is not complete.", received=f"{len(body)} bytes without the boundary at their end",
+            allowed="parts between boundaries, as the Content-Type names them", mend="Send the whole form again.",
+        )  # fmt: skip
 
     async def again() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
