@@ -15,6 +15,7 @@ Device = Literal["cpu", "cuda"]
 
 # Two packages of each pair write the same module, so that with both installed the later one is what is imported.
 _TWINS = (("onnxruntime", "onnxruntime-gpu"), ("faiss-cpu", "faiss-gpu"))
+_INSTALL = "install segsort[gpu], which brings all three built for one CUDA, into an environment of its own"
 _UNKNOWN = "of a version that it does not tell"
 
 
@@ -99,29 +100,27 @@ def check_device(device: Device, libraries: Sequence[Library] | None = None) -> 
     fault = _fault(libraries)
     if fault is not None:
         raise ValueError(
-            f"device='cuda', but {fault}. Installed are {', '.join(map(str, libraries))}; needed are builds of all "
-            "three for one major version of CUDA, and a GPU that they see: install segsort[gpu] into an environment "
-            "of its own, or set SEGSORT_DEVICE=cpu"
+            f"device='cuda', but {fault}, or set SEGSORT_DEVICE=cpu. Installed are {', '.join(map(str, libraries))}"
         )
 
 
 def _fault(libraries: Sequence[Library]) -> str | None:
-    """What keeps these libraries from computing on a GPU together."""
+    """What keeps these libraries from computing on a GPU together, and the mend."""
     without = [library.name for library in libraries if library.cuda is None]
     if without:
         twins = [pair for pair in _TWINS if all(map(_is_installed, pair))]
-        both = "".join(f"; {one} and {other} are both installed, and only one of them counts" for one, other in twins)
-        return f"{_and(without)} {'is a build' if len(without) == 1 else 'are builds'} without CUDA{both}"
+        both = "".join(f", and {one} and {other} are both installed, of which one counts" for one, other in twins)
+        return f"{_and(without)} {'is a build' if len(without) == 1 else 'are builds'} without CUDA{both}: {_INSTALL}"
     majors = {library.name: (library.cuda or "").split(".")[0] for library in libraries if library.cuda != _UNKNOWN}
     if len(set(majors.values())) > 1:
         told = ", ".join(f"{name} {major}" for name, major in majors.items())
-        return f"they are built for different major versions of CUDA: {told}"
+        return f"they are built for different major versions of CUDA ({told}): {_INSTALL}"
     blind = [library.name for library in libraries if library.gpus == 0]
     if blind:
         return (
             f"{_and(blind)} {'sees' if len(blind) == 1 else 'see'} no GPU: check that nvidia-smi lists one (in a "
-            "container: that it was started with it), that the driver is of the version that this CUDA needs, and "
-            "CUDA_VISIBLE_DEVICES"
+            "container, that it was started with one), that its driver is new enough for this CUDA, and what "
+            "CUDA_VISIBLE_DEVICES says"
         )
     return None
 
