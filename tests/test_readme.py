@@ -1,6 +1,7 @@
 """Every command of the documents is checked, and those that take seconds are run.
 
-In them `SEGMENT_ID` and `EXEMPLAR_ID` stand for ids of a real answer, and every image for one of the bundled release.
+In them `SEGMENT_ID`, `EXEMPLAR_ID`, `REVISION` and `NAME` stand for those of a real answer, edit and release, and every
+image for one of the bundled release.
 A program without a checker fails its test: `tests/written_commands.py` is the place for one.
 """
 
@@ -57,7 +58,13 @@ def ids(service: str, photo: Path) -> dict[str, str]:
     kind = {"content-type": "image/jpeg"}
     answer = httpx.post(f"{service}/segment", content=photo.read_bytes(), headers=kind, timeout=60).raise_for_status()
     segment = answer.json()["segments"][0]
-    return {"SEGMENT_ID": str(segment["segment_id"]), "EXEMPLAR_ID": str(segment["exemplars"][0]["exemplar_id"])}
+    made = httpx.post(f"{service}/classes", json={"name": "made beforehand"}, timeout=60).raise_for_status()
+    return {
+        "SEGMENT_ID": str(segment["segment_id"]),
+        "EXEMPLAR_ID": str(segment["exemplars"][0]["exemplar_id"]),
+        "REVISION": str(made.json()["index_revision"]),
+        "NAME": str(answer.json()["release"]),
+    }
 
 
 @pytest.mark.parametrize(
@@ -125,10 +132,10 @@ def test_a_written_request_is_answered(command: Written, service: str, photo: Pa
     body = photo.read_bytes()
     fields = [field.partition("=@")[0] for field in request.form]
     answer = httpx.request(
-        request.request or ("POST" if fields or request.data_binary else "GET"),
+        request.request or ("POST" if fields or request.data_binary or request.data else "GET"),
         service + path,
         headers=dict(re.split(r":\s*", header, maxsplit=1) for header in request.header),
-        content=body if request.data_binary else None,
+        content=body if request.data_binary else request.data,
         files=[(field, ("photo.jpg", body, "image/jpeg")) for field in fields] or None,
         timeout=60,
     )
@@ -143,6 +150,7 @@ def _curl() -> ArgumentParser:
     parser.add_argument("-H", "--header", action="append", default=[])
     parser.add_argument("-F", "--form", action="append", default=[])
     parser.add_argument("--data-binary", "-T")
+    parser.add_argument("-d", "--data")
     parser.add_argument("-o", "--output")
     for flag in ("-s", "-S", "-f", "-i"):
         parser.add_argument(flag, action="store_true")
