@@ -1,6 +1,7 @@
 """From bytes to the upright image, with limits checked before any pixel is decoded."""
 
 import io
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from service.problems import Problem
 
+RATIO_FROM = 1_000_000  # pixels; smaller images cost nothing, however small their file
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 _ALLOWED = "JPEG, PNG, WebP, TIFF, BMP or GIF"
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "I", "F")
@@ -35,14 +37,28 @@ def decode(content: bytes, max_pixels: int) -> np.ndarray:
         return _to_rgb(image)
 
 
-def pixels_of(content: bytes, max_pixels: int) -> int:
+def pixels_of(content: bytes, max_pixels: int, max_ratio: float = math.inf) -> int:
     """How many pixels an image has, by its header.
 
+    Args:
+        content: the file.
+        max_pixels: largest width times height.
+        max_ratio: largest ratio of decoded bytes, in the image's own mode, to the file's, past a million pixels.
+
     Raises:
-        Problem: as `decode` does, but for what only decoding shows.
+        Problem: as `decode` does, but for what only decoding shows; 413 past the ratio.
     """
     with _opened(content, max_pixels) as image:
-        return image.width * image.height
+        pixels = image.width * image.height
+        ratio = pixels * len(image.getbands()) / len(content)
+        if pixels > RATIO_FROM and ratio > max_ratio:
+            raise Problem(
+                413, "The image is larger than its file lets expect.",
+                received=f"{image.width}x{image.height} from {len(content)} bytes: {ratio:.0f} bytes from one",
+                allowed=f"{max_ratio:g} from one, past {RATIO_FROM} pixels",
+                mend="Scale the image down, or let the operator raise SEGSORT_MAX_RATIO.",
+            )  # fmt: skip
+        return pixels
 
 
 @contextmanager

@@ -130,7 +130,7 @@ class Engine:
         live = self.served.live
         if request.min_index_revision > live.state.revision:
             self.follower.wait_for(live, request.min_index_revision)
-        return pixels_of(content, self.settings.max_pixels)
+        return pixels_of(content, self.settings.max_pixels, self.settings.max_ratio)
 
     def segment(
         self, content: bytes, request: Request, author: str | None = None, stages: Stages | None = None

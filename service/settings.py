@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     threads: int | None = Field(None, ge=1, description="threads of the network; None: every core of this process")
     max_bytes: int = Field(20_000_000, ge=1, description="largest request body")
     max_pixels: int = Field(40_000_000, ge=1, description="largest image, width times height")
+    max_ratio: float = Field(
+        2000, gt=0, description="largest ratio of decoded to encoded bytes, of images past a million pixels"
+    )
     max_segments: int = Field(400, ge=1, description="largest `segments` of a request")
     max_k: int = Field(200, ge=1, description="largest `k` of a request")
     max_exemplars: int = Field(50, ge=1, description="largest `exemplars` of a request")

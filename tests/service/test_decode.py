@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.decode import decode
+from service.decode import decode, pixels_of
 from service.problems import Problem
 from tests.service.conftest import encoded
 
@@ -128,3 +128,28 @@ def test_a_header_alone_is_refused(content: bytes) -> None:
     with pytest.raises(Problem) as refused:
         decode(content, MANY)
     assert refused.value.status in (415, 422)
+
+
+def test_an_image_that_is_absurdly_larger_than_its_file_is_refused_by_its_header() -> None:
+    flat = saved(Image.new("RGB", (2000, 1500), (10, 20, 30)), "WEBP", lossless=True)
+    assert len(flat) < 2000
+    with pytest.raises(Problem) as refused:
+        pixels_of(flat, 40_000_000, 2000)
+    assert refused.value.status == 413
+    assert "SEGSORT_MAX_RATIO" in str(refused.value.mend)
+    assert pixels_of(flat, 40_000_000) == 3_000_000
+
+
+def test_a_blank_page_and_a_small_flat_image_are_not_refused() -> None:
+    blank = saved(Image.new("RGB", (2000, 1500), "white"), "PNG", optimize=True)
+    small = saved(Image.new("RGB", (900, 900), "white"), "WEBP", lossless=True)
+    assert pixels_of(blank, 40_000_000, 2000) == 3_000_000
+    assert pixels_of(small, 40_000_000, 2000) == 810_000
+
+
+def test_of_many_frames_only_the_first_is_decoded() -> None:
+    random = np.random.default_rng(3)
+    frames = [Image.fromarray(random.integers(0, 255, (20, 30), dtype=np.uint8)) for _ in range(30)]
+    animated = bytearray(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    animated[len(animated) // 2 :] = b"\xff" * (len(animated) - len(animated) // 2)  # the later ones are broken
+    assert decode(bytes(animated), MANY).shape == (20, 30, 3)
