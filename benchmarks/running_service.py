@@ -42,7 +42,7 @@ def start_service(data: Path, *flags: str, patience: float = 90.0) -> tuple[subp
     Raises:
         ServiceStartError: if the process ends or `/readyz` does not answer 200 within `patience`.
     """
-    port = _free_port()
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     log = data / "service.log"
     environment = {**os.environ, "SEGSORT_DATA_DIR": str(data)}
@@ -86,7 +86,7 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path, patience: f
     raise ServiceStartError(f"{address}/readyz was not ready within {patience} s:\n{log.read_text()[-4000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,0 +1,115 @@
+"""Answers a second over HTTP with 1, 4 and 16 callers, beside the pipeline called in a loop without any service.
+
+python -m benchmarks.serving [--seconds 6] [--rounds 5] [--callers 1 4 16] [--out DIR]
+
+The loop decodes, embeds, sorts and retrieves in this process; the service does that, writes the answer, records it with
+its picture, and shares the cores with its callers. They take turns; a ratio is the median of the rounds' own.
+"""
+
+import argparse
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import report
+from benchmarks.photographs import photographs
+from benchmarks.running_service import running_service
+from benchmarks.serving_load import Target, closed_loop, latency, rate_of
+from model_store.predictor import Predictor
+from model_store.release import Release
+from model_store.store import BUNDLED, ReleaseStore
+from service.decode import decode
+
+LOOP = "loop in process"
+SETTLE = 0.5  # seconds at the beginning that do not count: callers that start at once do not yet take turns
+
+
+def looped(predictor: Predictor, jpegs: Sequence[bytes], threads: int, seconds: float) -> float:
+    """Images a second of the pipeline, called over and over by some threads."""
+    counts, started = [0] * threads, time.perf_counter()
+
+    def loop(thread: int) -> None:
+        while time.perf_counter() - started < seconds:
+            predictor.predict(decode(jpegs[(counts[thread] + thread) % len(jpegs)], 10**8))
+            counts[thread] += 1
+
+    workers = [threading.Thread(target=loop, args=(thread,)) for thread in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sum(counts) / (time.perf_counter() - started)
+
+
+class Rounds:
+    """Rates of the loops and of callers, measured in turn."""
+
+    def __init__(self, predictor: Predictor, target: Target, callers: Sequence[int], seconds: float) -> None:
+        self.latencies: dict[str, list[dict[str, float]]] = {}
+        self.tasks: dict[str, Callable[[], float]] = {
+            LOOP: lambda: looped(predictor, target.bodies, 1, seconds),
+            f"{LOOP}, two threads": lambda: looped(predictor, target.bodies, 2, seconds),
+        }
+        for count in callers:
+            self.tasks[f"HTTP, {count} callers"] = self._calling(target, count, seconds)
+
+    def _calling(self, target: Target, callers: int, seconds: float) -> Callable[[], float]:
+        name = f"HTTP, {callers} callers"
+
+        def call() -> float:
+            replies = closed_loop(target, callers, SETTLE + seconds)
+            bad = [reply.status for reply in replies if reply.status != 200]
+            if bad:
+                raise RuntimeError(f"{name}: {len(bad)} of {len(replies)} were not answered, first with {bad[0]}")
+            self.latencies.setdefault(name, []).append(latency(replies))
+            return rate_of(replies, SETTLE, SETTLE + seconds)
+
+        return call
+
+    def run(self, rounds: int) -> dict[str, list[float]]:
+        """Images a second, by name, of each round; the order alternates."""
+        rates: dict[str, list[float]] = {name: [] for name in self.tasks}
+        for number in range(rounds):
+            for name in list(self.tasks)[:: 1 if number % 2 == 0 else -1]:
+                rates[name].append(self.tasks[name]())
+        return rates
+
+
+def told(rates: dict[str, list[float]], latencies: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
+    """Rows of the table."""
+    rows = []
+    for name, found in rates.items():
+        seen = latencies.get(name)
+        ratio = float(np.median(np.divide(found, rates[LOOP])))
+        spent = {at: float(np.median([one[at] for one in seen])) if seen else "-" for at in ("p50_ms", "p99_ms")}
+        rows.append({"what": name, "images a second": float(np.median(found)), "of the loop": ratio, **spent})
+    return rows
+
+
+def main() -> None:
+    """Start the service, measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=6, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--callers", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    release, jpegs = Release.open(ReleaseStore([BUNDLED], None).active()), photographs()
+    predictor = Predictor(release)
+    looped(predictor, jpegs, 2, 1.0)  # to warm up
+    with tempfile.TemporaryDirectory() as data, running_service(Path(data), "--release", str(release.path)) as address:
+        target = Target(f"{address}/segment", jpegs)
+        closed_loop(target, 4, 1.0)
+        rounds = Rounds(predictor, target, arguments.callers, arguments.seconds)
+        rates = rounds.run(arguments.rounds)
+    details = {"seconds": arguments.seconds, "rounds": arguments.rounds, "rates": rates, "pictures": len(jpegs)}
+    report("serving", told(rates, rounds.latencies), details, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

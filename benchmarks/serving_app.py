@@ -1,0 +1,32 @@
+"""The pipeline as other servers are given it: the same engine, from the bytes of a picture to those of its answer."""
+
+import os
+from collections.abc import Callable
+
+import orjson
+
+WORKERS = "BENCHMARK_WORKERS"  # how many processes, or how many threads in one
+
+
+def answering(threads: int | None = None) -> Callable[[bytes], bytes]:
+    """What answers a picture as `POST /segment` does, recorded in SEGSORT_DATA_DIR; threads: the network's."""
+    import torch
+
+    from service.engine import Engine, Request
+    from service.settings import load_settings
+
+    torch.set_num_threads(1)
+    engine = Engine(load_settings(threads=threads))
+    return lambda content: orjson.dumps(engine.segment(content, Request()).body)
+
+
+def workers() -> int:
+    """How many workers were asked for."""
+    return int(os.environ.get(WORKERS, "1"))
+
+
+def threads_each() -> int | None:
+    """Threads of the network of each worker, so that all share the cores; None: all cores for the only one."""
+    from model_store.cores import available_cores
+
+    return None if workers() == 1 else max(1, available_cores() // workers())

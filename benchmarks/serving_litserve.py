@@ -1,0 +1,46 @@
+"""The pipeline served by LitServe: `python -m benchmarks.serving_litserve --port 8001`.
+
+Pictures come as base64 in JSON, as in LitServe's examples: it cannot hand raw bodies to its workers.
+"""
+
+import argparse
+import base64
+from typing import Any
+
+import litserve
+from fastapi import Response
+
+from benchmarks.serving_app import answering, threads_each, workers
+
+
+class Segment(litserve.LitAPI):  # type: ignore[misc]
+    """POST /predict: {"image": base64}."""
+
+    def setup(self, device: str) -> None:
+        """Once in each worker."""
+        self.answer = answering(threads_each())
+
+    def decode_request(self, request: Any) -> bytes:
+        """Of a request's JSON."""
+        return base64.b64decode(request["image"])
+
+    def predict(self, x: bytes) -> bytes:
+        """The answer's JSON."""
+        return self.answer(x)
+
+    def encode_response(self, output: bytes) -> Response:
+        """As it is."""
+        return Response(output, media_type="application/json")
+
+
+def main() -> None:
+    """Serve until it is ended."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, required=True)
+    arguments = parser.parse_args()
+    server = litserve.LitServer(Segment(), accelerator="cpu", workers_per_device=workers(), timeout=120)
+    server.run(host="127.0.0.1", port=arguments.port, generate_client_file=False, log_level="warning")
+
+
+if __name__ == "__main__":
+    main()

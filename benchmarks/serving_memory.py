@@ -1,0 +1,89 @@
+"""Resident memory of a service over thousands of pictures of mixed kinds and sizes.
+
+python -m benchmarks.serving_memory [--requests 10000] [--first 500] [--callers 4] [--out DIR]
+
+Of the pictures, one in a hundred is none at all and refused. Memory is what /proc says of the process.
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from benchmarks.common import report
+from benchmarks.photographs import mixed
+from benchmarks.running_service import start_service, stop
+
+SAMPLES = 20
+BROKEN_EACH = 100
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise ValueError(f"process {pid} has no resident memory: it has ended")
+
+
+async def _send(address: str, requests: int, callers: int, pid: int, marks: list[int]) -> tuple[Any, Any]:
+    """Send so many pictures; the memory when each mark was reached, MiB, and how often each status was answered."""
+    files, statuses = list(islice(mixed(), 32)), Counter[int]()
+    waiting, memory = iter(range(requests)), {}
+
+    async def call(client: aiohttp.ClientSession) -> None:
+        for n in waiting:
+            content, kind = files[n % len(files)]
+            content = content[:200] if n % BROKEN_EACH == BROKEN_EACH - 1 else content
+            async with client.post(f"{address}/segment", data=content, headers={"content-type": kind}) as answer:
+                await answer.read()
+                statuses[answer.status] += 1
+            if sum(statuses.values()) in marks:
+                memory[sum(statuses.values())] = resident_mib(pid)
+
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=300)) as client:
+        await asyncio.gather(*(call(client) for _ in range(callers)))
+    return memory, statuses
+
+
+def measure(requests: int, first: int, callers: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Rows of the table, and all samples."""
+    marks = sorted({first, requests, *(requests * n // SAMPLES for n in range(1, SAMPLES))})
+    with tempfile.TemporaryDirectory() as data:
+        process, address = start_service(Path(data))
+        try:
+            at_start, begun = resident_mib(process.pid), time.perf_counter()
+            memory, statuses = asyncio.run(_send(address, requests, callers, process.pid, marks))
+            seconds = time.perf_counter() - begun
+        finally:
+            stop(process)
+    rows = [{"after": "the start", "MiB": at_start, "of the first": "-"}]
+    rows += [
+        {"after": f"{mark} requests", "MiB": memory[mark], "of the first": memory[mark] / memory[first]}
+        for mark in (first, requests)
+    ]
+    told = {str(status): count for status, count in statuses.items()}
+    return rows, {"samples_mib": memory, "statuses": told, "callers": callers, "seconds": seconds}
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=500, help="requests after which memory is compared")
+    parser.add_argument("--callers", type=int, default=4)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    if not 0 < arguments.first < arguments.requests <= 100_000:
+        parser.error(f"--first {arguments.first} must be below --requests {arguments.requests}, at most 100,000")
+    report("serving_memory", *measure(arguments.requests, arguments.first, arguments.callers), arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The same engine served by segsort, by LitServe and by BentoML, with 16 callers each.
+
+python -m benchmarks.serving_peers [--seconds 6] [--rounds 4] [--callers 16] [--out DIR]
+
+All decode, embed, sort, retrieve and record with the same code and answer with the same JSON, which is compared first.
+The others run as one process and as two that share the cores. All are started once and take turns.
+"""
+
+import argparse
+import base64
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import numpy as np
+import orjson
+
+from benchmarks.common import report
+from benchmarks.photographs import photographs
+from benchmarks.running_service import ServiceStartError, free_port, start_service, stop
+from benchmarks.serving_app import WORKERS
+from benchmarks.serving_load import Target, closed_loop, latency, rate_of
+
+SETTLE = 1.0  # seconds at the beginning that do not count
+PATIENCE = 120.0  # seconds to start
+SEGSORT = "segsort"
+
+
+class Server(NamedTuple):
+    """How one is started, and what it is sent; command: of a port; package: None is our own."""
+
+    package: str | None
+    workers: int
+    command: Callable[[int], list[str]]
+    target: Callable[[str, Sequence[bytes]], Target]
+
+
+def _litserve(port: int) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.serving_litserve", "--port", str(port)]
+
+
+def _bentoml(port: int) -> list[str]:
+    tool = str(Path(sys.executable).with_name("bentoml"))
+    return [tool, "serve", "benchmarks.serving_bentoml:Segment", "--host", "127.0.0.1", "--port", str(port)]
+
+
+def _json(address: str, jpegs: Sequence[bytes]) -> Target:
+    bodies = [orjson.dumps({"image": base64.b64encode(jpeg).decode()}) for jpeg in jpegs]
+    return Target(f"{address}/predict", bodies, {"content-type": "application/json"})
+
+
+def _raw(address: str, jpegs: Sequence[bytes]) -> Target:
+    return Target(f"{address}/segment", jpegs)
+
+
+SERVERS: Mapping[str, Server] = {
+    SEGSORT: Server(None, 1, lambda port: [], _raw),
+    "LitServe, 1 worker": Server("litserve", 1, _litserve, _json),
+    "LitServe, 2 workers": Server("litserve", 2, _litserve, _json),
+    "BentoML, 1 worker": Server("bentoml", 1, _bentoml, _raw),
+    "BentoML, 2 workers": Server("bentoml", 2, _bentoml, _raw),
+}
+
+
+def start(server: Server, jpegs: Sequence[bytes], stack: ExitStack) -> Target:
+    """Start a server with a data folder of its own, and wait until it answers.
+
+    Raises:
+        ServiceStartError: if it does not.
+    """
+    data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    if server.package is None:
+        process, address = start_service(data, patience=PATIENCE)
+        stack.callback(stop, process)
+        return server.target(address, jpegs)
+    port = free_port()
+    environment = {**os.environ, "SEGSORT_DATA_DIR": str(data), WORKERS: str(server.workers)}
+    log = stack.enter_context((data / "log").open("wb"))
+    process = subprocess.Popen(
+        server.command(port), env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+    )
+    stack.callback(stop, process)
+    target = server.target(f"http://127.0.0.1:{port}", jpegs)
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            if httpx.post(target.url, content=target.bodies[0], headers=dict(target.headers), timeout=60).is_success:
+                return target
+        except httpx.TransportError:
+            pass
+        time.sleep(0.5)
+    raise ServiceStartError((data / "log").read_text(errors="replace")[-3000:])
+
+
+def substance(answer: bytes) -> list[Any]:
+    """What an answer says, without what is new in each: classes, areas, boxes, masks and neighbours of its segments."""
+    kept = ("class_name", "area", "bbox", "mask", "known", "exemplars")
+    return [{name: segment[name] for name in kept} for segment in orjson.loads(answer)["segments"]]
+
+
+def check_equal(targets: Mapping[str, Target]) -> None:
+    """Compare the answers of all to all pictures.
+
+    Raises:
+        RuntimeError: if they differ.
+    """
+    told: dict[str, list[Any]] = {}
+    for name, target in targets.items():
+        with httpx.Client(timeout=60) as client:
+            answers = [client.post(target.url, content=body, headers=dict(target.headers)) for body in target.bodies]
+        told[name] = [substance(answer.raise_for_status().content) for answer in answers]
+    different = [name for name, found in told.items() if found != told[SEGSORT]]
+    if different:
+        raise RuntimeError(f"{different} answer otherwise than {SEGSORT}: what is served is not the same")
+
+
+def measure(targets: Mapping[str, Target], callers: int, seconds: float, rounds: int) -> list[dict[str, Any]]:
+    """Rows of the table: medians of the rounds."""
+    rates: dict[str, list[float]] = {name: [] for name in targets}
+    spent: dict[str, list[dict[str, float]]] = {name: [] for name in targets}
+    bad = dict.fromkeys(targets, 0)
+    for number in range(rounds):
+        for name in list(targets)[:: 1 if number % 2 == 0 else -1]:
+            replies = closed_loop(targets[name], callers, SETTLE + seconds)
+            rates[name].append(rate_of(replies, SETTLE, SETTLE + seconds))
+            spent[name].append(latency(replies))
+            bad[name] += sum(reply.status != 200 for reply in replies)
+    return [
+        {
+            "served by": name,
+            "images a second": float(np.median(found)),
+            "segsort's": float(np.median(np.divide(rates[SEGSORT], found))),
+            "p50_ms": float(np.median([one["p50_ms"] for one in spent[name]])),
+            "p99_ms": float(np.median([one["p99_ms"] for one in spent[name]])),
+            "failed": bad[name],
+        }
+        for name, found in rates.items()
+    ]
+
+
+def main() -> None:
+    """Start all, compare their answers, measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=6)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--callers", type=int, default=16)
+    parser.add_argument("--servers", nargs="+", choices=list(SERVERS), default=list(SERVERS))
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    jpegs, versions, absent = photographs(), {}, {}
+    with ExitStack() as stack:
+        targets = {}
+        for name in dict.fromkeys([SEGSORT, *arguments.servers]):
+            package = SERVERS[name].package
+            try:
+                if package is not None:
+                    versions[package] = version(package)
+                targets[name] = start(SERVERS[name], jpegs, stack)
+            except (PackageNotFoundError, ServiceStartError) as error:
+                absent[name] = str(error) or type(error).__name__
+                print(f"{name} is left out: {absent[name]}", file=sys.stderr)
+        check_equal(targets)
+        rows = measure(targets, arguments.callers, arguments.seconds, arguments.rounds)
+    details = {"callers": arguments.callers, "seconds": arguments.seconds, "rounds": arguments.rounds}
+    report("serving_peers", rows, details | {"versions": versions, "absent": absent}, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
