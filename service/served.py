@@ -54,3 +54,4 @@ def probe(served: Served) -> None:
     labelled = served.predictor.retrieve(found.prototypes, found.areas, state=at.state)
     describe(at, Shapes.of_segments(found), labelled, Form())
     join_specks(noise[:, :, 0].astype(np.int32), 4)  # which the picture may not have had
+    at.state.warm()  # what a search after the first edit takes
