@@ -1,8 +1,9 @@
 # The service on port 8000, with its database in the volume /data.
 #   docker build -t segsort .                            CPU
 #   docker build -t segsort:gpu --build-arg FLAVOUR=gpu .   CUDA 12, by the libraries that PyTorch's wheels bring
-FROM python:3.11-slim-bookworm AS build
 ARG FLAVOUR=cpu
+FROM python:3.11-slim-bookworm AS build
+ARG FLAVOUR
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
@@ -32,7 +33,13 @@ RUN cd /opt/segsort/lib/python3*/site-packages && \
     /opt/segsort/bin/pip uninstall --yes setuptools pip && \
     /opt/segsort/bin/python -c "import cc3d, faiss, onnxruntime, scipy.special, skimage.measure, torch"
 
-FROM python:3.11-slim-bookworm
+# An image for GPUs asks for one: where it sees none, it says so and ends.
+FROM python:3.11-slim-bookworm AS base-cpu
+ENV SEGSORT_DEVICE=cpu
+FROM python:3.11-slim-bookworm AS base-gpu
+ENV SEGSORT_DEVICE=cuda
+
+FROM base-${FLAVOUR}
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin segsort && \
     install --directory --owner=segsort --group=segsort /data
 COPY --from=build /opt/segsort /opt/segsort
