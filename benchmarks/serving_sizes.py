@@ -1,0 +1,61 @@
+"""One caller's POST /segment against the size of the picture, and where the time goes.
+
+python -m benchmarks.serving_sizes [--rounds 10] [--out DIR]
+
+The network sees all of them at the release's working size; decoding, outlines and masks are at the picture's own.
+"""
+
+import argparse
+import json
+import tempfile
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import interleave, report, spread
+from benchmarks.photographs import encoded, streets
+from benchmarks.running_service import running_service
+
+SIZES = ((160, 120), (480, 360), (1280, 960), (2048, 1536), (4000, 3000))
+STEPS = ("decode", "embed", "sort", "retrieve")
+
+
+def measure(address: str, rounds: int) -> list[dict[str, Any]]:
+    """Rows of the table."""
+    street = streets(1)[0]
+    jpegs = {f"{width}x{height}": encoded(street, (width, height)) for width, height in SIZES}
+    timings: dict[str, list[dict[str, float]]] = {name: [] for name in jpegs}
+    with closing(HTTPConnection(address.removeprefix("http://"), timeout=120)) as client:
+
+        def ask(name: str) -> None:
+            client.request("POST", "/segment", jpegs[name], {"content-type": "image/jpeg"})
+            timings[name].append(json.loads(client.getresponse().read())["timings_ms"])
+
+        seconds = interleave({name: (lambda name=name: ask(name)) for name in jpegs}, rounds, warmup=2)
+    return [
+        {
+            "picture": name,
+            "kB": len(jpegs[name]) / 1000,
+            **spread(seconds[name]),
+            **{f"{step}_ms": float(np.median([one[step] for one in timings[name][-rounds:]])) for step in STEPS},
+        }
+        for name in jpegs
+    ]
+
+
+def main() -> None:
+    """Start the service, measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as data, running_service(Path(data)) as address:
+        rows = measure(address, arguments.rounds)
+    report("serving_sizes", rows, {"rounds": arguments.rounds}, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
