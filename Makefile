@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test check format bench clean
+.PHONY: help serve test check format openapi bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -32,6 +32,9 @@ check: $(VENV)/.check ## format, lint, types, import rule
 format: $(VENV)/.check ## rewrite the sources as `make check` wants them
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+openapi: $(VENV)/.test ## rewrite docs/openapi.json as the routes say it is
+	$(BIN)/python -m tests.robustness.openapi
 
 bench: $(VENV)/.bench ## run the benchmarks; JSON goes to out/benchmarks
 	$(BIN)/python -m benchmarks.pixel_sorting
