@@ -20,7 +20,7 @@ from index_builder.embedder_source import EmbedderSource, load_embedder_source
 from index_builder.evaluate import evaluate
 from index_builder.findings import Report
 from index_builder.training.start import is_release
-from model_store.card import SortingInfo
+from model_store.card import RetrievalInfo, SortingInfo
 from model_store.release import Release
 
 NAME = "streets"
@@ -30,8 +30,10 @@ SORTING = SortingInfo(segments=100)
 SHIPPED = BuildOptions(max_exemplars=6000, max_images=260, webp_quality=80, sorting=SORTING)
 MEASURED = {
     "": BuildOptions(sorting=SORTING),
-    ", K = 144, 10 rounds over all pixels": BuildOptions(
-        max_exemplars=100_000, sorting=SortingInfo(segments=144, iterations=10, coarse_iterations=0)
+    ", K = 144, 10 rounds over all pixels, k = 100": BuildOptions(
+        max_exemplars=100_000,
+        sorting=SortingInfo(segments=144, iterations=10, coarse_iterations=0),
+        retrieval=RetrievalInfo(k=100),
     ),
 }
 
