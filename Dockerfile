@@ -23,15 +23,16 @@ COPY index_builder index_builder
 COPY service service
 COPY command_line command_line
 RUN /opt/segsort/bin/pip install --no-deps --force-reinstall .
-# What nothing needs at run time: C++ headers and static libraries, the packages' own tests, and pip itself. The imports
-# show that no more than that has gone (PyTorch refuses to be imported without torch_shm_manager, for one).
+# What nothing needs at run time: C++ headers and static libraries, the packages' own tests, what PyTorch has to compile
+# models (torch.compile: its own part, Triton, SymPy, NetworkX), and pip itself. The imports show that no more than that has
+# gone (PyTorch refuses to be imported without torch_shm_manager, for one).
 RUN cd /opt/segsort/lib/python3*/site-packages && \
-    rm -rf torch/include torch/share torch/test && \
+    rm -rf torch/include torch/share torch/test torch/_inductor nvidia/*/include && \
     find torch/bin -type f -not -name torch_shm_manager -delete && \
     find . -type d \( -name tests -o -name test \) -not -path './torch/*' -prune -exec rm -rf {} + && \
     find . -name '*.a' -delete && \
-    /opt/segsort/bin/pip uninstall --yes setuptools pip && \
-    /opt/segsort/bin/python -c "import cc3d, faiss, onnxruntime, scipy.special, skimage.measure, torch"
+    /opt/segsort/bin/pip uninstall --quiet --yes triton sympy mpmath networkx setuptools pip && \
+    /opt/segsort/bin/python -c "import cc3d, faiss, onnxruntime, scipy.special, skimage.measure, torch, service.server"
 
 # An image for GPUs asks for one: where it sees none, it says so and ends.
 FROM python:3.11-slim-bookworm AS base-cpu
