@@ -28,15 +28,19 @@ def add_rows(features: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: 
 
 @njit(cache=True, nogil=True, fastmath=_ORDERED)
 def move_to_nearest(
-    features: np.ndarray, theta: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: np.ndarray
+    features: np.ndarray,
+    theta: np.ndarray,
+    empty: np.ndarray,
+    labels: np.ndarray,
+    sums: np.ndarray,
+    sizes: np.ndarray,
 ) -> int:
     """Move each row of `features` [N, D] to the group of the nearest mean, and correct sums and sizes of the groups.
 
-    theta: [D, K] unit columns; a group without rows attracts none. A row stays where it is on a tie. Most rows stay, so
-    the position of the maximum is searched for the others alone. Says how many rows moved.
+    theta: [D, K] unit columns; empty: the groups without rows, which attract none. A row stays where it is on a tie.
+    Most rows stay, so that in all of them it is only seen whether any mean is nearer. Says how many rows moved.
     """
     N, D = features.shape
-    empty = np.flatnonzero(sizes == 0)
     cosines = np.empty((BLOCK, theta.shape[1]), features.dtype)
     moved = 0
     for start in range(0, N, BLOCK):
@@ -46,13 +50,16 @@ def move_to_nearest(
             row = cosines[i]
             for without in empty:
                 row[without] = -np.inf
+            source = labels[start + i]
+            own, nearer = row[source], False
+            for k in range(row.shape[0]):
+                nearer |= row[k] > own
+            if not nearer:
+                continue
             top = row[0]
             for k in range(1, row.shape[0]):
                 if row[k] > top:
                     top = row[k]
-            source = labels[start + i]
-            if row[source] == top:
-                continue
             target = 0
             while row[target] != top:
                 target += 1

@@ -1,6 +1,8 @@
 """Pixel sorting: EM of a mixture of von Mises-Fisher densities over the pixels of each image."""
 
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,6 +12,8 @@ from torch.nn.functional import one_hot
 
 from segsort import kernels, on_device
 from segsort.sphere import normalize, unit_rows
+
+_ROWS_A_THREAD = 4000  # pixels below which a thread more costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -203,17 +207,49 @@ def _sort_one_on_cpu(
     sums, sizes = np.zeros((count, rows.shape[1])), np.zeros(count, dtype=np.int64)
     kernels.add_rows(rows, labels, sums, sizes)
     theta = unit_rows(sums)
-    for _ in range(iterations):
-        moved = kernels.move_to_nearest(rows, np.ascontiguousarray(theta.T), labels, sums, sizes)
-        if moved == 0:
-            break
-        sums[sizes == 0] = 0  # what rounding leaves of an emptied segment is no direction
-        theta = unit_rows(sums)
+    parts = _parts(len(rows))
+    with ThreadPoolExecutor(max(len(parts) - 1, 1)) as others:  # starts no thread unless there is work for it
+        for _ in range(iterations):
+            if _move(rows, theta, labels, sums, sizes, parts, others) == 0:
+                break
+            sums[sizes == 0] = 0  # what rounding leaves of an emptied segment is no direction
+            theta = unit_rows(sums)
     if kept is None:
         return torch.from_numpy(labels), torch.from_numpy(theta)
     everywhere = np.full(len(features), -1, dtype=np.int64)
     everywhere[kept] = labels
     return torch.from_numpy(everywhere), torch.from_numpy(theta)
+
+
+def _parts(count: int) -> list[slice]:
+    """Rows for each thread that torch may use; one part where more threads would cost more than they save."""
+    threads = max(1, min(torch.get_num_threads(), count // _ROWS_A_THREAD))
+    bounds = np.linspace(0, count, threads + 1).astype(int)
+    return [slice(a, b) for a, b in pairwise(bounds)]
+
+
+def _move(
+    rows: np.ndarray,
+    theta: np.ndarray,
+    labels: np.ndarray,
+    sums: np.ndarray,
+    sizes: np.ndarray,
+    parts: list[slice],
+    others: Executor,
+) -> int:
+    """One E-step of all rows, part by part at the same time; labels, sums and sizes are corrected. How many moved."""
+    columns, empty = np.ascontiguousarray(theta.T), np.flatnonzero(sizes == 0)
+
+    def move(part: slice, sums: np.ndarray, sizes: np.ndarray) -> int:
+        return int(kernels.move_to_nearest(rows[part], columns, empty, labels[part], sums, sizes))
+
+    changes = [(np.zeros_like(sums), np.zeros_like(sizes)) for _ in parts[1:]]
+    beside = [others.submit(move, part, *change) for part, change in zip(parts[1:], changes, strict=True)]
+    moved = move(parts[0], sums, sizes) + sum(future.result() for future in beside)
+    for more, counts in changes:
+        sums += more
+        sizes += counts
+    return moved
 
 
 def _sort_soft(

@@ -193,3 +193,13 @@ def test_shapes_are_named_when_they_do_not_fit() -> None:
         sort_pixels(blobs()[0], SortingOptions())
     with pytest.raises(ValueError, match=r"valid has shape \(2, 3, 3\)"):
         sort_pixels(blobs(), SortingOptions(), torch.ones(2, 3, 3, dtype=torch.bool))
+
+
+def test_threads_share_the_pixels_and_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    embeddings, options = blobs(1, 110, 120), SortingOptions(segments=20, iterations=8)
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        found.append(sort_pixels(embeddings, options))
+    assert torch.equal(found[0].labels, found[1].labels)
+    torch.testing.assert_close(found[0].theta, found[1].theta, atol=1e-6, rtol=0)
