@@ -55,7 +55,7 @@ def street(embedder: Embedder, size: tuple[int, int]) -> Tensor:
     height, width = size
     shape = (width * STRIDE, height * STRIDE)
     image = Image.fromarray(open_dataset("streets", None, "val", count=1)[0].image).resize(shape)
-    means, stds = (np.float32(values) for values in (embedder.preprocessing.mean, embedder.preprocessing.std))
+    means, stds = np.array([embedder.preprocessing.mean, embedder.preprocessing.std], dtype=np.float32)
     x = ((np.asarray(image, dtype=np.float32) - means) / stds).transpose(2, 0, 1)[None]
     return embedder.run(np.ascontiguousarray(x)).cpu()
 

@@ -9,6 +9,7 @@ import argparse
 import json
 import tempfile
 from contextlib import closing
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def measure(address: str, rounds: int) -> list[dict[str, Any]]:
             client.request("POST", "/segment", jpegs[name], {"content-type": "image/jpeg"})
             timings[name].append(json.loads(client.getresponse().read())["timings_ms"])
 
-        seconds = interleave({name: (lambda name=name: ask(name)) for name in jpegs}, rounds, warmup=2)
+        seconds = interleave({name: partial(ask, name) for name in jpegs}, rounds, warmup=2)
     return [
         {
             "picture": name,
