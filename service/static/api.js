@@ -4,7 +4,10 @@
 
 /** A refusal: what is wrong, what came, what may come, and what can be done. */
 export class Problem extends Error {
-  /** @param {number} status 0 where no answer came @param {{detail?: string, received?: unknown, allowed?: unknown, mend?: string}} body */
+  /**
+   * @param {number} status 0 where no answer came
+   * @param {{detail?: string, received?: unknown, allowed?: unknown, mend?: string}} body
+   */
   constructor(status, body) {
     super(body.detail ?? "The service did not answer.");
     this.status = status;

@@ -14,7 +14,13 @@ export function crop(url, alt) {
   return h("span", { class: "crop" }, image);
 }
 
-/** A bar of 0..1 with its figure. @param {string} name @param {number} value @param {string} figure @param {string} [color] */
+/**
+ * A bar of 0..1 with its figure.
+ * @param {string} name
+ * @param {number} value
+ * @param {string} figure
+ * @param {string} [color]
+ */
 export function bar(name, value, figure, color = "var(--accent)") {
   return h(
     "span",
@@ -26,10 +32,15 @@ export function bar(name, value, figure, color = "var(--accent)") {
 }
 
 /**
- * @param {Exemplar} exemplar
- * @param {{color: string, heaviest?: number, flips?: boolean, view: (exemplar: Exemplar) => void, remove?: ((exemplar: Exemplar) => void)|null}} options
- *   heaviest: the largest weight of the vote, a full bar; flips: it belongs to the flip set
+ * @typedef {object} CardOptions
+ * @property {string} color of its class
+ * @property {number} [heaviest] the largest weight of the vote, a full bar
+ * @property {boolean} [flips] whether it belongs to the flip set
+ * @property {(exemplar: Exemplar) => void} view
+ * @property {((exemplar: Exemplar) => void)|null} [remove] null for those who may not
  */
+
+/** @param {Exemplar} exemplar @param {CardOptions} options @returns {HTMLElement} */
 export function exemplarCard(exemplar, { color, heaviest, flips = false, view, remove }) {
   const gone = Boolean(exemplar.removed_in);
   const tags = [
@@ -87,7 +98,12 @@ export function exemplarCard(exemplar, { color, heaviest, flips = false, view, r
   );
 }
 
-/** Before and after, in colour. @param {string} before @param {string} after @param {(name: string) => string} colorOf */
+/**
+ * Before and after, in colour.
+ * @param {string} before
+ * @param {string} after
+ * @param {(name: string) => string} colorOf
+ */
 export const turned = (before, after, colorOf) =>
   h(
     "span",

@@ -86,7 +86,12 @@ function walk(x, y, own, label, path, place, pass) {
   path.closePath();
 }
 
-/** Whether three regions or the picture's edge meet at a corner, or two crosswise. @param {(x: number, y: number) => number} label @param {number} x @param {number} y */
+/**
+ * Whether three regions or the picture's edge meet at a corner, or two crosswise.
+ * @param {(x: number, y: number) => number} label
+ * @param {number} x
+ * @param {number} y
+ */
 function isJunction(label, x, y) {
   const a = label(x - 1, y - 1);
   const b = label(x, y - 1);

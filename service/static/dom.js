@@ -76,7 +76,12 @@ export function icon(name) {
 export const swatch = (color, unknown = false) =>
   h("span", { class: unknown ? "swatch unknown" : "swatch", style: { "--c": color }, "aria-hidden": "true" });
 
-/** A button with a drawing and, unless it is only shown to screen readers, its name. @param {keyof typeof PATHS} drawing @param {string} name @param {Record<string, any>} props */
+/**
+ * A button with a drawing and, unless it is only shown to screen readers, its name.
+ * @param {keyof typeof PATHS} drawing
+ * @param {string} name
+ * @param {Record<string, any>} props
+ */
 export function iconButton(drawing, name, props = {}) {
   return h(
     "button",
@@ -115,7 +120,12 @@ export function ago(iso) {
   return "just now";
 }
 
-/** Mark an element as the current one of its kind, or not. @param {Element} element @param {boolean} is @param {string} [as] */
+/**
+ * Mark an element as the current one of its kind, or not.
+ * @param {Element} element
+ * @param {boolean} is
+ * @param {string} [as]
+ */
 export function current(element, is, as = "true") {
   if (is) element.setAttribute("aria-current", as);
   else element.removeAttribute("aria-current");

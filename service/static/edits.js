@@ -37,12 +37,19 @@ export class Edits extends EventTarget {
     );
   }
 
-  /** A new class, or, with a class_id, a change of one. @param {{class_id?: number, name?: string, color?: string}} change */
+  /**
+   * A new class, or, with a class_id, a change of one.
+   * @param {{class_id?: number, name?: string, color?: string}} change
+   */
   async class(change) {
     return this.#made(await api.post("/classes", change));
   }
 
-  /** Take any edit back. @param {number} revision @param {boolean} [undoable] whether that is an edit to be undone itself */
+  /**
+   * Take any edit back.
+   * @param {number} revision
+   * @param {boolean} [undoable] whether that is an edit to be undone itself
+   */
   async revert(revision, undoable = false) {
     const made = await api.post(`/edits/${revision}/revert`, {});
     this.done = this.done.filter((edit) => edit.revision !== revision);

@@ -184,18 +184,21 @@ export class ExemplarsPage {
       this.cards.append(...answer.exemplars.map((/** @type {Exemplar} */ one) => this.#card(one)));
       this.offset += answer.exemplars.length;
       this.more.hidden = this.offset >= answer.total;
-      this.status.textContent = answer.total
-        ? `${this.offset.toLocaleString("en")} of ${counted(answer.total, this.gone.checked ? "removed exemplar" : "exemplar")}`
-        : this.gone.checked
-          ? "None was removed."
-          : this.query.value
-            ? "None is like that."
-            : "None yet: correct a segment to this class, and it becomes the first.";
+      this.status.textContent = this.#found(answer.total);
     } catch (error) {
       this.app.problem(error);
     } finally {
       if (run === this.run) this.cards.ariaBusy = "false";
     }
+  }
+
+  /** @param {number} total @returns {string} */
+  #found(total) {
+    const kind = this.gone.checked ? "removed exemplar" : "exemplar";
+    if (total) return `${this.offset.toLocaleString("en")} of ${counted(total, kind)}`;
+    if (this.gone.checked) return "None was removed.";
+    if (this.query.value) return "None is like that.";
+    return "None yet: correct a segment to this class, and it becomes the first.";
   }
 
   /** @param {Exemplar} exemplar */

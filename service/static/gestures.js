@@ -59,7 +59,12 @@ export function follow(stage) {
   );
 }
 
-/** @param {Stage} stage @param {Map<number, {x: number, y: number}>} down @param {number} moved @param {{x: number, y: number}} now */
+/**
+ * @param {Stage} stage
+ * @param {Map<number, {x: number, y: number}>} down
+ * @param {number} moved
+ * @param {{x: number, y: number}} now
+ */
 function pinch(stage, down, moved, now) {
   const last = /** @type {{x: number, y: number}} */ (down.get(moved));
   const other = [...down].filter(([id]) => id !== moved)[0][1];

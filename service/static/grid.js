@@ -51,7 +51,12 @@ export class Grid {
     return grid;
   }
 
-  /** The segment under a point of the picture. @param {number} x @param {number} y @returns {number} its place, or -1 */
+  /**
+   * The segment under a point of the picture.
+   * @param {number} x
+   * @param {number} y
+   * @returns {number} its place, or -1
+   */
   at(x, y) {
     if (x < 0 || y < 0 || x >= this.width || y >= this.height) return -1;
     const label = this.labels[Math.floor(y / this.step) * this.columns + Math.floor(x / this.step)];

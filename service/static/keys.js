@@ -5,7 +5,12 @@ import { isTyping } from "./dom.js";
 /** @typedef {import("./types.js").Answer} Answer */
 /** @typedef {import("./picture.js").PicturePage} PicturePage */
 
-/** Keys of the whole page. @param {PicturePage} page @param {KeyboardEvent} event @returns {boolean} whether it meant something here */
+/**
+ * Keys of the whole page.
+ * @param {PicturePage} page
+ * @param {KeyboardEvent} event
+ * @returns {boolean} whether it meant something here
+ */
 export function pageKey(page, event) {
   if (!page.answer || event.ctrlKey || event.metaKey || event.altKey) return false;
   if (event.key === "Escape" && page.inquiry.isOpen) page.close();

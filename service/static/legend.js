@@ -66,7 +66,13 @@ export class Legend extends EventTarget {
     this.list.replaceChildren(...[...rows, note, foreign].filter((one) => one !== null));
   }
 
-  /** @param {number} id @param {string} name @param {string} color @param {number} share of the picture @param {number} length of the bar */
+  /**
+   * @param {number} id
+   * @param {string} name
+   * @param {string} color
+   * @param {number} share of the picture
+   * @param {number} length of the bar
+   */
   #row(id, name, color, share, length) {
     const button = h(
       "button",

@@ -9,11 +9,22 @@ import { counted, h, icon, iconButton } from "./dom.js";
 /** @typedef {import("./types.js").Effect} Effect */
 
 /**
+ * @typedef {object} Options
+ * @property {(name: string) => string} colorOf
+ * @property {(segmentId: string) => void} open
+ * @property {(() => void)|null} undo null for those who may not edit
+ * @property {(before: boolean) => void} compare show the labels before, or the present ones
+ * @property {() => void} close
+ * @property {(segmentationId: string, imageId: string|null) => boolean} isHere whether an answer is of the picture that
+ *   is shown, which needs no mention again
+ * @property {(text: string) => void} say
+ */
+
+/**
  * @param {Edit} edit
  * @param {Change[]} changed segments of the picture that is shown
- * @param {{colorOf: (name: string) => string, open: (segmentId: string) => void, undo: (() => void)|null, compare: (before: boolean) => void,
- *   close: () => void, isHere: (segmentationId: string, imageId: string|null) => boolean, say: (text: string) => void}} options
- *   isHere: whether an answer is of the picture that is shown, which needs no mention again
+ * @param {Options} options
+ * @returns {HTMLElement}
  */
 export function outcome(edit, changed, options) {
   const elsewhere = h(
@@ -53,7 +64,7 @@ export function outcome(edit, changed, options) {
 /** @param {string} text */
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** @param {Change[]} changed @param {Parameters<typeof outcome>[2]} options */
+/** @param {Change[]} changed @param {Options} options */
 function here(changed, options) {
   if (!changed.length) return h("p", { class: "fine" }, "No label of this picture changed.");
   const compare = h("div", { class: "toggle", role: "group", "aria-label": "Compare labels" });
@@ -96,7 +107,7 @@ function here(changed, options) {
   );
 }
 
-/** @param {Effect} effect @param {Edit} edit @param {Parameters<typeof outcome>[2]} options */
+/** @param {Effect} effect @param {Edit} edit @param {Options} options */
 function others(effect, edit, options) {
   const segments = effect.segments.filter(
     (one) => one.before !== one.after && !options.isHere(answerOf(one.segment_id), one.image_id ?? null),

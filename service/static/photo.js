@@ -42,7 +42,14 @@ export class Photo {
     this.small.close();
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {number} scale from the picture's pixels to the canvas's @param {number} x @param {number} y @param {number} width @param {number} height of the picture */
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {number} scale from the picture's pixels to the canvas's
+   * @param {number} x
+   * @param {number} y
+   * @param {number} width
+   * @param {number} height of the picture
+   */
   draw(context, scale, x, y, width, height) {
     const bitmap = width * scale > this.small.width ? this.full : this.small;
     context.imageSmoothingEnabled = scale < 6;

@@ -37,7 +37,7 @@ export class PicturePage {
       preview: (photo) => this.#preview(photo),
       arrived: (answer, photo) => {
         this.#accept(answer, photo);
-        app.go(`#/s/${answer.segmentation_id}`);
+        app.address(`#/s/${answer.segmentation_id}`, true);
       },
       refused: (error, name) => this.#refused(error, name),
     });

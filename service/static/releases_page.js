@@ -5,7 +5,19 @@ import { bar } from "./card.js";
 import { h, icon, percent } from "./dom.js";
 
 /** @typedef {import("./app.js").App} App */
-/** @typedef {{name: string, active: boolean, created: string, description: string, problem: string|null, classes?: number|unknown[], exemplars?: number, network?: any, metrics?: Record<string, any>, bundled?: boolean}} Release */
+/**
+ * @typedef {object} Release
+ * @property {string} name
+ * @property {boolean} active
+ * @property {string} created
+ * @property {string} description
+ * @property {string|null} problem
+ * @property {number|unknown[]} [classes]
+ * @property {number} [exemplars]
+ * @property {any} [network]
+ * @property {Record<string, any>} [metrics]
+ * @property {boolean} [bundled]
+ */
 
 export class ReleasesPage {
   /** @param {App} app */

@@ -98,7 +98,13 @@ export class Scene {
     for (const path of labelling.classes) context.stroke(path);
   }
 
-  /** Hatched: too unlike the exemplars to be known. @param {CanvasRenderingContext2D} context @param {View} view @param {Path2D} path @param {number} ratio */
+  /**
+   * Hatched: too unlike the exemplars to be known.
+   * @param {CanvasRenderingContext2D} context
+   * @param {View} view
+   * @param {Path2D} path
+   * @param {number} ratio
+   */
   #hatch(context, view, path, ratio) {
     this.hatch ??= context.createPattern(stripes(ratio), "repeat");
     if (!this.hatch) return;

@@ -5,8 +5,16 @@ import { Download } from "./download.js";
 
 /** @typedef {import("./stage.js").Stage} Stage */
 
+/**
+ * @typedef {object} Does
+ * @property {() => void} pick
+ * @property {() => void} undo
+ * @property {(segments: number|null) => void} detail how many segments sorting starts with; null: as usual
+ * @property {() => import("./types.js").Answer|null} answer what is shown
+ */
+
 export class Toolbar {
-  /** @param {Stage} stage @param {{pick: () => void, undo: () => void, detail: (segments: number|null) => void, answer: () => import("./types.js").Answer|null}} does detail: how many segments sorting starts with; null: as usual */
+  /** @param {Stage} stage @param {Does} does */
   constructor(stage, { pick, undo, detail, answer }) {
     this.stage = stage;
     this.opacity = h("input", {

@@ -7,8 +7,16 @@ import { Scene } from "./scene.js";
 
 /** @typedef {import("./types.js").Exemplar} Exemplar */
 
+/**
+ * @typedef {object} ViewerOptions
+ * @property {(name: string) => string} colorOf
+ * @property {() => boolean} mayEdit
+ * @property {(exemplar: Exemplar) => void} remove
+ * @property {(error: unknown) => void} problem
+ */
+
 export class Viewer {
-  /** @param {{colorOf: (name: string) => string, mayEdit: () => boolean, remove: (exemplar: Exemplar) => void, problem: (error: unknown) => void}} options */
+  /** @param {ViewerOptions} options */
   constructor(options) {
     this.options = options;
     this.dialog = h("dialog", { class: "dialog viewer", "aria-labelledby": "viewer-title" });

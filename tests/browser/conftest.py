@@ -43,7 +43,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def address(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the service runs. It is asked for a browser first, so that nothing starts in vain."""
-    with running_service(tmp_path_factory.mktemp("data")) as address:
+    with running_service(tmp_path_factory.mktemp("data"), patience=240) as address:
         yield address
 
 

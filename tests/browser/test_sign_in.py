@@ -18,7 +18,7 @@ def locked(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
     data = tmp_path_factory.mktemp("locked")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEGSORT_API_KEYS", ",".join(key.line for _, key in SECRETS.values()))
-        with running_service(data) as address:
+        with running_service(data, patience=240) as address:
             yield address
 
 
