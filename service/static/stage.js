@@ -157,7 +157,8 @@ export class Stage extends EventTarget {
     this.stale = false;
     const context = this.#cleared(this.marks);
     if (!this.scene) return;
-    if (this.selected >= 0) this.scene.mark(context, view, this.selected, "selected", ratio, this.photo);
+    const clear = this.changed.size ? null : this.photo; // what an edit changed is told by its labels
+    if (this.selected >= 0) this.scene.mark(context, view, this.selected, "selected", ratio, clear);
     for (const segment of this.changed)
       if (segment !== this.selected) this.scene.mark(context, view, segment, "changed", ratio);
     if (this.active >= 0 && this.active !== this.selected) this.scene.mark(context, view, this.active, "active", ratio);

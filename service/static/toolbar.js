@@ -51,10 +51,10 @@ export class Toolbar {
       h("span", { class: "tool-name" }, "Undo"),
     );
     const steps = [
-      ["Coarse", "24"],
-      ["Usual detail", ""],
-      ["Fine", "128"],
-      ["Finest", "256"],
+      ["Coarse", "32"],
+      ["As usual", ""],
+      ["Fine", "200"],
+      ["Finest", "400"],
     ];
     this.detail = h(
       "select",

@@ -173,6 +173,8 @@ def test_the_page_fits_a_phone(visit: Callable[..., Page], unedited: str, street
     stage = page.get_by_role("group", name="Picture with labels").bounding_box()
     assert stage is not None
     assert stage["width"] == 390
+    tools = page.get_by_role("group", name="Tools")
+    assert tools.evaluate("element => element.scrollWidth <= element.clientWidth")
     page.touchscreen.tap(stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] * 0.6)
     expect(page.get_by_role("heading", name="The vote")).to_be_visible()
     page.wait_for_timeout(400)  # the sheet slides in
