@@ -65,6 +65,7 @@ def _changed(
                 "segment_id": answered.segment_id(n),
                 "before": then.name(segment["class_id"]),
                 "after": at.name(int(classes[n])),
+                "image_id": facts.image_id,
                 "image_url": image_url(facts.segmentation_id) if facts.image_id in kept else None,
                 "crop_url": f"/segments/{answered.segment_id(n)}/crop",
             }

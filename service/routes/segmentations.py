@@ -145,6 +145,7 @@ def _listed(answered: Answered, kept: bool) -> dict[str, Any]:
         "release": facts.release,
         "index_revision": facts.index_revision,
         "segments": len(answered.segments),
+        "image_id": facts.image_id,
         "image_url": image_url(facts.segmentation_id) if kept else None,
     }
 

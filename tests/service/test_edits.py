@@ -283,6 +283,7 @@ def test_the_effect_of_an_edit_names_the_segments_that_it_changes(client: TestCl
     recorded = dict(zip((s["segment_id"] for s in answer["segments"]), labels(answer), strict=True))
     for one in effect["segments"]:
         assert one["before"] == recorded.get(one["segment_id"], one["before"])
+        assert one["image_id"] == answer["image_id"], "all answers here are of one picture"
     client.post("/edits/1/revert").raise_for_status()
     after = client.get("/edits/1/effect").json()["segments"]
     assert segment["segment_id"] not in [one["segment_id"] for one in after]
@@ -294,6 +295,7 @@ def test_answers_are_listed_newest_first_and_told_again(client: TestClient, phot
     listed = client.get("/segmentations").json()
     assert [one["segmentation_id"] for one in listed] == [second["segmentation_id"], answer["segmentation_id"]]
     assert listed[0]["segments"] == len(second["segments"])
+    assert [one["image_id"] for one in listed] == [second["image_id"], answer["image_id"]]
     assert client.get(listed[0]["image_url"]).content == photo
     assert client.get(listed[0]["image_url"]).headers["content-type"] == "image/png"
     page = client.get(f"/segmentations?limit=5&before={second['segmentation_id']}").json()
