@@ -110,7 +110,10 @@ def test_a_full_database_is_a_503_and_loses_nothing(settings: Settings, photo: b
         assert client.post("/segment", content=noise(2, 400)).status_code == 503
         assert [e["revision"] for e in client.get("/edits").json()] == [1]
         assert "fog" not in [c["name"] for c in client.get("/classes").json()]
-        assert client.get("/readyz").json()["index_revision"] == 1
+        not_ready = client.get("/readyz")
+        assert not_ready.status_code == 503
+        assert "database" in str(not_ready.json()["received"])
+        assert engine.live.revision == 1
     with TestClient(create_app(settings)) as client:
         assert client.post("/exemplars", files=files, data=data).json()["index_revision"] == 2
 
