@@ -1,6 +1,7 @@
 """What every benchmark needs: interleaved timing, where and with what it ran, a table and a JSON file."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -74,7 +75,8 @@ def report(name: str, rows: Sequence[Mapping[str, Any]], details: Mapping[str, A
     Console(width=110).print(table)
     path = (out or RESULTS) / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = {"benchmark": name, "rows": list(rows), "details": dict(details), "circumstances": found}
+    load = round(os.getloadavg()[0], 1)  # much more than the cores: other work ran beside, and the figures waver
+    document = {"benchmark": name, "rows": list(rows), "details": dict(details), "circumstances": found, "load": load}
     path.write_text(json.dumps(document, indent=2) + "\n")
     print(f"written to {path}")
     return path

@@ -23,6 +23,7 @@ HEAD = """# Performance
 Written by `python -m benchmarks.performance` from the JSON files in [docs/performance](performance), which the
 benchmarks wrote; no figure is typed. Each table names its command, the commit and the machine. What is compared was
 measured in turn within one run: ratios are worth more than times, and two tables are not compared with each other.
+A load average far above the number of cores says that other work ran beside, of which the figures waver.
 """
 
 Results = Mapping[str, Mapping[str, Any]]  # what the benchmarks wrote, by name
@@ -174,11 +175,17 @@ def _section(section: Section, result: Mapping[str, Any] | None) -> str:
     names = [name for name in rows[0] if name not in section.left_out]
     where = result["circumstances"]
     changes = ", with changes not committed" if where.get("uncommitted_changes") else ""
-    machine = f"{where['machine']}, {where['memory_gib']} GiB"
+    on = where.get("machine") or f"{where['cores']} cores, {where['processor']}"
+    machine = f"{on}, {where['memory_gib']} GiB{_load(result)}"
     note = f"`{section.command}`, commit {where['commit'][:9]}{changes}, {machine}, {where['date']}."
     extra = section.note(result["details"]) if section.note else ""
     shown = table((name.replace("_ms", ", ms") for name in names), ([row[name] for name in names] for row in rows))
     return f"{head}\n{shown}\n\n{note}{f' {extra}' if extra else ''}"
+
+
+def _load(result: Mapping[str, Any]) -> str:
+    """What else the machine did, as far as it is known."""
+    return f", load average {result['load']:g} at the end" if "load" in result else ""
 
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:

@@ -108,7 +108,7 @@ async def _open_loop(target: Target, rate: float, seconds: float, patience: floa
     started = time.perf_counter()
     async with _client(0) as client:
         tasks = []
-        for n in range(int(rate * seconds)):
+        for n in range(max(1, int(rate * seconds))):
             await asyncio.sleep(max(0.0, n / rate - (time.perf_counter() - started)))
             tasks.append(asyncio.create_task(_ask(client, target, n, started)))
         done, late = await asyncio.wait(tasks, timeout=patience)

@@ -62,6 +62,8 @@ def main() -> None:
         target = Target(f"{address}/segment", photographs())
         capacity_of(target, min(seconds, 3.0))  # to warm up
         capacities = [capacity_of(target, seconds)]
+        if not capacities[0]:
+            raise RuntimeError(f"{CALLERS} callers got no answer in {seconds} s: give it longer, or a quieter machine")
         found = [(load, open_loop(target, load * capacities[0], seconds)) for load in arguments.loads]
         capacities.append(capacity_of(target, seconds))
     capacity = sum(capacities) / 2
