@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -86,7 +87,10 @@ def check_segsort(command: Written) -> None:
 
 
 def check_python(command: Written) -> None:
-    """The module exists and its help names the flags."""
+    """The module exists and its help names the flags; a line of code compiles."""
+    if command.words[1] == "-c":
+        compile(command.words[2], str(command), "exec")
+        return
     assert command.words[1] == "-m", f"{command}: only `python -m MODULE` is known"
     _check_flags(command, _help(sys.executable, *command.words[1:3]))
 
@@ -109,7 +113,13 @@ def check_pip(command: Written) -> None:
         assert set(extras.split(",")) <= set(declared), f"{command}: extras are {sorted(declared)}"
 
 
+def check_standard(command: Written) -> None:
+    """A program of every system."""
+    assert shutil.which(command.program), f"{command}: there is no {command.program}"
+
+
 CHECKERS: dict[str, Callable[[Written], None]] = {
+    "cp": check_standard,
     "docker": check_docker,
     "docker-compose": check_docker,
     "make": check_make,
