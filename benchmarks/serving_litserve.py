@@ -5,10 +5,9 @@ Pictures come as base64 in JSON, as in LitServe's examples: it cannot hand raw b
 
 import argparse
 import base64
-from typing import Any
 
 import litserve
-from fastapi import Response
+from fastapi import Request, Response
 
 from benchmarks.serving_app import answering, threads_each, workers
 
@@ -20,8 +19,8 @@ class Segment(litserve.LitAPI):  # type: ignore[misc]
         """Once in each worker."""
         self.answer = answering(threads_each())
 
-    def decode_request(self, request: Any) -> bytes:
-        """Of a request's JSON."""
+    def decode_request(self, request: Request) -> bytes:
+        """Of a request's JSON, which is what LitServe gives where a request is asked for."""
         return base64.b64decode(request["image"])
 
     def predict(self, x: bytes) -> bytes:

@@ -9,12 +9,13 @@ The others run as one process and as two that share the cores. All are started o
 import argparse
 import base64
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,9 +86,14 @@ def start(server: Server, jpegs: Sequence[bytes], stack: ExitStack) -> Target:
     environment = {**os.environ, "SEGSORT_DATA_DIR": str(data), WORKERS: str(server.workers)}
     log = stack.enter_context((data / "log").open("wb"))
     process = subprocess.Popen(
-        server.command(port), env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+        server.command(port),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
-    stack.callback(stop, process)
+    stack.callback(_stop_all, process)
     target = server.target(f"http://127.0.0.1:{port}", jpegs)
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and process.poll() is None:
@@ -98,6 +104,14 @@ def start(server: Server, jpegs: Sequence[bytes], stack: ExitStack) -> Target:
             pass
         time.sleep(0.5)
     raise ServiceStartError((data / "log").read_text(errors="replace")[-3000:])
+
+
+def _stop_all(process: subprocess.Popen[bytes]) -> None:
+    """End a server with all the processes that it started, which do not all end with it."""
+    group = process.pid  # it leads a session of its own
+    stop(process)
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def substance(answer: bytes) -> list[Any]:
