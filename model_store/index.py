@@ -12,12 +12,14 @@ import torch
 from model_store.cores import available_cores
 from model_store.device_search import DeviceSearch
 from model_store.flavour import Device, check_device
-from segsort import kernels
+from segsort import search_kernels as kernels
+from segsort import threads
 
 _Search = Callable[[np.ndarray, int, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
 
 _ALL = np.zeros(0, dtype=bool)  # no row is gone
 _DEEPEST = 1024  # neighbours asked of FAISS, past which rows that are left are compared one by one; GPUs give 2048
+_PRODUCTS_A_THREAD = 1 << 22  # multiplications of a search for which another thread is worth it
 _SMALL = 1 << 28  # multiplications of a search below which FAISS' threads cost more than they save
 
 
@@ -195,8 +197,14 @@ def exact_search(
     k = min(k, len(prototypes) - (0 if gone is None else int(np.count_nonzero(gone))))
     cosines, rows = np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64)
     if cosines.size:
-        gone = _ALL if gone is None else gone
-        kernels.nearest_rows(prototypes, queries, gone, _maxima(prototypes, queries, gone), cosines, rows)
+        gone, counters = _ALL if gone is None else gone, threads.counters(3)
+        columns, maxima = np.ascontiguousarray(queries.T), _room_for_maxima(prototypes, queries)
+
+        def search(number: int) -> None:
+            kernels.group_maxima(prototypes, columns, gone, maxima, counters)
+            kernels.nearest_rows(prototypes, queries, gone, maxima, cosines, rows, counters)
+
+        threads.together(search, threads.useful(prototypes.size * len(queries), _PRODUCTS_A_THREAD))
     return cosines, rows
 
 
@@ -224,15 +232,14 @@ def insert_nearest(
     cosines, rows = np.full((Q, k), -2, dtype=np.float32), np.full((Q, k), -1, dtype=np.int64)
     cosines[:, :before], rows[:, :before] = found
     if cosines.size:
-        maxima = _maxima(prototypes, queries, gone)
+        maxima = _room_for_maxima(prototypes, queries)
+        kernels.group_maxima(prototypes, np.ascontiguousarray(queries.T), gone, maxima, threads.counters(2))
         kernels.insert_rows(prototypes, queries, gone, maxima, first, cosines, rows)
     return cosines, rows
 
 
-def _maxima(prototypes: np.ndarray, queries: np.ndarray, gone: np.ndarray) -> np.ndarray:
-    maxima = np.empty((-(-len(prototypes) // kernels.GROUP), len(queries)), dtype=np.float32)
-    kernels.group_maxima(prototypes, np.ascontiguousarray(queries.T), gone, maxima)
-    return maxima
+def _room_for_maxima(prototypes: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    return np.empty((-(-len(prototypes) // kernels.GROUP), len(queries)), dtype=np.float32)
 
 
 def _to_gpu(index: faiss.Index) -> faiss.Index:

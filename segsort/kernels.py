@@ -5,10 +5,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-_ORDERED = {"nnan", "nsz"}  # lets the compiler take maxima eight at a time; inputs hold no NaN
+from segsort.sharing import add, read, wait
+
+ORDERED = {"nnan", "nsz"}  # lets the compiler take maxima eight at a time; inputs hold no NaN
 # Rows multiplied at once: what comes out stays in the cache, and BLAS starts no threads for so little, which would wait
 # for each other where several callers share the cores.
 BLOCK = 96
+PIECE = 5 * BLOCK  # rows that a thread takes at once
 
 
 @njit(cache=True, nogil=True)
@@ -26,26 +29,53 @@ def add_rows(features: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: 
             sums[group, d] += features[i, d]
 
 
-@njit(cache=True, nogil=True, fastmath=_ORDERED)
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
+def add_directions(rows: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> None:
+    """As `add_rows`, of the embeddings in the rows [N, D+2] of `sorting_rows`, at unit length again: sums [K, D]."""
+    D = sums.shape[1]
+    for i in range(len(labels)):
+        group = labels[i]
+        if group < 0:
+            continue
+        sizes[group] += 1
+        row, total, squares = rows[i], sums[group], np.float32(0)
+        for d in range(D):
+            squares += row[d] * row[d]
+        scale = np.float32(1) / max(np.sqrt(squares), np.float32(1e-12))
+        for d in range(D):
+            total[d] += row[d] * scale
+
+
+@njit(cache=True, nogil=True)
+def means(sums: np.ndarray, sizes: np.ndarray, theta: np.ndarray) -> None:
+    """Directions of the sums [K, D] into the columns of `theta` [D, K]; zeros for a group without rows."""
+    K, D = sums.shape
+    for k in range(K):
+        if sizes[k] == 0:
+            sums[k] = 0  # what rounding leaves of a group that was emptied is no direction
+        squares = 0.0
+        for d in range(D):
+            squares += sums[k, d] * sums[k, d]
+        scale = 1 / max(np.sqrt(squares), 1e-12)
+        for d in range(D):
+            theta[d, k] = sums[k, d] * scale
+
+
+@njit(cache=True, nogil=True, fastmath=ORDERED)
 def move_to_nearest(
-    features: np.ndarray,
-    theta: np.ndarray,
-    empty: np.ndarray,
-    labels: np.ndarray,
-    sums: np.ndarray,
-    sizes: np.ndarray,
+    rows: np.ndarray, theta: np.ndarray, empty: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: np.ndarray
 ) -> int:
-    """Move each row of `features` [N, D] to the group of the nearest mean, and correct sums and sizes of the groups.
+    """Move each of the rows [N, D] to the group of the nearest mean, and correct sums and sizes of the groups.
 
     theta: [D, K] unit columns; empty: the groups without rows, which attract none. A row stays where it is on a tie.
     Most rows stay, so that in all of them it is only seen whether any mean is nearer. Says how many rows moved.
     """
-    N, D = features.shape
-    cosines = np.empty((BLOCK, theta.shape[1]), features.dtype)
+    N, D = rows.shape
+    cosines = np.empty((BLOCK, theta.shape[1]), rows.dtype)
     moved = 0
     for start in range(0, N, BLOCK):
         count = min(BLOCK, N - start)
-        np.dot(features[start : start + count], theta, cosines[:count])
+        np.dot(rows[start : start + count], theta, cosines[:count])
         for i in range(count):
             row = cosines[i]
             for without in empty:
@@ -68,52 +98,114 @@ def move_to_nearest(
             sizes[source] -= 1
             sizes[target] += 1
             for d in range(D):
-                sums[source, d] -= features[start + i, d]
-                sums[target, d] += features[start + i, d]
+                sums[source, d] -= rows[start + i, d]
+                sums[target, d] += rows[start + i, d]
     return moved
 
 
 @njit(cache=True, nogil=True)
-def products(rows: np.ndarray, columns: np.ndarray, out: np.ndarray) -> None:
-    """rows [N, D] times columns [D, K] into out [N, K], block by block."""
-    for start in range(0, len(rows), BLOCK):
-        stop = min(start + BLOCK, len(rows))
-        np.dot(rows[start:stop], columns, out[start:stop])
+def sort_rows(
+    rows: np.ndarray,
+    labels: np.ndarray,
+    theta: np.ndarray,
+    sums: np.ndarray,
+    sizes: np.ndarray,
+    without: np.ndarray,
+    iterations: int,
+    counters: np.ndarray,
+    number: int,
+) -> None:
+    """Spherical k-means by threads together, each of which calls this with its number; it ends when no row moves.
 
-
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
-def append_location(features: np.ndarray, y: np.ndarray, x: np.ndarray) -> None:
-    """Write (y, x) into the last two columns of `features` [h*w, D+2], then scale each row to unit length.
-
-    y: [h], x: [w], weighted already. A row without any length stays zero.
+    rows: [N, D] unit vectors; labels: [N] int64, where to begin, and where it ends; theta: [D, K], for the means;
+    sums, sizes: [T, K, D] float64 and [T, K] int64, those of thread 0 of the groups of `labels`, the others' zero;
+    without: [K] bool, for the groups without rows; counters: three, and two for each iteration. Thread 0 leads: it
+    makes the means and opens an iteration; the others help with those that they find open.
     """
-    D, w = features.shape[1], len(x)
-    for i in range(len(features)):
-        row = features[i]
-        row[D - 2], row[D - 1] = y[i // w], x[i % w]
-        squares = np.float32(0)
-        for d in range(D):
-            squares += row[d] * row[d]
-        scale = np.float32(1) / max(np.sqrt(squares), np.float32(1e-12))
-        for d in range(D):
-            row[d] *= scale
+    OPENED, MOVED, LEFT = 0, 1, 2
+    pieces = -(-len(rows) // PIECE)
+    for iteration in range(iterations):
+        taken, done = 3 + 2 * iteration, 4 + 2 * iteration
+        if number == 0:
+            means(sums[0], sizes[0], theta)
+            without[:] = sizes[0] == 0
+            add(counters, OPENED, 1)
+        else:
+            wait(counters, OPENED, iteration + 1)
+            if read(counters, LEFT):
+                return
+        empty = np.flatnonzero(without)  # read too late, it is for no piece that is left
+        while True:
+            piece = add(counters, taken, 1)
+            if piece >= pieces:
+                break
+            some = slice(piece * PIECE, min((piece + 1) * PIECE, len(rows)))
+            moved = move_to_nearest(rows[some], theta, empty, labels[some], sums[number], sizes[number])
+            add(counters, MOVED, moved)
+            add(counters, done, 1)
+        if number == 0:
+            wait(counters, done, pieces)
+            for other in range(1, len(sums)):
+                sums[0] += sums[other]
+                sizes[0] += sizes[other]
+                sums[other], sizes[other] = 0, 0
+            if read(counters, MOVED) == 0:
+                break
+            add(counters, MOVED, -read(counters, MOVED))
+    if number == 0:
+        means(sums[0], sizes[0], theta)
+        add(counters, LEFT, 1)
+        add(counters, OPENED, iterations)
 
 
 @njit(cache=True, nogil=True)
-def beside_others(cells: np.ndarray) -> np.ndarray:
-    """Which cells [h, w] have a cell of another segment among the eight around them: [h, w] bool."""
-    h, w = cells.shape
-    found = np.zeros((h, w), np.bool_)
-    for y in range(h):
-        for x in range(w):
-            own = cells[y, x]
-            if x + 1 < w and cells[y, x + 1] != own:
-                found[y, x] = found[y, x + 1] = True
-            if y + 1 < h:
-                for side in range(max(x - 1, 0), min(x + 2, w)):
-                    if cells[y + 1, side] != own:
-                        found[y, x] = found[y + 1, side] = True
-    return found
+def scale_planes(image: np.ndarray, mean: np.ndarray, scale: np.ndarray, planes: np.ndarray) -> None:
+    """(image - mean) * scale of an image [C, H, W] into planes [C, H', W'], its last row and column repeated."""
+    C, H, W = image.shape
+    for c in range(C):
+        for y in range(H):
+            row, values = planes[c, y], image[c, y]
+            for x in range(W):
+                row[x] = (np.float32(values[x]) - mean[c]) * scale[c]
+            row[W:] = row[W - 1]
+        for y in range(H, planes.shape[1]):
+            planes[c, y] = planes[c, H - 1]
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
+def sorting_rows(embeddings: np.ndarray, y: np.ndarray, x: np.ndarray, rows: np.ndarray, counters: np.ndarray) -> None:
+    """Embeddings with their location appended, as unit vectors, into `rows` [h*w, D+2]; threads share it by a counter.
+
+    embeddings: [D, h*w]; y: [h], x: [w], weighted already. A row without any length stays zero. Few pixels are turned
+    at once: each line of memory is read once, also where the planes lie a power of two apart.
+    """
+    D, w, scale = len(embeddings), len(x), np.empty(PIECE, np.float32)
+    while True:
+        start = add(counters, 0, PIECE)
+        if start >= len(rows):
+            return
+        stop = min(start + PIECE, len(rows))
+        some = rows[start:stop]
+        row, column = start // w, start % w
+        for i in range(len(some)):
+            down, along = y[row], x[column]
+            some[i, D], some[i, D + 1], scale[i] = down, along, down * down + along * along
+            column += 1
+            if column == w:
+                row, column = row + 1, 0
+        for d in range(D):
+            values = embeddings[d, start:stop]
+            for i in range(len(values)):
+                scale[i] += values[i] * values[i]
+        for i in range(len(some)):
+            scale[i] = np.float32(1) / max(np.sqrt(scale[i]), np.float32(1e-12))
+            some[i, D] *= scale[i]
+            some[i, D + 1] *= scale[i]
+        for first in range(0, len(some), BLOCK):
+            for d in range(D):
+                values = embeddings[d, start + first : min(start + first + BLOCK, stop)]
+                for i in range(len(values)):
+                    some[first + i, d] = values[i] * scale[first + i]
 
 
 @njit(cache=True, nogil=True)
@@ -127,13 +219,21 @@ def _places(length: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
     return before, share
 
 
-@njit(cache=True, nogil=True)
-def outline(cells: np.ndarray, row_of: np.ndarray, cosines: np.ndarray, labels: np.ndarray) -> None:
-    """Assign every pixel of `labels` [H, W] among the segments of the four cells around it.
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
+def dot(a: np.ndarray, b: np.ndarray) -> Any:
+    """Inner product of two float32 vectors, the same to the last bit wherever it is asked for."""
+    total = np.float32(0)
+    for d in range(len(a)):
+        total += a[d] * b[d]
+    return total
 
-    cells: [h, w] segment of each cell; row_of: [h*w] row of `cosines` of each cell that is beside others;
-    cosines: [M, K] float32 of those cells to each segment's mean. Cosines are interpolated bilinearly; where the four
-    cells agree there is nothing to decide.
+
+@njit(cache=True, nogil=True)
+def outline(cells: np.ndarray, rows: np.ndarray, theta: np.ndarray, labels: np.ndarray, counters: np.ndarray) -> None:
+    """Assign every pixel of `labels` [H, W] among the segments of the four cells around it; threads share the rows.
+
+    cells: [h, w] segment of each cell; rows: [h*w, D] float32 features of the cells; theta: [K, D] float32 means.
+    Cosines are interpolated bilinearly between the four cells; where these agree there is nothing to decide.
     """
     H, W = labels.shape
     h, w = cells.shape
@@ -141,12 +241,12 @@ def outline(cells: np.ndarray, row_of: np.ndarray, cosines: np.ndarray, labels: 
     left, along = _places(W, w)
     corner = np.empty((4, 4), np.float32)  # cosine of each candidate at each of the four cells
     candidates = np.empty(4, cells.dtype)
-    top = 0
-    while top < H:
-        y0 = above[top]
-        bottom = top + 1
-        while bottom < H and above[bottom] == y0:
-            bottom += 1
+    while True:
+        y0 = add(counters, 0, 1)  # the rows of pixels between this row of cells and the next
+        if y0 >= h:
+            return
+        top = np.searchsorted(above, y0)
+        bottom = np.searchsorted(above, y0, side="right")
         y1 = min(y0 + 1, h - 1)
         start = 0
         while start < W:
@@ -160,7 +260,7 @@ def outline(cells: np.ndarray, row_of: np.ndarray, cosines: np.ndarray, labels: 
                 labels[top:bottom, start:stop] = around[0]
                 start = stop
                 continue
-            rows = (row_of[y0 * w + x0], row_of[y0 * w + x1], row_of[y1 * w + x0], row_of[y1 * w + x1])
+            corners = (y0 * w + x0, y0 * w + x1, y1 * w + x0, y1 * w + x1)
             count = 0
             for candidate in around:
                 new = True
@@ -169,7 +269,7 @@ def outline(cells: np.ndarray, row_of: np.ndarray, cosines: np.ndarray, labels: 
                 if new:
                     candidates[count] = candidate
                     for i in range(4):
-                        corner[count, i] = cosines[rows[i], candidate]
+                        corner[count, i] = dot(rows[corners[i]], theta[candidate])
                     count += 1
             for y in range(top, bottom):
                 v = down[y]
@@ -184,42 +284,6 @@ def outline(cells: np.ndarray, row_of: np.ndarray, cosines: np.ndarray, labels: 
                             best, winner = score, i
                     labels[y, x] = candidates[winner]
             start = stop
-        top = bottom
-
-
-@njit(cache=True, nogil=True)
-def count_pieces(pieces: np.ndarray, labels: np.ndarray, areas: np.ndarray, piece_label: np.ndarray) -> None:
-    """Pixels of each piece, added to `areas` [P], and its label, into `piece_label` [P]: pieces [H, W], 1..P."""
-    for y in range(pieces.shape[0]):
-        for x in range(pieces.shape[1]):
-            piece = pieces[y, x] - 1
-            areas[piece] += 1
-            piece_label[piece] = labels[y, x]
-
-
-@njit(cache=True, nogil=True)
-def sides_of_small(pieces: np.ndarray, small: np.ndarray, sides: np.ndarray, pixels: np.ndarray) -> int:
-    """For each pixel side between a small piece and another: small piece * P + other, into `sides`; says how many.
-
-    pieces: [H, W], 1..P; small: [P] bool; the pieces in the result are numbered from 0. `pixels` receives the places
-    of all pixels of small pieces, row by row.
-    """
-    H, W = pieces.shape
-    found, seen, count = 0, 0, len(small)
-    for y in range(H):
-        for x in range(W):
-            piece = pieces[y, x] - 1
-            if not small[piece]:
-                continue
-            pixels[seen] = y * W + x
-            seen += 1
-            for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-                if 0 <= y + dy < H and 0 <= x + dx < W:
-                    other = pieces[y + dy, x + dx] - 1
-                    if other != piece:
-                        sides[found] = np.int64(piece) * count + other
-                        found += 1
-    return found
 
 
 @njit(cache=True, nogil=True)
@@ -292,138 +356,3 @@ def compress_runs(start: np.ndarray, order: np.ndarray, bounds: np.ndarray, text
                     break
             position = stop
         ends[segment] = at
-
-
-GROUP = 16  # rows of which only the largest cosine is remembered
-
-
-@njit(cache=True, nogil=True, fastmath=_ORDERED)
-def group_maxima(rows: np.ndarray, queries: np.ndarray, gone: np.ndarray, maxima: np.ndarray) -> None:
-    """Largest inner product of each group of rows with each query: rows [N, D], queries [D, Q], maxima [N/GROUP, Q].
-
-    gone: [N] bool, rows that count as -2, less than any cosine; or [0], none.
-    """
-    N, Q = len(rows), queries.shape[1]
-    scores = np.empty((BLOCK, Q), rows.dtype)
-    for start in range(0, N, BLOCK):
-        count = min(BLOCK, N - start)
-        np.dot(rows[start : start + count], queries, scores[:count])
-        if len(gone):
-            for i in range(count):
-                if gone[start + i]:
-                    scores[i] = -2
-        for first in range(0, count, GROUP):
-            largest = maxima[(start + first) // GROUP]
-            largest[:] = scores[first]
-            for i in range(first + 1, min(first + GROUP, count)):
-                for q in range(Q):
-                    if scores[i, q] > largest[q]:
-                        largest[q] = scores[i, q]
-
-
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
-def _dot(a: np.ndarray, b: np.ndarray) -> Any:
-    total = np.float32(0)
-    for d in range(len(a)):
-        total += a[d] * b[d]
-    return total
-
-
-@njit(cache=True, nogil=True)
-def _cosine(a: np.ndarray, b: np.ndarray) -> Any:
-    """Of unit vectors; the same two have the same one to the last bit wherever it is asked for."""
-    return min(max(_dot(a, b), np.float32(-1)), np.float32(1))
-
-
-@njit(cache=True, nogil=True)
-def cosines_of(rows: np.ndarray, queries: np.ndarray, found: np.ndarray, cosines: np.ndarray) -> None:
-    """Cosines of queries [Q, D] with their own rows of [N, D], found [Q, k], into [Q, k]; all are unit vectors."""
-    for q in range(len(queries)):
-        for i in range(found.shape[1]):
-            cosines[q, i] = _cosine(rows[found[q, i]], queries[q])
-
-
-@njit(cache=True, nogil=True)
-def _bound(values: np.ndarray, k: int) -> Any:
-    """A value that at least k of `values` reach, and few more: the interval they lie in, halved again and again."""
-    low, high = values.min(), values.max()
-    for _ in range(14):
-        middle = np.float32(0.5) * (low + high)
-        if (values >= middle).sum() >= k:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-@njit(cache=True, nogil=True)
-def nearest_rows(
-    rows: np.ndarray, queries: np.ndarray, gone: np.ndarray, maxima: np.ndarray, best: np.ndarray, found: np.ndarray
-) -> None:
-    """The k largest cosines of each query into `best` [Q, k], and their rows into `found` [Q, k]: exact.
-
-    rows: [N, D] float32, of which at least k are not gone; queries: [Q, D]; gone: [N] bool, or [0] where none is;
-    maxima: of `group_maxima`. Equal cosines come in the order of their rows. The k-th best is at least the k-th
-    largest maximum of a group, so that only groups that reach it are looked into.
-    """
-    N, (groups, Q), k = len(rows), maxima.shape, found.shape[1]
-    column = np.empty(groups, np.float32)
-    candidates = np.empty(min(N, 2 * k * GROUP), np.int64)
-    scores = np.empty(len(candidates), np.float32)  # negative, so that the best come first
-    for q in range(Q):
-        for g in range(groups):
-            column[g] = maxima[g, q]
-        bound = np.float32(-np.inf)
-        if groups > k:
-            bound = _bound(column, k) - np.float32(1e-6)  # products round differently one by one than many at once
-        count = 0
-        for g in range(groups):
-            if column[g] < bound:
-                continue
-            for row in range(g * GROUP, min((g + 1) * GROUP, N)):
-                if len(gone) and gone[row]:
-                    continue
-                score = _cosine(rows[row], queries[q])
-                if score < bound:
-                    continue
-                if count == len(candidates):
-                    candidates = np.append(candidates, np.empty_like(candidates))
-                    scores = np.append(scores, np.empty_like(scores))
-                candidates[count], scores[count] = row, -score
-                count += 1
-        order = np.argsort(scores[:count], kind="mergesort")
-        for i in range(k):
-            best[q, i], found[q, i] = -scores[order[i]], candidates[order[i]]
-
-
-@njit(cache=True, nogil=True)
-def insert_rows(
-    rows: np.ndarray,
-    queries: np.ndarray,
-    gone: np.ndarray,
-    maxima: np.ndarray,
-    first: int,
-    best: np.ndarray,
-    found: np.ndarray,
-) -> None:
-    """Put rows that come after others at their places among the nearest: as `nearest_rows` over all of them at once.
-
-    rows: [n, D], numbered from `first` on; queries, gone, maxima: as there. best, found: [Q, k], the nearest of the
-    rows before; where these are fewer than k, -2 and any number.
-    """
-    n, (groups, Q), k = len(rows), maxima.shape, found.shape[1]
-    for q in range(Q):
-        for g in range(groups):
-            if maxima[g, q] < best[q, k - 1] - np.float32(1e-6):  # rounds differently, as in nearest_rows
-                continue
-            for row in range(g * GROUP, min((g + 1) * GROUP, n)):
-                if len(gone) and gone[row]:
-                    continue
-                score = _cosine(rows[row], queries[q])
-                at = k
-                while at > 0 and best[q, at - 1] < score:
-                    at -= 1
-                if at < k:
-                    for i in range(k - 1, at, -1):
-                        best[q, i], found[q, i] = best[q, i - 1], found[q, i - 1]
-                    best[q, at], found[q, at] = score, first + row

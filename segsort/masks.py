@@ -21,7 +21,8 @@ def encode_rle(labels: np.ndarray, count: int) -> list[str]:
     runs = labels.size + 1
     owner, start = np.empty(runs, dtype=np.int32), np.empty(runs, dtype=np.int64)
     runs = kernels.column_runs(labels, owner, start)
-    order = np.argsort(owner[:runs], kind="stable")
+    short = count <= np.iinfo(np.int16).max  # which numpy sorts in one pass
+    order = np.argsort(owner[:runs].astype(np.int16) if short else owner[:runs], kind="stable")
     bounds = np.searchsorted(owner[:runs][order], np.arange(count + 1))
     text, ends = np.empty(7 * (2 * runs + count), dtype=np.uint8), np.empty(count, dtype=np.int64)
     kernels.compress_runs(start[: runs + 1], order, bounds, text, ends)

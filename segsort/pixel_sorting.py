@@ -1,8 +1,6 @@
 """Pixel sorting: EM of a mixture of von Mises-Fisher densities over the pixels of each image."""
 
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from segsort import kernels, on_device
-from segsort.sphere import normalize, unit_rows
+from segsort import kernels, on_device, threads
+from segsort.sphere import normalize
 
-_ROWS_A_THREAD = 4000  # pixels below which a thread more costs more than it saves
+ROWS_A_THREAD = 1500  # pixels below which a thread more costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -75,10 +73,15 @@ def grid_labels(height: int, width: int, segments: int) -> Tensor:
 
 def location_features(height: int, width: int) -> Tensor:
     """(y, x) of each pixel's centre: [2, h, w]; the image's centre is 0, its longer half-side 1, in both directions."""
-    half = max(height, width) / 2
-    y = (torch.arange(height) + 0.5 - height / 2) / half
-    x = (torch.arange(width) + 0.5 - width / 2) / half
+    y, x = (torch.from_numpy(centres) for centres in _centres(height, width))
     return torch.stack(torch.meshgrid(y, x, indexing="ij"))
+
+
+def _centres(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """y of each row and x of each column, float32."""
+    half = np.float32(max(height, width) / 2)
+    y, x = (np.arange(length, dtype=np.float32) + np.float32(0.5 - length / 2) for length in (height, width))
+    return y / half, x / half
 
 
 def sorting_features(embeddings: Tensor, location_weight: float) -> Tensor:
@@ -95,11 +98,15 @@ def sorting_features(embeddings: Tensor, location_weight: float) -> Tensor:
 def _with_location(embeddings: Tensor, location_weight: float) -> Tensor:
     """The same for one image: [D, h, w] -> [h*w, D+2]."""
     D, h, w = embeddings.shape
-    y, x = location_features(h, w).numpy() * np.float32(location_weight)
-    features = np.empty((h * w, D + 2), dtype=np.float32)
-    features[:, :D] = embeddings.reshape(D, h * w).numpy().T
-    kernels.append_location(features, y[:, 0].copy(), x[0].copy())
-    return torch.from_numpy(features)
+    planes, (down, along) = embeddings.reshape(D, h * w).numpy(), _centres(h, w)
+    down, along = down * np.float32(location_weight), along * np.float32(location_weight)
+    rows, counters = np.empty((h * w, D + 2), dtype=np.float32), threads.counters(1)
+
+    def turn(number: int) -> None:
+        kernels.sorting_rows(planes, down, along, rows, counters)
+
+    threads.together(turn, threads.useful(h * w, ROWS_A_THREAD))
+    return torch.from_numpy(rows)
 
 
 def sort_pixels(embeddings: Tensor, options: SortingOptions, valid: Tensor | None = None) -> SortedPixels:
@@ -204,52 +211,22 @@ def _sort_one_on_cpu(
     """
     kept = None if left_out is None else np.flatnonzero(~left_out)
     rows, labels = (features, start.copy()) if kept is None else (features[kept], start[kept])
-    sums, sizes = np.zeros((count, rows.shape[1])), np.zeros(count, dtype=np.int64)
-    kernels.add_rows(rows, labels, sums, sizes)
-    theta = unit_rows(sums)
-    parts = _parts(len(rows))
-    with ThreadPoolExecutor(max(len(parts) - 1, 1)) as others:  # starts no thread unless there is work for it
-        for _ in range(iterations):
-            if _move(rows, theta, labels, sums, sizes, parts, others) == 0:
-                break
-            sums[sizes == 0] = 0  # what rounding leaves of an emptied segment is no direction
-            theta = unit_rows(sums)
+    several = threads.useful(len(rows), ROWS_A_THREAD)
+    sums, sizes = np.zeros((several, count, rows.shape[1])), np.zeros((several, count), dtype=np.int64)
+    kernels.add_rows(rows, labels, sums[0], sizes[0])
+    columns, without = np.empty((rows.shape[1], count), dtype=np.float32), np.empty(count, dtype=np.bool_)
+    counters = threads.counters(3 + 2 * iterations)
+
+    def sort(number: int) -> None:
+        kernels.sort_rows(rows, labels, columns, sums, sizes, without, iterations, counters, number)
+
+    threads.together(sort, several)
+    theta = np.ascontiguousarray(columns.T)
     if kept is None:
         return torch.from_numpy(labels), torch.from_numpy(theta)
     everywhere = np.full(len(features), -1, dtype=np.int64)
     everywhere[kept] = labels
     return torch.from_numpy(everywhere), torch.from_numpy(theta)
-
-
-def _parts(count: int) -> list[slice]:
-    """Rows for each thread that torch may use; one part where more threads would cost more than they save."""
-    threads = max(1, min(torch.get_num_threads(), count // _ROWS_A_THREAD))
-    bounds = np.linspace(0, count, threads + 1).astype(int)
-    return [slice(a, b) for a, b in pairwise(bounds)]
-
-
-def _move(
-    rows: np.ndarray,
-    theta: np.ndarray,
-    labels: np.ndarray,
-    sums: np.ndarray,
-    sizes: np.ndarray,
-    parts: list[slice],
-    others: Executor,
-) -> int:
-    """One E-step of all rows, part by part at the same time; labels, sums and sizes are corrected. How many moved."""
-    columns, empty = np.ascontiguousarray(theta.T), np.flatnonzero(sizes == 0)
-
-    def move(part: slice, sums: np.ndarray, sizes: np.ndarray) -> int:
-        return int(kernels.move_to_nearest(rows[part], columns, empty, labels[part], sums, sizes))
-
-    changes = [(np.zeros_like(sums), np.zeros_like(sizes)) for _ in parts[1:]]
-    beside = [others.submit(move, part, *change) for part, change in zip(parts[1:], changes, strict=True)]
-    moved = move(parts[0], sums, sizes) + sum(future.result() for future in beside)
-    for more, counts in changes:
-        sums += more
-        sizes += counts
-    return moved
 
 
 def _sort_soft(

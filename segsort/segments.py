@@ -2,14 +2,13 @@
 
 from typing import NamedTuple
 
-import cc3d
 import numpy as np
 import torch
 from torch import Tensor
 
-from segsort import kernels, on_device
+from segsort import kernels, on_device, run_kernels, threads
 from segsort.masks import bounding_boxes
-from segsort.pixel_sorting import SortingOptions, sort_features, sorting_features
+from segsort.pixel_sorting import ROWS_A_THREAD, SortingOptions, sort_features, sorting_features
 from segsort.sphere import unit_rows
 
 
@@ -60,11 +59,8 @@ def segment_image(embeddings: Tensor, size: tuple[int, int], options: SortingOpt
         features = sorting_features(embeddings[None].float(), options.location_weight)
         assigned, theta = sort_features(features, cells, options)
         labels = _outline(assigned.reshape(cells), features[0], theta[0], size)
-    labels, areas = _join_specks(labels, max(min_area * labels.size, 1))
-    if not areas.all():  # number the segments that are left
-        labels = (np.cumsum(areas > 0, dtype=np.int32) - np.int32(1))[labels]
-        areas = areas[areas > 0]
-    return Segments(labels, _prototypes(labels, len(areas), embeddings), areas)
+    labels, areas = _join_specks(labels, max(min_area * labels.size, 1), numbered=True)
+    return Segments(labels, _prototypes(labels, len(areas), embeddings, features[0]), areas)
 
 
 def _outline(cells: Tensor, features: Tensor, theta: Tensor, size: tuple[int, int]) -> np.ndarray:
@@ -75,13 +71,13 @@ def _outline(cells: Tensor, features: Tensor, theta: Tensor, size: tuple[int, in
     """
     if not on_device.compiled(features):
         return on_device.outline(cells, features, theta, size).cpu().numpy().astype(np.int32)
-    coarse, rows = cells.numpy().astype(np.int32), features.numpy()
-    undecided = np.flatnonzero(kernels.beside_others(coarse))
-    row_of = np.zeros(coarse.size, dtype=np.int32)
-    row_of[undecided] = np.arange(len(undecided), dtype=np.int32)
-    labels, cosines = np.empty(size, dtype=np.int32), np.empty((len(undecided), len(theta)), dtype=np.float32)
-    kernels.products(rows[undecided], np.ascontiguousarray(theta.numpy().T), cosines)
-    kernels.outline(coarse, row_of, cosines, labels)
+    coarse, rows, means = cells.numpy().astype(np.int32), features.numpy(), theta.numpy()
+    labels, counters = np.empty(size, dtype=np.int32), threads.counters(1)
+
+    def assign(number: int) -> None:
+        kernels.outline(coarse, rows, means, labels, counters)
+
+    threads.together(assign, threads.useful(len(rows), ROWS_A_THREAD))
     return labels
 
 
@@ -98,52 +94,30 @@ def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:
     return _join_specks(labels, min_pixels)[0]
 
 
-def _join_specks(labels: np.ndarray, min_pixels: float) -> tuple[np.ndarray, np.ndarray]:
-    """As `join_specks`; with the pixels of each label: [K] int64."""
-    found, count = cc3d.connected_components(labels + 1, connectivity=4, return_N=True)
-    pieces = found.view(np.int32) if found.dtype.itemsize == 4 else found.astype(np.int32)  # 1..count
-    areas, piece_label = np.zeros(count, dtype=np.int64), np.empty(count, dtype=np.int32)
-    kernels.count_pieces(pieces, labels, areas, piece_label)
-    small = areas < min_pixels
-    if count == 1 or not small.any():
-        return labels, _sum_by(piece_label, areas)
-    pixels = np.empty(int(areas[small].sum()), dtype=np.int64)
-    sides = np.empty(4 * len(pixels), dtype=np.int64)  # a pixel has four
-    pairs, border = np.unique(sides[: kernels.sides_of_small(pieces, small, sides, pixels)], return_counts=True)
-    target = _targets(pairs // count, pairs % count, border, areas, small)
+def _join_specks(labels: np.ndarray, min_pixels: float, numbered: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """As `join_specks`; with the pixels of each label: [K] int64. If numbered, those that are left become 0..K-1."""
+    start, first, piece, areas, before = run_kernels.pieces_of(labels)
+    small, after, count = areas < min_pixels, before, len(areas)
+    if count > 1 and small.any():
+        borders = run_kernels.borders_of(start, first, labels.shape[1], piece, small)
+        after = before[run_kernels.joined_to(borders, small, areas)]
+    pixels = np.bincount(after, weights=areas).astype(np.int64)
+    if numbered:
+        after = (np.cumsum(pixels > 0, dtype=np.int32) - np.int32(1))[after]
+        pixels = pixels[pixels > 0]
+    changed = after != before
+    if not changed.any():
+        return labels, pixels
     joined = labels.copy()
-    joined.ravel()[pixels] = piece_label[target][pieces.ravel()[pixels] - 1]
-    return joined, _sum_by(piece_label[target], areas)
+    run_kernels.fill_runs(joined, start, first, piece, changed, after)
+    return joined, pixels
 
 
-def _sum_by(labels: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """Pixels of each label, of pieces with labels and areas [P] -> [K] int64."""
-    return np.bincount(labels, weights=areas).astype(np.int64)
-
-
-def _targets(
-    first: np.ndarray, second: np.ndarray, border: np.ndarray, areas: np.ndarray, small: np.ndarray
-) -> np.ndarray:
-    """Piece that each piece becomes: [count]. A large neighbour goes before a small one, then the longer border."""
-    target = np.arange(len(areas))
-    order = np.lexsort((areas[second], border, ~small[second], first))  # the best neighbour of each piece comes last
-    last = np.append(first[order][1:] != first[order][:-1], True)
-    target[first[order][last]] = second[order][last]
-    largest = int(areas.argmax())
-    for piece in np.flatnonzero(small)[np.argsort(areas[small], kind="stable")]:
-        if piece == largest:
-            target[piece] = piece
-        elif small[target[piece]] and areas[target[piece]] <= areas[piece] and target[target[piece]] == piece:
-            target[piece] = piece  # two specks that would swap: the larger stays for the other to join
-    for _ in range(len(areas).bit_length()):
-        target = target[target]
-    return target
-
-
-def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor) -> np.ndarray:
+def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor, features: Tensor) -> np.ndarray:
     """[H, W] int32 (-1: none), [D, h, w] -> [count, D] float32: mean direction of the cells whose centres it covers.
 
-    A segment too thin to cover the centre of a cell takes the embeddings at its own pixels instead.
+    A segment too thin to cover the centre of a cell takes the embeddings at its own pixels instead. features: of the
+    embeddings, [h*w, D+2], with whatever location.
     """
     D, h, w = embeddings.shape
     H, W = labels.shape
@@ -151,11 +125,11 @@ def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor) -> np.ndarra
     centres = labels[rows[:, None], columns].ravel()
     if not on_device.compiled(embeddings):
         return _prototypes_on_device(labels, centres, count, embeddings)
-    vectors = np.ascontiguousarray(embeddings.float().flatten(1).numpy().T)
-    sums, sizes = np.zeros((count, D)), np.zeros(count, dtype=np.int64)
-    kernels.add_rows(vectors, centres, sums, sizes)
+    vectors, sums, sizes = features.numpy(), np.zeros((count, D)), np.zeros(count, dtype=np.int64)
+    kernels.add_directions(vectors, centres, sums, sizes)
     for segment in np.flatnonzero(sizes == 0):
-        sums[segment] = vectors[_cells_below(labels, int(segment), (h, w))].sum(axis=0, dtype=np.float64)
+        cells = _cells_below(labels, int(segment), (h, w))
+        kernels.add_directions(vectors[cells], np.full(len(cells), segment, dtype=centres.dtype), sums, sizes)
     return unit_rows(sums)
 
 
@@ -207,7 +181,7 @@ def split_by_label(
     count = int(kept.sum())
     return LabelledSegments(
         labels=labels,
-        prototypes=_prototypes(labels, count, embeddings),
+        prototypes=_prototypes(labels, count, embeddings, sorting_features(embeddings[None].float(), 0)[0]),
         class_ids=values[kept] % spans,
         areas=areas[kept],
         bboxes=bounding_boxes(labels, count),

@@ -48,7 +48,7 @@ class UnknownCaller(Problem):
         )
 
 
-def reader(request: Request) -> Caller:
+async def reader(request: Request) -> Caller:
     """Dependency: whoever may read.
 
     Raises:
@@ -61,14 +61,14 @@ def reader(request: Request) -> Caller:
     return caller
 
 
-def curator(request: Request) -> Caller:
+async def curator(request: Request) -> Caller:
     """Dependency: whoever may edit.
 
     Raises:
         UnknownCaller: without a key that is known (401).
         Problem: 403 with a reader's key, and for a page of another site that uses the browser of someone who may.
     """
-    caller = reader(request)
+    caller = await reader(request)
     if caller.role != "curator":
         raise Problem(
             403, "This key may read and not edit.", received=caller.role, allowed="curator",

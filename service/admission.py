@@ -13,7 +13,6 @@ from service.pace import Pace
 from service.problems import CallerLeft, Problem
 
 LEAST = 1_000_000  # pixels that every image counts as: the network takes as long for it as the rest for so many
-AT_ONCE = 2  # while the network works for one, another is decoded, sorted or encoded
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -35,15 +34,15 @@ class Admission:
     Attributes:
         queue_pixels: how many may wait. An image that finds nobody waiting may do so whatever its size.
         deadline: seconds that a request may wait.
-        least: pixels that every image counts as at least.
         at_once: images in the engine at the same time.
+        least: pixels that every image counts as at least.
         refused: by reason, how many were turned away.
     """
 
     queue_pixels: int
     deadline: float
+    at_once: int = 2
     least: int = LEAST
-    at_once: int = AT_ONCE
     clock: Callable[[], float] = time.monotonic
     pace: Pace = field(default_factory=Pace)
     refused: Counter[str] = field(default_factory=Counter)

@@ -41,7 +41,7 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
     app.state.activation = Activation(served)
     app.state.engine = served
     add_problem_handlers(app)
-    admission = Admission(settings.queue_pixels, settings.deadline_s)
+    admission = Admission(settings.queue_pixels, settings.deadline_s, settings.lanes)
     readiness = Readiness(served, admission)
     metrics = Metrics(served, admission, readiness)
     app.state.admission, app.state.readiness, app.state.metrics = admission, readiness, metrics

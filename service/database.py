@@ -16,6 +16,8 @@ from service.images import KeptImages, Picture, insert_image
 from service.problems import Problem
 from service.tables import ImageRow, RevisionRow, SegmentationRow, now, open_database
 
+_INSERT = insert(SegmentationRow.__table__)  # type: ignore[arg-type]  # declared as any FROM clause
+
 
 class Retrieved(NamedTuple):
     """What an answer was made of: prototypes [S, D] float32, exemplar_ids, neighbours [S, R] places in exemplar_ids,
@@ -156,7 +158,7 @@ class Records:
         }
         try:
             with self.engine.begin() as connection:
-                connection.execute(insert(SegmentationRow), row)
+                connection.execute(_INSERT, row)
                 if picture is not None:
                     self.images.insert(connection, picture)
             self.trouble = None

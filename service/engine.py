@@ -18,6 +18,7 @@ from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
 from segsort.segments import Segments
 from service.answers import At, Form, Masks, Shapes, describe, image_url
+from service.crowd import Crowd
 from service.database import Answered, Records
 from service.decode import decode, pixels_of
 from service.images import Picture
@@ -53,8 +54,8 @@ class Answer(NamedTuple):
 
 
 class Engine:
-    """Answers requests with one release and the edits made on it. Calls from several threads are safe; the network runs
-    for one at a time.
+    """Answers requests with one release and the edits made on it. Calls from several threads are safe: those that are
+    in the engine at the same time share the cores, and one that is alone has them all.
 
     Raises:
         ValueError: if the release, the device or the database cannot be used.
@@ -71,7 +72,7 @@ class Engine:
         self.follower = Follower(self.records.engine, [self.records.images.trim])
         self.served = Served(LiveRelease.of(predictor.as_built), predictor)
         self.trouble: str | None = None  # why the last answer failed that never should
-        self._one_at_a_time = threading.Lock()
+        self.crowd = Crowd(settings.cores, settings.lanes if settings.device == "cpu" else 1)
         self._opening = threading.Lock()
         self._opened = {self.served.name: self.served.live}
         started = time.perf_counter()
@@ -109,16 +110,15 @@ class Engine:
 
     def try_again(self) -> list[str]:
         """What fails where the last answer did: a probe says, which takes as long as a small image."""
-        if not self._one_at_a_time.acquire(timeout=self.settings.deadline_s):
-            return ["the network does not end"]
         try:
-            probe(self.served)
+            with self.crowd.network(self.settings.deadline_s):
+                probe(self.served)
             self.trouble = None
             return []
+        except TimeoutError:
+            return ["the network does not end"]
         except Exception as error:  # whatever it is, it is what is asked for
             return [str(error)[:200] or type(error).__name__]
-        finally:
-            self._one_at_a_time.release()
 
     def measure(self, content: bytes, request: Request) -> int:
         """The pixels of an image that may wait for its turn: what is refused anyway is refused before.
@@ -148,19 +148,19 @@ class Engine:
             StageFailure: if a stage fails that never should.
         """
         self._check(request)
-        with self._watched():
+        with self._watched(), self.crowd.joined():
             return self._segment(content, request, author, stages if stages is not None else Stages())
 
     def _segment(self, content: bytes, request: Request, author: str | None, stages: Stages) -> Answer:
         started, served = time.perf_counter(), self.served
         with stages.stage("decode"):
             image = decode(content, self.settings.max_pixels)
-        with self._one_at_a_time, stages.stage("embed"):
+        with self.crowd.network(), stages.stage("embed"):
             embeddings = served.predictor.embedder.embed(image)
         size = (image.shape[0], image.shape[1])
-        with stages.stage("sort"):
+        with stages.stage("sort"), self.crowd.share():
             found = served.predictor.sort(embeddings, size, request.segments)
-        with stages.stage("retrieve"):
+        with stages.stage("retrieve"), self.crowd.share():
             at = At.now(served.live)  # as new as can be
             labelled = served.predictor.retrieve(found.prototypes, found.areas, request.k, at.state)
         with stages.stage("record"):
@@ -221,9 +221,11 @@ class Engine:
             Problem: 422 if so many segments are not allowed.
         """
         self._check(Request(segments=segments))
-        with self._one_at_a_time:
-            embeddings = served.predictor.embedder.embed(image)
-        return embeddings, served.predictor.sort(embeddings, (image.shape[0], image.shape[1]), segments)
+        with self.crowd.joined():
+            with self.crowd.network():
+                embeddings = served.predictor.embedder.embed(image)
+            with self.crowd.share():
+                return embeddings, served.predictor.sort(embeddings, (image.shape[0], image.shape[1]), segments)
 
     def check_form(self, form: Form) -> None:
         """Refuse more exemplars a segment than are allowed.

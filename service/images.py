@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -39,12 +40,18 @@ class Picture:
 _UNKNOWN = "application/octet-stream"
 
 
+def _insert(dialect: Any) -> Any:
+    statement = dialect.insert(ImageRow.__table__)
+    return statement.on_conflict_do_update(index_elements=["image_id"], set_={"created": statement.excluded.created})
+
+
+_INSERTS = {"postgresql": _insert(postgresql), "sqlite": _insert(sqlite)}
+
+
 def insert_image(connection: Connection, picture: Picture) -> None:
     """Keep a picture; one that is there already is the newest again."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = vars(picture) | {"size": len(picture.content), "created": now()}
-    statement = dialect.insert(ImageRow).values(row)
-    connection.execute(statement.on_conflict_do_update(index_elements=["image_id"], set_={"created": row["created"]}))
+    connection.execute(_INSERTS[connection.dialect.name], row)
 
 
 def image_is_kept(connection: Connection, image_id: str | None) -> bool:

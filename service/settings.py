@@ -13,6 +13,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from model_store.cores import available_cores
+
 
 class Settings(BaseSettings):
     """Everything an operator can set. A settings file (TOML, or .env) is named by SEGSORT_SETTINGS_FILE."""
@@ -27,7 +29,12 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     device: Literal["cpu", "cuda"] = "cpu"
-    threads: int | None = Field(None, ge=1, description="threads of the network; None: every core of this process")
+    threads: int | None = Field(
+        None, ge=1, description="threads of an image that is alone in the engine; None: every core of this process"
+    )
+    at_once: int | None = Field(
+        None, ge=1, description="images in the engine at the same time, which share the threads; None: one a core"
+    )
     max_bytes: int = Field(20_000_000, ge=1, description="largest request body")
     max_pixels: int = Field(40_000_000, ge=1, description="largest image, width times height")
     max_ratio: float = Field(
@@ -51,6 +58,16 @@ class Settings(BaseSettings):
     api_keys: str = Field("", description="keys that are accepted: name:role:sha256, separated by commas")
     api_keys_file: Path | None = Field(None, description="more of them, one a line")
     open: bool = Field(False, description="without keys, let callers from other machines do everything")
+
+    @property
+    def cores(self) -> int:
+        """Threads that images in the engine share."""
+        return self.threads if self.threads is not None else available_cores()
+
+    @property
+    def lanes(self) -> int:
+        """Images in the engine at the same time, two at least: while one waits for the database, another goes on."""
+        return self.at_once if self.at_once is not None else max(2, self.cores)
 
     @property
     def database(self) -> str:

@@ -40,12 +40,12 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _engine(request: Request) -> Engine:
+async def _engine(request: Request) -> Engine:
     engine: Engine = request.app.state.engine
     return engine
 
 
-def _curation(request: Request) -> Curation:
+async def _curation(request: Request) -> Curation:
     return Curation(request.app.state.engine)
 
 

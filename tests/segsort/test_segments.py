@@ -1,3 +1,4 @@
+import cc3d
 import numpy as np
 import pytest
 import torch
@@ -78,6 +79,44 @@ def test_specks_of_specks_end_in_something_large() -> None:
 def test_an_image_all_of_specks_keeps_its_pixels() -> None:
     labels = np.arange(9, dtype=np.int32).reshape(3, 3)
     assert set(np.unique(join_specks(labels, 100))) <= set(range(9))
+
+
+def naive_join(labels: np.ndarray, min_pixels: float) -> np.ndarray:
+    """As `join_specks` is described, pixel by pixel over cc3d's pieces."""
+    pieces = cc3d.connected_components(labels + 1, connectivity=4).astype(np.int64) - 1
+    count = int(pieces.max()) + 1
+    areas, label_of = np.bincount(pieces.ravel()), np.empty(count, dtype=np.int32)
+    label_of[pieces.ravel()] = labels.ravel()
+    border: dict[int, dict[int, int]] = {piece: {} for piece in np.flatnonzero(areas < min_pixels).tolist()}
+    for a, b in ((pieces[:, :-1], pieces[:, 1:]), (pieces[:-1], pieces[1:])):
+        for one, other in zip(a[a != b].tolist(), b[a != b].tolist(), strict=True):
+            for piece, beside in ((one, other), (other, one)):
+                if piece in border:
+                    border[piece][beside] = border[piece].get(beside, 0) + 1
+    target = {}
+    for piece, sides in border.items():
+        if sides:
+            target[piece] = max(sides, key=lambda beside: (beside not in border, sides[beside], areas[beside], beside))
+    largest = int(areas.argmax())
+    for piece in sorted(border, key=lambda piece: (areas[piece], piece)):
+        other = target.get(piece, piece)
+        swaps = other in border and areas[other] <= areas[piece] and target.get(other) == piece
+        if piece == largest or swaps:
+            target[piece] = piece
+    end = np.arange(count)
+    for piece in range(count):
+        while target.get(int(end[piece]), end[piece]) != end[piece]:
+            end[piece] = target[int(end[piece])]
+    return label_of[end][pieces]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_specks_join_as_the_naive_way_says(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    size, kinds, magnified = random.integers(1, 25, 2), int(random.integers(1, 6)), int(random.integers(1, 4))
+    labels = random.integers(0, kinds, size).astype(np.int32).repeat(magnified, 0).repeat(magnified, 1)
+    min_pixels = int(random.integers(1, 30))
+    np.testing.assert_array_equal(join_specks(labels, min_pixels), naive_join(labels, min_pixels))
 
 
 def test_splitting_by_label_gives_pieces_of_one_class_and_one_segment() -> None:

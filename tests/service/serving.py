@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from service.engine import Engine
+
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
@@ -31,3 +33,16 @@ def wait_until(holds: object, patience: float = 20.0) -> None:
     while not holds():
         assert time.monotonic() < end, "it does not come true"
         time.sleep(0.01)
+
+
+@contextmanager
+def network_held(engine: Engine) -> Iterator[None]:
+    """No image gets through the engine's network while the block runs."""
+    crowd = engine.crowd
+    for _ in range(crowd.lanes):
+        assert crowd._free.acquire(timeout=10)
+    try:
+        yield
+    finally:
+        for _ in range(crowd.lanes):
+            crowd._free.release()

@@ -21,7 +21,7 @@ from model_store.explanation import replay
 from service.app import create_app
 from service.settings import Settings
 from tests.conftest import Blocks, write_network
-from tests.service.serving import serving, wait_until
+from tests.service.serving import network_held, serving, wait_until
 
 SWAPS = 20
 
@@ -121,7 +121,7 @@ def test_each_release_has_its_own_edits_which_are_there_when_it_comes_back(clien
 def test_an_edit_that_has_begun_is_made_on_the_release_that_it_began_with(client: TestClient, photo: bytes) -> None:
     engine = client.app.state.engine  # type: ignore[attr-defined]
     note = '[{"class_name": "kerb", "polygons": [[0, 0, 90, 0, 90, 70]]}]'
-    with ThreadPoolExecutor(1) as pool, engine._one_at_a_time:
+    with ThreadPoolExecutor(1) as pool, network_held(engine):
         showing = pool.submit(client.post, "/exemplars", files={"image": photo}, data={"annotations": note})
         wait_until(lambda: client.app.state.admission.running == 1)  # type: ignore[attr-defined]
         client.post("/releases/sharp/activate").raise_for_status()

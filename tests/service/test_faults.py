@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from service.engine import Engine
 from service.live import Follower
-from tests.service.serving import wait_until
+from tests.service.serving import network_held, wait_until
 
 
 def engine_of(client: TestClient) -> Engine:
@@ -73,7 +73,7 @@ def test_callers_beside_one_that_fails_get_their_answers(
 
 def test_an_image_that_never_ends_makes_the_service_unready(start: Callable[..., TestClient], photo: bytes) -> None:
     with start(deadline_s=0.1) as client, ThreadPoolExecutor(1) as pool:
-        with engine_of(client)._one_at_a_time:
+        with network_held(engine_of(client)):
             asked = pool.submit(client.post, "/segment", content=photo)
             wait_until(lambda: client.app.state.admission.longest() > 0.1)  # type: ignore[attr-defined]
             assert client.get("/readyz").status_code == 503

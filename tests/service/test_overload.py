@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.admission import AT_ONCE, Admission
+from service.admission import Admission
 from service.app import create_app
 from service.settings import Settings
-from tests.service.serving import serving, wait_until
+from tests.service.serving import network_held, serving, wait_until
+
+AT_ONCE = 2
 
 
 @dataclass
@@ -26,14 +29,11 @@ class Stalled:
     client: httpx.Client
     photo: bytes
     pool: ThreadPoolExecutor
+    network: ExitStack
 
     @property
     def admission(self) -> Admission:
         return self.app.state.admission
-
-    @property
-    def network(self) -> Any:
-        return self.app.state.engine._one_at_a_time
 
     def ask(self) -> Future[httpx.Response]:
         return self.pool.submit(self.client.post, "/segment", content=self.photo)
@@ -51,16 +51,16 @@ def stalled(settings: Settings, photo: bytes) -> Iterator[Callable[..., Stalled]
     closing: list[Callable[[], object]] = []
 
     def make(**changes: object) -> Stalled:
-        app = create_app(settings.model_copy(update=changes))
+        app = create_app(settings.model_copy(update={"at_once": AT_ONCE} | changes))
         server = serving(app)
         address = server.__enter__()
         closing.append(lambda: server.__exit__(None, None, None))
         limits = httpx.Limits(max_connections=100)
-        service = Stalled(app, httpx.Client(base_url=address, timeout=30, limits=limits), photo, ThreadPoolExecutor(16))
-        closing.append(service.client.close)
-        service.network.acquire()
-        closing.append(lambda: service.network.locked() and service.network.release())
-        return service
+        client, held = httpx.Client(base_url=address, timeout=30, limits=limits), ExitStack()
+        closing.append(client.close)
+        held.enter_context(network_held(app.state.engine))
+        closing.append(held.close)
+        return Stalled(app, client, photo, ThreadPoolExecutor(16), held)
 
     yield make
     for close in reversed(closing):
@@ -76,7 +76,7 @@ def test_a_full_queue_is_answered_at_once_and_the_others_get_their_answers(stall
     assert "SEGSORT_QUEUE_PIXELS" in refused.json()["mend"]
     assert service.client.get("/livez").status_code == 200
     assert service.client.get("/classes").status_code == 200
-    service.network.release()
+    service.network.close()
     assert [future.result().status_code for future in asked] == [200] * 4
     assert service.client.post("/segment", content=service.photo).status_code == 200
 
@@ -86,7 +86,7 @@ def test_what_is_refused_anyway_does_not_wait(stalled: Callable[..., Stalled]) -
     asked = service.fill(2)
     assert service.client.post("/segment", content=b"no image").status_code == 415
     assert service.client.post("/segment?k=0", content=service.photo).status_code == 422
-    service.network.release()
+    service.network.close()
     assert {future.result().status_code for future in asked} == {200}
 
 
@@ -94,7 +94,7 @@ def test_who_waited_past_the_deadline_is_told_so(stalled: Callable[..., Stalled]
     service = stalled(deadline_s=0.2)
     asked = [service.ask() for _ in range(AT_ONCE + 3)]
     wait_until(lambda: service.admission.refused["deadline"] == 3)
-    service.network.release()
+    service.network.close()
     statuses = sorted(future.result().status_code for future in asked)
     assert statuses == [200] * AT_ONCE + [504] * 3
     assert len(service.client.get("/segmentations").json()) == AT_ONCE
@@ -107,7 +107,7 @@ def test_who_leaves_is_not_computed_for(stalled: Callable[..., Stalled]) -> None
         service.client.post("/segment", content=service.photo, timeout=0.3)
     wait_until(lambda: service.admission.refused["caller_left"] == 1)
     assert service.admission.length == 1
-    service.network.release()
+    service.network.close()
     assert {future.result().status_code for future in asked} == {200}
     assert len(service.client.get("/segmentations").json()) == len(asked)
 
@@ -118,7 +118,7 @@ def test_pictures_that_become_exemplars_wait_in_the_same_queue(stalled: Callable
     note = '[{"class_name": "brick", "polygons": [[0, 0, 90, 0, 90, 70]]}]'
     sent: dict[str, Any] = {"files": {"image": service.photo}, "data": {"annotations": note}}
     assert service.client.post("/exemplars", **sent).status_code == 429
-    service.network.release()
+    service.network.close()
     assert {future.result().status_code for future in asked} == {200}
     assert service.client.post("/exemplars", **sent).status_code == 201
 
@@ -147,7 +147,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(stalled: Callable[..., Stal
 
 def test_a_slow_caller_keeps_nobody_waiting(stalled: Callable[..., Stalled]) -> None:
     service = stalled(upload_timeout_s=10)
-    service.network.release()
+    service.network.close()
     url = service.client.base_url
     with socket.create_connection((url.host, url.port), timeout=10) as connection:
         head = f"POST /segment HTTP/1.1\r\nhost: x\r\ncontent-length: {len(service.photo)}\r\n\r\n"
@@ -161,7 +161,7 @@ def test_a_slow_caller_keeps_nobody_waiting(stalled: Callable[..., Stalled]) -> 
 
 def test_a_crowd_in_a_closed_loop_is_served_or_told_to_come_again(stalled: Callable[..., Stalled]) -> None:
     service = stalled(queue_pixels=3_000_000)
-    service.network.release()
+    service.network.close()
     statuses: list[int] = []
 
     def caller() -> None:

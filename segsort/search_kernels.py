@@ -1,0 +1,157 @@
+"""Inner loops of the exact search, compiled by numba; each has a naive oracle in the tests."""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from segsort.kernels import BLOCK, ORDERED, PIECE, dot
+from segsort.sharing import add, wait
+
+GROUP = 16  # rows of which only the largest cosine is remembered
+
+
+@njit(cache=True, nogil=True, fastmath=ORDERED)
+def group_maxima(
+    rows: np.ndarray, queries: np.ndarray, gone: np.ndarray, maxima: np.ndarray, counters: np.ndarray
+) -> None:
+    """Largest inner product of each group of rows with each query: rows [N, D], queries [D, Q], maxima [N/GROUP, Q].
+
+    gone: [N] bool, rows that count as -2, less than any cosine; or [0], none. Threads share the rows by the counters 0
+    and 1; all are done when this ends.
+    """
+    N, Q = len(rows), queries.shape[1]
+    scores = np.empty((BLOCK, Q), rows.dtype)
+    pieces = -(-N // PIECE)
+    while True:
+        piece = add(counters, 0, 1)
+        if piece >= pieces:
+            break
+        for start in range(piece * PIECE, min((piece + 1) * PIECE, N), BLOCK):
+            count = min(BLOCK, N - start)
+            np.dot(rows[start : start + count], queries, scores[:count])
+            if len(gone):
+                for i in range(count):
+                    if gone[start + i]:
+                        scores[i] = -2
+            for first in range(0, count, GROUP):
+                largest = maxima[(start + first) // GROUP]
+                largest[:] = scores[first]
+                for i in range(first + 1, min(first + GROUP, count)):
+                    for q in range(Q):
+                        if scores[i, q] > largest[q]:
+                            largest[q] = scores[i, q]
+        add(counters, 1, 1)
+    wait(counters, 1, pieces)
+
+
+@njit(cache=True, nogil=True)
+def _cosine(a: np.ndarray, b: np.ndarray) -> Any:
+    """Of unit vectors; the same two have the same one to the last bit wherever it is asked for."""
+    return min(max(dot(a, b), np.float32(-1)), np.float32(1))
+
+
+@njit(cache=True, nogil=True)
+def cosines_of(rows: np.ndarray, queries: np.ndarray, found: np.ndarray, cosines: np.ndarray) -> None:
+    """Cosines of queries [Q, D] with their own rows of [N, D], found [Q, k], into [Q, k]; all are unit vectors."""
+    for q in range(len(queries)):
+        for i in range(found.shape[1]):
+            cosines[q, i] = _cosine(rows[found[q, i]], queries[q])
+
+
+@njit(cache=True, nogil=True)
+def _bound(values: np.ndarray, k: int) -> Any:
+    """A value that at least k of `values` reach, and few more: the interval they lie in, halved again and again."""
+    low, high = values.min(), values.max()
+    for _ in range(14):
+        middle, reached = np.float32(0.5) * (low + high), 0
+        for value in values:
+            reached += value >= middle
+        if reached >= k:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, nogil=True)
+def nearest_rows(
+    rows: np.ndarray,
+    queries: np.ndarray,
+    gone: np.ndarray,
+    maxima: np.ndarray,
+    best: np.ndarray,
+    found: np.ndarray,
+    counters: np.ndarray,
+) -> None:
+    """The k largest cosines of each query into `best` [Q, k], and their rows into `found` [Q, k]: exact.
+
+    rows: [N, D] float32, of which at least k are not gone; queries: [Q, D]; gone: [N] bool, or [0] where none is;
+    maxima: of `group_maxima`. Equal cosines come in the order of their rows. The k-th best is at least the k-th
+    largest maximum of a group, so that only groups that reach it are looked into. Threads share the queries by counter
+    2.
+    """
+    N, (groups, Q), k = len(rows), maxima.shape, found.shape[1]
+    column = np.empty(groups, np.float32)
+    candidates = np.empty(min(N, 2 * k * GROUP), np.int64)
+    scores = np.empty(len(candidates), np.float32)  # negative, so that the best come first
+    while True:
+        q = add(counters, 2, 1)
+        if q >= Q:
+            return
+        for g in range(groups):
+            column[g] = maxima[g, q]
+        bound = np.float32(-np.inf)
+        if groups > k:
+            bound = _bound(column, k) - np.float32(1e-6)  # products round differently one by one than many at once
+        count = 0
+        for g in range(groups):
+            if column[g] < bound:
+                continue
+            for row in range(g * GROUP, min((g + 1) * GROUP, N)):
+                if len(gone) and gone[row]:
+                    continue
+                score = _cosine(rows[row], queries[q])
+                if score < bound:
+                    continue
+                if count == len(candidates):
+                    candidates = np.append(candidates, np.empty_like(candidates))
+                    scores = np.append(scores, np.empty_like(scores))
+                candidates[count], scores[count] = row, -score
+                count += 1
+        order = np.argsort(scores[:count], kind="mergesort")
+        for i in range(k):
+            best[q, i], found[q, i] = -scores[order[i]], candidates[order[i]]
+
+
+@njit(cache=True, nogil=True)
+def insert_rows(
+    rows: np.ndarray,
+    queries: np.ndarray,
+    gone: np.ndarray,
+    maxima: np.ndarray,
+    first: int,
+    best: np.ndarray,
+    found: np.ndarray,
+) -> None:
+    """Put rows that come after others at their places among the nearest: as `nearest_rows` over all of them at once.
+
+    rows: [n, D], numbered from `first` on; queries, gone, maxima: as there. best, found: [Q, k], the nearest of the
+    rows before; where these are fewer than k, -2 and any number.
+    """
+    n, (groups, Q), k = len(rows), maxima.shape, found.shape[1]
+    for q in range(Q):
+        for g in range(groups):
+            if maxima[g, q] < best[q, k - 1] - np.float32(1e-6):  # rounds differently, as in nearest_rows
+                continue
+            for row in range(g * GROUP, min((g + 1) * GROUP, n)):
+                if len(gone) and gone[row]:
+                    continue
+                score = _cosine(rows[row], queries[q])
+                at = k
+                while at > 0 and best[q, at - 1] < score:
+                    at -= 1
+                if at < k:
+                    for i in range(k - 1, at, -1):
+                        best[q, i], found[q, i] = best[q, i - 1], found[q, i - 1]
+                    best[q, at], found[q, at] = score, first + row

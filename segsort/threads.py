@@ -1,0 +1,65 @@
+"""Threads: how many a call may use, and the same compiled loop in all of them, which share its work (see `sharing`)."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+import torch
+
+from segsort.sharing import LINE
+
+_MOST = 32  # threads beside the caller's
+_limit = threading.local()
+
+
+def allowed() -> int:
+    """Threads that the compiled loops may use here: as `at_most` says, or else as many as torch may."""
+    count: int | None = getattr(_limit, "count", None)
+    return count if count is not None else torch.get_num_threads()
+
+
+@contextmanager
+def at_most(count: int) -> Iterator[None]:
+    """Let the block, in this thread, use so many: one where callers share the cores, all cores where one is alone.
+
+    Raises:
+        ValueError: if count is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"count={count} must be at least 1: the caller's own thread")
+    before = getattr(_limit, "count", None)
+    _limit.count = count
+    try:
+        yield
+    finally:
+        _limit.count = before
+
+
+def counters(count: int) -> np.ndarray:
+    """So many counters for `together`, all zero."""
+    return np.zeros(count * LINE, dtype=np.int64)
+
+
+def useful(count: int, each: int) -> int:
+    """Threads for `count` rows, where one for less than `each` rows would cost more than it saves; at least one."""
+    return max(1, min(allowed(), count // each, _MOST + 1))
+
+
+def together(work: Callable[[int], None], count: int) -> None:
+    """Run `work` in `count` threads, this one as number 0; those that have not begun when it is through need not."""
+    others = [_others().submit(work, number) for number in range(1, count)]
+    try:
+        work(0)
+    finally:
+        for other in others:
+            if not other.cancel():
+                other.result()
+
+
+@cache
+def _others() -> ThreadPoolExecutor:
+    """They are started when they are first needed, and wait for more when they are done."""
+    return ThreadPoolExecutor(_MOST, thread_name_prefix="segsort")

@@ -1,0 +1,102 @@
+"""Threads that share the work of one call."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from segsort import kernels, threads
+from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
+from segsort.sphere import normalize
+from segsort.threads import allowed, at_most, together, useful
+
+
+def embeddings(height: int = 70, width: int = 90) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.randn(1, 8, 9, 11, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
+    return normalize(smooth + 0.2 * torch.randn(smooth.shape, generator=generator), dim=1)
+
+
+def test_a_limit_holds_in_its_block_and_its_thread_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    with at_most(2):
+        with at_most(7):
+            assert allowed() == 7
+        assert allowed() == 2
+        found: list[int] = []
+        other = threading.Thread(target=lambda: found.append(allowed()))
+        other.start()
+        other.join()
+        assert found == [5]
+    assert allowed() == 5
+    with pytest.raises(ValueError, match="count=0"), at_most(0):
+        pass
+
+
+def test_little_work_is_for_one_thread() -> None:
+    with at_most(4):
+        assert [useful(rows, 100) for rows in (0, 99, 199, 200, 399, 10_000)] == [1, 1, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_threads_sort_as_one_does(count: int) -> None:
+    options = SortingOptions(30, iterations=6, coarse_iterations=3)
+    with at_most(1):
+        alone, features = sort_pixels(embeddings(), options), sorting_features(embeddings(), 0.5)
+    for _ in range(5):
+        with at_most(count):
+            shared = sort_pixels(embeddings(), options)
+            assert torch.equal(sorting_features(embeddings(), 0.5), features)
+        assert torch.equal(shared.labels, alone.labels)
+        torch.testing.assert_close(shared.theta, alone.theta)
+
+
+def test_a_thread_that_never_comes_is_not_waited_for() -> None:
+    """The leader does what is left, and ends an iteration when all pieces are done, whoever did them."""
+    rows = sorting_features(embeddings(), 0.5)[0].numpy()
+    start = np.arange(len(rows)) * 30 // len(rows)
+    found = []
+    for count in (1, 3):
+        labels, theta = start.copy(), np.empty((rows.shape[1], 30), np.float32)
+        sums, sizes = np.zeros((count, 30, rows.shape[1])), np.zeros((count, 30), np.int64)
+        kernels.add_rows(rows, labels, sums[0], sizes[0])
+        counters = threads.counters(3 + 2 * 4)
+        kernels.sort_rows(rows, labels, theta, sums, sizes, np.empty(30, np.bool_), 4, counters, 0)
+        if count > 1:  # and one that comes when all is over finds nothing to do
+            kernels.sort_rows(rows, labels, theta, sums, sizes, np.empty(30, np.bool_), 4, counters, 1)
+        found.append(labels)
+    np.testing.assert_array_equal(*found)
+
+
+def test_all_threads_are_waited_for_also_when_one_fails() -> None:
+    done = []
+    begun = threading.Event()
+
+    def work(number: int) -> None:
+        if number == 0:
+            begun.wait(5)
+            raise RuntimeError("the caller's own part")
+        begun.set()
+        time.sleep(0.05)
+        done.append(number)
+
+    with pytest.raises(RuntimeError, match="own part"):
+        together(work, 2)
+    assert done == [1]
+
+
+def test_a_failure_in_another_thread_reaches_the_caller() -> None:
+    begun = threading.Event()
+
+    def work(number: int) -> None:
+        if number == 0:
+            begun.wait(5)
+            return
+        begun.set()
+        raise RuntimeError("another's part")
+
+    with pytest.raises(RuntimeError, match="another's part"):
+        together(work, 2)
