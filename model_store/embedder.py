@@ -1,6 +1,7 @@
 """From an image to pixel embeddings: preparation in numpy, the network in ONNX Runtime."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,15 +70,19 @@ def resize(image: np.ndarray, working_size: int) -> Tensor:
     return planes.contiguous()
 
 
-def prepare_on(device: torch.device, image: np.ndarray, preprocessing: Preprocessing) -> tuple[Tensor, tuple[int, int]]:
-    """As `prepare`, on a device: the pixels go up as they are, three bytes each, and become numbers there."""
-    planes = resize(image, preprocessing.working_size).to(device)
-    height, width = planes.shape[1:]
+def prepare_on(
+    device: torch.device, images: Sequence[np.ndarray], preprocessing: Preprocessing
+) -> tuple[Tensor, tuple[int, int]]:
+    """As `prepare`, of images of one bucket, [B, 3, h, w] on a device: pixels go up once, three bytes each, and become
+    numbers there.
+    """
+    planes = torch.stack([resize(image, preprocessing.working_size) for image in images]).to(device)
+    height, width = planes.shape[2:]
     (rows, columns), cells = _padded(height, width, preprocessing.multiple_of)
     scale = [1 / std for std in preprocessing.std]
     mean, scale_ = (torch.tensor(values, device=device)[:, None, None] for values in (preprocessing.mean, scale))
     x = (planes.float() - mean) * scale_
-    return F.pad(x[None], (0, columns - width, 0, rows - height), mode="replicate").contiguous(), cells
+    return F.pad(x, (0, columns - width, 0, rows - height), mode="replicate").contiguous(), cells
 
 
 def _padded(height: int, width: int, multiple: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -90,8 +95,8 @@ class Embedder:
     """The network of a release, ready to run. Calls from several threads are safe.
 
     Args:
-        source: a release, or an ONNX file and what it expects of an image. The file has the input "image" [1, 3, H, W]
-            float32 and the output "embedding" [1, D, H/4, W/4], unit vectors.
+        source: a release, or an ONNX file and what it expects of an image. The file has the input "image" [B, 3, H, W]
+            float32 and the output "embedding" [B, D, H/4, W/4], unit vectors.
         device: "cpu" or "cuda".
         threads: threads of one run on a CPU; None: as many as there are cores for this process. Where a caller allows
             itself but one (`segsort.threads`), as those do who share the cores, its run has one.
@@ -128,7 +133,7 @@ class Embedder:
         return prepare(image, self.preprocessing)[0]
 
     def run(self, x: np.ndarray) -> Tensor:
-        """Run the network: [1, 3, H, W] float32 -> [1, D, H/4, W/4] on this embedder's device."""
+        """Run the network: [B, 3, H, W] float32 -> [B, D, H/4, W/4] on this embedder's device."""
         if self.device.type == "cuda":
             return self.run_bound(torch.from_numpy(x).to(self.device))
         session = self._single if allowed() == 1 else self.session
@@ -155,6 +160,10 @@ class Embedder:
             raise ValueError(f"the network has the outputs {outputs}, no 'logits'; train it with objective softmax")
         return torch.from_numpy(self.session.run(["logits"], {"image": x})[0])
 
+    def bucket(self, height: int, width: int) -> tuple[int, int]:
+        """The size at which the network sees an image of this size; images of one bucket can be embedded at once."""
+        return working_shape(height, width, self.preprocessing.working_size)
+
     def embed(self, image: np.ndarray) -> Tensor:
         """Embed the pixels of an image.
 
@@ -164,19 +173,32 @@ class Embedder:
         Returns:
             [D, h, w] float32 unit vectors on this embedder's device, at a quarter of the working size, without padding.
         """
+        return self.embed_all([image])[0]
+
+    def embed_all(self, images: Sequence[np.ndarray]) -> Tensor:
+        """As `embed`, of several images of one bucket: [B, D, h, w].
+
+        Raises:
+            ValueError: if they are of several buckets, or none is given.
+        """
+        buckets = {self.bucket(image.shape[0], image.shape[1]) for image in images}
+        if len(buckets) != 1:
+            raise ValueError(f"the images are of the buckets {sorted(buckets)}; give one or more of the same")
         if self.device.type == "cuda":
-            pixels, (rows, columns) = prepare_on(self.device, image, self.preprocessing)
-            return self.run_bound(pixels)[0, :, :rows, :columns]
-        x, (rows, columns) = prepare(image, self.preprocessing)
-        return self.run(x)[0, :, :rows, :columns]
+            x, (rows, columns) = prepare_on(self.device, images, self.preprocessing)
+            return self.run_bound(x)[:, :, :rows, :columns]
+        prepared = [prepare(image, self.preprocessing) for image in images]
+        rows, columns = prepared[0][1]
+        whole = prepared[0][0] if len(prepared) == 1 else np.concatenate([x for x, _ in prepared])
+        return self.run(whole)[:, :, :rows, :columns]
 
     def run_bound(self, x: Tensor) -> Tensor:
         """As `run`, of a tensor that lies on the device: the network reads it there, and writes the embedding there.
 
         Args:
-            x: [1, 3, H, W] float32, contiguous, H and W multiples of 4.
+            x: [B, 3, H, W] float32, contiguous, H and W multiples of 4.
         """
-        out = torch.empty((1, self.dimension, x.shape[2] // STRIDE, x.shape[3] // STRIDE), device=x.device)
+        out = torch.empty((len(x), self.dimension, x.shape[2] // STRIDE, x.shape[3] // STRIDE), device=x.device)
         if x.device.type == "cuda":
             torch.cuda.current_stream(x.device).synchronize()  # ONNX Runtime works on a stream of its own
         binding, index = self.session.io_binding(), x.device.index or 0

@@ -104,6 +104,12 @@ def check_device(device: Device, libraries: Sequence[Library] | None = None) -> 
         )
 
 
+def device_memory_used() -> int:
+    """Bytes of the GPU's memory that are in use, by whomever."""
+    free, total = torch.cuda.mem_get_info()
+    return total - free
+
+
 def _fault(libraries: Sequence[Library]) -> str | None:
     """What keeps these libraries from computing on a GPU together, and the mend."""
     without = [library.name for library in libraries if library.cuda is None]

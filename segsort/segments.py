@@ -1,5 +1,6 @@
 """From pixel embeddings to segments at an image's own resolution, and to labelled segments where a mask is known."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,17 @@ class LabelledSegments(NamedTuple):
     bboxes: np.ndarray
 
 
+class Outlined(NamedTuple):
+    """An image's pixels sorted, before its pieces are joined.
+
+    labels: [H, W] int32, segments; embeddings: [D, h, w] unit vectors; features: [h*w, D+2], what was sorted.
+    """
+
+    labels: np.ndarray
+    embeddings: Tensor
+    features: Tensor
+
+
 def segment_image(embeddings: Tensor, size: tuple[int, int], options: SortingOptions, min_area: float) -> Segments:
     """Sort one image's pixels and give its segments crisp outlines at the image's own resolution.
 
@@ -49,28 +61,55 @@ def segment_image(embeddings: Tensor, size: tuple[int, int], options: SortingOpt
     Raises:
         ValueError: if `embeddings` is not [D, h, w] or `size` is not positive.
     """
-    if embeddings.dim() != 3 or min(size) < 1:
+    if embeddings.dim() != 3:
+        raise ValueError(f"embeddings has shape {tuple(embeddings.shape)}; it must be [D, h, w]: pass one image")
+    return join_pieces(outline_images(embeddings[None], [size], options)[0], min_area)
+
+
+def outline_images(embeddings: Tensor, sizes: Sequence[tuple[int, int]], options: SortingOptions) -> list[Outlined]:
+    """The first part of `segment_image`, of several images at once: on a device, its labels alone come down.
+
+    Args:
+        embeddings: [B, D, h, w] unit vectors.
+        sizes: (H, W) of each answer, in pixels.
+        options: how pixels are sorted.
+
+    Raises:
+        ValueError: if there is not one positive size for each image.
+    """
+    if embeddings.dim() != 4 or len(sizes) != len(embeddings) or min(min(size) for size in sizes) < 1:
         raise ValueError(
-            f"embeddings has shape {tuple(embeddings.shape)}, size is {size}; they must be [D, h, w] and (H, W) with "
-            "H, W >= 1; pass one image"
+            f"embeddings has shape {tuple(embeddings.shape)}, the sizes are {list(sizes)}; they must be [B, D, h, w] "
+            "and (H, W) with H, W >= 1 for each of the B images"
         )
-    cells = (embeddings.shape[1], embeddings.shape[2])
+    cells = (embeddings.shape[2], embeddings.shape[3])
     with torch.no_grad():
-        features = sorting_features(embeddings[None].float(), options.location_weight)
+        features = sorting_features(embeddings.float(), options.location_weight)
         assigned, theta = sort_features(features, cells, options)
-        labels = _outline(assigned.reshape(cells), features[0], theta[0], size)
-    labels, areas = _join_specks(labels, max(min_area * labels.size, 1), numbered=True)
-    return Segments(labels, _prototypes(labels, len(areas), embeddings, features[0]), areas)
+        found = [
+            _outline(assigned[b].reshape(cells), features[b], theta[b], size) for b, size in enumerate(sizes)
+        ]  # on a device nothing is waited for, until now
+        return [
+            Outlined(labels.cpu().numpy().astype(np.int32, copy=False), embeddings[b], features[b])
+            for b, labels in enumerate(found)
+        ]
 
 
-def _outline(cells: Tensor, features: Tensor, theta: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """Assign every pixel of the answer: cells [h, w], features [h*w, D+2], theta [K, D+2], size (H, W) -> [H, W] int32.
+def join_pieces(outlined: Outlined, min_area: float) -> Segments:
+    """The second part of `segment_image`: pieces below `min_area` join others, and prototypes are taken."""
+    with torch.no_grad():
+        labels, areas = _join_specks(outlined.labels, max(min_area * outlined.labels.size, 1), numbered=True)
+        return Segments(labels, _prototypes(labels, len(areas), outlined.embeddings, outlined.features), areas)
+
+
+def _outline(cells: Tensor, features: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
+    """Assign every pixel of the answer: cells [h, w], features [h*w, D+2], theta [K, D+2], size (H, W) -> [H, W] int.
 
     A cosine is linear in the embedding, so interpolating cosines is interpolating embeddings, up to a positive length
     that is the same for all segments.
     """
     if not on_device.compiled(features):
-        return on_device.outline(cells, features, theta, size).cpu().numpy().astype(np.int32)
+        return on_device.outline(cells, features, theta, size)
     coarse, rows, means = cells.numpy().astype(np.int32), features.numpy(), theta.numpy()
     labels, counters = np.empty(size, dtype=np.int32), threads.counters(1)
 
@@ -78,7 +117,7 @@ def _outline(cells: Tensor, features: Tensor, theta: Tensor, size: tuple[int, in
         kernels.outline(coarse, rows, means, labels, counters)
 
     threads.together(assign, threads.useful(len(rows), ROWS_A_THREAD))
-    return labels
+    return torch.from_numpy(labels)
 
 
 def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:

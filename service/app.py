@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
 from service import engine as engines
@@ -31,6 +32,9 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         served.start()
+        current_default_thread_limiter().total_tokens += (
+            settings.lanes
+        )  # those in the engine keep no other from a thread
         yield
         served.close()
         if tracing is not None:

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,9 @@ from model_store.live import LiveExemplars
 from model_store.predictor import Predictor
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
-from segsort.segments import Segments
+from segsort.segments import Outlined, Segments
 from service.answers import At, Form, Masks, Shapes, describe, image_url
+from service.batches import Batches
 from service.crowd import Crowd
 from service.database import Answered, Records
 from service.decode import decode, pixels_of
@@ -53,6 +54,13 @@ class Answer(NamedTuple):
     classes: list[ClassInfo]
 
 
+class _Outlined(NamedTuple):
+    """An image after its batch; sort_ms: how long the batch took to be sorted."""
+
+    outlined: Outlined
+    sort_ms: float
+
+
 class Engine:
     """Answers requests with one release and the edits made on it. Calls from several threads are safe: those that are
     in the engine at the same time share the cores, and one that is alone has them all.
@@ -72,7 +80,10 @@ class Engine:
         self.follower = Follower(self.records.engine, [self.records.images.trim])
         self.served = Served(LiveRelease.of(predictor.as_built), predictor)
         self.trouble: str | None = None  # why the last answer failed that never should
-        self.crowd = Crowd(settings.cores, settings.lanes if settings.device == "cpu" else 1)
+        several = settings.largest_batch > 1
+        self.crowd = Crowd(settings.cores, 1 if several or settings.device != "cpu" else settings.lanes)
+        self.batches: Batches[np.ndarray, _Outlined] | None = Batches(settings.largest_batch) if several else None
+        self.begun: Callable[[int], object] = lambda count: None  # told how many images go through the network at once
         self._opening = threading.Lock()
         self._opened = {self.served.name: self.served.live}
         started = time.perf_counter()
@@ -96,6 +107,8 @@ class Engine:
     def close(self) -> None:
         """Follow no more, and close the database."""
         self.follower.stop()
+        if self.batches is not None:
+            self.batches.close()
         self.records.close()
 
     @contextmanager
@@ -155,11 +168,8 @@ class Engine:
         started, served = time.perf_counter(), self.served
         with stages.stage("decode"):
             image = decode(content, self.settings.max_pixels)
-        with self.crowd.network(), stages.stage("embed"):
-            embeddings = served.predictor.embedder.embed(image)
+        found = self._segments(image, request.segments, served, stages)[1]
         size = (image.shape[0], image.shape[1])
-        with stages.stage("sort"), self.crowd.share():
-            found = served.predictor.sort(embeddings, size, request.segments)
         with stages.stage("retrieve"), self.crowd.share():
             at = At.now(served.live)  # as new as can be
             labelled = served.predictor.retrieve(found.prototypes, found.areas, request.k, at.state)
@@ -222,10 +232,34 @@ class Engine:
         """
         self._check(Request(segments=segments))
         with self.crowd.joined():
+            return self._segments(image, segments, served, Stages())
+
+    def _segments(
+        self, image: np.ndarray, segments: int | None, served: Served, stages: Stages
+    ) -> tuple[Any, Segments]:
+        """Embeddings and segments of an image, with others in a batch if the settings say so."""
+        predictor = served.predictor
+        if self.batches is None:
+            with self.crowd.network(), stages.stage("embed"):
+                self.begun(1)
+                embeddings = predictor.embedder.embed(image)
+            with stages.stage("sort"), self.crowd.share():
+                return embeddings, predictor.sort(embeddings, (image.shape[0], image.shape[1]), segments)
+
+        def outline(images: Sequence[np.ndarray]) -> list[_Outlined]:
             with self.crowd.network():
-                embeddings = served.predictor.embedder.embed(image)
-            with self.crowd.share():
-                return embeddings, served.predictor.sort(embeddings, (image.shape[0], image.shape[1]), segments)
+                self.begun(len(images))
+                several, taken = predictor.outline(images, segments)
+            return [_Outlined(one, taken["sort"]) for one in several]
+
+        with stages.stage("embed"):  # and waiting for the batch before
+            key = (id(predictor), predictor.embedder.bucket(image.shape[0], image.shape[1]), segments)
+            outlined, sort_ms = self.batches.ask(key, outline, image)
+        stages.ms["embed"] -= sort_ms
+        with stages.stage("sort"):
+            found = predictor.finish(outlined)
+        stages.ms["sort"] += sort_ms
+        return outlined.embeddings, found
 
     def check_form(self, form: Form) -> None:
         """Refuse more exemplars a segment than are allowed.

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
+from model_store.flavour import device_memory_used
 from service.admission import Admission
 from service.engine import Engine
 from service.readiness import Readiness
@@ -25,6 +26,10 @@ class Metrics:
         self.registry = CollectorRegistry()
         about = "Time of each stage of POST /segment; wait: for its turn"
         self._latency = Histogram("segsort_stage_seconds", about, ["stage"], buckets=_SECONDS, registry=self.registry)
+        about = "Images that go through the network at once"
+        sizes = (1, 2, 4, 8, 16, 32, 64)
+        batch = Histogram("segsort_batch_images", about, buckets=sizes, registry=self.registry)
+        engine.begun = batch.observe
         about = "Requests that were answered"
         self.requests = Counter("segsort_requests", about, ["method", "route", "status"], registry=self.registry)
         for name, said, value in (
@@ -37,6 +42,10 @@ class Metrics:
             ("segsort_requests_in_flight", "Requests that are being answered", lambda: readiness.in_flight),
         ):
             Gauge(name, said, registry=self.registry).set_function(value)
+        if engine.settings.device == "cuda":
+            about = "Memory of the GPU that is in use, of this process and others"
+            gauge = Gauge("segsort_device_memory_bytes", about, registry=self.registry)
+            gauge.set_function(device_memory_used)
         self.registry.register(_Told(engine, admission))
         ProcessCollector(registry=self.registry)
 
@@ -58,6 +67,8 @@ class _Told(Collector):
         for reason, count in list(self._admission.refused.items()):
             refused.add_metric([reason], count)
         yield refused
-        served = InfoMetricFamily("segsort_release", "The release that is served, and where its network runs")
-        served.add_metric([], {"release": self._engine.served.name, "device": self._engine.served.runs_on})
+        served = InfoMetricFamily("segsort_release", "The release that is served, and where each step runs")
+        use = self._engine.served.predictor.device_use
+        steps = {"network": use.network, "sorting": use.sorting, "search": use.search}
+        served.add_metric([], {"release": self._engine.served.name, "device": self._engine.served.runs_on} | steps)
         yield served

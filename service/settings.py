@@ -33,7 +33,10 @@ class Settings(BaseSettings):
         None, ge=1, description="threads of an image that is alone in the engine; None: every core of this process"
     )
     at_once: int | None = Field(
-        None, ge=1, description="images in the engine at the same time, which share the threads; None: one a core"
+        None, ge=1, description="images in the engine at the same time; None: one a core, or two batches of them"
+    )
+    batch: int | None = Field(
+        None, ge=1, description="images that go through the network at once, if so many wait; None: 16 on a GPU, else 1"
     )
     max_bytes: int = Field(20_000_000, ge=1, description="largest request body")
     max_pixels: int = Field(40_000_000, ge=1, description="largest image, width times height")
@@ -66,8 +69,15 @@ class Settings(BaseSettings):
 
     @property
     def lanes(self) -> int:
-        """Images in the engine at the same time, two at least: while one waits for the database, another goes on."""
-        return self.at_once if self.at_once is not None else max(2, self.cores)
+        """Images in the engine at the same time: while some are in the network, others are decoded and recorded."""
+        if self.at_once is not None:
+            return self.at_once
+        return max(2, self.cores) if self.largest_batch == 1 else 2 * self.largest_batch
+
+    @property
+    def largest_batch(self) -> int:
+        """Images that go through the network at once, at most."""
+        return self.batch if self.batch is not None else 16 if self.device == "cuda" else 1
 
     @property
     def database(self) -> str:

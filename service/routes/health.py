@@ -23,13 +23,14 @@ def readyz(request: Request, engine: Service) -> Response:
     reasons = readiness.reasons()
     if reasons:
         raise Problem(503, "Not ready.", received=reasons, mend="Send requests elsewhere; the log says more.")
-    served, state = engine.served, engine.live
+    served, state, use = engine.served, engine.live, engine.served.predictor.device_use
     return json(
         {
             "status": "ready",
             "release": served.name,
             "device": engine.settings.device,
             "runs_on": served.runs_on,
+            "steps_run_on": {"network": use.network, "sorting": use.sorting, "search": use.search, "name": use.name},
             "exemplars": state.count,
             "index_revision": state.revision,
         }

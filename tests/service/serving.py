@@ -26,7 +26,7 @@ def serving(app: FastAPI) -> Iterator[str]:
         thread.join(20)
 
 
-def wait_until(holds: object, patience: float = 20.0) -> None:
+def wait_until(holds: object, patience: float = 60.0) -> None:
     """Wait until a callable returns something true."""
     assert callable(holds)
     end = time.monotonic() + patience

@@ -76,7 +76,10 @@ def test_what_happens_is_counted(start: Callable[..., TestClient], photo: bytes)
         "segsort_queue_images 0.0",
         "segsort_queue_pixels 0.0",
         "segsort_requests_in_flight 1.0",
-        'segsort_release_info{device="CPUExecutionProvider",release="tiny"} 1.0',
+        'segsort_release_info{device="CPUExecutionProvider",network="cpu",release="tiny",'
+        'search="cpu",sorting="cpu"} 1.0',
+        'segsort_batch_images_bucket{le="1.0"} 1.0',
+        "segsort_batch_images_count 1.0",
     ):
         assert line in told
     assert "process_resident_memory_bytes" in told
@@ -85,3 +88,4 @@ def test_what_happens_is_counted(start: Callable[..., TestClient], photo: bytes)
 def test_readiness_names_the_device_asked_for_and_the_one_in_use(client: TestClient) -> None:
     told = client.get("/readyz").json()
     assert (told["device"], told["runs_on"]) == ("cpu", "CPUExecutionProvider")
+    assert [told["steps_run_on"][step] for step in ("network", "sorting", "search")] == ["cpu"] * 3
