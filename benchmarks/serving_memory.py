@@ -2,7 +2,8 @@
 
 python -m benchmarks.serving_memory [--requests 10000] [--first 500] [--callers 4] [--out DIR]
 
-Of the pictures, one in a hundred is none at all and refused. Memory is what /proc says of the process.
+Of the pictures, one in a hundred is none at all and refused. Memory is what /proc says of the process
+between two requests.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import asyncio
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,22 +35,23 @@ def resident_mib(pid: int) -> float:
 
 
 async def _send(address: str, requests: int, callers: int, pid: int, marks: list[int]) -> tuple[Any, Any]:
-    """Send so many pictures; the memory when each mark was reached, MiB, and how often each status was answered."""
+    """Send so many pictures; the memory at each mark, while none is in flight, MiB, and how often each status came."""
     files, statuses = list(islice(mixed(), 32)), Counter[int]()
-    waiting, memory = iter(range(requests)), {}
+    memory, done = {}, 0
 
-    async def call(client: aiohttp.ClientSession) -> None:
+    async def call(client: aiohttp.ClientSession, waiting: Iterator[int]) -> None:
         for n in waiting:
             content, kind = files[n % len(files)]
             content = content[:200] if n % BROKEN_EACH == BROKEN_EACH - 1 else content
             async with client.post(f"{address}/segment", data=content, headers={"content-type": kind}) as answer:
                 await answer.read()
                 statuses[answer.status] += 1
-            if sum(statuses.values()) in marks:
-                memory[sum(statuses.values())] = resident_mib(pid)
 
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=300)) as client:
-        await asyncio.gather(*(call(client) for _ in range(callers)))
+        for mark in marks:
+            waiting = iter(range(done, mark))
+            await asyncio.gather(*(call(client, waiting) for _ in range(callers)))
+            memory[mark], done = resident_mib(pid), mark
     return memory, statuses
 
 

@@ -17,6 +17,13 @@ from segsort.segments import Outlined, Segments, join_pieces, outline_images, se
 RESERVE = 3  # times k neighbours are looked up: those past the k-th show what would flip a label
 
 
+class Sized(NamedTuple):
+    """An image [h, w, 3] uint8, perhaps reduced, and the size (H, W) at which its segments are wanted."""
+
+    image: np.ndarray
+    size: tuple[int, int]
+
+
 class Retrieved(NamedTuple):
     """What the exemplars say of S segments.
 
@@ -116,19 +123,17 @@ class Predictor:
         sorting = self.release.card.sorting
         return segment_image(embeddings, size, sorting.options(segments), sorting.min_area)
 
-    def outline(
-        self, images: Sequence[np.ndarray], segments: int | None = None
-    ) -> tuple[list[Outlined], dict[str, float]]:
+    def outline(self, images: Sequence[Sized], segments: int | None = None) -> tuple[list[Outlined], dict[str, float]]:
         """Embed images of one bucket (`Embedder.bucket`) at once, and sort their pixels; then each takes `finish`.
 
         Returns:
             One for each image, and the time of "embed" and "sort" for all of them, milliseconds.
         """
         started = time.perf_counter()
-        embeddings = self.embedder.embed_all(images)
+        embeddings = self.embedder.embed_all([one.image for one in images])
         embedded = time.perf_counter()
-        sizes = [(image.shape[0], image.shape[1]) for image in images]
-        outlined = outline_images(embeddings, sizes, self.release.card.sorting.options(segments))
+        options = self.release.card.sorting.options(segments)
+        outlined = outline_images(embeddings, [one.size for one in images], options)
         sorted_ = time.perf_counter()
         return outlined, {"embed": (embedded - started) * 1000, "sort": (sorted_ - embedded) * 1000}
 

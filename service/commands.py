@@ -103,21 +103,24 @@ def _segment_one(engine: Any, file: Path, out: Path | None) -> dict[str, Any]:
     import numpy as np
 
     from segsort.masks import decode_rle
+    from service.decode import decode
     from service.engine import Request
     from service.pictures import contact_sheet, label_map_png, overlay
 
-    answer = engine.segment(file.read_bytes(), Request())
+    content = file.read_bytes()
+    answer = engine.segment(content, Request())
     body: dict[str, Any] = answer.body
     if out is None:
         return body
+    image = decode(content, engine.settings.max_pixels)
     release, classes = engine.served.release, engine.served.release.card.classes
     labels = np.zeros(answer.class_map.shape, dtype=np.int32)
     for n, entry in enumerate(body["segments"]):
         labels[decode_rle(entry["mask"]["counts"], labels.shape)] = n
     out.parent.mkdir(parents=True, exist_ok=True)
-    overlay(answer.image, answer.class_map, labels, classes).save(f"{out}.overlay.png")
+    overlay(image, answer.class_map, labels, classes).save(f"{out}.overlay.png")
     Path(f"{out}.labels.png").write_bytes(label_map_png(answer.class_map, classes))
     Path(f"{out}.json").write_text(json.dumps(body))
-    contact_sheet(answer.image, labels, body, release, release.rows).save(f"{out}.exemplars.png")
+    contact_sheet(image, labels, body, release, release.rows).save(f"{out}.exemplars.png")
     print(f"{file}: {len(body['segments'])} segments, {out}.*", file=sys.stderr)
     return body

@@ -13,7 +13,7 @@ import numpy as np
 
 from model_store.card import ClassInfo
 from model_store.live import LiveExemplars
-from model_store.predictor import Predictor
+from model_store.predictor import Predictor, Sized
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
 from segsort.segments import Outlined, Segments
@@ -21,7 +21,7 @@ from service.answers import At, Form, Masks, Shapes, describe, image_url
 from service.batches import Batches
 from service.crowd import Crowd
 from service.database import Answered, Records
-from service.decode import decode, pixels_of
+from service.decode import decode_reduced, pixels_of
 from service.images import Picture
 from service.live import Follower, LiveRelease
 from service.problems import Problem
@@ -44,13 +44,12 @@ class Request:
 
 
 class Answer(NamedTuple):
-    """body: the JSON of POST /segment; class_map: [H, W] uint8 or int64 class ids; image: [H, W, 3] uint8, upright;
-    classes: by class_id, as they are called in this answer.
+    """body: the JSON of POST /segment; class_map: [H, W] int64 class ids; classes: by class_id, as they are called in
+    this answer.
     """
 
     body: dict[str, Any]
     class_map: np.ndarray
-    image: np.ndarray
     classes: list[ClassInfo]
 
 
@@ -82,7 +81,7 @@ class Engine:
         self.trouble: str | None = None  # why the last answer failed that never should
         several = settings.largest_batch > 1
         self.crowd = Crowd(settings.cores, 1 if several or settings.device != "cpu" else settings.lanes)
-        self.batches: Batches[np.ndarray, _Outlined] | None = Batches(settings.largest_batch) if several else None
+        self.batches: Batches[Sized, _Outlined] | None = Batches(settings.largest_batch) if several else None
         self.begun: Callable[[int], object] = lambda count: None  # told how many images go through the network at once
         self._opening = threading.Lock()
         self._opened = {self.served.name: self.served.live}
@@ -167,9 +166,9 @@ class Engine:
     def _segment(self, content: bytes, request: Request, author: str | None, stages: Stages) -> Answer:
         started, served = time.perf_counter(), self.served
         with stages.stage("decode"):
-            image = decode(content, self.settings.max_pixels)
-        found = self._segments(image, request.segments, served, stages)[1]
-        size = (image.shape[0], image.shape[1])
+            looked_at = served.release.card.preprocessing.working_size
+            image, size = decode_reduced(content, self.settings.max_pixels, looked_at)
+        found = self._segments(image, size, request.segments, served, stages)[1]
         with stages.stage("retrieve"), self.crowd.share():
             at = At.now(served.live)  # as new as can be
             labelled = served.predictor.retrieve(found.prototypes, found.areas, request.k, at.state)
@@ -182,7 +181,7 @@ class Engine:
         timings["total"] = (time.perf_counter() - started) * 1000
         url = image_url(facts["segmentation_id"]) if self.records.images.budget else None
         body |= {"image_id": picture.image_id, "image_url": url, "timings_ms": _rounded(timings)}
-        return Answer(body, labelled.vote.class_ids[found.labels], image, at.infos)
+        return Answer(body, labelled.vote.class_ids[found.labels], at.infos)
 
     def relabel(
         self, answered: Answered, form: Form, author: str | None = None, served: Served | None = None
@@ -232,21 +231,21 @@ class Engine:
         """
         self._check(Request(segments=segments))
         with self.crowd.joined():
-            return self._segments(image, segments, served, Stages())
+            return self._segments(image, (image.shape[0], image.shape[1]), segments, served, Stages())
 
     def _segments(
-        self, image: np.ndarray, segments: int | None, served: Served, stages: Stages
+        self, image: np.ndarray, size: tuple[int, int], segments: int | None, served: Served, stages: Stages
     ) -> tuple[Any, Segments]:
-        """Embeddings and segments of an image, with others in a batch if the settings say so."""
+        """Embeddings and segments of an image of size (H, W), with others in a batch if the settings say so."""
         predictor = served.predictor
         if self.batches is None:
             with self.crowd.network(), stages.stage("embed"):
                 self.begun(1)
                 embeddings = predictor.embedder.embed(image)
             with stages.stage("sort"), self.crowd.share():
-                return embeddings, predictor.sort(embeddings, (image.shape[0], image.shape[1]), segments)
+                return embeddings, predictor.sort(embeddings, size, segments)
 
-        def outline(images: Sequence[np.ndarray]) -> list[_Outlined]:
+        def outline(images: Sequence[Sized]) -> list[_Outlined]:
             with self.crowd.network():
                 self.begun(len(images))
                 several, taken = predictor.outline(images, segments)
@@ -254,7 +253,7 @@ class Engine:
 
         with stages.stage("embed"):  # and waiting for the batch before
             key = (id(predictor), predictor.embedder.bucket(image.shape[0], image.shape[1]), segments)
-            outlined, sort_ms = self.batches.ask(key, outline, image)
+            outlined, sort_ms = self.batches.ask(key, outline, Sized(image, size))
         stages.ms["embed"] -= sort_ms
         with stages.stage("sort"):
             found = predictor.finish(outlined)

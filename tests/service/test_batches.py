@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from model_store.predictor import Sized
 from segsort import on_device
 from service.batches import Batches
 from tests.conftest import Blocks
@@ -147,9 +148,9 @@ def test_an_image_that_fails_does_not_fail_its_batch(
         engine = client.app.state.engine  # type: ignore[attr-defined]
         outline, wait = engine.served.predictor.outline, threading.Event()
 
-        def sometimes(images: Sequence[np.ndarray], segments: int | None) -> Any:
+        def sometimes(images: Sequence[Sized], segments: int | None) -> Any:
             assert wait.wait(60)
-            if any((image == 9).all() for image in images):
+            if any((one.image == 9).all() for one in images):
                 raise RuntimeError("a bad picture")
             return outline(images, segments)
 

@@ -2,9 +2,9 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
-from service.decode import decode, pixels_of
+from service.decode import decode, decode_reduced, pixels_of
 from service.problems import Problem
 from tests.service.conftest import encoded
 
@@ -153,3 +153,49 @@ def test_of_many_frames_only_the_first_is_decoded() -> None:
     animated = bytearray(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]))
     animated[len(animated) // 2 :] = b"\xff" * (len(animated) - len(animated) // 2)  # the later ones are broken
     assert decode(bytes(animated), MANY).shape == (20, 30, 3)
+
+
+def jpeg(width: int, height: int, orientation: int | None = None, mode: str = "RGB") -> bytes:
+    """A smooth picture, so that what is reduced can be compared."""
+    y, x = np.mgrid[:height, :width]
+    values = np.stack([x * 255 / width, y * 255 / height, (x + y) * 255 / (width + height)], axis=2).astype(np.uint8)
+    exif = Image.Exif()
+    if orientation is not None:
+        exif[ExifTags.Base.Orientation] = orientation
+    file = io.BytesIO()
+    Image.fromarray(values).convert(mode).save(file, "JPEG", quality=95, exif=exif)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("orientation", [None, 1, 2, 3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("size", [(1000, 700), (700, 1000), (801, 800), (800, 801), (90, 60), (2000, 3)])
+def test_a_large_jpeg_is_decoded_reduced_and_tells_its_own_size(size: tuple[int, int], orientation: int | None) -> None:
+    content = jpeg(*size, orientation)
+    whole = decode(content, 10**8)
+    reduced, told = decode_reduced(content, 10**8, 100)
+    assert told == whole.shape[:2]
+    assert 100 <= max(reduced.shape[:2])
+    assert max(reduced.shape[:2]) < 200 or min(size) < 8  # a thin one is halved until nothing would be left of it
+    at_once = Image.fromarray(whole).resize(reduced.shape[1::-1], Image.Resampling.BOX)
+    assert np.abs(np.asarray(at_once, dtype=int) - reduced).mean() < 3
+
+
+def test_only_what_is_far_larger_than_what_is_looked_at_is_reduced() -> None:
+    for content, longest in ((jpeg(640, 480), 640), (jpeg(1279, 900), 640), (jpeg(300, 200), 640)):
+        np.testing.assert_array_equal(decode_reduced(content, 10**8, longest)[0], decode(content, 10**8))
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_jpegs_of_other_modes_are_reduced_as_well(mode: str) -> None:
+    content = jpeg(800, 600, mode=mode)
+    reduced, told = decode_reduced(content, 10**8, 200)
+    assert (reduced.shape, told) == ((150, 200, 3), (600, 800))
+    at_once = Image.fromarray(decode(content, 10**8)).resize((200, 150), Image.Resampling.BOX)
+    assert np.abs(np.asarray(at_once, dtype=int) - reduced).mean() < 3
+
+
+def test_a_large_jpeg_that_is_cut_off_is_refused_all_the_same() -> None:
+    content = jpeg(1000, 700)
+    with pytest.raises(Problem) as refused:
+        decode_reduced(content[: len(content) // 2], 10**8, 100)
+    assert refused.value.status == 422
