@@ -17,16 +17,20 @@ RESULTS = Path("out/benchmarks")
 REST = 0.03  # seconds
 
 
-def interleave(tasks: Mapping[str, Callable[[], object]], rounds: int, warmup: int) -> dict[str, list[float]]:
+def interleave(
+    tasks: Mapping[str, Callable[[], object]], rounds: int, warmup: int, block: int = 1
+) -> dict[str, list[float]]:
     """Time tasks in turn, so that a machine that slows down or speeds up does so for all of them.
 
-    Each call is preceded by a rest: the threads of one library go on spinning for a few milliseconds after its work
-    and would take the cores from the next one.
+    Each turn is preceded by a rest: the threads of one library go on spinning for a few milliseconds after its work
+    and would take the cores from the next one. A core that has rested is slow for a while: with a block, a turn is so
+    many calls on end after one that is not measured, as of a caller who asks again and again.
 
     Args:
         tasks: what to call, by name. The order alternates from round to round: no task always follows the same one.
-        rounds: measured calls of each task, at least 1.
-        warmup: calls of each task beforehand that are not measured.
+        rounds: measured turns of each task, at least 1.
+        warmup: turns of each task beforehand that are not measured.
+        block: measured calls in a turn; 1: a turn is one call.
 
     Returns:
         The seconds of each measured call, by name.
@@ -40,11 +44,14 @@ def interleave(tasks: Mapping[str, Callable[[], object]], rounds: int, warmup: i
     for number in range(warmup + rounds):
         for name in list(tasks)[:: 1 if number % 2 == 0 else -1]:
             time.sleep(REST)
-            start = time.perf_counter()
-            tasks[name]()
-            elapsed = time.perf_counter() - start
-            if number >= warmup:
-                seconds[name].append(elapsed)
+            if block > 1:
+                tasks[name]()
+            for _ in range(block):
+                start = time.perf_counter()
+                tasks[name]()
+                elapsed = time.perf_counter() - start
+                if number >= warmup:
+                    seconds[name].append(elapsed)
     return seconds
 
 

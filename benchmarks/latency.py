@@ -1,6 +1,8 @@
 """POST /segment over real HTTP, one caller, beside the network's own session.run on the same image in the same run.
 
-python -m benchmarks.latency [--rounds 50] [--image photo.jpg] [--release NAME|PATH] [--out DIR]
+Both are called some times on end, in turn.
+
+python -m benchmarks.latency [--rounds 20] [--image photo.jpg] [--release NAME|PATH] [--out DIR]
 """
 
 import argparse
@@ -24,6 +26,7 @@ from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
 
 SIZE = (480, 360)
+BLOCK = 5  # calls on end
 
 
 def photo(path: Path | None) -> bytes:
@@ -52,14 +55,14 @@ def measure(address: str, release: Release, jpeg: bytes, rounds: int) -> tuple[l
             "session.run": lambda: embedder.run(network_input),
             "POST /segment": request,
         }
-        seconds = interleave(tasks, rounds, warmup=5)
+        seconds = interleave(tasks, rounds, warmup=2, block=BLOCK)
     steps = [json.loads(answer)["timings_ms"] for answer in answers]
     network = float(np.median(seconds["session.run"]))
     rows = [
         {"what": name, **spread(taken), "of session.run": float(np.median(taken)) / network}
         for name, taken in seconds.items()
     ]
-    measured = steps[-rounds:]
+    measured = steps[-rounds * BLOCK :]
     medians = {step: float(np.median([one[step] for one in measured])) for step in measured[0]}
     return rows, {"input": list(network_input.shape), "steps_median_ms": medians}
 
@@ -67,7 +70,7 @@ def measure(address: str, release: Release, jpeg: bytes, rounds: int) -> tuple[l
 def main() -> None:
     """Start the service, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--image", type=Path, help="resized to 480x360; default: a painted street")
     parser.add_argument("--release", help="name or path; default: the bundled one that is active")
     parser.add_argument("--out", type=Path)

@@ -3,7 +3,8 @@
 python -m benchmarks.pixel_sorting [--rounds 10] [--sizes 120x90 128x128 480x360] [--device cuda] [--out DIR]
 
 All begin with the same means and make as many iterations; the mean cosine of each pixel and its nearest mean says how
-well each did. "street" are the bundled release's embeddings of a painted street, the other images are made of noise.
+well each did. Each is called some times on end, as after the network's work, which leaves the cores warm. "street" are
+the bundled release's embeddings of a painted street, the other images are made of noise.
 """
 
 import argparse
@@ -81,7 +82,7 @@ def measure(image: str, peers: Peers, rounds: int) -> list[dict[str, Any]]:
         return sort
 
     tasks = {name: timed(name) for name in peers.sorters}
-    seconds = interleave(tasks, rounds, warmup=2)
+    seconds = interleave(tasks, rounds, warmup=1, block=4)
     median = {name: float(np.median(taken)) for name, taken in seconds.items()}
     cosines = {name: mean_cosine(peers.features, task()) for name, task in tasks.items()}
     return [

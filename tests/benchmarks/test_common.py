@@ -15,6 +15,14 @@ def test_tasks_take_turns_and_the_order_alternates() -> None:
     assert {name: len(taken) for name, taken in seconds.items()} == {"a": 2, "b": 2}
 
 
+def test_a_turn_may_be_several_calls_of_which_the_first_does_not_count() -> None:
+    calls: list[str] = []
+    tasks = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
+    seconds = interleave(tasks, rounds=2, warmup=0, block=2)
+    assert calls == [*"aaa", *"bbb", *"bbb", *"aaa"]
+    assert {name: len(taken) for name, taken in seconds.items()} == {"a": 4, "b": 4}
+
+
 def test_the_rest_between_tasks_is_not_measured() -> None:
     seconds = interleave({"sleep": lambda: time.sleep(0.002)}, rounds=3, warmup=0)["sleep"]
     assert all(taken >= 0.002 for taken in seconds)
