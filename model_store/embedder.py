@@ -64,7 +64,7 @@ def resize(image: np.ndarray, working_size: int) -> Tensor:
             "convert it to RGB first"
         )
     size = working_shape(image.shape[0], image.shape[1], working_size)
-    planes = torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1)
+    planes = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)
     if image.shape[:2] != size:  # as Pillow's bilinear, in a third of the time
         planes = F.interpolate(planes[None], size, mode="bilinear", antialias=True)[0]
     return planes.contiguous()
@@ -96,7 +96,7 @@ class Embedder:
 
     Args:
         source: a release, or an ONNX file and what it expects of an image. The file has the input "image" [B, 3, H, W]
-            float32 and the output "embedding" [B, D, H/4, W/4], unit vectors.
+            float32 and the output "embedding" [B, D, H/4, W/4], unit vectors, for any B or for 1.
         device: "cpu" or "cuda".
         threads: threads of one run on a CPU; None: as many as there are cores for this process. Where a caller allows
             itself but one (`segsort.threads`), as those do who share the cores, its run has one.
@@ -122,6 +122,7 @@ class Embedder:
         self.session = _open_session(network, device, count)
         self._single = _open_session(network, device, 1) if device == "cpu" and count > 1 else self.session
         self.dimension = _dimension(self.session, network)
+        self.takes_batches = not isinstance(self.session.get_inputs()[0].shape[0], int)  # a name: any number will do
         if isinstance(source, Release) and source.card.network.dimension != self.dimension:
             raise ValueError(
                 f"{network} gives {self.dimension} dimensions, the card of its release says "
@@ -184,6 +185,8 @@ class Embedder:
         buckets = {self.bucket(image.shape[0], image.shape[1]) for image in images}
         if len(buckets) != 1:
             raise ValueError(f"the images are of the buckets {sorted(buckets)}; give one or more of the same")
+        if len(images) > 1 and not self.takes_batches:
+            return torch.cat([self.embed_all([image]) for image in images])
         if self.device.type == "cuda":
             x, (rows, columns) = prepare_on(self.device, images, self.preprocessing)
             return self.run_bound(x)[:, :, :rows, :columns]

@@ -51,10 +51,10 @@ def means(sums: np.ndarray, sizes: np.ndarray, theta: np.ndarray) -> None:
     """Directions of the sums [K, D] into the columns of `theta` [D, K]; zeros for a group without rows."""
     K, D = sums.shape
     for k in range(K):
-        if sizes[k] == 0:
-            sums[k] = 0  # what rounding leaves of a group that was emptied is no direction
         squares = 0.0
         for d in range(D):
+            if sizes[k] == 0:
+                sums[k, d] = 0  # what rounding leaves of a group that was emptied is no direction
             squares += sums[k, d] * sums[k, d]
         scale = 1 / max(np.sqrt(squares), 1e-12)
         for d in range(D):
@@ -104,6 +104,17 @@ def move_to_nearest(
 
 
 @njit(cache=True, nogil=True)
+def _pour(sums: np.ndarray, sizes: np.ndarray, all_sums: np.ndarray, all_sizes: np.ndarray) -> None:
+    """Add sums [K, D] and sizes [K] to all of them, and leave nothing behind."""
+    for group in range(len(sizes)):
+        all_sizes[group] += sizes[group]
+        sizes[group] = 0
+        for d in range(sums.shape[1]):
+            all_sums[group, d] += sums[group, d]
+            sums[group, d] = 0
+
+
+@njit(cache=True, nogil=True)
 def sort_rows(
     rows: np.ndarray,
     labels: np.ndarray,
@@ -128,7 +139,8 @@ def sort_rows(
         taken, done = 3 + 2 * iteration, 4 + 2 * iteration
         if number == 0:
             means(sums[0], sizes[0], theta)
-            without[:] = sizes[0] == 0
+            for group in range(len(without)):
+                without[group] = sizes[0, group] == 0
             add(counters, OPENED, 1)
         else:
             wait(counters, OPENED, iteration + 1)
@@ -146,9 +158,7 @@ def sort_rows(
         if number == 0:
             wait(counters, done, pieces)
             for other in range(1, len(sums)):
-                sums[0] += sums[other]
-                sizes[0] += sizes[other]
-                sums[other], sizes[other] = 0, 0
+                _pour(sums[other], sizes[other], sums[0], sizes[0])
             if read(counters, MOVED) == 0:
                 break
             add(counters, MOVED, -read(counters, MOVED))
@@ -163,13 +173,12 @@ def scale_planes(image: np.ndarray, mean: np.ndarray, scale: np.ndarray, planes:
     """(image - mean) * scale of an image [C, H, W] into planes [C, H', W'], its last row and column repeated."""
     C, H, W = image.shape
     for c in range(C):
-        for y in range(H):
-            row, values = planes[c, y], image[c, y]
+        for y in range(planes.shape[1]):
+            row, values = planes[c, y], image[c, min(y, H - 1)]
             for x in range(W):
                 row[x] = (np.float32(values[x]) - mean[c]) * scale[c]
-            row[W:] = row[W - 1]
-        for y in range(H, planes.shape[1]):
-            planes[c, y] = planes[c, H - 1]
+            for x in range(W, len(row)):
+                row[x] = row[W - 1]
 
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
@@ -245,8 +254,12 @@ def outline(cells: np.ndarray, rows: np.ndarray, theta: np.ndarray, labels: np.n
         y0 = add(counters, 0, 1)  # the rows of pixels between this row of cells and the next
         if y0 >= h:
             return
-        top = np.searchsorted(above, y0)
-        bottom = np.searchsorted(above, y0, side="right")
+        top = 0
+        while top < H and above[top] < y0:
+            top += 1
+        bottom = top
+        while bottom < H and above[bottom] == y0:
+            bottom += 1
         y1 = min(y0 + 1, h - 1)
         start = 0
         while start < W:
@@ -257,7 +270,9 @@ def outline(cells: np.ndarray, rows: np.ndarray, theta: np.ndarray, labels: np.n
             x1 = min(x0 + 1, w - 1)
             around = (cells[y0, x0], cells[y0, x1], cells[y1, x0], cells[y1, x1])
             if around[0] == around[1] and around[0] == around[2] and around[0] == around[3]:
-                labels[top:bottom, start:stop] = around[0]
+                for y in range(top, bottom):
+                    for x in range(start, stop):
+                        labels[y, x] = around[0]
                 start = stop
                 continue
             corners = (y0 * w + x0, y0 * w + x1, y1 * w + x0, y1 * w + x1)

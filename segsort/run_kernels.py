@@ -167,23 +167,19 @@ def borders_of(start: np.ndarray, first: np.ndarray, width: int, piece: np.ndarr
 
 
 @njit(cache=True, nogil=True)
-def joined_to(borders: np.ndarray, small: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """The piece that each piece becomes [P]: a small one the neighbour with the longest border, if it can a large one.
+def _best_neighbours(
+    borders: np.ndarray, order: np.ndarray, small: np.ndarray, areas: np.ndarray, target: np.ndarray
+) -> None:
+    """The neighbour with the longest border of each small piece, a large one before small ones, into `target` [P].
 
-    borders: of `borders_of`; small, areas: [P]. Small pieces that only small ones surround join each other first; the
-    largest piece of the image joins none.
+    order: [M] of the borders, those of one pair together, pairs rising.
     """
-    count = len(areas)
-    target = np.arange(count)
-    keys = borders[:, 0] * count + borders[:, 1]
-    order = np.argsort(keys, kind="mergesort")
-    best_sides, i = np.zeros(count, np.int64), 0
+    best_sides, i = np.zeros(len(areas), np.int64), 0
     while i < len(order):
-        key, sides = keys[order[i]], 0
-        while i < len(order) and keys[order[i]] == key:
+        piece, other, sides = borders[order[i], 0], borders[order[i], 1], 0
+        while i < len(order) and borders[order[i], 0] == piece and borders[order[i], 1] == other:
             sides += borders[order[i], 2]
             i += 1
-        piece, other = key // count, key % count
         held = target[piece]
         if held == piece:
             better = True
@@ -195,14 +191,35 @@ def joined_to(borders: np.ndarray, small: np.ndarray, areas: np.ndarray) -> np.n
             better = areas[other] >= areas[held]
         if better:
             target[piece], best_sides[piece] = other, sides
-    specks, largest = np.flatnonzero(small), np.argmax(areas)
-    for piece in specks[np.argsort(areas[specks], kind="mergesort")]:
+
+
+@njit(cache=True, nogil=True)
+def _settle(specks: np.ndarray, largest: int, small: np.ndarray, areas: np.ndarray, target: np.ndarray) -> None:
+    """Let each piece become what its neighbour becomes; specks: the small pieces, by rising area."""
+    for piece in specks:
         other = target[piece]
         if piece == largest or (small[other] and areas[other] <= areas[piece] and target[other] == piece):
             target[piece] = piece  # of two specks that would swap, the larger stays for the other to join
-    steps = 1
-    while steps < count:
-        target, steps = target[target], 2 * steps
+    for piece in range(len(target)):
+        end = target[piece]
+        for _ in range(len(target)):  # no longer where specks go round in a circle
+            if target[end] == end:
+                break
+            end = target[end]
+        target[piece] = end
+
+
+def joined_to(borders: np.ndarray, small: np.ndarray, areas: np.ndarray) -> np.ndarray:
+    """The piece that each piece becomes [P]: a small one the neighbour with the longest border, if it can a large one.
+
+    borders: of `borders_of`; small, areas: [P]. Small pieces that only small ones surround join each other first; the
+    largest piece of the image joins none.
+    """
+    target = np.arange(len(areas))
+    order = np.argsort(borders[:, 0] * len(areas) + borders[:, 1], kind="stable")
+    _best_neighbours(borders, order, small, areas, target)
+    specks = np.flatnonzero(small)
+    _settle(specks[np.argsort(areas[specks], kind="stable")], int(areas.argmax()), small, areas, target)
     return target
 
 
@@ -216,4 +233,5 @@ def fill_runs(
         for run in range(first[y], first[y + 1]):
             if changed[piece[run]]:
                 end = start[run + 1] if run + 1 < first[y + 1] else W
-                labels[y, start[run] : end] = to[piece[run]]
+                for x in range(start[run], end):
+                    labels[y, x] = to[piece[run]]

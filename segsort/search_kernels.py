@@ -33,10 +33,12 @@ def group_maxima(
             if len(gone):
                 for i in range(count):
                     if gone[start + i]:
-                        scores[i] = -2
+                        for q in range(Q):
+                            scores[i, q] = -2
             for first in range(0, count, GROUP):
                 largest = maxima[(start + first) // GROUP]
-                largest[:] = scores[first]
+                for q in range(Q):
+                    largest[q] = scores[first, q]
                 for i in range(first + 1, min(first + GROUP, count)):
                     for q in range(Q):
                         if scores[i, q] > largest[q]:
@@ -75,6 +77,42 @@ def _bound(values: np.ndarray, k: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def _insert(score: Any, row: int, best: np.ndarray, found: np.ndarray) -> None:
+    """Put a row among the nearest, [k] each, behind those that are as near."""
+    at = len(best)
+    while at > 0 and best[at - 1] < score:
+        at -= 1
+    if at < len(best):
+        for i in range(len(best) - 1, at, -1):
+            best[i], found[i] = best[i - 1], found[i - 1]
+        best[at], found[at] = score, row
+
+
+@njit(cache=True, nogil=True)
+def _sort_falling(scores: np.ndarray, rows: np.ndarray, count: int) -> int:
+    """Sort the first `count` of scores[0], and rows[0] with them, [2, N] each, by falling score, stably.
+
+    By merging, from one half of the arrays to the other and back; says in which it ends. (What numba has for it takes
+    longer to compile than all the rest.)
+    """
+    source, width = 0, 1
+    while width < count:
+        target = 1 - source
+        for first in range(0, count, 2 * width):
+            middle, last = min(first + width, count), min(first + 2 * width, count)
+            a, b = first, middle
+            for to in range(first, last):
+                if b == last or (a < middle and scores[source, a] >= scores[source, b]):
+                    scores[target, to], rows[target, to] = scores[source, a], rows[source, a]
+                    a += 1
+                else:
+                    scores[target, to], rows[target, to] = scores[source, b], rows[source, b]
+                    b += 1
+        source, width = target, 2 * width
+    return source
+
+
+@njit(cache=True, nogil=True)
 def nearest_rows(
     rows: np.ndarray,
     queries: np.ndarray,
@@ -93,8 +131,7 @@ def nearest_rows(
     """
     N, (groups, Q), k = len(rows), maxima.shape, found.shape[1]
     column = np.empty(groups, np.float32)
-    candidates = np.empty(min(N, 2 * k * GROUP), np.int64)
-    scores = np.empty(len(candidates), np.float32)  # negative, so that the best come first
+    candidates, scores = np.empty((2, N), np.int64), np.empty((2, N), np.float32)  # and room to sort them
     while True:
         q = add(counters, 2, 1)
         if q >= Q:
@@ -112,16 +149,12 @@ def nearest_rows(
                 if len(gone) and gone[row]:
                     continue
                 score = _cosine(rows[row], queries[q])
-                if score < bound:
-                    continue
-                if count == len(candidates):
-                    candidates = np.append(candidates, np.empty_like(candidates))
-                    scores = np.append(scores, np.empty_like(scores))
-                candidates[count], scores[count] = row, -score
-                count += 1
-        order = np.argsort(scores[:count], kind="mergesort")
+                if score >= bound:
+                    candidates[0, count], scores[0, count] = row, score
+                    count += 1
+        at = _sort_falling(scores, candidates, count)
         for i in range(k):
-            best[q, i], found[q, i] = -scores[order[i]], candidates[order[i]]
+            best[q, i], found[q, i] = scores[at, i], candidates[at, i]
 
 
 @njit(cache=True, nogil=True)
@@ -147,11 +180,4 @@ def insert_rows(
             for row in range(g * GROUP, min((g + 1) * GROUP, n)):
                 if len(gone) and gone[row]:
                     continue
-                score = _cosine(rows[row], queries[q])
-                at = k
-                while at > 0 and best[q, at - 1] < score:
-                    at -= 1
-                if at < k:
-                    for i in range(k - 1, at, -1):
-                        best[q, i], found[q, i] = best[q, i - 1], found[q, i - 1]
-                    best[q, at], found[q, at] = score, first + row
+                _insert(_cosine(rows[row], queries[q]), first + row, best[q], found[q])

@@ -55,15 +55,14 @@ def write_network(folder: Path, dimension: int = 32) -> None:
     random = np.random.default_rng(0)
     turn = np.linalg.qr(random.normal(size=(dimension, dimension)))[0][:, :3]  # orthonormal columns keep angles
     kernel = np.repeat(turn[:, :, None, None] / 16, 16, axis=2).reshape(dimension, 3, 4, 4).astype(np.float32)
-    shape = [1, "height", "width"]
     graph = helper.make_graph(
         [
             helper.make_node("Conv", ["image", "kernel"], ["mean_color"], strides=[4, 4]),
             helper.make_node("LpNormalization", ["mean_color"], ["embedding"], axis=1, p=2),
         ],
         "mean-color",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [shape[0], 3, *shape[1:]])],
-        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, dimension, "h", "w"])],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, "height", "width"])],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", dimension, "h", "w"])],
         [numpy_helper.from_array(kernel, "kernel")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

@@ -93,3 +93,11 @@ def test_the_embedding_is_the_networks_of_the_prepared_image_without_its_padding
     whole = session.run(["embedding"], {"image": x})[0][0]
     np.testing.assert_allclose(embedder.embed(image).numpy(), whole[:, :22], atol=1e-6)
     assert embedder.dimension == Card.model_validate_json((tiny_release / "card.json").read_text()).network.dimension
+
+
+def test_a_network_for_one_image_embeds_several_in_turn(tmp_path: Path) -> None:
+    embedder = Embedder((network(tmp_path / "one.onnx"), PREPROCESSING))
+    images = [Blocks("val")[n].image for n in range(3)]
+    assert not embedder.takes_batches
+    several = embedder.embed_all(images)
+    assert torch.equal(several, torch.stack([embedder.embed(image) for image in images]))

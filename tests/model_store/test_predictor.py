@@ -11,7 +11,7 @@ from PIL import Image
 from model_store.card import ClassInfo, Preprocessing
 from model_store.embedder import Embedder, prepare, prepare_on, working_shape
 from model_store.live import AddedExemplar
-from model_store.predictor import Predictor
+from model_store.predictor import Predictor, Sized
 from model_store.release import Release
 from model_store.store import BUNDLED
 from segsort.retrieval import familiarity
@@ -93,14 +93,30 @@ def test_preparation_on_a_device_gives_the_same_numbers(size: tuple[int, int], m
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     preprocessing = PREPROCESSING.model_copy(update={"multiple_of": multiple})
     expected, cells = prepare(image, preprocessing)
-    found, found_cells = prepare_on(torch.device("cpu"), image, preprocessing)
-    np.testing.assert_array_equal(found.numpy(), expected)
+    found, found_cells = prepare_on(torch.device("cpu"), [image, image[::-1]], preprocessing)
+    np.testing.assert_array_equal(found[:1].numpy(), expected)
+    np.testing.assert_array_equal(found[1:].numpy(), prepare(image[::-1], preprocessing)[0])
     assert found.is_contiguous()
     assert found_cells == cells
 
 
+def test_images_of_one_bucket_are_embedded_and_outlined_at_once_as_each_alone(predictor: Predictor) -> None:
+    images = [Blocks("val")[n].image for n in range(3)]
+    sizes = [(images[0].shape[0], images[0].shape[1]), (50, 60), (200, 300)]
+    outlined, taken = predictor.outline([Sized(*one) for one in zip(images, sizes, strict=True)])
+    assert set(taken) == {"embed", "sort"}
+    for image, size, several in zip(images, sizes, outlined, strict=True):
+        embeddings = predictor.embedder.embed(image)
+        torch.testing.assert_close(several.embeddings, embeddings, atol=1e-5, rtol=0)
+        alone, found = predictor.sort(embeddings, size), predictor.finish(several)
+        np.testing.assert_array_equal(found.labels, alone.labels)
+        np.testing.assert_allclose(found.prototypes, alone.prototypes, atol=1e-5)
+    with pytest.raises(ValueError, match="buckets"):
+        predictor.embedder.embed_all([images[0], images[0][:, :10]])
+
+
 def test_a_network_that_reads_and_writes_tensors_in_place_gives_the_same_embedding(predictor: Predictor) -> None:
-    x = predictor.embedder.prepare(Blocks("val")[0].image)
+    x = np.concatenate([predictor.embedder.prepare(Blocks("val")[n].image) for n in range(2)])
     np.testing.assert_array_equal(predictor.embedder.run_bound(torch.from_numpy(x)), predictor.embedder.run(x))
 
 
