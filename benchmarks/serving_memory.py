@@ -34,7 +34,7 @@ def resident_mib(pid: int) -> float:
     raise ValueError(f"process {pid} has no resident memory: it has ended")
 
 
-async def _send(address: str, requests: int, callers: int, pid: int, marks: list[int]) -> tuple[Any, Any]:
+async def _send(address: str, callers: int, pid: int, marks: list[int]) -> tuple[Any, Any]:
     """Send so many pictures; the memory at each mark, while none is in flight, MiB, and how often each status came."""
     files, statuses = list(islice(mixed(), 32)), Counter[int]()
     memory, done = {}, 0
@@ -62,7 +62,7 @@ def measure(requests: int, first: int, callers: int) -> tuple[list[dict[str, Any
         process, address = start_service(Path(data))
         try:
             at_start, begun = resident_mib(process.pid), time.perf_counter()
-            memory, statuses = asyncio.run(_send(address, requests, callers, process.pid, marks))
+            memory, statuses = asyncio.run(_send(address, callers, process.pid, marks))
             seconds = time.perf_counter() - begun
         finally:
             stop(process)

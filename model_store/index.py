@@ -127,7 +127,7 @@ class ExemplarIndex:
             raise ValueError(f"queries have shape {queries.shape}, k={k}; they must be [Q, {D}] and k at least 1")
         if gone is not None and gone.shape != (N,):
             raise ValueError(f"gone has shape {gone.shape}; it must say of each of the {N} rows whether it is gone")
-        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        queries = np.require(queries, np.float32, ["C", "W"])  # the one form for which the loops are compiled
         if self._exact is not None:
             return self._exact(queries, k, gone)
         if gone is not None:

@@ -8,10 +8,16 @@ from numba import njit
 from segsort.sharing import add, read, wait
 
 ORDERED = {"nnan", "nsz"}  # lets the compiler take maxima eight at a time; inputs hold no NaN
-# Rows multiplied at once: what comes out stays in the cache, and BLAS starts no threads for so little, which would wait
-# for each other where several callers share the cores.
-BLOCK = 96
+BLOCK = 96  # rows multiplied at once, at most: what comes out stays in the cache
+_PRODUCTS = 1 << 19  # multiplications for which BLAS starts no threads; they would wait for each other
 PIECE = 5 * BLOCK  # rows that a thread takes at once
+OPENED, MOVED, LEFT = 0, 1, 2  # counters of `sort_rows`
+
+
+@njit(cache=True, nogil=True)
+def block_of(dimension: int, columns: int) -> Any:
+    """Rows [_, dimension] that are multiplied with so many columns at once: a multiple of 16, but at least 16."""
+    return max(16, min(BLOCK, _PRODUCTS // (dimension * columns) // 16 * 16))
 
 
 @njit(cache=True, nogil=True)
@@ -62,19 +68,26 @@ def means(sums: np.ndarray, sizes: np.ndarray, theta: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath=ORDERED)
-def move_to_nearest(
-    rows: np.ndarray, theta: np.ndarray, empty: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: np.ndarray
+def _move_to_nearest(
+    rows: np.ndarray,
+    theta: np.ndarray,
+    empty: np.ndarray,
+    labels: np.ndarray,
+    sums: np.ndarray,
+    sizes: np.ndarray,
+    cosines: np.ndarray,
 ) -> int:
     """Move each of the rows [N, D] to the group of the nearest mean, and correct sums and sizes of the groups.
 
-    theta: [D, K] unit columns; empty: the groups without rows, which attract none. A row stays where it is on a tie.
-    Most rows stay, so that in all of them it is only seen whether any mean is nearer. Says how many rows moved.
+    theta: [D, K] unit columns; empty: the groups without rows, which attract none; cosines: room for a block of rows
+    [_, K]. A row stays where it is on a tie. Most rows stay, so that in all of them it is only seen whether any mean is
+    nearer. Says how many rows moved.
     """
     N, D = rows.shape
-    cosines = np.empty((BLOCK, theta.shape[1]), rows.dtype)
+    block, K = cosines.shape
     moved = 0
-    for start in range(0, N, BLOCK):
-        count = min(BLOCK, N - start)
+    for start in range(0, N, block):
+        count = min(block, N - start)
         np.dot(rows[start : start + count], theta, cosines[:count])
         for i in range(count):
             row = cosines[i]
@@ -82,16 +95,16 @@ def move_to_nearest(
                 row[without] = -np.inf
             source = labels[start + i]
             own, nearer = row[source], False
-            for k in range(row.shape[0]):
+            for k in range(K):
                 nearer |= row[k] > own
             if not nearer:
                 continue
             top = row[0]
-            for k in range(1, row.shape[0]):
+            for k in range(1, K):
                 if row[k] > top:
                     top = row[k]
             target = 0
-            while row[target] != top:
+            while target < K - 1 and row[target] != top:
                 target += 1
             labels[start + i] = target
             moved += 1
@@ -133,8 +146,9 @@ def sort_rows(
     without: [K] bool, for the groups without rows; counters: three, and two for each iteration. Thread 0 leads: it
     makes the means and opens an iteration; the others help with those that they find open.
     """
-    OPENED, MOVED, LEFT = 0, 1, 2
-    pieces = -(-len(rows) // PIECE)
+    pieces, K = -(-len(rows) // PIECE), theta.shape[1]
+    # All that is needed is here before a piece is taken: who has one is waited for, and must not fail.
+    cosines, empty = np.empty((block_of(rows.shape[1], K), K), rows.dtype), np.empty(K, np.int64)
     for iteration in range(iterations):
         taken, done = 3 + 2 * iteration, 4 + 2 * iteration
         if number == 0:
@@ -146,15 +160,20 @@ def sort_rows(
             wait(counters, OPENED, iteration + 1)
             if read(counters, LEFT):
                 return
-        empty = np.flatnonzero(without)  # read too late, it is for no piece that is left
-        while True:
-            piece = add(counters, taken, 1)
-            if piece >= pieces:
-                break
+        piece, without_rows = add(counters, taken, 1), 0
+        if piece < pieces:  # from now on, and no sooner, thread 0 waits and changes nothing
+            for group in range(K):
+                if without[group]:
+                    empty[without_rows] = group
+                    without_rows += 1
+        while piece < pieces:
             some = slice(piece * PIECE, min((piece + 1) * PIECE, len(rows)))
-            moved = move_to_nearest(rows[some], theta, empty, labels[some], sums[number], sizes[number])
+            moved = _move_to_nearest(
+                rows[some], theta, empty[:without_rows], labels[some], sums[number], sizes[number], cosines
+            )
             add(counters, MOVED, moved)
             add(counters, done, 1)
+            piece = add(counters, taken, 1)
         if number == 0:
             wait(counters, done, pieces)
             for other in range(1, len(sums)):
@@ -164,8 +183,14 @@ def sort_rows(
             add(counters, MOVED, -read(counters, MOVED))
     if number == 0:
         means(sums[0], sizes[0], theta)
-        add(counters, LEFT, 1)
-        add(counters, OPENED, iterations)
+        leave(counters, iterations)
+
+
+@njit(cache=True, nogil=True)
+def leave(counters: np.ndarray, iterations: int) -> None:
+    """Let all threads of `sort_rows` end that wait for another iteration."""
+    add(counters, LEFT, 1)
+    add(counters, OPENED, iterations)
 
 
 @njit(cache=True, nogil=True)

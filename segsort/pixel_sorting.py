@@ -98,7 +98,7 @@ def sorting_features(embeddings: Tensor, location_weight: float) -> Tensor:
 def _with_location(embeddings: Tensor, location_weight: float) -> Tensor:
     """The same for one image: [D, h, w] -> [h*w, D+2]."""
     D, h, w = embeddings.shape
-    planes, (down, along) = embeddings.reshape(D, h * w).numpy(), _centres(h, w)
+    planes, (down, along) = embeddings.reshape(D, h * w).contiguous().numpy(), _centres(h, w)
     down, along = down * np.float32(location_weight), along * np.float32(location_weight)
     rows, counters = np.empty((h * w, D + 2), dtype=np.float32), threads.counters(1)
 
@@ -218,7 +218,11 @@ def _sort_one_on_cpu(
     counters = threads.counters(3 + 2 * iterations)
 
     def sort(number: int) -> None:
-        kernels.sort_rows(rows, labels, columns, sums, sizes, without, iterations, counters, number)
+        try:
+            kernels.sort_rows(rows, labels, columns, sums, sizes, without, iterations, counters, number)
+        except BaseException:  # the others wait for nobody who has failed
+            kernels.leave(counters, iterations)
+            raise
 
     threads.together(sort, several)
     theta = np.ascontiguousarray(columns.T)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from segsort.kernels import BLOCK, ORDERED, PIECE, dot
+from segsort.kernels import ORDERED, PIECE, block_of, dot
 from segsort.sharing import add, wait
 
 GROUP = 16  # rows of which only the largest cosine is remembered
@@ -21,14 +21,15 @@ def group_maxima(
     and 1; all are done when this ends.
     """
     N, Q = len(rows), queries.shape[1]
-    scores = np.empty((BLOCK, Q), rows.dtype)
-    pieces = -(-N // PIECE)
+    block, pieces = block_of(rows.shape[1], Q), -(-N // PIECE)
+    scores = np.empty((block, Q), rows.dtype)
     while True:
         piece = add(counters, 0, 1)
         if piece >= pieces:
             break
-        for start in range(piece * PIECE, min((piece + 1) * PIECE, N), BLOCK):
-            count = min(BLOCK, N - start)
+        last = min((piece + 1) * PIECE, N)
+        for start in range(piece * PIECE, last, block):
+            count = min(block, last - start)
             np.dot(rows[start : start + count], queries, scores[:count])
             if len(gone):
                 for i in range(count):

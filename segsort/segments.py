@@ -96,10 +96,17 @@ def outline_images(embeddings: Tensor, sizes: Sequence[tuple[int, int]], options
 
 
 def join_pieces(outlined: Outlined, min_area: float) -> Segments:
-    """The second part of `segment_image`: pieces below `min_area` join others, and prototypes are taken."""
+    """The second part of `segment_image`: pieces below `min_area` join others, and prototypes are taken.
+
+    Raises:
+        ValueError: if the embeddings are not finite.
+    """
     with torch.no_grad():
         labels, areas = _join_specks(outlined.labels, max(min_area * outlined.labels.size, 1), numbered=True)
-        return Segments(labels, _prototypes(labels, len(areas), outlined.embeddings, outlined.features), areas)
+        prototypes = _prototypes(labels, len(areas), outlined.embeddings, outlined.features)
+    if not np.isfinite(prototypes).all():
+        raise ValueError("the embeddings are not finite, so that nothing can be said of this image; check the network")
+    return Segments(labels, prototypes, areas)
 
 
 def _outline(cells: Tensor, features: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:

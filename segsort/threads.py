@@ -2,8 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import cache
 
 import numpy as np
@@ -49,8 +49,14 @@ def useful(count: int, each: int) -> int:
 
 
 def together(work: Callable[[int], None], count: int) -> None:
-    """Run `work` in `count` threads, this one as number 0; those that have not begun when it is through need not."""
-    others = [_others().submit(work, number) for number in range(1, count)]
+    """Run `work` in `count` threads, this one as number 0; those that have not begun when it is through need not.
+
+    Where no more threads can be started, those that there are do the work.
+    """
+    others: list[Future[None]] = []
+    with suppress(RuntimeError):  # no new thread can be started
+        for number in range(1, count):
+            others.append(_others().submit(work, number))
     try:
         work(0)
     finally:

@@ -74,9 +74,8 @@ class Activation:
         stored = {one.name: one.path for one in self._engine.store.list()}
         if name in stored:
             return stored[name], True
-        opened = self._engine.opened(
-            name
-        )  # one given by its path at the start, or that gave an answer that was asked for
+        # one given by its path at the start, or that gave an answer that was asked for
+        opened = self._engine.opened(name)
         if opened is not None:
             return opened.release.path, False
         raise Problem(

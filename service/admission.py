@@ -35,6 +35,7 @@ class Admission:
         queue_pixels: how many may wait. An image that finds nobody waiting may do so whatever its size.
         deadline: seconds that a request may wait.
         at_once: images in the engine at the same time.
+        engine_pixels: pixels of those, which bound the memory they take; one alone may have more.
         least: pixels that every image counts as at least.
         refused: by reason, how many were turned away.
     """
@@ -42,6 +43,7 @@ class Admission:
     queue_pixels: int
     deadline: float
     at_once: int = 2
+    engine_pixels: int = 64_000_000
     least: int = LEAST
     clock: Callable[[], float] = time.monotonic
     pace: Pace = field(default_factory=Pace)
@@ -144,6 +146,9 @@ class Admission:
 
     def _call_next(self) -> None:
         while self._waiting and len(self._running) < self.at_once:
+            there = sum(ticket.pixels for ticket in self._running)
+            if there and there + self._waiting[0].pixels > self.engine_pixels:
+                return
             self._tick()
             ticket = self._waiting.popleft()
             ticket.share, ticket.began = self._share, self._ticked

@@ -32,9 +32,8 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         served.start()
-        current_default_thread_limiter().total_tokens += (
-            settings.lanes
-        )  # those in the engine keep no other from a thread
+        threads = current_default_thread_limiter()
+        threads.total_tokens += settings.lanes  # those in the engine keep no other caller from a thread
         yield
         served.close()
         if tracing is not None:
@@ -45,7 +44,7 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
     app.state.activation = Activation(served)
     app.state.engine = served
     add_problem_handlers(app)
-    admission = Admission(settings.queue_pixels, settings.deadline_s, settings.lanes)
+    admission = Admission(settings.queue_pixels, settings.deadline_s, settings.lanes, settings.engine_pixels)
     readiness = Readiness(served, admission)
     metrics = Metrics(served, admission, readiness)
     app.state.admission, app.state.readiness, app.state.metrics = admission, readiness, metrics

@@ -3,11 +3,12 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+PATIENCE = 5.0  # seconds
 _log = logging.getLogger("segsort.batches")
 
 _Item = TypeVar("_Item")
@@ -63,22 +64,35 @@ class Batches(Generic[_Item, _Result]):
         return waiting.result.result()
 
     def close(self) -> None:
-        """End the thread once nobody waits."""
+        """End the thread once nobody waits, or who waits if it does not end soon."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(PATIENCE)
+        with self._changed:
+            self._fail(self._queue, RuntimeError("the service has ended"))
+            self._queue.clear()
 
     def _run(self) -> None:
-        while batch := self._next():
-            try:
-                self._work(batch)
-            except BaseException as error:  # whatever it is: no caller waits in vain, and the next ones are served
-                _log.exception("a batch of %d failed", len(batch))
-                for one in batch:
-                    if not one.result.done():
-                        one.result.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+        while self._run_one():
+            pass
+
+    def _run_one(self) -> bool:
+        """Run the next batch, of which nothing is kept; False when it is to end."""
+        batch = self._next()
+        try:
+            self._work(batch)
+        except BaseException as error:  # whatever it is: no caller waits in vain, and the next ones are served
+            _log.exception("a batch of %d failed", len(batch))
+            self._fail(batch, error if isinstance(error, Exception) else RuntimeError(repr(error)))
+        return bool(batch)
+
+    @staticmethod
+    def _fail(waiting: Iterable[_Waiting[_Item, _Result]], error: Exception) -> None:
+        for one in waiting:
+            if not one.result.done():
+                one.result.set_exception(error)
 
     def _next(self) -> list[_Waiting[_Item, _Result]]:
         """Those who are next, none when it is to end."""
@@ -96,6 +110,8 @@ class Batches(Generic[_Item, _Result]):
             return batch
 
     def _work(self, batch: list[_Waiting[_Item, _Result]]) -> None:
+        if not batch:
+            return
         try:
             results = batch[0].work([one.item for one in batch])
         except Exception as error:

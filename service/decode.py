@@ -9,9 +9,10 @@ from contextlib import contextmanager
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from model_store.embedder import working_shape
 from service.problems import Problem
 
-_SHORT = 64_000  # bytes
+_SHORT, _MARKERS = 64_000, 1024  # bytes; of an honest file one in 256 is what a marker begins with
 RATIO_FROM = 1_000_000  # pixels; smaller images cost nothing, however small their file
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 _ALLOWED = "JPEG, PNG, WebP, TIFF, BMP or GIF"
@@ -38,7 +39,7 @@ def decode(content: bytes, max_pixels: int) -> np.ndarray:
         return _to_rgb(image)
 
 
-def decode_reduced(content: bytes, max_pixels: int, longest: int) -> tuple[np.ndarray, tuple[int, int]]:
+def decode_reduced(content: bytes, max_pixels: int, working_size: int) -> tuple[np.ndarray, tuple[int, int]]:
     """As `decode`; a JPEG with far more pixels than are looked at comes out at a half, quarter or eighth of its size.
 
     Its decoder gives these for a fraction of the time.
@@ -46,7 +47,7 @@ def decode_reduced(content: bytes, max_pixels: int, longest: int) -> tuple[np.nd
     Args:
         content: the file.
         max_pixels: largest width times height.
-        longest: the longest side that is looked at; what comes out is never smaller, unless the image is.
+        working_size: of the network: no side comes out shorter than the network sees it, unless the image's is.
 
     Returns:
         [h, w, 3] uint8 RGB, and the size (H, W) of the image itself.
@@ -56,8 +57,7 @@ def decode_reduced(content: bytes, max_pixels: int, longest: int) -> tuple[np.nd
     """
     with _opened(content, max_pixels) as image:
         width, height = image.size
-        share = longest / max(width, height)
-        image.draft(None, (max(1, math.ceil(width * share)), max(1, math.ceil(height * share))))  # JPEG alone knows it
+        image.draft(None, working_shape(height, width, working_size)[::-1])  # of a JPEG; others know nothing of it
         before = image.size
         pixels = _to_rgb(image)
         square = before[0] == before[1]  # and yet the image itself may not be
@@ -90,10 +90,8 @@ def pixels_of(content: bytes, max_pixels: int, max_ratio: float = math.inf) -> i
 
 
 def is_quickly_measured(content: bytes) -> bool:
-    """Whether `pixels_of` takes a fraction of a millisecond of any honest file like this, and little of any other: of a
-    small JPEG.
-    """
-    return content[:3] == b"\xff\xd8\xff" and len(content) <= _SHORT
+    """Whether `pixels_of` takes a fraction of a millisecond: of a small JPEG, unless it has very many markers."""
+    return content[:3] == b"\xff\xd8\xff" and len(content) <= _SHORT and content.count(b"\xff") <= _MARKERS
 
 
 @contextmanager

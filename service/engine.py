@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from model_store.card import ClassInfo
-from model_store.live import LiveExemplars
+from model_store.live import MAX_CLASSES, LiveExemplars
 from model_store.predictor import Predictor, Sized
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
@@ -44,13 +44,20 @@ class Request:
 
 
 class Answer(NamedTuple):
-    """body: the JSON of POST /segment; class_map: [H, W] int64 class ids; classes: by class_id, as they are called in
-    this answer.
+    """body: the JSON of POST /segment; labels: [H, W] int32, segments; class_ids: [S] of each; classes: by class_id, as
+    they are called in this answer.
     """
 
     body: dict[str, Any]
-    class_map: np.ndarray
+    labels: np.ndarray
+    class_ids: np.ndarray
     classes: list[ClassInfo]
+
+    @property
+    def class_map(self) -> np.ndarray:
+        """[H, W] uint8, or int64 where a release has more classes: the class of each pixel."""
+        kind = np.uint8 if len(self.classes) <= MAX_CLASSES else np.int64
+        return np.asarray(self.class_ids.astype(kind)[self.labels])
 
 
 class _Outlined(NamedTuple):
@@ -181,7 +188,7 @@ class Engine:
         timings["total"] = (time.perf_counter() - started) * 1000
         url = image_url(facts["segmentation_id"]) if self.records.images.budget else None
         body |= {"image_id": picture.image_id, "image_url": url, "timings_ms": _rounded(timings)}
-        return Answer(body, labelled.vote.class_ids[found.labels], at.infos)
+        return Answer(body, found.labels, labelled.vote.class_ids, at.infos)
 
     def relabel(
         self, answered: Answered, form: Form, author: str | None = None, served: Served | None = None

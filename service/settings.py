@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     max_k: int = Field(200, ge=1, description="largest `k` of a request")
     max_exemplars: int = Field(50, ge=1, description="largest `exemplars` of a request")
     queue_pixels: int = Field(40_000_000, ge=0, description="pixels of the images that may wait for their turn")
+    engine_pixels: int = Field(
+        64_000_000, ge=1, description="pixels of the images in the engine; one alone may have more"
+    )
     deadline_s: float = Field(30, gt=0, description="longest wait of an image for its turn, seconds")
     upload_timeout_s: float = Field(
         20, gt=0, description="longest time that a request's body may take to come, seconds"
@@ -77,7 +80,18 @@ class Settings(BaseSettings):
     @property
     def largest_batch(self) -> int:
         """Images that go through the network at once, at most."""
-        return self.batch if self.batch is not None else 16 if self.device == "cuda" else 1
+        if self.batch is not None:
+            return self.batch
+        return min(16, self.at_once or 16) if self.device == "cuda" else 1
+
+    @model_validator(mode="after")
+    def _batches_fit(self) -> "Settings":
+        if self.at_once is not None and self.batch is not None and self.at_once < self.batch:
+            raise ValueError(
+                f"at_once={self.at_once} is below batch={self.batch}, so that no batch could be so large; raise "
+                "SEGSORT_AT_ONCE, to twice as much if others are to be decoded meanwhile, or lower SEGSORT_BATCH"
+            )
+        return self
 
     @property
     def database(self) -> str:

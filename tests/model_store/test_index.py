@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from model_store.index import ExemplarIndex
+from model_store.index import ExemplarIndex, exact_search
+from segsort.threads import at_most
 
 
 def unit(count: int, dimension: int = 16, seed: int = 0) -> np.ndarray:
@@ -54,6 +55,22 @@ def test_rows_that_are_gone_are_never_found(factory: str, share: float) -> None:
         expected, expected_rows = naive(prototypes[left], queries, k) if len(left) else (np.zeros((40, 0)),) * 2
         np.testing.assert_array_equal(rows, left[expected_rows.astype(int)] if len(left) else expected_rows)
         np.testing.assert_allclose(cosines, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("left", [6000, 3000, 3, 0])
+@pytest.mark.parametrize("k", [1, 60, 7000])
+def test_threads_find_what_one_finds(left: int, k: int) -> None:
+    random = np.random.default_rng(0)
+    prototypes, queries = unit(6000, 32), unit(90, 32, seed=1)
+    gone = np.arange(6000) >= left
+    random.shuffle(gone)
+    with at_most(1):
+        alone = exact_search(prototypes, queries, k, gone)
+    with at_most(3):
+        shared = exact_search(prototypes, queries, k, gone)
+    for one, other in zip(alone, shared, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert alone[0].shape == (90, min(k, left))
 
 
 def test_a_mask_of_another_length_is_refused() -> None:

@@ -147,3 +147,10 @@ def test_a_mask_of_another_size_is_refused_by_name() -> None:
 def test_several_images_at_once_are_refused() -> None:
     with pytest.raises(ValueError, match="pass one image"):
         segment_image(blobs(6, 6)[None], (24, 24), SortingOptions(), 0.0)
+
+
+def test_embeddings_that_are_not_finite_are_refused() -> None:
+    embeddings = blobs(15, 20)
+    embeddings[:, 3, 4] = float("nan")
+    with pytest.raises(ValueError, match="not finite"):
+        segment_image(embeddings, (60, 80), SortingOptions(9), 0.001)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from segsort import kernels, threads
 from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
+from segsort.segments import outline_images
 from segsort.sphere import normalize
 from segsort.threads import allowed, at_most, together, useful
 
@@ -69,6 +71,53 @@ def test_a_thread_that_never_comes_is_not_waited_for() -> None:
             kernels.sort_rows(rows, labels, theta, sums, sizes, np.empty(30, np.bool_), 4, counters, 1)
         found.append(labels)
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_threads_outline_as_one_does(count: int) -> None:
+    sizes = [(280, 360), (75, 301)]
+    several = embeddings().repeat(2, 1, 1, 1)
+    with at_most(1):
+        alone = outline_images(several, sizes, SortingOptions(30))
+    with at_most(count):
+        shared = outline_images(several, sizes, SortingOptions(30))
+    for one, other in zip(alone, shared, strict=True):
+        np.testing.assert_array_equal(one.labels, other.labels)
+
+
+def test_a_leader_that_fails_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    sort, helped = kernels.sort_rows, threading.Event()
+
+    def fails(*arguments: Any) -> None:
+        if arguments[-1] == 0:
+            time.sleep(0.05)  # the other has begun, and waits for the first iteration
+            raise MemoryError
+        sort(*arguments)
+        helped.set()
+
+    monkeypatch.setattr(kernels, "sort_rows", fails)
+    with at_most(2), pytest.raises(MemoryError):
+        sort_pixels(embeddings(), SortingOptions(30))
+    assert helped.is_set()
+
+
+def test_where_no_thread_can_be_started_one_does_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def submit(self, *_: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "_others", Full)
+    done: list[int] = []
+    together(done.append, 3)
+    assert done == [0]
+
+
+@pytest.mark.parametrize(("dimension", "columns"), [(34, 1), (34, 100), (34, 400), (66, 400), (34, 900)])
+def test_no_product_is_so_large_that_blas_starts_threads(dimension: int, columns: int) -> None:
+    rows = kernels.block_of(dimension, columns)
+    assert rows % 16 == 0
+    assert 16 <= rows <= 96
+    assert rows * dimension * columns < 1 << 20
 
 
 def test_all_threads_are_waited_for_also_when_one_fails() -> None:

@@ -72,6 +72,25 @@ async def test_images_take_their_turns_in_the_order_of_arrival() -> None:
 
 
 @on_a_loop
+async def test_no_more_pixels_are_in_the_engine_than_it_has_memory_for() -> None:
+    queue = admission(at_once=4, engine_pixels=250)
+    small, large, after = Caller(queue), Caller(queue, 200), Caller(queue)
+    await settled()
+    assert [c.inside.is_set() for c in (small, large, after)] == [True, False, False]  # and nobody overtakes
+    await small.end()
+    await settled()
+    assert [c.inside.is_set() for c in (large, after)] == [True, False]
+    await large.end()
+    huge = Caller(queue, 10_000)
+    await settled()
+    assert [c.inside.is_set() for c in (after, huge)] == [True, False]
+    await after.end()
+    await settled()
+    assert huge.inside.is_set()  # alone
+    await huge.end()
+
+
+@on_a_loop
 async def test_a_full_queue_refuses_and_says_when_to_come_again() -> None:
     queue = admission()
     queue.pace.add(100, 1.0)  # each takes a second

@@ -1,6 +1,7 @@
 """Batches of those who wait while the device is busy."""
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -12,6 +13,7 @@ from fastapi.testclient import TestClient
 from model_store.predictor import Sized
 from segsort import on_device
 from service.batches import Batches
+from service.settings import Settings
 from tests.conftest import Blocks
 from tests.service.conftest import encoded
 from tests.service.serving import wait_until
@@ -92,6 +94,35 @@ def test_the_thread_outlives_whatever_happens_in_it(worker: Worker, fault: BaseE
     batches.close()
 
 
+def test_nothing_is_kept_of_a_batch_that_is_done() -> None:
+    class Thing:
+        pass
+
+    batches, thing = Batches[Thing, int](4), Thing()
+    gone = weakref.ref(thing)
+    assert batches.ask("a", lambda things: [1 for _ in things], thing) == 1
+    del thing
+    wait_until(lambda: gone() is None)
+    batches.close()
+
+
+def test_who_waits_for_a_batch_that_never_ends_is_told_when_the_service_ends(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.batches.PATIENCE", 0.05)
+    batches = Batches[int, int](4)
+    with ThreadPoolExecutor(2) as pool:
+        begun = pool.submit(batches.ask, "a", worker, 1)
+        wait_until(lambda: batches._thread is not None and not batches._queue)
+        waiting = pool.submit(batches.ask, "a", worker, 2)
+        wait_until(lambda: batches._queue)
+        batches.close()
+        with pytest.raises(RuntimeError, match="ended"):
+            waiting.result(5)
+        worker.free.set()
+        assert begun.result(5) == 2
+
+
 def test_a_wrong_number_of_results_leaves_nobody_waiting() -> None:
     batches = Batches[int, int](4)
     with pytest.raises(ValueError, match="zip"):
@@ -167,3 +198,11 @@ def test_exemplars_are_shown_through_batches_too(start: Callable[..., TestClient
     with start(batch=4) as client:
         shown = client.post("/exemplars", files={"image": photo}, data={"annotations": note})
         assert shown.status_code == 201
+
+
+def test_batches_larger_than_what_may_be_in_the_engine_are_refused(settings: Settings) -> None:
+    with pytest.raises(ValueError, match=r"at_once=2 is below batch=4.*SEGSORT_AT_ONCE.*SEGSORT_BATCH"):
+        Settings(data_dir=settings.data_dir, at_once=2, batch=4)
+    assert Settings(device="cuda").lanes == 32
+    assert Settings(device="cuda", at_once=4).largest_batch == 4
+    assert Settings(batch=4).lanes == 8

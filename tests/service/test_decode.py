@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from service.decode import decode, decode_reduced, pixels_of
+from model_store.embedder import working_shape
+from service.decode import decode, decode_reduced, is_quickly_measured, pixels_of
 from service.problems import Problem
 from tests.service.conftest import encoded
 
@@ -175,9 +176,7 @@ def test_a_large_jpeg_is_decoded_reduced_and_tells_its_own_size(size: tuple[int,
     reduced, told = decode_reduced(content, 10**8, 100)
     assert told == whole.shape[:2]
     assert max(reduced.shape[:2]) >= min(100, max(size))
-    assert max(reduced.shape[:2]) < 200 or min(size) < 8  # a thin one is halved until nothing would be left of it
-    if min(size) < 8:  # its decoder repeats the edge of what is no whole block
-        return
+    assert max(reduced.shape[:2]) < 200 or min(size) < 64  # of a thin one the network sees 32 pixels all the same
     at_once = Image.fromarray(whole).resize(reduced.shape[1::-1], Image.Resampling.BOX)
     assert np.abs(np.asarray(at_once, dtype=int) - reduced).mean() < 3
 
@@ -201,3 +200,18 @@ def test_a_large_jpeg_that_is_cut_off_is_refused_all_the_same() -> None:
     with pytest.raises(Problem) as refused:
         decode_reduced(content[: len(content) // 2], 10**8, 100)
     assert refused.value.status == 422
+
+
+@pytest.mark.parametrize("size", [(4096, 64), (64, 4096), (5000, 40)])
+def test_a_long_jpeg_keeps_the_rows_that_the_network_sees(size: tuple[int, int]) -> None:
+    reduced, told = decode_reduced(jpeg(*size), 10**8, 640)
+    assert told == size[::-1]
+    assert all(side >= seen for side, seen in zip(reduced.shape[:2], working_shape(*told, 640), strict=True))
+
+
+def test_a_header_of_many_parts_is_not_taken_for_quickly_measured() -> None:
+    honest = jpeg(480, 360)
+    assert is_quickly_measured(honest)
+    assert not is_quickly_measured(honest[:2] + b"\xff\xfe\x00\x02" * 15_000 + honest[2:])
+    assert not is_quickly_measured(honest + bytes(100_000))
+    assert not is_quickly_measured(saved(Image.new("RGB", (9, 9)), "PNG"))
