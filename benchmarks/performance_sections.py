@@ -42,7 +42,7 @@ SECTIONS = (
         "latency",
         "python -m benchmarks.latency",
         "One caller, one JPEG of 480x360 over HTTP: decoding, network, sorting, retrieval, answer and record,"
-        " beside ONNX Runtime's `session.run` on the same input.",
+        " beside ONNX Runtime's `session.run` on the same input. Each some times on end, in turn.",
     ),
     Section(
         "Callers beside a loop in process",
@@ -56,8 +56,9 @@ SECTIONS = (
         "The same engine under other servers",
         "serving_peers",
         "python -m benchmarks.serving_peers",
-        "Each answers with the same JSON, which is compared before, and records it. `segsort's` is how many "
-        "times as many images a second segsort answers.",
+        "Each answers with the same JSON, which is compared before, and records it: all that they share is the "
+        "same code, so that only what lies around it differs. One worker has two threads at BentoML, and one at "
+        "LitServe, as is their way. `segsort's` is how many times as many images a second segsort answers.",
         note=_peers,
     ),
     Section(
@@ -72,16 +73,16 @@ SECTIONS = (
         "Size of the picture",
         "serving_sizes",
         "python -m benchmarks.serving_sizes",
-        "One caller. The network sees every picture at the working size; decoding, outlines and masks are at "
-        "the picture's own.",
+        "One caller. The network sees every picture at the working size, to which large JPEGs are reduced as they "
+        "are decoded; outlines and masks are at the picture's own.",
         left_out=("p10_ms",),
     ),
     Section(
         "Pixel sorting",
         "pixel_sorting",
         "python -m benchmarks.pixel_sorting",
-        "64 segments, ten iterations from the same means; ours begins with the embeddings, the others with "
-        "finished features. `of segsort` is how many times as long as segsort, `as good` whether the mean "
+        "64 segments, ten iterations from the same means, some times on end; ours begins with the embeddings, the "
+        "others with finished features. `of segsort` is how many times as long as segsort, `as good` whether the mean "
         "cosine is within 0.001 of segsort's. The kernels of flash-kmeans need a GPU, which this machine has "
         "not: its own PyTorch path is shown.",
         left_out=("p10_ms", "p90_ms"),
