@@ -17,6 +17,7 @@ from model_store.predictor import Predictor, Sized
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
 from segsort.segments import Outlined, Segments
+from segsort.threads import at_most
 from service.answers import At, Form, Masks, Shapes, describe, image_url
 from service.batches import Batches
 from service.crowd import Crowd
@@ -253,7 +254,7 @@ class Engine:
                 return embeddings, predictor.sort(embeddings, size, segments)
 
         def outline(images: Sequence[Sized]) -> list[_Outlined]:
-            with self.crowd.network():
+            with self.crowd.network(), at_most(self.crowd.cores):  # of all in the engine, these alone are worked on
                 self.begun(len(images))
                 several, taken = predictor.outline(images, segments)
             return [_Outlined(one, taken["sort"]) for one in several]
