@@ -86,9 +86,8 @@ def outline_images(embeddings: Tensor, sizes: Sequence[tuple[int, int]], options
     with torch.no_grad():
         features = sorting_features(embeddings.float(), options.location_weight)
         assigned, theta = sort_features(features, cells, options)
-        found = [
-            _outline(assigned[b].reshape(cells), features[b], theta[b], size) for b, size in enumerate(sizes)
-        ]  # on a device nothing is waited for, until now
+        found = [_outline(assigned[b].reshape(cells), features[b], theta[b], size) for b, size in enumerate(sizes)]
+        # on a device nothing is waited for, until now
         return [
             Outlined(labels.cpu().numpy().astype(np.int32, copy=False), embeddings[b], features[b])
             for b, labels in enumerate(found)
