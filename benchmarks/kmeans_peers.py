@@ -3,6 +3,7 @@
 import contextlib
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
@@ -11,10 +12,11 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
+from segsort import byte_kernels
 from segsort.pixel_sorting import SortingOptions, grid_labels, sort_pixels, sorting_features
 from segsort.sphere import mean_direction, normalize, unit_rows
 
-SEGSORT = "segsort"
+SEGSORT, SEGSORT_FLOATS = "segsort", "segsort, float32"
 Sorter = Callable[[], Tensor]  # answers with the unit means [K, D+2] that it ends with
 
 
@@ -39,6 +41,8 @@ class Peers:
     def sorters(self) -> dict[str, Sorter]:
         """By name; those that only run elsewhere are missing."""
         found: dict[str, Sorter] = {SEGSORT: self.ours, "torch": self.torch}
+        if self.device == "cpu" and self.options.precision == "int8" and byte_kernels.supported():
+            found[SEGSORT_FLOATS] = self.ours_in_floats
         if self.device == "cpu":
             found |= {"faiss": self.faiss, "scikit-learn": self.sklearn}
         with contextlib.suppress(ImportError):
@@ -54,6 +58,10 @@ class Peers:
     def ours(self) -> Tensor:
         """Appending the location and normalising are part of the time."""
         return sort_pixels(self.embeddings, self.options).theta[0]
+
+    def ours_in_floats(self) -> Tensor:
+        """As where the processor does not multiply bytes."""
+        return sort_pixels(self.embeddings, replace(self.options, precision="float32")).theta[0]
 
     def torch(self) -> Tensor:
         """As one writes it in torch."""

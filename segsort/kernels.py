@@ -11,7 +11,7 @@ ORDERED = {"nnan", "nsz"}  # lets the compiler take maxima eight at a time; inpu
 BLOCK = 96  # rows multiplied at once, at most: what comes out stays in the cache
 _PRODUCTS = 1 << 19  # multiplications for which BLAS starts no threads; they would wait for each other
 PIECE = 5 * BLOCK  # rows that a thread takes at once
-OPENED, MOVED, LEFT = 0, 1, 2  # counters of `sort_rows`
+OPENED, MOVED, LEFT, ADDED, ADDING, FIRST = range(6)  # counters of `sort_rows`; from FIRST on two for each iteration
 
 
 @njit(cache=True, nogil=True)
@@ -117,14 +117,54 @@ def _move_to_nearest(
 
 
 @njit(cache=True, nogil=True)
-def _pour(sums: np.ndarray, sizes: np.ndarray, all_sums: np.ndarray, all_sizes: np.ndarray) -> None:
-    """Add sums [K, D] and sizes [K] to all of them, and leave nothing behind."""
-    for group in range(len(sizes)):
-        all_sizes[group] += sizes[group]
-        sizes[group] = 0
-        for d in range(sums.shape[1]):
-            all_sums[group, d] += sums[group, d]
-            sums[group, d] = 0
+def _pour(sums: np.ndarray, sizes: np.ndarray) -> None:
+    """Add the sums [T, K, D] and sizes [T, K] of all threads to those of thread 0, and leave nothing behind."""
+    for other in range(1, len(sums)):
+        for group in range(sizes.shape[1]):
+            sizes[0, group] += sizes[other, group]
+            sizes[other, group] = 0
+            for d in range(sums.shape[2]):
+                sums[0, group, d] += sums[other, group, d]
+                sums[other, group, d] = 0
+
+
+@njit(cache=True, nogil=True)
+def add_pieces(
+    rows: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes: np.ndarray, counters: np.ndarray, number: int
+) -> None:
+    """`add_rows` of all rows by threads together; with thread 0 it ends when sums[0] and sizes[0] hold all."""
+    pieces = -(-len(rows) // PIECE)
+    piece = add(counters, ADDING, 1)
+    while piece < pieces:
+        some = slice(piece * PIECE, min((piece + 1) * PIECE, len(rows)))
+        add_rows(rows[some], labels[some], sums[number], sizes[number])
+        add(counters, ADDED, 1)
+        piece = add(counters, ADDING, 1)
+    if number == 0:
+        wait(counters, ADDED, pieces)
+        _pour(sums, sizes)
+
+
+@njit(cache=True, nogil=True)
+def is_open(counters: np.ndarray, iteration: int) -> bool:
+    """Wait until thread 0 opens an iteration; whether there is one."""
+    wait(counters, OPENED, iteration + 1)
+    return bool(read(counters, LEFT) == 0)
+
+
+@njit(cache=True, nogil=True)
+def gather(sums: np.ndarray, sizes: np.ndarray, pieces: int, iteration: int, counters: np.ndarray) -> Any:
+    """Wait for all pieces of an iteration, pour all threads' sums together, and say how many rows moved."""
+    wait(counters, FIRST + 2 * iteration + 1, pieces)
+    _pour(sums, sizes)
+    return add(counters, MOVED, -read(counters, MOVED))
+
+
+@njit(cache=True, nogil=True)
+def leave(counters: np.ndarray, iterations: int) -> None:
+    """Let all threads of `sort_rows` end that wait for another iteration."""
+    add(counters, LEFT, 1)
+    add(counters, OPENED, iterations)
 
 
 @njit(cache=True, nogil=True)
@@ -142,24 +182,23 @@ def sort_rows(
     """Spherical k-means by threads together, each of which calls this with its number; it ends when no row moves.
 
     rows: [N, D] unit vectors; labels: [N] int64, where to begin, and where it ends; theta: [D, K], for the means;
-    sums, sizes: [T, K, D] float64 and [T, K] int64, those of thread 0 of the groups of `labels`, the others' zero;
-    without: [K] bool, for the groups without rows; counters: three, and two for each iteration. Thread 0 leads: it
-    makes the means and opens an iteration; the others help with those that they find open.
+    sums, sizes: [T, K, D] float64 and [T, K] int64, zeros; without: [K] bool, for the groups without rows; counters:
+    FIRST, and two for each iteration. Thread 0 leads: it makes the means and opens an iteration; the others help with
+    those that they find open.
     """
     pieces, K = -(-len(rows) // PIECE), theta.shape[1]
     # All that is needed is here before a piece is taken: who has one is waited for, and must not fail.
     cosines, empty = np.empty((block_of(rows.shape[1], K), K), rows.dtype), np.empty(K, np.int64)
+    add_pieces(rows, labels, sums, sizes, counters, number)
     for iteration in range(iterations):
-        taken, done = 3 + 2 * iteration, 4 + 2 * iteration
+        taken, done = FIRST + 2 * iteration, FIRST + 2 * iteration + 1
         if number == 0:
             means(sums[0], sizes[0], theta)
             for group in range(len(without)):
                 without[group] = sizes[0, group] == 0
             add(counters, OPENED, 1)
-        else:
-            wait(counters, OPENED, iteration + 1)
-            if read(counters, LEFT):
-                return
+        elif not is_open(counters, iteration):
+            return
         piece, without_rows = add(counters, taken, 1), 0
         if piece < pieces:  # from now on, and no sooner, thread 0 waits and changes nothing
             for group in range(K):
@@ -174,23 +213,11 @@ def sort_rows(
             add(counters, MOVED, moved)
             add(counters, done, 1)
             piece = add(counters, taken, 1)
-        if number == 0:
-            wait(counters, done, pieces)
-            for other in range(1, len(sums)):
-                _pour(sums[other], sizes[other], sums[0], sizes[0])
-            if read(counters, MOVED) == 0:
-                break
-            add(counters, MOVED, -read(counters, MOVED))
+        if number == 0 and gather(sums, sizes, pieces, iteration, counters) == 0:
+            break
     if number == 0:
         means(sums[0], sizes[0], theta)
         leave(counters, iterations)
-
-
-@njit(cache=True, nogil=True)
-def leave(counters: np.ndarray, iterations: int) -> None:
-    """Let all threads of `sort_rows` end that wait for another iteration."""
-    add(counters, LEFT, 1)
-    add(counters, OPENED, iterations)
 
 
 @njit(cache=True, nogil=True)

@@ -1,6 +1,8 @@
 """Pixel sorting: EM of a mixture of von Mises-Fisher densities over the pixels of each image."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -8,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from segsort import kernels, on_device, threads
+from segsort import byte_kernels, kernels, on_device, threads
 from segsort.sphere import normalize
 
 ROWS_A_THREAD = 1500  # pixels below which a thread more costs more than it saves
@@ -26,6 +28,9 @@ class SortingOptions:
         kappa: concentration of the vMF densities, used by soft assignment alone.
         coarse_iterations: iterations at most before the others, over every second pixel of every second row alone: a
             quarter of the work, and means that are nearly there when all pixels join. The paper has none.
+        precision: in which hard assignment compares pixels with means on a CPU. "int8" is four times as fast where the
+            processor multiplies bytes (AVX-512 VNNI): what changes are assignments between means that are all but
+            equally near. Elsewhere, and on a GPU, "int8" is float32 too. Means are always taken of float32.
     """
 
     segments: int = 64
@@ -34,6 +39,7 @@ class SortingOptions:
     assignment: Literal["hard", "soft"] = "hard"
     kappa: float = 10.0
     coarse_iterations: int = 0
+    precision: Literal["float32", "int8"] = "float32"
 
     def __post_init__(self) -> None:
         if self.segments < 1 or self.iterations < 1 or self.coarse_iterations < 0:
@@ -43,6 +49,8 @@ class SortingOptions:
             )
         if self.assignment not in ("hard", "soft"):
             raise ValueError(f"assignment={self.assignment!r} is not known; choose 'hard' or 'soft'")
+        if self.precision not in ("float32", "int8"):
+            raise ValueError(f"precision={self.precision!r} is not known; choose 'float32' or 'int8'")
         if self.location_weight < 0 or self.kappa <= 0:
             raise ValueError(
                 f"location_weight={self.location_weight}, kappa={self.kappa}: "
@@ -62,6 +70,12 @@ def grid_labels(height: int, width: int, segments: int) -> Tensor:
 
     The rows of the grid need not hold equally many cells, so that any number of cells fits any aspect ratio.
     """
+    return _grid(height, width, segments).clone()
+
+
+@lru_cache(maxsize=8)  # images of a service are of few sizes
+def _grid(height: int, width: int, segments: int) -> Tensor:
+    """The same, for whoever does not change it."""
     segments = min(segments, height * width)
     rows = min(max(round((segments * height / width) ** 0.5), -(-segments // width), 1), height, segments)
     row = np.arange(height) * rows // height  # [h]
@@ -98,7 +112,7 @@ def sorting_features(embeddings: Tensor, location_weight: float) -> Tensor:
 def _with_location(embeddings: Tensor, location_weight: float) -> Tensor:
     """The same for one image: [D, h, w] -> [h*w, D+2]."""
     D, h, w = embeddings.shape
-    planes, (down, along) = embeddings.reshape(D, h * w).contiguous().numpy(), _centres(h, w)
+    planes, (down, along) = np.ascontiguousarray(embeddings.numpy()).reshape(D, h * w), _centres(h, w)
     down, along = down * np.float32(location_weight), along * np.float32(location_weight)
     rows, counters = np.empty((h * w, D + 2), dtype=np.float32), threads.counters(1)
 
@@ -140,7 +154,7 @@ def sort_features(
     Returns:
         Labels [B, h*w] int64 and means [B, K, D+2].
     """
-    grid, count = grid_labels(*size, options.segments), min(options.segments, size[0] * size[1])
+    grid, count = _grid(*size, options.segments), min(options.segments, size[0] * size[1])
     labels = grid.to(features.device).expand(len(features), *size)
     if options.coarse_iterations > 0:
         labels = _sort_coarsely(features, labels, left_out, count, options)
@@ -153,7 +167,10 @@ def _sort_coarsely(
 ) -> Tensor:
     """Sort every second pixel of every second row; its neighbours follow it. labels [B, h, w] -> [B, h, w]."""
     B, h, w = labels.shape
-    fewer = features.reshape(B, h, w, -1)[:, ::2, ::2].flatten(1, 2)
+    fewer = features.reshape(B, h, w, -1)[:, ::2, ::2]
+    if on_device.compiled(fewer):  # torch's own copies would wake its threads, which stay awake and in the way
+        fewer = torch.from_numpy(np.ascontiguousarray(fewer.numpy()))
+    fewer = fewer.flatten(1, 2)
     start, out = labels[:, ::2, ::2], None if left_out is None else left_out.reshape(B, h, w)[:, ::2, ::2].flatten(1)
     once = replace(options, iterations=options.coarse_iterations)
     found = _sort(fewer, start.flatten(1), out, count, once)[0].reshape(start.shape)
@@ -167,7 +184,7 @@ def _sort(
 ) -> tuple[Tensor, Tensor]:
     """EM from starting labels: features [B, N, D], labels [B, N] -> labels [B, N], theta [B, count, D]."""
     if options.assignment == "hard":
-        return _sort_hard(features, labels, left_out, count, options.iterations)
+        return _sort_hard(features, labels, left_out, count, options)
     return _sort_soft(features, labels, left_out, count, options)
 
 
@@ -184,18 +201,14 @@ def _check_shapes(embeddings: Tensor, valid: Tensor | None) -> None:
 
 
 def _sort_hard(
-    features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, iterations: int
+    features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, options: SortingOptions
 ) -> tuple[Tensor, Tensor]:
     """Spherical k-means. features [B, N, D], labels [B, N] -> labels [B, N], theta [B, count, D]."""
     if not on_device.compiled(features):
-        return on_device.sort_hard(features, labels, left_out, count, iterations)
+        return on_device.sort_hard(features, labels, left_out, count, options.iterations)
     pairs = [
         _sort_one_on_cpu(
-            features[b].numpy(),
-            labels[b].numpy(),
-            None if left_out is None else left_out[b].numpy(),
-            count,
-            iterations,
+            features[b].numpy(), labels[b].numpy(), None if left_out is None else left_out[b].numpy(), count, options
         )
         for b in range(len(features))
     ]
@@ -203,7 +216,7 @@ def _sort_hard(
 
 
 def _sort_one_on_cpu(
-    features: np.ndarray, start: np.ndarray, left_out: np.ndarray | None, count: int, iterations: int
+    features: np.ndarray, start: np.ndarray, left_out: np.ndarray | None, count: int, options: SortingOptions
 ) -> tuple[Tensor, Tensor]:
     """The same for one image, correcting the sums by the pixels that moved, and stopping when none did.
 
@@ -211,26 +224,65 @@ def _sort_one_on_cpu(
     """
     kept = None if left_out is None else np.flatnonzero(~left_out)
     rows, labels = (features, start.copy()) if kept is None else (features[kept], start[kept])
-    several = threads.useful(len(rows), ROWS_A_THREAD)
-    sums, sizes = np.zeros((several, count, rows.shape[1])), np.zeros((several, count), dtype=np.int64)
-    kernels.add_rows(rows, labels, sums[0], sizes[0])
-    columns, without = np.empty((rows.shape[1], count), dtype=np.float32), np.empty(count, dtype=np.bool_)
-    counters = threads.counters(3 + 2 * iterations)
-
-    def sort(number: int) -> None:
-        try:
-            kernels.sort_rows(rows, labels, columns, sums, sizes, without, iterations, counters, number)
-        except BaseException:  # the others wait for nobody who has failed
-            kernels.leave(counters, iterations)
-            raise
-
-    threads.together(sort, several)
+    columns = np.empty((rows.shape[1], count), dtype=np.float32)
+    if options.precision == "int8" and byte_kernels.supported():
+        _sort_bytes(rows, labels, columns, options.iterations)
+    else:
+        _sort_floats(rows, labels, columns, options.iterations)
     theta = np.ascontiguousarray(columns.T)
     if kept is None:
         return torch.from_numpy(labels), torch.from_numpy(theta)
     everywhere = np.full(len(features), -1, dtype=np.int64)
     everywhere[kept] = labels
     return torch.from_numpy(everywhere), torch.from_numpy(theta)
+
+
+def _sort_floats(rows: np.ndarray, labels: np.ndarray, theta: np.ndarray, iterations: int) -> None:
+    """Rows [N, D] from labels [N], which change; theta [D, K]: room for the means."""
+    without = np.empty(theta.shape[1], dtype=np.bool_)
+
+    def sort(sums: np.ndarray, sizes: np.ndarray, counters: np.ndarray, number: int) -> None:
+        kernels.sort_rows(rows, labels, theta, sums, sizes, without, iterations, counters, number)
+
+    _share(sort, rows, theta, iterations)
+
+
+def _sort_bytes(rows: np.ndarray, labels: np.ndarray, theta: np.ndarray, iterations: int) -> None:
+    """The same in eight bits."""
+    N, K, depth = len(rows), theta.shape[1], byte_kernels.words(rows.shape[1])
+    means = -(-K // byte_kernels.MEANS) * byte_kernels.MEANS
+    packed = np.empty((-(-N // byte_kernels.ROWS), depth, byte_kernels.ROWS), dtype=np.int32)
+    packed_theta, bias = np.zeros((means, 4 * depth), dtype=np.int8), np.empty(means, dtype=np.int32)
+    scale = np.empty(1, dtype=np.float32)
+
+    def sort(sums: np.ndarray, sizes: np.ndarray, counters: np.ndarray, number: int) -> None:
+        byte_kernels.sort_rows(
+            rows, labels, theta, sums, sizes, packed, packed_theta, bias, scale, iterations, counters, number
+        )
+
+    _share(sort, rows, theta, iterations)
+
+
+def _share(
+    sort: Callable[[np.ndarray, np.ndarray, np.ndarray, int], None],
+    rows: np.ndarray,
+    theta: np.ndarray,
+    iterations: int,
+) -> None:
+    """Run `sort` in as many threads as the rows are worth, with the sums, sizes and counters that they share."""
+    (N, D), K = rows.shape, theta.shape[1]
+    several = threads.useful(N, ROWS_A_THREAD)
+    sums, sizes = np.zeros((several, K, D)), np.zeros((several, K), dtype=np.int64)
+    counters = threads.counters(kernels.FIRST + 2 * iterations)
+
+    def work(number: int) -> None:
+        try:
+            sort(sums, sizes, counters, number)
+        except BaseException:  # the others wait for nobody who has failed
+            kernels.leave(counters, iterations)
+            raise
+
+    threads.together(work, several)
 
 
 def _sort_soft(

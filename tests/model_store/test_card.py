@@ -64,4 +64,5 @@ def test_the_number_of_segments_asked_for_replaces_the_cards() -> None:
     assert (as_told.segments, asked.segments) == (12, 5)
     for options in (as_told, asked):
         assert (options.location_weight, options.iterations, options.coarse_iterations) == (0.25, 3, 1)
-        assert (options.assignment, options.kappa) == ("hard", 7)
+        assert (options.assignment, options.kappa, options.precision) == ("hard", 7, "int8")
+    assert SortingInfo(precision="float32").options().precision == "float32"

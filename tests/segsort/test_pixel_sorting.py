@@ -181,6 +181,7 @@ def test_location_is_centred_and_isotropic() -> None:
         ({"coarse_iterations": -1}, "coarse_iterations=-1"),
         ({"assignment": "firm"}, "'firm'"),
         ({"kappa": 0.0}, "kappa=0.0"),
+        ({"precision": "int4"}, "'int4'"),
     ],
 )
 def test_options_refuse_what_makes_no_sense(settings: dict[str, object], said: str) -> None:

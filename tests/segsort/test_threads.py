@@ -2,7 +2,7 @@
 
 import threading
 import time
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -43,9 +43,10 @@ def test_little_work_is_for_one_thread() -> None:
         assert [useful(rows, 100) for rows in (0, 99, 199, 200, 399, 10_000)] == [1, 1, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_threads_sort_as_one_does(count: int) -> None:
-    options = SortingOptions(30, iterations=6, coarse_iterations=3)
+def test_threads_sort_as_one_does(count: int, precision: Literal["float32", "int8"]) -> None:
+    options = SortingOptions(30, iterations=6, coarse_iterations=3, precision=precision)
     with at_most(1):
         alone, features = sort_pixels(embeddings(), options), sorting_features(embeddings(), 0.5)
     for _ in range(5):
@@ -64,8 +65,7 @@ def test_a_thread_that_never_comes_is_not_waited_for() -> None:
     for count in (1, 3):
         labels, theta = start.copy(), np.empty((rows.shape[1], 30), np.float32)
         sums, sizes = np.zeros((count, 30, rows.shape[1])), np.zeros((count, 30), np.int64)
-        kernels.add_rows(rows, labels, sums[0], sizes[0])
-        counters = threads.counters(3 + 2 * 4)
+        counters = threads.counters(kernels.FIRST + 2 * 4)
         kernels.sort_rows(rows, labels, theta, sums, sizes, np.empty(30, np.bool_), 4, counters, 0)
         if count > 1:  # and one that comes when all is over finds nothing to do
             kernels.sort_rows(rows, labels, theta, sums, sizes, np.empty(30, np.bool_), 4, counters, 1)
