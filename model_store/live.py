@@ -168,8 +168,10 @@ class LiveExemplars:
 
     def ids(self, rows: Iterable[int]) -> list[str]:
         """Names of exemplars [n]."""
-        N, names = self.index.ntotal, self.release.exemplars.ids
-        return [names[row] if row < N else self._added[row - N].exemplar_id for row in np.asarray(rows).tolist()]
+        N, names, wanted = self.index.ntotal, self.release.exemplars.ids, np.asarray(rows).tolist()
+        if not len(self._added):
+            return list(map(names.__getitem__, wanted))
+        return [names[row] if row < N else self._added[row - N].exemplar_id for row in wanted]
 
     def row(self, exemplar_id: str) -> int | None:
         """Row of an exemplar, alive or not; None if neither the release nor an edit up to here has it."""

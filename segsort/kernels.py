@@ -53,6 +53,31 @@ def add_directions(rows: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes
 
 
 @njit(cache=True, nogil=True)
+def add_at_centres(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    sums: np.ndarray,
+    sizes: np.ndarray,
+    counters: np.ndarray,
+) -> None:
+    """`add_directions` of cells, vectors [h*w, D+2], by the labels [H, W] at rows [h] and columns [w], their centres.
+
+    Threads, each with its own sums, share the rows of cells by counter 0.
+    """
+    h, w = len(rows), len(columns)
+    below = np.empty(w, labels.dtype)
+    while True:
+        y = add(counters, 0, 1)
+        if y >= h:
+            return
+        for x in range(w):
+            below[x] = labels[rows[y], columns[x]]
+        add_directions(vectors[y * w : (y + 1) * w], below, sums, sizes)
+
+
+@njit(cache=True, nogil=True)
 def means(sums: np.ndarray, sizes: np.ndarray, theta: np.ndarray) -> None:
     """Directions of the sums [K, D] into the columns of `theta` [D, K]; zeros for a group without rows."""
     K, D = sums.shape

@@ -102,11 +102,15 @@ def sorting_features(embeddings: Tensor, location_weight: float) -> Tensor:
     """Embeddings with weighted location appended, as unit vectors: [B, D, h, w] -> [B, h*w, D+2]."""
     B, D, h, w = embeddings.shape
     if on_device.compiled(embeddings) and embeddings.dtype == torch.float32 and not embeddings.requires_grad:
-        images = [_with_location(one, location_weight) for one in embeddings]
-        return images[0][None] if len(images) == 1 else torch.stack(images)
+        return _stacked([_with_location(one, location_weight) for one in embeddings])
     location = location_features(h, w).to(embeddings) * location_weight
     joined = torch.cat([embeddings, location.expand(B, 2, h, w)], dim=1)
     return normalize(joined.flatten(2).transpose(1, 2).contiguous())
+
+
+def _stacked(tensors: list[Tensor]) -> Tensor:
+    """As torch.stack; a single one is not copied."""
+    return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
 
 
 def _with_location(embeddings: Tensor, location_weight: float) -> Tensor:
@@ -212,7 +216,7 @@ def _sort_hard(
         )
         for b in range(len(features))
     ]
-    return torch.stack([z for z, _ in pairs]), torch.stack([theta for _, theta in pairs])
+    return _stacked([z for z, _ in pairs]), _stacked([theta for _, theta in pairs])
 
 
 def _sort_one_on_cpu(

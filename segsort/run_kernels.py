@@ -3,96 +3,122 @@
 A label map has many pixels and few runs, so that what is done for each run costs little.
 """
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
+from segsort.sharing import add, wait
+
+BANDS = 8  # of rows, which threads share
+FOUND, FINDING, KNOWN, BORDERED, BORDERING, COUNTERS = range(6)  # counters of `find_pieces`, and how many
+
+
+class Pieces(NamedTuple):
+    """The connected pieces of equal labels [H, W], by their sides, in the order in which rows meet them.
+
+    first: [H+1] int64, the first run of each row, and the number R of runs; start: [R] int32, the column at which each
+    begins; piece: [R] int64, the piece that it lies in; areas: [R] int64 and labels: [R] int32, of the pieces, as many
+    as `found` [1] int64 says; small: [R] bool, whether a piece is; borders: [BANDS, 3, M] int64, (small piece, other
+    piece, pixel sides) where small pieces touch others, as many of each band as `ends` [BANDS] says; a pair may come
+    more than once.
+    """
+
+    first: np.ndarray
+    start: np.ndarray
+    piece: np.ndarray
+    areas: np.ndarray
+    labels: np.ndarray
+    small: np.ndarray
+    found: np.ndarray
+    borders: np.ndarray
+    ends: np.ndarray
+
+    @classmethod
+    def room(cls, labels: np.ndarray) -> "Pieces":
+        """Room for those of a label map."""
+        H = len(labels)
+        first = np.zeros(H + 1, dtype=np.int64)
+        _count_runs(labels, first)
+        R, band = int(first[H]), -(-H // BANDS)
+        tops = np.minimum(np.arange(BANDS) * band, H)
+        runs = first[np.minimum(tops + band, H)] - first[np.maximum(tops - 1, 0)]  # of a band and of the row above it
+        return cls(
+            first, np.empty(R, dtype=np.int32), np.empty(R, dtype=np.int64), np.zeros(R, dtype=np.int64),
+            np.empty(R, dtype=np.int32), np.zeros(R, dtype=bool), np.zeros(1, dtype=np.int64),
+            np.empty((BANDS, 6 * int(runs.max()), 3), dtype=np.int64), np.zeros(BANDS, dtype=np.int64),
+        )  # fmt: skip
+
 
 @njit(cache=True, nogil=True)
-def _count_runs(labels: np.ndarray) -> Any:
-    """How many runs of equal labels the rows of [H, W] have."""
+def _count_runs(labels: np.ndarray, first: np.ndarray) -> None:
+    """How many runs of equal labels the rows before each of [H, W] have, into [H+1]."""
     H, W = labels.shape
-    count = H
     for y in range(H):
-        row = labels[y]
+        row, count = labels[y], 1
         for x in range(1, W):
             count += row[x] != row[x - 1]
-    return count
+        first[y + 1] = first[y] + count
 
 
 @njit(cache=True, nogil=True)
-def _find_runs(labels: np.ndarray, start: np.ndarray, first: np.ndarray) -> None:
-    """The column at which each run begins, `start` [R], and the first run of each row: labels [H, W], first [H+1]."""
-    H, W = labels.shape
-    count = 0
-    for y in range(H):
-        first[y] = count
-        last = labels[y, 0] - 1
-        for x in range(W):
-            if labels[y, x] != last:
-                start[count] = x
-                count += 1
-                last = labels[y, x]
-    first[H] = count
-
-
-@njit(cache=True, nogil=True)
-def _root(parent: np.ndarray, run: int) -> int:
-    while parent[run] != run:
-        parent[run] = parent[parent[run]]
-        run = parent[run]
+def _root(piece: np.ndarray, run: int) -> int:
+    while piece[run] != run:
+        piece[run] = piece[piece[run]]
+        run = piece[run]
     return run
 
 
 @njit(cache=True, nogil=True)
-def _find_pieces(labels: np.ndarray, start: np.ndarray, first: np.ndarray, piece: np.ndarray) -> int:
-    """The connected piece of equal labels that each run lies in, into `piece` [R], numbered as they are met; how many.
-
-    Pixels are connected by their sides.
-    """
-    H, W = labels.shape
-    for run in range(len(piece)):
-        piece[run] = run
-    for y in range(1, H):
-        above, below = first[y - 1], first[y]
-        while above < first[y] and below < first[y + 1]:
-            above_end = start[above + 1] if above + 1 < first[y] else W
-            below_end = start[below + 1] if below + 1 < first[y + 1] else W
-            x = max(start[above], start[below])
-            if labels[y - 1, x] == labels[y, x]:
-                a, b = _root(piece, above), _root(piece, below)
-                piece[max(a, b)] = min(a, b)
-            if above_end <= below_end:
-                above += 1
-            if below_end <= above_end:
-                below += 1
-    count = 0
-    for run in range(len(piece)):  # a root comes before all others of its piece
-        if piece[run] == run:
-            piece[run] = count
-            count += 1
-        else:
-            piece[run] = piece[piece[run]]
-    return count
+def _connect(labels: np.ndarray, first: np.ndarray, start: np.ndarray, piece: np.ndarray, y: int) -> None:
+    """Connect the runs of a row with those of the row above: the first run of a piece stands for it."""
+    W = labels.shape[1]
+    above, below = first[y - 1], first[y]
+    while above < first[y] and below < first[y + 1]:
+        above_end = start[above + 1] if above + 1 < first[y] else W
+        below_end = start[below + 1] if below + 1 < first[y + 1] else W
+        x = max(start[above], start[below])
+        if labels[y - 1, x] == labels[y, x]:
+            a, b = _root(piece, above), _root(piece, below)
+            piece[max(a, b)] = min(a, b)
+        if above_end <= below_end:
+            above += 1
+        if below_end <= above_end:
+            below += 1
 
 
 @njit(cache=True, nogil=True)
-def _measure_pieces(
-    labels: np.ndarray,
-    start: np.ndarray,
-    first: np.ndarray,
-    piece: np.ndarray,
-    areas: np.ndarray,
-    piece_label: np.ndarray,
-) -> None:
-    """Pixels of each piece, added to `areas` [P], and its label, into `piece_label` [P]."""
-    H, W = labels.shape
+def _find_runs(labels: np.ndarray, pieces: Pieces, top: int, bottom: int) -> None:
+    """The runs of some rows, and how they are connected among each other."""
+    first, start, piece, W = pieces.first, pieces.start, pieces.piece, labels.shape[1]
+    for y in range(top, bottom):
+        run, last = first[y], labels[y, 0] - 1
+        for x in range(W):
+            if labels[y, x] != last:
+                start[run], piece[run] = x, run
+                run += 1
+                last = labels[y, x]
+        if y > top:
+            _connect(labels, first, start, piece, y)
+
+
+@njit(cache=True, nogil=True)
+def _number(labels: np.ndarray, pieces: Pieces, min_pixels: float) -> None:
+    """Number the pieces and measure them."""
+    (H, W), first, start, piece, count = labels.shape, pieces.first, pieces.start, pieces.piece, 0
     for y in range(H):
-        for run in range(first[y], first[y + 1]):
-            end = start[run + 1] if run + 1 < first[y + 1] else W
-            areas[piece[run]] += end - start[run]
-            piece_label[piece[run]] = labels[y, start[run]]
+        for run in range(first[y], first[y + 1]):  # the run that stands for a piece comes before all others of it
+            if piece[run] == run:
+                number = count
+                pieces.labels[number] = labels[y, start[run]]
+                count += 1
+            else:
+                number = piece[piece[run]]
+            piece[run] = number
+            pieces.areas[number] += (start[run + 1] if run + 1 < first[y + 1] else W) - start[run]
+    for number in range(count):
+        pieces.small[number] = pieces.areas[number] < min_pixels
+    pieces.found[0] = count
 
 
 @njit(cache=True, nogil=True)
@@ -102,12 +128,10 @@ def _noted(borders: np.ndarray, found: int, small: int, other: int, sides: int) 
 
 
 @njit(cache=True, nogil=True)
-def _borders_of_small(
-    start: np.ndarray, first: np.ndarray, width: int, piece: np.ndarray, small: np.ndarray, borders: np.ndarray
-) -> int:
-    """Where small pieces touch others: (small piece, other piece, pixel sides) into `borders`; says how many."""
-    H, found = len(first) - 1, 0
-    for y in range(H):
+def _find_borders(width: int, pieces: Pieces, top: int, bottom: int, borders: np.ndarray) -> int:
+    """Where small pieces touch others in some rows, and in the row above them; says how many."""
+    first, start, piece, small, found = pieces.first, pieces.start, pieces.piece, pieces.small, 0
+    for y in range(top, bottom):
         for run in range(first[y], first[y + 1] - 1):
             left, right = piece[run], piece[run + 1]
             if small[left]:
@@ -135,35 +159,35 @@ def _borders_of_small(
 
 
 @njit(cache=True, nogil=True)
-def pieces_of(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The connected pieces of equal labels of [H, W], by their sides, in the order in which rows meet them.
+def find_pieces(labels: np.ndarray, pieces: Pieces, min_pixels: float, counters: np.ndarray, number: int) -> None:
+    """Find the pieces of labels [H, W], those of fewer than `min_pixels` pixels, and where these touch others.
 
-    Returns:
-        The column at which each run begins [R]; the first run of each row, and their number [H+1]; the piece of each
-        run [R]; the pixels of each piece [P] and its label [P].
+    pieces: `Pieces.room`. Threads call this together, each with its number, and share the rows; thread 0 does what is
+    between, and with it all are found when this ends.
     """
-    start, first = np.empty(_count_runs(labels), np.int32), np.empty(len(labels) + 1, np.int64)
-    _find_runs(labels, start, first)
-    piece = np.empty(len(start), np.int64)
-    count = _find_pieces(labels, start, first, piece)
-    areas, piece_label = np.zeros(count, np.int64), np.empty(count, labels.dtype)
-    _measure_pieces(labels, start, first, piece, areas, piece_label)
-    return start, first, piece, areas, piece_label
-
-
-@njit(cache=True, nogil=True)
-def borders_of(start: np.ndarray, first: np.ndarray, width: int, piece: np.ndarray, small: np.ndarray) -> np.ndarray:
-    """Where small pieces touch others: (small piece, other piece, pixel sides) [M, 3]; a pair may come more than once.
-
-    start, first, piece: of `pieces_of`; small: [P] bool.
-    """
-    H, most = len(first) - 1, 0
-    for y in range(H):  # a run of small pieces touches one on each side, and no more above and below than it is long
-        for run in range(first[y], first[y + 1]):
-            end = start[run + 1] if run + 1 < first[y + 1] else width
-            most += 2 + 2 * (end - start[run]) if small[piece[run]] else 0
-    borders = np.empty((most, 3), np.int64)
-    return borders[: _borders_of_small(start, first, width, piece, small, borders)]
+    H, W = labels.shape
+    rows = -(-H // BANDS)
+    band = add(counters, FINDING, 1)
+    while band < BANDS:
+        _find_runs(labels, pieces, min(band * rows, H), min((band + 1) * rows, H))
+        add(counters, FOUND, 1)
+        band = add(counters, FINDING, 1)
+    if number == 0:
+        wait(counters, FOUND, BANDS)
+        for y in range(rows, H, rows):
+            _connect(labels, pieces.first, pieces.start, pieces.piece, y)
+        _number(labels, pieces, min_pixels)
+        add(counters, KNOWN, 1)
+    else:
+        wait(counters, KNOWN, 1)
+    band = add(counters, BORDERING, 1)
+    while band < BANDS:
+        top, bottom = min(band * rows, H), min((band + 1) * rows, H)
+        pieces.ends[band] = _find_borders(W, pieces, top, bottom, pieces.borders[band])
+        add(counters, BORDERED, 1)
+        band = add(counters, BORDERING, 1)
+    if number == 0:
+        wait(counters, BORDERED, BANDS)
 
 
 @njit(cache=True, nogil=True)
@@ -212,8 +236,8 @@ def _settle(specks: np.ndarray, largest: int, small: np.ndarray, areas: np.ndarr
 def joined_to(borders: np.ndarray, small: np.ndarray, areas: np.ndarray) -> np.ndarray:
     """The piece that each piece becomes [P]: a small one the neighbour with the longest border, if it can a large one.
 
-    borders: of `borders_of`; small, areas: [P]. Small pieces that only small ones surround join each other first; the
-    largest piece of the image joins none.
+    borders: [M, 3], as `Pieces` has them; small, areas: [P]. Small pieces that only small ones surround join each other
+    first; the largest piece of the image joins none.
     """
     target = np.arange(len(areas))
     order = np.argsort(borders[:, 0] * len(areas) + borders[:, 1], kind="stable")
@@ -224,14 +248,20 @@ def joined_to(borders: np.ndarray, small: np.ndarray, areas: np.ndarray) -> np.n
 
 
 @njit(cache=True, nogil=True)
-def fill_runs(
-    labels: np.ndarray, start: np.ndarray, first: np.ndarray, piece: np.ndarray, changed: np.ndarray, to: np.ndarray
-) -> None:
-    """Give the pixels of some pieces another label: changed [P] bool, to [P]; labels [H, W] are changed."""
+def fill_runs(labels: np.ndarray, pieces: Pieces, changed: np.ndarray, to: np.ndarray, counters: np.ndarray) -> None:
+    """Give the pixels of some pieces another label: changed [P] bool, to [P]; labels [H, W] are changed.
+
+    Threads share the rows by counter 0.
+    """
     H, W = labels.shape
-    for y in range(H):
-        for run in range(first[y], first[y + 1]):
-            if changed[piece[run]]:
-                end = start[run + 1] if run + 1 < first[y + 1] else W
-                for x in range(start[run], end):
-                    labels[y, x] = to[piece[run]]
+    first, start, piece, rows = pieces.first, pieces.start, pieces.piece, -(-H // BANDS)
+    while True:
+        band = add(counters, 0, 1)
+        if band >= BANDS:
+            return
+        for y in range(min(band * rows, H), min((band + 1) * rows, H)):
+            for run in range(first[y], first[y + 1]):
+                if changed[piece[run]]:
+                    end = start[run + 1] if run + 1 < first[y + 1] else W
+                    for x in range(start[run], end):
+                        labels[y, x] = to[piece[run]]

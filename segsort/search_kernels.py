@@ -62,14 +62,18 @@ def cosines_of(rows: np.ndarray, queries: np.ndarray, found: np.ndarray, cosines
             cosines[q, i] = _cosine(rows[found[q, i]], queries[q])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=ORDERED)
 def _bound(values: np.ndarray, k: int) -> Any:
     """A value that at least k of `values` reach, and few more: the interval they lie in, halved again and again."""
-    low, high = values.min(), values.max()
+    low, high = values[0], values[0]
+    for i in range(len(values)):
+        low = min(low, values[i])
+    for i in range(len(values)):
+        high = max(high, values[i])
     for _ in range(14):
-        middle, reached = np.float32(0.5) * (low + high), 0
-        for value in values:
-            reached += value >= middle
+        middle, reached = np.float32(0.5) * (low + high), np.int32(0)
+        for i in range(len(values)):
+            reached += np.int32(values[i] >= middle)
         if reached >= k:
             low = middle
         else:

@@ -12,6 +12,8 @@ from segsort.masks import bounding_boxes
 from segsort.pixel_sorting import ROWS_A_THREAD, SortingOptions, sort_features, sorting_features
 from segsort.sphere import unit_rows
 
+PIXELS_A_THREAD = 50_000  # of an answer, below which a thread more costs more than it saves
+
 
 class Segments(NamedTuple):
     """labels: [H, W] int32, 0..S-1, tiling the image; prototypes: [S, D] float32 unit; areas: [S] int64, pixels."""
@@ -95,7 +97,8 @@ def outline_images(embeddings: Tensor, sizes: Sequence[tuple[int, int]], options
 
 
 def join_pieces(outlined: Outlined, min_area: float) -> Segments:
-    """The second part of `segment_image`: pieces below `min_area` join others, and prototypes are taken.
+    """The second part of `segment_image`: pieces below `min_area` join others, and prototypes are taken. `outlined` is
+    used up: its labels are changed.
 
     Raises:
         ValueError: if the embeddings are not finite.
@@ -140,11 +143,21 @@ def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:
 
 
 def _join_specks(labels: np.ndarray, min_pixels: float, numbered: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """As `join_specks`; with the pixels of each label: [K] int64. If numbered, those that are left become 0..K-1."""
-    start, first, piece, areas, before = run_kernels.pieces_of(labels)
-    small, after, count = areas < min_pixels, before, len(areas)
+    """As `join_specks`; with the pixels of each label: [K] int64. If numbered, those that are left become 0..K-1, and
+    `labels` itself is changed.
+    """
+    pieces, counters = run_kernels.Pieces.room(labels), threads.counters(run_kernels.COUNTERS)
+    several = threads.useful(labels.size, PIXELS_A_THREAD)
+
+    def find(number: int) -> None:
+        run_kernels.find_pieces(labels, pieces, min_pixels, counters, number)
+
+    threads.together(find, several)
+    count = int(pieces.found[0])
+    areas, before, small = pieces.areas[:count], pieces.labels[:count], pieces.small[:count]
+    after = before
     if count > 1 and small.any():
-        borders = run_kernels.borders_of(start, first, labels.shape[1], piece, small)
+        borders = np.concatenate([band[:end] for band, end in zip(pieces.borders, pieces.ends, strict=True)])
         after = before[run_kernels.joined_to(borders, small, areas)]
     pixels = np.bincount(after, weights=areas).astype(np.int64)
     if numbered:
@@ -153,8 +166,8 @@ def _join_specks(labels: np.ndarray, min_pixels: float, numbered: bool = False) 
     changed = after != before
     if not changed.any():
         return labels, pixels
-    joined = labels.copy()
-    run_kernels.fill_runs(joined, start, first, piece, changed, after)
+    joined, filled = labels if numbered else labels.copy(), threads.counters(1)
+    threads.together(lambda _: run_kernels.fill_runs(joined, pieces, changed, after, filled), several)
     return joined, pixels
 
 
@@ -167,14 +180,19 @@ def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor, features: Te
     D, h, w = embeddings.shape
     H, W = labels.shape
     rows, columns = (np.arange(h) * 2 + 1) * H // (2 * h), (np.arange(w) * 2 + 1) * W // (2 * w)
-    centres = labels[rows[:, None], columns].ravel()
     if not on_device.compiled(embeddings):
-        return _prototypes_on_device(labels, centres, count, embeddings)
-    vectors, sums, sizes = features.numpy(), np.zeros((count, D)), np.zeros(count, dtype=np.int64)
-    kernels.add_directions(vectors, centres, sums, sizes)
+        return _prototypes_on_device(labels, labels[rows[:, None], columns].ravel(), count, embeddings)
+    vectors, several, counters = features.numpy(), threads.useful(h * w, ROWS_A_THREAD), threads.counters(1)
+    all_sums, all_sizes = np.zeros((several, count, D)), np.zeros((several, count), dtype=np.int64)
+
+    def add(number: int) -> None:
+        kernels.add_at_centres(vectors, labels, rows, columns, all_sums[number], all_sizes[number], counters)
+
+    threads.together(add, several)
+    sums, sizes = all_sums.sum(axis=0), all_sizes.sum(axis=0)
     for segment in np.flatnonzero(sizes == 0):
         cells = _cells_below(labels, int(segment), (h, w))
-        kernels.add_directions(vectors[cells], np.full(len(cells), segment, dtype=centres.dtype), sums, sizes)
+        kernels.add_directions(vectors[cells], np.full(len(cells), segment, dtype=labels.dtype), sums, sizes)
     return unit_rows(sums)
 
 

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from segsort.sharing import LINE
 
+T = TypeVar("T")
 _MOST = 32  # threads beside the caller's
 _limit = threading.local()
 
@@ -63,6 +65,18 @@ def together(work: Callable[[int], None], count: int) -> None:
         for other in others:
             if not other.cancel():
                 other.result()
+
+
+def beside(work: Callable[[], T]) -> Callable[[], T]:
+    """Begin `work` in another thread, where this one may use several; what is returned waits for what comes of it.
+
+    Where it has not begun by then, or nobody else may, the caller does it.
+    """
+    if allowed() > 1:
+        with suppress(RuntimeError):  # no new thread can be started
+            begun = _others().submit(work)
+            return lambda: work() if begun.cancel() else begun.result()
+    return work
 
 
 @cache

@@ -124,14 +124,24 @@ def describe(
     ids = at.state.ids(rows)
     class_ids = labelled.vote.class_ids.tolist()
     shares = labelled.vote.shares[np.arange(len(class_ids)), labelled.vote.class_ids].tolist()
-    columns = (class_ids, labelled.confidence.tolist(), labelled.known.tolist(), shapes.areas, shapes.boxes)
+    names = [info.name for info in at.infos]
     listed = _listed(at, labelled, ids, places, form.exemplars)
+    columns = (class_ids, labelled.confidence.tolist(), labelled.known.tolist(), shapes.areas, shapes.boxes, shares)
     recorded, segments = [], []
-    for n, (class_id, confidence, known, area, box) in enumerate(zip(*columns, strict=True)):
-        common = {"class_id": class_id, "confidence": confidence, "known": known, "area": area, "bbox": box}
-        recorded.append(common | {"share": shares[n], "counts": shapes.counts[n]})
-        named = {"segment_id": f"{segmentation_id}-{n}", "class_id": class_id, "class_name": at.name(class_id)}
-        segments.append(named | common | _mask(form.masks, shapes, n) | {"exemplars": listed[n]})
+    for n, (class_id, confidence, known, area, box, share) in enumerate(zip(*columns, strict=True)):
+        recorded.append(
+            {"class_id": class_id, "confidence": confidence, "known": known, "area": area, "bbox": box, "share": share,
+             "counts": shapes.counts[n]}
+        )  # fmt: skip
+        segment = {
+            "segment_id": f"{segmentation_id}-{n}", "class_id": class_id, "class_name": names[class_id],
+            "confidence": confidence, "known": known, "area": area, "bbox": box,
+        }  # fmt: skip
+        mask = _mask(form.masks, shapes, n)
+        if mask is not None:
+            segment["mask"] = mask
+        segment["exemplars"] = listed[n]
+        segments.append(segment)
     facts = {"segmentation_id": segmentation_id, "width": shapes.size[1], "height": shapes.size[0]}
     facts |= {"release": at.live.name, "index_revision": at.revision}
     voted = {"k": labelled.vote.weights.shape[1], "kappa": at.live.release.card.retrieval.kappa}
@@ -201,9 +211,9 @@ def _numbered(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return found, places[rows]
 
 
-def _mask(form: Masks, shapes: Shapes, n: int) -> dict[str, Any]:
+def _mask(form: Masks, shapes: Shapes, n: int) -> dict[str, Any] | None:
     if form == "rle":
-        return {"mask": {"size": list(shapes.size), "counts": shapes.counts[n]}}
+        return {"size": list(shapes.size), "counts": shapes.counts[n]}
     if form == "polygon":
-        return {"mask": {"size": list(shapes.size), "polygons": polygons(shapes.mask(n))}}
-    return {}
+        return {"size": list(shapes.size), "polygons": polygons(shapes.mask(n))}
+    return None

@@ -32,6 +32,7 @@ def serve(
     app = create_app(settings)
     gc.collect()
     gc.freeze()  # what is there now stays: the collector need not walk through all of it while requests are answered
+    gc.set_threshold(20_000, 10, 10)  # an answer is some thousand objects, none of them in a circle
     server = Server(app, settings)
     server.run()
     if not server.started:

@@ -17,7 +17,7 @@ from model_store.predictor import Predictor, Sized
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
 from segsort.segments import Outlined, Segments
-from segsort.threads import at_most
+from segsort.threads import at_most, beside
 from service.answers import At, Form, Masks, Shapes, describe, image_url
 from service.batches import Batches
 from service.crowd import Crowd
@@ -178,12 +178,13 @@ class Engine:
             image, size = decode_reduced(content, self.settings.max_pixels, looked_at)
         found = self._segments(image, size, request.segments, served, stages)[1]
         with stages.stage("retrieve"), self.crowd.share():
+            drawn = beside(lambda: (Shapes.of_segments(found), Picture.of(content, size)))
             at = At.now(served.live)  # as new as can be
             labelled = served.predictor.retrieve(found.prototypes, found.areas, request.k, at.state)
+            shapes, picture = drawn()
         with stages.stage("record"):
             form = Form(request.exemplars, request.masks)
-            body, facts, segments, retrieved = describe(at, Shapes.of_segments(found), labelled, form)
-            picture = Picture.of(content, size)
+            body, facts, segments, retrieved = describe(at, shapes, labelled, form)
             self.records.add(facts | {"image_id": picture.image_id, "author": author}, segments, retrieved, picture)
         timings = {name: stages.ms[name] for name in ("decode", "embed", "sort", "retrieve")}
         timings["total"] = (time.perf_counter() - started) * 1000

@@ -10,7 +10,7 @@ import torch
 
 from segsort import kernels, threads
 from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
-from segsort.segments import outline_images
+from segsort.segments import join_specks, outline_images
 from segsort.sphere import normalize
 from segsort.threads import allowed, at_most, together, useful
 
@@ -83,6 +83,21 @@ def test_threads_outline_as_one_does(count: int) -> None:
         shared = outline_images(several, sizes, SortingOptions(30))
     for one, other in zip(alone, shared, strict=True):
         np.testing.assert_array_equal(one.labels, other.labels)
+
+
+@pytest.mark.parametrize(("height", "width"), [(401, 503), (3, 90_000), (90_000, 3)])
+def test_threads_join_specks_as_one_does(height: int, width: int) -> None:
+    random = np.random.default_rng(height)
+    labels = random.integers(0, 3, (-(-height // 5), -(-width // 3)), dtype=np.int32).repeat(5, 0).repeat(3, 1)
+    labels = np.ascontiguousarray(labels[:height, :width])
+    labels[random.random(labels.shape) < 0.02] = 9
+    before, found = labels.copy(), []
+    for count in (1, 2, 5):
+        with at_most(count):
+            found.append(join_specks(labels, 12))
+    np.testing.assert_array_equal(labels, before)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
 
 
 def test_a_leader_that_fails_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
