@@ -418,6 +418,20 @@ def column_runs(labels: np.ndarray, owner: np.ndarray, start: np.ndarray) -> int
 
 
 @njit(cache=True, nogil=True)
+def boxes_of_runs(owner: np.ndarray, start: np.ndarray, height: int, edges: np.ndarray) -> None:
+    """As `boxes`, of the runs of `column_runs` in a label map of this height: owner [R, ...], start [R+1]."""
+    for run in range(len(start) - 1):
+        if owner[run] < 0:
+            continue
+        box, first, last = edges[owner[run]], start[run], start[run + 1] - 1
+        left, right = first // height, last // height
+        box[0] = min(box[0], left)
+        box[2] = max(box[2], right)
+        box[1] = min(box[1], first - left * height if left == right else 0)  # what goes on in the next column is there
+        box[3] = max(box[3], last - right * height if left == right else height - 1)
+
+
+@njit(cache=True, nogil=True)
 def compress_runs(start: np.ndarray, order: np.ndarray, bounds: np.ndarray, text: np.ndarray, ends: np.ndarray) -> None:
     """COCO's compressed run lengths of each segment, one after the other, as in rleToString of COCO's maskApi.c.
 

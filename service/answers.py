@@ -11,7 +11,7 @@ from model_store.card import ClassInfo
 from model_store.live import LiveExemplars
 from model_store.predictor import Prediction
 from model_store.predictor import Retrieved as Labelled
-from segsort.masks import bounding_boxes, decode_rle, encode_rle
+from segsort.masks import decode_rle, encode_with_boxes
 from segsort.retrieval import vote
 from segsort.segments import Segments
 from service.database import Answered, Retrieved
@@ -48,8 +48,8 @@ class Shapes(NamedTuple):
     def of_segments(cls, found: Segments) -> "Shapes":
         """Those of an image that has just been sorted."""
         labels, prototypes, areas = found
-        boxes = bounding_boxes(labels, len(areas)).tolist()
-        return cls(labels.shape, encode_rle(labels, len(areas)), boxes, areas.tolist(), prototypes)
+        counts, boxes = encode_with_boxes(labels, len(areas))
+        return cls(labels.shape, counts, boxes.tolist(), areas.tolist(), prototypes)
 
     @classmethod
     def of_answer(cls, answered: Answered) -> "Shapes":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from segsort.masks import bounding_boxes, decode_rle, encode_rle
+from segsort.masks import bounding_boxes, decode_rle, encode_rle, encode_with_boxes
 
 
 def blocks(random: np.random.Generator, shape: tuple[int, int], count: int) -> np.ndarray:
@@ -18,7 +18,9 @@ def blocks(random: np.random.Generator, shape: tuple[int, int], count: int) -> n
 def test_masks_are_those_of_pycocotools(shape: tuple[int, int], count: int) -> None:
     random = np.random.default_rng(count)
     for labels in (random.integers(-1, count, shape).astype(np.int32), blocks(random, shape, count)):
-        texts, boxes = encode_rle(labels, count), bounding_boxes(labels, count)
+        texts, boxes = encode_with_boxes(labels, count)
+        assert texts == encode_rle(labels, count)
+        np.testing.assert_array_equal(boxes, bounding_boxes(labels, count))
         for segment in range(count):
             own = labels == segment
             expected = coco.encode(np.asfortranarray(own, dtype=np.uint8))
