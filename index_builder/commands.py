@@ -190,12 +190,14 @@ def evaluate(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Markdown tables on standard output.")] = False,
     out: Annotated[Path | None, typer.Option(help="File to write the JSON into as well.")] = None,
     device: Annotated[Device, typer.Option(help="What everything runs on.")] = "cpu",
+    half: Annotated[bool, typer.Option("--half", help="The network in 16 bits, as SEGSORT_HALF serves it.")] = False,
 ) -> None:
     """Measure a release on labelled images: mIoU, per class, accuracy, boundary F, calibration; explanations too."""
     from index_builder.datasets import open_dataset
     from index_builder.evaluate import evaluate as measure
     from index_builder.evaluate_classifier import evaluate_classifier, is_classifier
     from index_builder.foreign import Photographs
+    from model_store.predictor import Predictor
     from model_store.release import Release
     from model_store.store import open_store
 
@@ -205,12 +207,13 @@ def evaluate(
         out.parent.mkdir(parents=True, exist_ok=True)
     labelled = open_dataset(dataset, root, split)
     if is_classifier(Path(release)):
+        if half:
+            raise ValueError("--half is for releases; a classifier is measured in 32 bits")
         report = evaluate_classifier(Path(release), labelled, device=device)
     else:
         report = measure(
-            Release.open(open_store().resolve(release)),
+            Predictor(Release.open(open_store().resolve(release)), device, half=half),
             labelled,
-            device=device,
             foreign=[Photographs(source) for source in foreign],
             explanation_images=explanation_images if explanations else None,
             match_clusters=match_clusters,

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from model_store.card import Preprocessing
 from model_store.cores import available_cores
 from model_store.flavour import Device, check_device
+from model_store.half import in_half_precision
 from model_store.release import Release
 from segsort import kernels
 from segsort.threads import allowed
@@ -100,6 +101,7 @@ class Embedder:
         device: "cpu" or "cuda".
         threads: threads of one run on a CPU; None: as many as there are cores for this process. Where a caller allows
             itself but one (`segsort.threads`), as those do who share the cores, its run has one.
+        half: run it in float16, see `model_store.half`.
 
     Raises:
         ValueError: if the file is no such network, the device is not known, or ONNX Runtime does not run on it.
@@ -110,6 +112,7 @@ class Embedder:
         source: Release | tuple[Path, Preprocessing],
         device: Device = "cpu",
         threads: int | None = None,
+        half: bool = False,
     ) -> None:
         check_device(device)
         if threads is not None and threads < 1:
@@ -119,8 +122,10 @@ class Embedder:
         )
         self.device = torch.device(device)
         count = threads if threads is not None else available_cores()
-        self.session = _open_session(network, device, count)
-        self._single = _open_session(network, device, 1) if device == "cpu" and count > 1 else self.session
+        opened = in_half_precision(network) if half else None
+        self.session = _open_session(network, opened, device, count)
+        self._single = _open_session(network, opened, device, 1) if device == "cpu" and count > 1 else self.session
+        self.half = half
         self.dimension = _dimension(self.session, network)
         self.takes_batches = not isinstance(self.session.get_inputs()[0].shape[0], int)  # a name: any number will do
         if isinstance(source, Release) and source.card.network.dimension != self.dimension:
@@ -212,8 +217,11 @@ class Embedder:
         return out
 
 
-def _open_session(network: Path, device: Device, threads: int) -> onnxruntime.InferenceSession:
-    """A session on the device asked for; ONNX Runtime alone would fall back to the CPU without an error."""
+def _open_session(network: Path, content: bytes | None, device: Device, threads: int) -> onnxruntime.InferenceSession:
+    """A session on the device asked for; ONNX Runtime alone would fall back to the CPU without an error.
+
+    content: what was made of the network's file; None: the file as it is.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -225,7 +233,7 @@ def _open_session(network: Path, device: Device, threads: int) -> onnxruntime.In
         # An exhaustive search for algorithms would be repeated for every new shape.
         provider = (_PROVIDERS[device], {"cudnn_conv_algo_search": "HEURISTIC"})
     try:
-        session = onnxruntime.InferenceSession(str(network), sess_options=options, providers=[provider])
+        session = onnxruntime.InferenceSession(content or str(network), sess_options=options, providers=[provider])
     except Exception as error:  # ONNX Runtime's exceptions share no base of their own
         raise ValueError(
             f"{network} cannot be opened as an ONNX network: {str(error).splitlines()[0]}; export or copy it again"

@@ -69,14 +69,17 @@ class Predictor:
         release: network, exemplars and how they are used.
         device: "cpu" or "cuda", for the network, pixel sorting and retrieval.
         threads: threads of the network on a CPU; None: as many as there are cores for this process.
+        half: run the network in float16.
 
     Raises:
         ValueError: if the release cannot be used, or not on this device.
     """
 
-    def __init__(self, release: Release, device: Device = "cpu", threads: int | None = None) -> None:
+    def __init__(
+        self, release: Release, device: Device = "cpu", threads: int | None = None, half: bool = False
+    ) -> None:
         self.release = release
-        self.embedder = Embedder(release, device, threads)
+        self.embedder = Embedder(release, device, threads, half)
         self.index = release.index if device == "cpu" else release.index.to(device)
         self.device_use = DeviceUse.checked(
             device,

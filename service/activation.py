@@ -88,7 +88,7 @@ class Activation:
         settings = self._engine.settings
         try:
             release = Release.open(path)
-            predictor = Predictor(release, settings.device, settings.threads)
+            predictor = Predictor(release, settings.device, settings.threads, settings.half)
             probe(Served(LiveRelease.of(predictor.as_built), predictor))
         except Exception as error:  # whatever a network or a file may raise, the release that is served stays
             _log.warning("release %s was not activated", name, exc_info=error)

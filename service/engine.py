@@ -81,7 +81,7 @@ class Engine:
         own = settings.data_dir / "releases"
         self.store = ReleaseStore((BUNDLED, own), settings.data_dir / "active.json")
         release = Release.open(self.store.resolve(settings.release))
-        predictor = Predictor(release, settings.device, settings.threads)
+        predictor = Predictor(release, settings.device, settings.threads, settings.half)
         kept = settings.keep_images_mb * 1_000_000
         self.records = records if records is not None else Records(settings.database, kept)
         self.follower = Follower(self.records.engine, [self.records.images.trim])

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     device: Literal["cpu", "cuda"] = "cpu"
+    half: bool = Field(False, description="on a GPU, the network in 16 bits")
     threads: int | None = Field(
         None, ge=1, description="threads of an image that is alone in the engine; None: every core of this process"
     )
@@ -83,6 +84,15 @@ class Settings(BaseSettings):
         if self.batch is not None:
             return self.batch
         return min(16, self.at_once or 16) if self.device == "cuda" else 1
+
+    @model_validator(mode="after")
+    def _half_is_for_gpus(self) -> "Settings":
+        if self.half and self.device != "cuda":
+            raise ValueError(
+                f"half=True is for device='cuda'; the device is {self.device!r}, where 16 bits take longer: unset "
+                "SEGSORT_HALF, or set SEGSORT_DEVICE=cuda"
+            )
+        return self
 
     @model_validator(mode="after")
     def _batches_fit(self) -> "Settings":

@@ -30,6 +30,7 @@ def readyz(request: Request, engine: Service) -> Response:
             "release": served.name,
             "device": engine.settings.device,
             "runs_on": served.runs_on,
+            "network_bits": 16 if served.predictor.embedder.half else 32,
             "steps_run_on": {"network": use.network, "sorting": use.sorting, "search": use.search, "name": use.name},
             "exemplars": state.count,
             "index_revision": state.revision,

@@ -109,6 +109,8 @@ def test_everything_that_can_be_measured_is_one_document_on_standard_output_and_
     assert table.startswith("| tiny on folder")
     assert f"| mIoU | {told['miou']:.4f} |" in table.splitlines()
     assert f"mIoU  {told['miou']:.4f}" in run(*data).stdout
+    half = json.loads(run(*data, "--json", "--half").stdout)
+    assert half["miou"] == pytest.approx(told["miou"], abs=0.02)
 
 
 @pytest.mark.parametrize(

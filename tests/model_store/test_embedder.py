@@ -1,6 +1,7 @@
 """Only a network that gives unit vectors at a quarter of its input is run, and it is run the same for every caller."""
 
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from model_store.card import Card, Preprocessing
 from model_store.embedder import Embedder, working_shape
+from model_store.half import in_half_precision
 from model_store.release import Release
 from tests.conftest import Blocks
 
@@ -53,6 +55,33 @@ def test_a_network_of_other_dimensions_than_its_card_says_is_refused(tiny_releas
     network(release.network_path)
     with pytest.raises(ValueError, match=r"network\.onnx gives 8 dimensions, the card of its release says 32"):
         Embedder(release)
+
+
+def test_half_precision_gives_nearly_the_same_unit_vectors(tiny_release: Path) -> None:
+    release = Release.open(tiny_release)
+    whole, half = Embedder(release), Embedder(release, half=True)
+    x = whole.prepare(Blocks("val")[0].image)
+    first, second = whole.run(x), half.run(x)
+    assert (whole.half, half.half) == (False, True)
+    assert second.dtype == torch.float32
+    assert not torch.equal(first, second)
+    assert float((first * second).sum(dim=1).min()) > 0.999
+    types = {
+        initializer.data_type
+        for initializer in onnx.load_from_string(in_half_precision(release.network_path)).graph.initializer
+    }
+    assert TensorProto.FLOAT16 in types
+
+
+def test_what_cannot_be_turned_into_half_precision_is_refused(
+    tiny_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "network.onnx").write_bytes(b"no network")
+    with pytest.raises(ValueError, match=r"network\.onnx cannot be turned into half precision.*32 bits"):
+        in_half_precision(tmp_path / "network.onnx")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ValueError, match=r"needs the package onnx.*segsort\[gpu\]"):
+        Embedder(Release.open(tiny_release), half=True)
 
 
 def test_threads_are_at_least_one(tiny_release: Path) -> None:

@@ -207,3 +207,9 @@ def test_batches_larger_than_what_may_be_in_the_engine_are_refused(settings: Set
     assert Settings(device="cuda").lanes == 32
     assert Settings(device="cuda", at_once=4).largest_batch == 4
     assert Settings(batch=4).lanes == 8
+
+
+def test_half_precision_is_for_gpus() -> None:
+    with pytest.raises(ValueError, match=r"half=True is for device='cuda'.*'cpu'.*SEGSORT_HALF"):
+        Settings(half=True)
+    assert Settings(half=True, device="cuda").half

@@ -88,4 +88,5 @@ def test_what_happens_is_counted(start: Callable[..., TestClient], photo: bytes)
 def test_readiness_names_the_device_asked_for_and_the_one_in_use(client: TestClient) -> None:
     told = client.get("/readyz").json()
     assert (told["device"], told["runs_on"]) == ("cpu", "CPUExecutionProvider")
+    assert told["network_bits"] == 32
     assert [told["steps_run_on"][step] for step in ("network", "sorting", "search")] == ["cpu"] * 3
