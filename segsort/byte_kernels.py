@@ -24,7 +24,7 @@ MEANS = 6  # means that they are compared with at once: so many sums are still i
 NEVER = -(1 << 30)  # less than any product
 LARGEST = 127
 _declared: Any = cgutils.get_or_insert_function
-_word, _bytes = ir.IntType(32), ir.VectorType(ir.IntType(32), LANES)
+_word, _vector = ir.IntType(32), ir.VectorType(ir.IntType(32), LANES)
 
 
 @cache
@@ -41,14 +41,14 @@ def words(dimension: int) -> int:
 
 def _spread(builder: Any, number: Any) -> Any:
     """A number in each lane."""
-    undefined = ir.Constant(_bytes, ir.Undefined)
+    undefined = ir.Constant(_vector, ir.Undefined)
     first = builder.insert_element(undefined, number, ir.Constant(_word, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(_bytes, [0] * LANES))
+    return builder.shuffle_vector(first, undefined, ir.Constant(_vector, [0] * LANES))
 
 
 def _generate_nearest(typing_context: Any, rows: Any, theta: Any, bias: Any, own: Any, target: Any) -> Any:
     """Body of `_nearest`: for MEANS means at a time, sums over the words of two vectors of rows, and then the best."""
-    i64, kind = ir.IntType(64), ir.FunctionType(_bytes, [_bytes] * 3)
+    i64, kind = ir.IntType(64), ir.FunctionType(_vector, [_vector] * 3)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         b = builder
@@ -58,11 +58,11 @@ def _generate_nearest(typing_context: Any, rows: Any, theta: Any, bias: Any, own
         multiply = _declared(b.module, kind, "llvm.x86.avx512.vpdpbusd.512")
 
         def vector_at(base: Any, number: Any) -> Any:
-            return b.bitcast(b.gep(base, [number]), _bytes.as_pointer())
+            return b.bitcast(b.gep(base, [number]), _vector.as_pointer())
 
         halves = [ir.Constant(i64, 0), ir.Constant(i64, LANES)]
         labels = [b.load(vector_at(own, half), align=4) for half in halves]
-        least = ir.Constant(_bytes, [2 * NEVER] * LANES)
+        least = ir.Constant(_vector, [2 * NEVER] * LANES)
         before = b.block
         over_means, over_words, compare, end = (
             b.append_basic_block(name) for name in ("means", "words", "best", "end")
@@ -71,7 +71,7 @@ def _generate_nearest(typing_context: Any, rows: Any, theta: Any, bias: Any, own
 
         b.position_at_end(over_means)
         k = b.phi(i64)
-        best, index, held = ([b.phi(_bytes) for _ in halves] for _ in range(3))
+        best, index, held = ([b.phi(_vector) for _ in halves] for _ in range(3))
         k.add_incoming(ir.Constant(i64, 0), before)
         for half in range(2):
             best[half].add_incoming(least, before)
@@ -82,7 +82,7 @@ def _generate_nearest(typing_context: Any, rows: Any, theta: Any, bias: Any, own
 
         b.position_at_end(over_words)
         g = b.phi(i64)
-        sums = [[b.phi(_bytes) for _ in halves] for _ in range(MEANS)]
+        sums = [[b.phi(_vector) for _ in halves] for _ in range(MEANS)]
         g.add_incoming(ir.Constant(i64, 0), over_means)
         x = [b.load(vector_at(rows, b.add(b.mul(g, ir.Constant(i64, ROWS)), half)), align=4) for half in halves]
         following, totals = b.add(g, ir.Constant(i64, 1)), []
@@ -182,7 +182,8 @@ def pack_means(theta: np.ndarray, sizes: np.ndarray, packed: np.ndarray, bias: n
             continue
         total: Any = 0
         for d in range(D):
-            value = np.int32(np.floor(theta[d, k] * scale + np.float32(0.5)))
+            scaled = np.floor(theta[d, k] * scale + np.float32(0.5))
+            value = np.int32(scaled) if abs(scaled) <= LARGEST else 0  # no number, of embeddings that are none
             packed[k, d] = value
             total += value
         bias[k] = -128 * total

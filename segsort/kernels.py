@@ -379,27 +379,6 @@ def outline(cells: np.ndarray, rows: np.ndarray, theta: np.ndarray, labels: np.n
 
 
 @njit(cache=True, nogil=True)
-def boxes(labels: np.ndarray, edges: np.ndarray) -> None:
-    """First and last column and row of each segment into `edges` [S, 4] (x0, y0, x1, y1), first set to the largest
-    number and last to -1: labels [H, W] int, negative where there is no segment.
-    """
-    H, W = labels.shape
-    for y in range(H):
-        x = 0
-        while x < W:
-            start, owner = x, labels[y, x]
-            while x < W and labels[y, x] == owner:
-                x += 1
-            if owner < 0:
-                continue
-            box = edges[owner]
-            box[0] = min(box[0], start)
-            box[1] = min(box[1], y)
-            box[2] = max(box[2], x - 1)
-            box[3] = max(box[3], y)
-
-
-@njit(cache=True, nogil=True)
 def column_runs(labels: np.ndarray, owner: np.ndarray, start: np.ndarray) -> int:
     """Runs of equal labels, columns first: whose each is and at which pixel it starts; says how many.
 
@@ -419,9 +398,11 @@ def column_runs(labels: np.ndarray, owner: np.ndarray, start: np.ndarray) -> int
 
 @njit(cache=True, nogil=True)
 def boxes_of_runs(owner: np.ndarray, start: np.ndarray, height: int, edges: np.ndarray) -> None:
-    """As `boxes`, of the runs of `column_runs` in a label map of this height: owner [R, ...], start [R+1]."""
+    """First and last column and row of each segment into `edges` [S, 4] (x0, y0, x1, y1), first set to the largest
+    number and last to -1: of the runs of `column_runs` in a label map of this height, owner [R, ...], start [R+1].
+    """
     for run in range(len(start) - 1):
-        if owner[run] < 0:
+        if not 0 <= owner[run] < len(edges):
             continue
         box, first, last = edges[owner[run]], start[run], start[run + 1] - 1
         left, right = first // height, last // height

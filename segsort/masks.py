@@ -23,18 +23,21 @@ def encode_rle(labels: np.ndarray, count: int) -> list[str]:
 
 def encode_with_boxes(labels: np.ndarray, count: int) -> tuple[list[str], np.ndarray]:
     """What `encode_rle` and `bounding_boxes` give, in one pass over the label map."""
-    runs = labels.size + 1
-    owner, start = np.empty(runs, dtype=np.int32), np.empty(runs, dtype=np.int64)
-    runs = kernels.column_runs(labels, owner, start)
-    edges = _no_edges(count)
-    kernels.boxes_of_runs(owner, start[: runs + 1], labels.shape[0], edges)
+    owner, start = _runs(labels)
     short = count <= np.iinfo(np.int16).max  # which numpy sorts in one pass
-    order = np.argsort(owner[:runs].astype(np.int16) if short else owner[:runs], kind="stable")
-    bounds = np.searchsorted(owner[:runs][order], np.arange(count + 1))
-    text, ends = np.empty(7 * (2 * runs + count), dtype=np.uint8), np.empty(count, dtype=np.int64)
-    kernels.compress_runs(start[: runs + 1], order, bounds, text, ends)
+    order = np.argsort(owner.astype(np.int16) if short else owner, kind="stable")
+    bounds = np.searchsorted(owner[order], np.arange(count + 1))
+    text, ends = np.empty(7 * (2 * len(owner) + count), dtype=np.uint8), np.empty(count, dtype=np.int64)
+    kernels.compress_runs(start, order, bounds, text, ends)
     whole = text[: ends[-1]].tobytes().decode("ascii") if count else ""
-    return [whole[a:b] for a, b in pairwise([0, *ends.tolist()])], _boxes(edges)
+    return [whole[a:b] for a, b in pairwise([0, *ends.tolist()])], _boxes(owner, start, labels.shape[0], count)
+
+
+def _runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Runs of equal labels, columns first: whose each is [R], and where each starts, with the end [R+1]."""
+    owner, start = np.empty(labels.size + 1, dtype=np.int32), np.empty(labels.size + 1, dtype=np.int64)
+    runs = kernels.column_runs(labels, owner, start)
+    return owner[:runs], start[: runs + 1]
 
 
 def decode_rle(counts: str, size: tuple[int, int]) -> np.ndarray:
@@ -44,20 +47,14 @@ def decode_rle(counts: str, size: tuple[int, int]) -> np.ndarray:
 
 def bounding_boxes(labels: np.ndarray, count: int) -> np.ndarray:
     """Smallest box around each segment: [H, W] int -> [count, 4] int32 (x, y, width, height), zeros where empty."""
-    edges = _no_edges(count)
-    kernels.boxes(labels, edges)
-    return _boxes(edges)
+    return _boxes(*_runs(labels), labels.shape[0], count)
 
 
-def _no_edges(count: int) -> np.ndarray:
-    """First and last column and row of segments of which nothing has been seen: [count, 4]."""
+def _boxes(owner: np.ndarray, start: np.ndarray, height: int, count: int) -> np.ndarray:
+    """The same, of the runs of a label map of this height."""
     edges = np.empty((count, 4), dtype=np.int32)
     edges[:, :2], edges[:, 2:] = np.iinfo(np.int32).max, -1
-    return edges
-
-
-def _boxes(edges: np.ndarray) -> np.ndarray:
-    """Edges, which are changed, as (x, y, width, height)."""
+    kernels.boxes_of_runs(owner, start, height, edges)
     edges[edges[:, 2] < 0] = (0, 0, -1, -1)
     edges[:, 2:] += 1 - edges[:, :2]
     return edges

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from segsort.sharing import add, wait
+from segsort.sharing import add, read, wait
 
 BANDS = 8  # of rows, which threads share
-FOUND, FINDING, KNOWN, BORDERED, BORDERING, COUNTERS = range(6)  # counters of `find_pieces`, and how many
+FOUND, FINDING, KNOWN, BORDERING, LEFT, COUNTERS = range(6)  # counters of `find_pieces`, and how many
 
 
 class Pieces(NamedTuple):
@@ -19,7 +19,7 @@ class Pieces(NamedTuple):
 
     first: [H+1] int64, the first run of each row, and the number R of runs; start: [R] int32, the column at which each
     begins; piece: [R] int64, the piece that it lies in; areas: [R] int64 and labels: [R] int32, of the pieces, as many
-    as `found` [1] int64 says; small: [R] bool, whether a piece is; borders: [BANDS, 3, M] int64, (small piece, other
+    as `found` [1] int64 says; small: [R] bool, whether a piece is; borders: [BANDS, M, 3] int64, (small piece, other
     piece, pixel sides) where small pieces touch others, as many of each band as `ends` [BANDS] says; a pair may come
     more than once.
     """
@@ -163,7 +163,7 @@ def find_pieces(labels: np.ndarray, pieces: Pieces, min_pixels: float, counters:
     """Find the pieces of labels [H, W], those of fewer than `min_pixels` pixels, and where these touch others.
 
     pieces: `Pieces.room`. Threads call this together, each with its number, and share the rows; thread 0 does what is
-    between, and with it all are found when this ends.
+    between. All borders are found when all of them are through.
     """
     H, W = labels.shape
     rows = -(-H // BANDS)
@@ -180,14 +180,20 @@ def find_pieces(labels: np.ndarray, pieces: Pieces, min_pixels: float, counters:
         add(counters, KNOWN, 1)
     else:
         wait(counters, KNOWN, 1)
+        if read(counters, LEFT):
+            return
     band = add(counters, BORDERING, 1)
     while band < BANDS:
         top, bottom = min(band * rows, H), min((band + 1) * rows, H)
         pieces.ends[band] = _find_borders(W, pieces, top, bottom, pieces.borders[band])
-        add(counters, BORDERED, 1)
         band = add(counters, BORDERING, 1)
-    if number == 0:
-        wait(counters, BORDERED, BANDS)
+
+
+@njit(cache=True, nogil=True)
+def leave(counters: np.ndarray) -> None:
+    """Let all threads of `find_pieces` end that wait for thread 0, which has failed."""
+    add(counters, LEFT, 1)
+    add(counters, KNOWN, 1)
 
 
 @njit(cache=True, nogil=True)

@@ -150,7 +150,11 @@ def _join_specks(labels: np.ndarray, min_pixels: float, numbered: bool = False) 
     several = threads.useful(labels.size, PIXELS_A_THREAD)
 
     def find(number: int) -> None:
-        run_kernels.find_pieces(labels, pieces, min_pixels, counters, number)
+        try:
+            run_kernels.find_pieces(labels, pieces, min_pixels, counters, number)
+        except BaseException:  # the others wait for nobody who has failed
+            run_kernels.leave(counters)
+            raise
 
     threads.together(find, several)
     count = int(pieces.found[0])

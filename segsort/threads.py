@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -55,16 +55,14 @@ def together(work: Callable[[int], None], count: int) -> None:
 
     Where no more threads can be started, those that there are do the work.
     """
-    others: list[Future[None]] = []
-    with suppress(RuntimeError):  # no new thread can be started
-        for number in range(1, count):
-            others.append(_others().submit(work, number))
+    others = [_begin(work, number) for number in range(1, count)]
     try:
         work(0)
     finally:
-        for other in others:
-            if not other.cancel():
-                other.result()
+        failures = [other.exception() for other in others if not other.cancel()]  # all of them are waited for
+    for failure in failures:
+        if failure is not None:
+            raise failure
 
 
 def beside(work: Callable[[], T]) -> Callable[[], T]:
@@ -72,11 +70,30 @@ def beside(work: Callable[[], T]) -> Callable[[], T]:
 
     Where it has not begun by then, or nobody else may, the caller does it.
     """
-    if allowed() > 1:
-        with suppress(RuntimeError):  # no new thread can be started
-            begun = _others().submit(work)
-            return lambda: work() if begun.cancel() else begun.result()
-    return work
+    if allowed() == 1:
+        return work
+    begun = _begin(work)
+    return lambda: work() if begun.cancel() else begun.result()
+
+
+def _begin(work: Callable[..., T], *arguments: Any) -> Future[T]:
+    """Let another thread do some work; who cancels it can be sure that it never begins, or must wait for it.
+
+    The pool's own future is not enough: where no thread can be started the work stays with the pool, which gives none.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(work(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    with suppress(RuntimeError):  # no new thread can be started
+        _others().submit(run)
+    return future
 
 
 @cache

@@ -149,6 +149,5 @@ def test_what_is_compiled_for_says_whether_it_can_be_done(
     assert byte_kernels.supported.__wrapped__() is able
 
 
-@needs_bytes
 def test_a_piece_is_whole_blocks_of_rows() -> None:
     assert kernels.PIECE % byte_kernels.ROWS == 0

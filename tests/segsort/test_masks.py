@@ -32,3 +32,9 @@ def test_masks_are_those_of_pycocotools(shape: tuple[int, int], count: int) -> N
 def test_a_label_map_without_segments_has_no_masks() -> None:
     assert encode_rle(np.full((3, 4), -1, dtype=np.int32), 0) == []
     assert bounding_boxes(np.full((3, 4), -1, dtype=np.int32), 0).shape == (0, 4)
+
+
+def test_a_label_past_the_count_is_nobodys() -> None:
+    texts, boxes = encode_with_boxes(np.array([[0, 1, 5]], dtype=np.int32), 2)
+    assert len(texts) == 2
+    assert boxes.tolist() == [[0, 0, 1, 1], [1, 0, 1, 1]]

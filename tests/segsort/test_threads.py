@@ -2,17 +2,19 @@
 
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 
-from segsort import kernels, threads
+from segsort import byte_kernels, kernels, run_kernels, threads
 from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
-from segsort.segments import join_specks, outline_images
+from segsort.segments import join_specks, outline_images, segment_image
 from segsort.sphere import normalize
-from segsort.threads import allowed, at_most, together, useful
+from segsort.threads import allowed, at_most, beside, together, useful
 
 
 def embeddings(height: int = 70, width: int = 90) -> torch.Tensor:
@@ -100,31 +102,95 @@ def test_threads_join_specks_as_one_does(height: int, width: int) -> None:
     np.testing.assert_array_equal(found[0], found[2])
 
 
-def test_a_leader_that_fails_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    sort, helped = kernels.sort_rows, threading.Event()
+def test_threads_segment_as_one_does() -> None:
+    found = []
+    for count in (1, 2, 5):
+        with at_most(count):
+            found.append(segment_image(embeddings()[0], (280, 360), SortingOptions(30), 0.001))
+    for other in found[1:]:
+        np.testing.assert_array_equal(other.labels, found[0].labels)
+        np.testing.assert_array_equal(other.areas, found[0].areas)
+        np.testing.assert_allclose(other.prototypes, found[0].prototypes, atol=1e-6)
+
+
+def specks() -> None:
+    join_specks(np.random.default_rng(0).integers(0, 3, (400, 500), dtype=np.int32), 5)
+
+
+@pytest.mark.parametrize(
+    ("kernels_of", "name", "work"),
+    [
+        (kernels, "sort_rows", lambda: sort_pixels(embeddings(), SortingOptions(30))),
+        pytest.param(
+            byte_kernels, "sort_rows", lambda: sort_pixels(embeddings(), SortingOptions(30, precision="int8")),
+            marks=pytest.mark.skipif(not byte_kernels.supported(), reason="the processor has no AVX-512 VNNI"),
+        ),
+        (run_kernels, "find_pieces", specks),
+    ],
+)  # fmt: skip
+def test_a_leader_that_fails_leaves_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, kernels_of: Any, name: str, work: Callable[[], object]
+) -> None:
+    loop, helped = getattr(kernels_of, name), threading.Event()
 
     def fails(*arguments: Any) -> None:
         if arguments[-1] == 0:
-            time.sleep(0.05)  # the other has begun, and waits for the first iteration
+            time.sleep(0.05)  # the other has begun, and waits for what only this one does
             raise MemoryError
-        sort(*arguments)
+        loop(*arguments)
         helped.set()
 
-    monkeypatch.setattr(kernels, "sort_rows", fails)
+    monkeypatch.setattr(kernels_of, name, fails)
     with at_most(2), pytest.raises(MemoryError):
-        sort_pixels(embeddings(), SortingOptions(30))
+        work()
     assert helped.is_set()
 
 
-def test_where_no_thread_can_be_started_one_does_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Full:
-        def submit(self, *_: object) -> None:
+def test_where_no_thread_can_be_started_one_does_all_and_none_begins_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, done = ThreadPoolExecutor(2), []
+    free, busy = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        busy.set()
+        free.wait(10)
+
+    with pool:
+        pool.submit(wait)
+        busy.wait(10)
+        monkeypatch.setattr(threads, "_others", lambda: pool)
+
+        def cannot(thread: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threads, "_others", Full)
-    done: list[int] = []
-    together(done.append, 3)
-    assert done == [0]
+        with monkeypatch.context() as no_more, at_most(3):
+            no_more.setattr(threading.Thread, "start", cannot)
+            together(done.append, 3)  # the pool keeps what it could not begin
+            assert beside(lambda: done.append(7))() is None
+        free.set()
+    assert done == [0, 7]
+
+
+def test_work_beside_is_another_threads_and_its_failure_the_callers() -> None:
+    with at_most(2):
+        begun = threading.Event()
+        told = beside(lambda: (begun.set(), threading.get_ident()))
+        assert begun.wait(10)
+        assert told()[1] != threading.get_ident()
+        failing = beside(lambda: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            failing()
+    with at_most(1):
+        assert beside(threading.get_ident)() == threading.get_ident()
+
+
+def test_work_beside_that_has_not_begun_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        def submit(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(threads, "_others", Slow)
+    with at_most(2):
+        assert beside(threading.get_ident)() == threading.get_ident()
 
 
 @pytest.mark.parametrize(("dimension", "columns"), [(34, 1), (34, 100), (34, 400), (66, 400), (34, 900)])
@@ -164,3 +230,18 @@ def test_a_failure_in_another_thread_reaches_the_caller() -> None:
 
     with pytest.raises(RuntimeError, match="another's part"):
         together(work, 2)
+
+
+def test_all_others_are_waited_for_when_one_of_them_fails() -> None:
+    begun, done = threading.Barrier(3), []
+
+    def work(number: int) -> None:
+        begun.wait(10)
+        if number == 1:
+            raise KeyError("first")
+        time.sleep(0.05 * number)
+        done.append(number)
+
+    with pytest.raises(KeyError, match="first"):
+        together(work, 3)
+    assert sorted(done) == [0, 2]
