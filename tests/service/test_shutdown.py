@@ -1,7 +1,9 @@
 """SIGTERM: what has begun ends, nothing new begins, and the process exits with 0."""
 
+import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from benchmarks.running_service import start_service
+from benchmarks.running_service import free_port, start_service
 from tests.service.serving import wait_until
 
 
@@ -93,3 +95,44 @@ def test_a_second_signal_ends_it_at_once(begin: Callable[[int], Begun]) -> None:
     wait_until(lambda: begun.client.get("/readyz").status_code == 503)
     begun.process.send_signal(signal.SIGINT)
     begun.process.wait(60)
+
+
+@pytest.mark.parametrize(("drain", "signals"), [(1, 1), (100, 2)])
+def test_a_request_that_hangs_does_not_keep_the_process(
+    tiny_release: Path, tmp_path: Path, photo: bytes, drain: int, signals: int
+) -> None:
+    port, log = free_port(), tmp_path / "log"
+    hangs = (
+        "import time; from service import commands, engine; "
+        "engine.Engine._segment = lambda *_: time.sleep(1000); "
+        f"commands.serve({str(tiny_release)!r}, '127.0.0.1', {port})"
+    )
+    environment = {**os.environ, "SEGSORT_DATA_DIR": str(tmp_path), "SEGSORT_DRAIN_S": str(drain)}
+    with (
+        log.open("wb") as sink,
+        Popen([sys.executable, "-c", hangs], env=environment, stderr=sink) as process,
+        socket.socket() as connection,
+    ):
+        try:
+            wait_until(lambda: _answers(port), 200)
+            connection.connect(("127.0.0.1", port))
+            head = (
+                f"POST /segment HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: {len(photo)}\r\n\r\n"
+            )
+            connection.sendall(head.encode() + photo)
+            url = f"http://127.0.0.1:{port}/metrics"
+            wait_until(lambda: "segsort_requests_in_flight 2.0" in httpx.get(url).text)
+            for _ in range(signals):
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.3)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+    assert "1 requests do not end" in log.read_text()
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
