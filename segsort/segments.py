@@ -151,7 +151,7 @@ def _join_specks(labels: np.ndarray, min_pixels: float, numbered: bool = False) 
 
     def find(number: int) -> None:
         try:
-            run_kernels.find_pieces(labels, pieces, min_pixels, counters, number)
+            run_kernels.find_pieces(labels, pieces, float(min_pixels), counters, number)
         except BaseException:  # the others wait for nobody who has failed
             run_kernels.leave(counters)
             raise

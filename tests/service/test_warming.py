@@ -1,0 +1,36 @@
+"""What the first caller gets takes no longer than what the second does: all loops are compiled before."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ANSWER = """
+import sys
+from numba.core.dispatcher import Dispatcher
+from benchmarks.latency import photo
+from segsort import byte_kernels, kernels, run_kernels, search_kernels, sharing
+from service.engine import Engine, Request
+from service.settings import load_settings
+
+def compiled():
+    modules = (byte_kernels, kernels, run_kernels, search_kernels, sharing)
+    loops = [(name, loop) for module in modules for name, loop in vars(module).items() if isinstance(loop, Dispatcher)]
+    return {f"{name} {signature}" for name, loop in loops for signature in loop.signatures}
+
+engine = Engine(load_settings())
+before = compiled()
+assert before
+for masks in ("rle", "polygon"):
+    assert engine.segment(photo(None), Request(masks=masks)).body["segments"]
+engine.close()
+print(*sorted(compiled() - before), sep="\\n")
+"""
+
+
+def test_the_first_answer_compiles_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ANSWER], env={**os.environ, "SEGSORT_DATA_DIR": str(tmp_path)}, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == ""
