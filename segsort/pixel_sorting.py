@@ -87,15 +87,16 @@ def _grid(height: int, width: int, segments: int) -> Tensor:
 
 def location_features(height: int, width: int) -> Tensor:
     """(y, x) of each pixel's centre: [2, h, w]; the image's centre is 0, its longer half-side 1, in both directions."""
-    y, x = (torch.from_numpy(centres) for centres in _centres(height, width))
+    y, x = (torch.from_numpy(centres) for centres in _centres(height, width, 1.0))
     return torch.stack(torch.meshgrid(y, x, indexing="ij"))
 
 
-def _centres(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """y of each row and x of each column, float32."""
+@lru_cache(maxsize=8)
+def _centres(height: int, width: int, weight: float) -> tuple[np.ndarray, np.ndarray]:
+    """y of each row and x of each column, weighted, float32: for whoever does not change them."""
     half = np.float32(max(height, width) / 2)
     y, x = (np.arange(length, dtype=np.float32) + np.float32(0.5 - length / 2) for length in (height, width))
-    return y / half, x / half
+    return y / half * np.float32(weight), x / half * np.float32(weight)
 
 
 def sorting_features(embeddings: Tensor, location_weight: float) -> Tensor:
@@ -116,8 +117,7 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
 def _with_location(embeddings: Tensor, location_weight: float) -> Tensor:
     """The same for one image: [D, h, w] -> [h*w, D+2]."""
     D, h, w = embeddings.shape
-    planes, (down, along) = np.ascontiguousarray(embeddings.numpy()).reshape(D, h * w), _centres(h, w)
-    down, along = down * np.float32(location_weight), along * np.float32(location_weight)
+    planes, (down, along) = np.ascontiguousarray(embeddings.numpy()).reshape(D, h * w), _centres(h, w, location_weight)
     rows, counters = np.empty((h * w, D + 2), dtype=np.float32), threads.counters(1)
 
     def turn(number: int) -> None:
@@ -159,6 +159,14 @@ def sort_features(
         Labels [B, h*w] int64 and means [B, K, D+2].
     """
     grid, count = _grid(*size, options.segments), min(options.segments, size[0] * size[1])
+    if on_device.compiled(features) and options.assignment == "hard":
+        found = [
+            _sort_on_cpu(
+                features[b].numpy(), grid.numpy(), None if left_out is None else left_out[b].numpy(), count, options
+            )
+            for b in range(len(features))
+        ]
+        return _stacked([torch.from_numpy(z) for z, _ in found]), _stacked([torch.from_numpy(t) for _, t in found])
     labels = grid.to(features.device).expand(len(features), *size)
     if options.coarse_iterations > 0:
         labels = _sort_coarsely(features, labels, left_out, count, options)
@@ -171,10 +179,7 @@ def _sort_coarsely(
 ) -> Tensor:
     """Sort every second pixel of every second row; its neighbours follow it. labels [B, h, w] -> [B, h, w]."""
     B, h, w = labels.shape
-    fewer = features.reshape(B, h, w, -1)[:, ::2, ::2]
-    if on_device.compiled(fewer):  # torch's own copies would wake its threads, which stay awake and in the way
-        fewer = torch.from_numpy(np.ascontiguousarray(fewer.numpy()))
-    fewer = fewer.flatten(1, 2)
+    fewer = features.reshape(B, h, w, -1)[:, ::2, ::2].flatten(1, 2)
     start, out = labels[:, ::2, ::2], None if left_out is None else left_out.reshape(B, h, w)[:, ::2, ::2].flatten(1)
     once = replace(options, iterations=options.coarse_iterations)
     found = _sort(fewer, start.flatten(1), out, count, once)[0].reshape(start.shape)
@@ -188,7 +193,7 @@ def _sort(
 ) -> tuple[Tensor, Tensor]:
     """EM from starting labels: features [B, N, D], labels [B, N] -> labels [B, N], theta [B, count, D]."""
     if options.assignment == "hard":
-        return _sort_hard(features, labels, left_out, count, options)
+        return on_device.sort_hard(features, labels, left_out, count, options.iterations)
     return _sort_soft(features, labels, left_out, count, options)
 
 
@@ -204,41 +209,49 @@ def _check_shapes(embeddings: Tensor, valid: Tensor | None) -> None:
         )
 
 
-def _sort_hard(
-    features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, options: SortingOptions
-) -> tuple[Tensor, Tensor]:
-    """Spherical k-means. features [B, N, D], labels [B, N] -> labels [B, N], theta [B, count, D]."""
-    if not on_device.compiled(features):
-        return on_device.sort_hard(features, labels, left_out, count, options.iterations)
-    pairs = [
-        _sort_one_on_cpu(
-            features[b].numpy(), labels[b].numpy(), None if left_out is None else left_out[b].numpy(), count, options
-        )
-        for b in range(len(features))
-    ]
-    return _stacked([z for z, _ in pairs]), _stacked([theta for _, theta in pairs])
+def _sort_on_cpu(
+    features: np.ndarray, grid: np.ndarray, left_out: np.ndarray | None, count: int, options: SortingOptions
+) -> tuple[np.ndarray, np.ndarray]:
+    """Spherical k-means of one image: features [N, D], grid [h, w], left_out [N] -> labels [N], theta [count, D].
+
+    In numpy alone: torch's operations would wake its threads, which stay awake and in the way.
+    """
+    labels = grid
+    if options.coarse_iterations > 0:  # as _sort_coarsely
+        (h, w), start = grid.shape, grid[::2, ::2]
+        fewer = np.ascontiguousarray(features.reshape(h, w, -1)[::2, ::2]).reshape(start.size, -1)
+        out = None if left_out is None else left_out.reshape(h, w)[::2, ::2]
+        some = None if out is None else out.ravel()
+        found = _sort_rows(fewer, start.flatten(), some, count, options, options.coarse_iterations)[0]
+        coarse = found.reshape(start.shape) if out is None else np.where(out, start, found.reshape(start.shape))
+        labels = coarse.repeat(2, axis=1).repeat(2, axis=0)[:h, :w]
+    return _sort_rows(features, labels.flatten(), left_out, count, options, options.iterations)
 
 
-def _sort_one_on_cpu(
-    features: np.ndarray, start: np.ndarray, left_out: np.ndarray | None, count: int, options: SortingOptions
-) -> tuple[Tensor, Tensor]:
-    """The same for one image, correcting the sums by the pixels that moved, and stopping when none did.
-
-    features [N, D], start [N] -> labels [N], theta [count, D].
+def _sort_rows(
+    features: np.ndarray,
+    labels: np.ndarray,
+    left_out: np.ndarray | None,
+    count: int,
+    options: SortingOptions,
+    iterations: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same from starting labels [N], which may be changed, by correcting the sums by the rows that moved. It stops
+    when none did.
     """
     kept = None if left_out is None else np.flatnonzero(~left_out)
-    rows, labels = (features, start.copy()) if kept is None else (features[kept], start[kept])
+    rows, moving = (features, labels) if kept is None else (features[kept], labels[kept])
     columns = np.empty((rows.shape[1], count), dtype=np.float32)
     if options.precision == "int8" and byte_kernels.supported():
-        _sort_bytes(rows, labels, columns, options.iterations)
+        _sort_bytes(rows, moving, columns, iterations)
     else:
-        _sort_floats(rows, labels, columns, options.iterations)
+        _sort_floats(rows, moving, columns, iterations)
     theta = np.ascontiguousarray(columns.T)
     if kept is None:
-        return torch.from_numpy(labels), torch.from_numpy(theta)
+        return moving, theta
     everywhere = np.full(len(features), -1, dtype=np.int64)
-    everywhere[kept] = labels
-    return torch.from_numpy(everywhere), torch.from_numpy(theta)
+    everywhere[kept] = moving
+    return everywhere, theta
 
 
 def _sort_floats(rows: np.ndarray, labels: np.ndarray, theta: np.ndarray, iterations: int) -> None:

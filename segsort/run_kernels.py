@@ -11,6 +11,7 @@ from numba import njit
 from segsort.sharing import add, read, wait
 
 BANDS = 8  # of rows, which threads share
+WIDE = 16  # pixels that take no longer to be filled than one
 FOUND, FINDING, KNOWN, BORDERING, LEFT, COUNTERS = range(6)  # counters of `find_pieces`, and how many
 
 
@@ -91,13 +92,15 @@ def _connect(labels: np.ndarray, first: np.ndarray, start: np.ndarray, piece: np
 def _find_runs(labels: np.ndarray, pieces: Pieces, top: int, bottom: int) -> None:
     """The runs of some rows, and how they are connected among each other."""
     first, start, piece, W = pieces.first, pieces.start, pieces.piece, labels.shape[1]
+    begins = np.zeros(W + 1, np.int32)
     for y in range(top, bottom):
-        run, last = first[y], labels[y, 0] - 1
-        for x in range(W):
-            if labels[y, x] != last:
-                start[run], piece[run] = x, run
-                run += 1
-                last = labels[y, x]
+        row, count = labels[y], 1
+        for x in range(1, W):  # without a branch that nobody could foresee: what is no beginning is written over
+            begins[count] = x
+            count += row[x] != row[x - 1]
+        run = first[y]
+        for i in range(count):
+            start[run + i], piece[run + i] = begins[i], run + i
         if y > top:
             _connect(labels, first, start, piece, y)
 
@@ -197,36 +200,87 @@ def leave(counters: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _best_neighbours(
-    borders: np.ndarray, order: np.ndarray, small: np.ndarray, areas: np.ndarray, target: np.ndarray
-) -> None:
-    """The neighbour with the longest border of each small piece, a large one before small ones, into `target` [P].
-
-    order: [M] of the borders, those of one pair together, pairs rising.
-    """
-    best_sides, i = np.zeros(len(areas), np.int64), 0
-    while i < len(order):
-        piece, other, sides = borders[order[i], 0], borders[order[i], 1], 0
-        while i < len(order) and borders[order[i], 0] == piece and borders[order[i], 1] == other:
-            sides += borders[order[i], 2]
-            i += 1
-        held = target[piece]
-        if held == piece:
-            better = True
-        elif small[held] != small[other]:
-            better = small[held]
-        elif sides != best_sides[piece]:
-            better = sides > best_sides[piece]
-        else:
-            better = areas[other] >= areas[held]
-        if better:
-            target[piece], best_sides[piece] = other, sides
+def _gathered(pieces: Pieces, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Borders by their small piece: where those of each of `count` pieces begin [P+1], other pieces [M], sides [M]."""
+    begin = np.zeros(count + 2, np.int64)  # while they are put in their places, one further on
+    for band in range(BANDS):
+        for i in range(pieces.ends[band]):
+            begin[pieces.borders[band, i, 0] + 2] += 1
+    for piece in range(count):
+        begin[piece + 2] += begin[piece + 1]
+    other, sides = np.empty(begin[count + 1], np.int64), np.empty(begin[count + 1], np.int64)
+    for band in range(BANDS):
+        for i in range(pieces.ends[band]):
+            piece = pieces.borders[band, i, 0]
+            at = begin[piece + 1]
+            other[at], sides[at] = pieces.borders[band, i, 1], pieces.borders[band, i, 2]
+            begin[piece + 1] += 1
+    return begin, other, sides
 
 
 @njit(cache=True, nogil=True)
-def _settle(specks: np.ndarray, largest: int, small: np.ndarray, areas: np.ndarray, target: np.ndarray) -> None:
-    """Let each piece become what its neighbour becomes; specks: the small pieces, by rising area."""
-    for piece in specks:
+def _best_neighbours(pieces: Pieces, target: np.ndarray) -> None:
+    """The neighbour with the longest border of each small piece, a large one before small ones, into `target` [P]."""
+    small, areas = pieces.small, pieces.areas
+    begin, other, sides = _gathered(pieces, len(target))
+    shared = np.zeros(len(target), np.int64)  # with the piece that is looked at
+    for piece in range(len(target)):
+        for i in range(begin[piece], begin[piece + 1]):
+            shared[other[i]] += sides[i]
+        longest = 0
+        for i in range(begin[piece], begin[piece + 1]):
+            held, one = target[piece], other[i]
+            length = shared[one]
+            if length == 0:  # seen already
+                continue
+            shared[one] = 0
+            if held == piece:
+                better = True
+            elif small[held] != small[one]:
+                better = small[held]
+            elif length != longest:
+                better = length > longest
+            elif areas[one] != areas[held]:
+                better = areas[one] > areas[held]
+            else:
+                better = one > held
+            if better:
+                target[piece], longest = one, length
+
+
+@njit(cache=True, nogil=True)
+def _specks_by_area(small: np.ndarray, areas: np.ndarray, count: int) -> np.ndarray:
+    """The small ones of `count` pieces, by rising area, and equal ones in their order."""
+    largest = 0
+    for piece in range(count):
+        if small[piece]:
+            largest = max(largest, areas[piece])
+    place = np.zeros(largest + 2, np.int64)
+    for piece in range(count):
+        if small[piece]:
+            place[areas[piece] + 1] += 1
+    for area in range(largest + 1):
+        place[area + 1] += place[area]
+    specks = np.empty(place[largest + 1], np.int64)
+    for piece in range(count):
+        if small[piece]:
+            specks[place[areas[piece]]] = piece
+            place[areas[piece]] += 1
+    return specks
+
+
+@njit(cache=True, nogil=True)
+def _join(pieces: Pieces, target: np.ndarray) -> None:
+    """The piece that each piece becomes into `target` [P]: a small one the neighbour with the longest border, if it can
+    a large one. Small pieces that only small ones surround join each other first; the largest piece joins none.
+    """
+    small, areas, largest = pieces.small, pieces.areas, 0
+    for piece in range(len(target)):
+        target[piece] = piece
+        if areas[piece] > areas[largest]:
+            largest = piece
+    _best_neighbours(pieces, target)
+    for piece in _specks_by_area(small, areas, len(target)):
         other = target[piece]
         if piece == largest or (small[other] and areas[other] <= areas[piece] and target[other] == piece):
             target[piece] = piece  # of two specks that would swap, the larger stays for the other to join
@@ -239,35 +293,54 @@ def _settle(specks: np.ndarray, largest: int, small: np.ndarray, areas: np.ndarr
         target[piece] = end
 
 
-def joined_to(borders: np.ndarray, small: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """The piece that each piece becomes [P]: a small one the neighbour with the longest border, if it can a large one.
+@njit(cache=True, nogil=True)
+def join_small(pieces: Pieces, numbered: bool) -> tuple[np.ndarray, np.ndarray]:
+    """What the pieces become when small ones join their neighbours: the label of each [P] int32, pixels of each [K].
 
-    borders: [M, 3], as `Pieces` has them; small, areas: [P]. Small pieces that only small ones surround join each other
-    first; the largest piece of the image joins none.
+    numbered: the labels that are left become 0..K-1, in their order; else they stay as they are.
     """
-    target = np.arange(len(areas))
-    order = np.argsort(borders[:, 0] * len(areas) + borders[:, 1], kind="stable")
-    _best_neighbours(borders, order, small, areas, target)
-    specks = np.flatnonzero(small)
-    _settle(specks[np.argsort(areas[specks], kind="stable")], int(areas.argmax()), small, areas, target)
-    return target
+    count = pieces.found[0]
+    target, after, most = np.empty(count, np.int64), np.empty(count, np.int32), 0
+    _join(pieces, target)
+    for piece in range(count):
+        after[piece] = pieces.labels[target[piece]]
+        most = max(most, after[piece])
+    pixels, number = np.zeros(most + 1, np.int64), np.empty(most + 1, np.int32)
+    for piece in range(count):
+        pixels[after[piece]] += pieces.areas[piece]
+    if not numbered:
+        return after, pixels
+    kept = 0
+    for label in range(most + 1):
+        number[label] = kept
+        if pixels[label]:
+            pixels[kept] = pixels[label]
+            kept += 1
+    for piece in range(count):
+        after[piece] = number[after[piece]]
+    return after, pixels[:kept]
 
 
 @njit(cache=True, nogil=True)
-def fill_runs(labels: np.ndarray, pieces: Pieces, changed: np.ndarray, to: np.ndarray, counters: np.ndarray) -> None:
-    """Give the pixels of some pieces another label: changed [P] bool, to [P]; labels [H, W] are changed.
-
-    Threads share the rows by counter 0.
-    """
+def fill_runs(labels: np.ndarray, pieces: Pieces, to: np.ndarray, counters: np.ndarray) -> None:
+    """Give pieces other labels: to [P], of each; labels [H, W] are changed. Threads share the rows by counter 0."""
     H, W = labels.shape
-    first, start, piece, rows = pieces.first, pieces.start, pieces.piece, -(-H // BANDS)
+    first, start, piece, before, rows = pieces.first, pieces.start, pieces.piece, pieces.labels, -(-H // BANDS)
     while True:
         band = add(counters, 0, 1)
         if band >= BANDS:
             return
         for y in range(min(band * rows, H), min((band + 1) * rows, H)):
+            row, written = labels[y], 0
             for run in range(first[y], first[y + 1]):
-                if changed[piece[run]]:
-                    end = start[run + 1] if run + 1 < first[y + 1] else W
-                    for x in range(start[run], end):
-                        labels[y, x] = to[piece[run]]
+                begin, end = start[run], start[run + 1] if run + 1 < first[y + 1] else W
+                label = to[piece[run]]
+                if label == before[piece[run]] and begin >= written:
+                    continue
+                if begin + WIDE <= W:  # most runs are short; what is written too much, the runs to the right put right
+                    for x in range(WIDE):
+                        row[begin + x] = label
+                    begin += WIDE
+                    written = begin
+                for x in range(begin, end):
+                    row[x] = label

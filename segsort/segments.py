@@ -1,6 +1,7 @@
 """From pixel embeddings to segments at an image's own resolution, and to labelled segments where a mask is known."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -157,21 +158,9 @@ def _join_specks(labels: np.ndarray, min_pixels: float, numbered: bool = False) 
             raise
 
     threads.together(find, several)
-    count = int(pieces.found[0])
-    areas, before, small = pieces.areas[:count], pieces.labels[:count], pieces.small[:count]
-    after = before
-    if count > 1 and small.any():
-        borders = np.concatenate([band[:end] for band, end in zip(pieces.borders, pieces.ends, strict=True)])
-        after = before[run_kernels.joined_to(borders, small, areas)]
-    pixels = np.bincount(after, weights=areas).astype(np.int64)
-    if numbered:
-        after = (np.cumsum(pixels > 0, dtype=np.int32) - np.int32(1))[after]
-        pixels = pixels[pixels > 0]
-    changed = after != before
-    if not changed.any():
-        return labels, pixels
+    after, pixels = run_kernels.join_small(pieces, numbered)
     joined, filled = labels if numbered else labels.copy(), threads.counters(1)
-    threads.together(lambda _: run_kernels.fill_runs(joined, pieces, changed, after, filled), several)
+    threads.together(lambda _: run_kernels.fill_runs(joined, pieces, after, filled), several)
     return joined, pixels
 
 
@@ -183,7 +172,7 @@ def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor, features: Te
     """
     D, h, w = embeddings.shape
     H, W = labels.shape
-    rows, columns = (np.arange(h) * 2 + 1) * H // (2 * h), (np.arange(w) * 2 + 1) * W // (2 * w)
+    rows, columns = _centres_of_cells(h, H), _centres_of_cells(w, W)
     if not on_device.compiled(embeddings):
         return _prototypes_on_device(labels, labels[rows[:, None], columns].ravel(), count, embeddings)
     vectors, several, counters = features.numpy(), threads.useful(h * w, ROWS_A_THREAD), threads.counters(1)
@@ -198,6 +187,12 @@ def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor, features: Te
         cells = _cells_below(labels, int(segment), (h, w))
         kernels.add_directions(vectors[cells], np.full(len(cells), segment, dtype=labels.dtype), sums, sizes)
     return unit_rows(sums)
+
+
+@lru_cache(maxsize=16)
+def _centres_of_cells(cells: int, pixels: int) -> np.ndarray:
+    """The pixel at the centre of each cell along one side: [cells] int64, for whoever does not change it."""
+    return (np.arange(cells) * 2 + 1) * pixels // (2 * cells)
 
 
 def _prototypes_on_device(labels: np.ndarray, centres: np.ndarray, count: int, embeddings: Tensor) -> np.ndarray:

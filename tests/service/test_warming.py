@@ -9,12 +9,12 @@ ANSWER = """
 import sys
 from numba.core.dispatcher import Dispatcher
 from benchmarks.latency import photo
-from segsort import byte_kernels, kernels, run_kernels, search_kernels, sharing
+from segsort import byte_kernels, kernels, mask_kernels, run_kernels, search_kernels, sharing
 from service.engine import Engine, Request
 from service.settings import load_settings
 
 def compiled():
-    modules = (byte_kernels, kernels, run_kernels, search_kernels, sharing)
+    modules = (byte_kernels, kernels, mask_kernels, run_kernels, search_kernels, sharing)
     loops = [(name, loop) for module in modules for name, loop in vars(module).items() if isinstance(loop, Dispatcher)]
     return {f"{name} {signature}" for name, loop in loops for signature in loop.signatures}
 
