@@ -33,6 +33,11 @@ RUN cd /opt/segsort/lib/python3*/site-packages && \
     find . -name '*.a' -delete && \
     /opt/segsort/bin/pip uninstall --quiet --yes triton sympy mpmath networkx setuptools pip && \
     /opt/segsort/bin/python -c "import cc3d, faiss, onnxruntime, scipy.special, skimage.measure, torch, service.server"
+# The loops compiled for this machine's processor, so that a container is ready at once. On another kind of processor the first
+# start compiles them for that one, and keeps them in /data/.cache.
+RUN cd /tmp && SEGSORT_DATA_DIR=/tmp/data /opt/segsort/bin/python -c \
+      "from service.engine import Engine; from service.settings import load_settings; Engine(load_settings()).close()" && \
+    rm -r /tmp/data
 
 # An image for GPUs asks for one: where it sees none, it says so and ends.
 FROM python:3.11-slim-bookworm AS base-cpu

@@ -4,9 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import pytest
+
 import segsort
+from segsort import loop_cache
 
 HERE = Path(segsort.__file__).parent
 TELL = "import segsort, numba; print(numba.config.CACHE_DIR)"
@@ -40,3 +44,55 @@ def test_loops_are_kept_by_all_their_sources(tmp_path: Path) -> None:
 
 def test_a_folder_that_the_operator_names_is_used(tmp_path: Path) -> None:
     assert told(tmp_path, NUMBA_CACHE_DIR=str(tmp_path), PYTHONPATH=str(HERE.parent)) == str(tmp_path)
+
+
+@pytest.fixture
+def sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Sources that nobody may write beside, with a loop that was compiled when they were installed."""
+    sources = tmp_path / "sealed"
+    sources.mkdir()
+    for name in ("some_kernels.py", "sharing.py"):
+        (sources / name).write_text(name)
+    monkeypatch.setattr(loop_cache, "_HERE", sources)
+    beside = loop_cache.folder_of_loops()
+    assert beside.parent == sources / "__pycache__"
+    (beside / "loop.nbi").write_text("compiled")
+    can_write = loop_cache._can_write
+    monkeypatch.setattr(
+        loop_cache, "_can_write", lambda folder: not folder.is_relative_to(sources) and can_write(folder)
+    )
+    return beside
+
+
+def test_what_was_compiled_at_the_installation_is_copied_to_where_more_may_be_kept(
+    sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    kept = loop_cache.folder_of_loops()
+    assert kept == tmp_path / "cache" / "segsort" / sealed.name
+    assert (kept / "loop.nbi").read_text() == "compiled"
+    (kept / "loop.nbi").write_text("compiled for this processor")
+    assert loop_cache.folder_of_loops() == kept
+    assert (kept / "loop.nbi").read_text() == "compiled for this processor"
+    assert list(kept.parent.iterdir()) == [kept]
+
+
+def test_other_sources_find_other_loops(sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    before = loop_cache.folder_of_loops()
+    (sealed.parent.parent / "some_kernels.py").write_text("changed")
+    after = loop_cache.folder_of_loops()
+    assert after.parent == before.parent
+    assert not (after / "loop.nbi").exists()
+
+
+def test_without_any_place_of_the_users_a_process_keeps_its_own(
+    sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own = loop_cache.folder_of_loops()
+    assert own.parent.parent == tmp_path
+    assert own != loop_cache.folder_of_loops()
+    assert (own / "loop.nbi").read_text() == "compiled"
