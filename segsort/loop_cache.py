@@ -12,6 +12,8 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+from numba import config
+
 _HERE = Path(__file__).parent
 
 
@@ -34,6 +36,11 @@ def folder_of_loops() -> Path:
         if _can_write(parent / name):
             return parent / name
     return beside
+
+
+def loops_are_kept() -> bool:
+    """Whether a process before this one compiled loops where this one looks for them."""
+    return any(Path(config.CACHE_DIR).rglob("*kernels.*.nbc"))  # type: ignore[attr-defined]
 
 
 def _digest() -> str:

@@ -16,6 +16,7 @@ from model_store.live import MAX_CLASSES, LiveExemplars
 from model_store.predictor import Predictor, Sized
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
+from segsort.loop_cache import loops_are_kept
 from segsort.segments import Outlined, Segments
 from segsort.threads import at_most, beside
 from service.answers import At, Form, Masks, Shapes, describe, image_url
@@ -78,6 +79,8 @@ class Engine:
 
     def __init__(self, settings: Settings, records: Records | None = None) -> None:
         self.settings = settings
+        if not loops_are_kept():
+            _log.info("compiling loops for this processor: this start takes longer than the next")
         own = settings.data_dir / "releases"
         self.store = ReleaseStore((BUNDLED, own), settings.data_dir / "active.json")
         release = Release.open(self.store.resolve(settings.release))

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numba
 import pytest
 
 import segsort
@@ -96,3 +97,11 @@ def test_without_any_place_of_the_users_a_process_keeps_its_own(
     assert own.parent.parent == tmp_path
     assert own != loop_cache.folder_of_loops()
     assert (own / "loop.nbi").read_text() == "compiled"
+
+
+def test_whether_loops_are_kept_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    assert not loop_cache.loops_are_kept()
+    (tmp_path / "segsort_1").mkdir()
+    (tmp_path / "segsort_1" / "run_kernels.find_pieces-1.py311.1.nbc").touch()
+    assert loop_cache.loops_are_kept()
