@@ -58,7 +58,8 @@ SECTIONS = (
         "python -m benchmarks.serving_peers",
         "Each answers with the same JSON, which is compared before, and records it: all that they share is the "
         "same code, so that only what lies around it differs. One worker has two threads at BentoML, and one at "
-        "LitServe, as is their way. `segsort's` is how many times as many images a second segsort answers.",
+        "LitServe, as is their way. `segsort's` is how many times as many images a second segsort answers. The last "
+        "row calls the engine by a thread a core, without server and callers: the most that any server can reach.",
         note=_peers,
     ),
     Section(

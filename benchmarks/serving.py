@@ -29,13 +29,13 @@ LOOP = "loop in process"
 SETTLE = 0.5  # seconds at the beginning that do not count: callers that start at once do not yet take turns
 
 
-def looped(predictor: Predictor, jpegs: Sequence[bytes], threads: int, seconds: float) -> float:
-    """Images a second of the pipeline, called over and over by some threads."""
+def looped(answer: Callable[[bytes], object], jpegs: Sequence[bytes], threads: int, seconds: float) -> float:
+    """Images a second of what answers one, called over and over by some threads."""
     counts, started = [0] * threads, time.perf_counter()
 
     def loop(thread: int) -> None:
         while time.perf_counter() - started < seconds:
-            predictor.predict(decode(jpegs[(counts[thread] + thread) % len(jpegs)], 10**8))
+            answer(jpegs[(counts[thread] + thread) % len(jpegs)])
             counts[thread] += 1
 
     workers = [threading.Thread(target=loop, args=(thread,)) for thread in range(threads)]
@@ -49,11 +49,13 @@ def looped(predictor: Predictor, jpegs: Sequence[bytes], threads: int, seconds: 
 class Rounds:
     """Rates of the loops and of callers, measured in turn."""
 
-    def __init__(self, predictor: Predictor, target: Target, callers: Sequence[int], seconds: float) -> None:
+    def __init__(
+        self, predict: Callable[[bytes], object], target: Target, callers: Sequence[int], seconds: float
+    ) -> None:
         self.latencies: dict[str, list[dict[str, float]]] = {}
         self.tasks: dict[str, Callable[[], float]] = {
-            LOOP: lambda: looped(predictor, target.bodies, 1, seconds),
-            f"{LOOP}, two threads": lambda: looped(predictor, target.bodies, 2, seconds),
+            LOOP: lambda: looped(predict, target.bodies, 1, seconds),
+            f"{LOOP}, two threads": lambda: looped(predict, target.bodies, 2, seconds),
         }
         for count in callers:
             self.tasks[f"HTTP, {count} callers"] = self._calling(target, count, seconds)
@@ -101,11 +103,15 @@ def main() -> None:
     arguments = parser.parse_args()
     release, jpegs = Release.open(ReleaseStore([BUNDLED], None).active()), photographs()
     predictor = Predictor(release)
-    looped(predictor, jpegs, 2, 1.0)  # to warm up
+
+    def predict(jpeg: bytes) -> object:
+        return predictor.predict(decode(jpeg, 10**8))
+
+    looped(predict, jpegs, 2, 1.0)  # to warm up
     with tempfile.TemporaryDirectory() as data, running_service(Path(data), "--release", str(release.path)) as address:
         target = Target(f"{address}/segment", jpegs)
         closed_loop(target, 4, 1.0)
-        rounds = Rounds(predictor, target, arguments.callers, arguments.seconds)
+        rounds = Rounds(predict, target, arguments.callers, arguments.seconds)
         rates = rounds.run(arguments.rounds)
     details = {"seconds": arguments.seconds, "rounds": arguments.rounds, "rates": rates, "pictures": len(jpegs)}
     report("serving", told(rates, rounds.latencies), details, arguments.out)

@@ -2,21 +2,22 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import orjson
 
 WORKERS = "BENCHMARK_WORKERS"  # how many processes, or how many threads in one
 
 
-def answering(threads: int | None = None) -> Callable[[bytes], bytes]:
-    """What answers a picture as `POST /segment` does, recorded in SEGSORT_DATA_DIR; threads: the network's."""
+def answering(threads: int | None = None, data: Path | None = None) -> Callable[[bytes], bytes]:
+    """What answers a picture as `POST /segment` does, recorded in data or SEGSORT_DATA_DIR; threads: the network's."""
     import torch
 
     from service.engine import Engine, Request
     from service.settings import load_settings
 
     torch.set_num_threads(1)
-    engine = Engine(load_settings(threads=threads))
+    engine = Engine(load_settings(threads=threads, data_dir=data))
     return lambda content: orjson.dumps(engine.segment(content, Request()).body)
 
 

@@ -3,7 +3,8 @@
 python -m benchmarks.serving_peers [--seconds 6] [--rounds 4] [--callers 16] [--out DIR]
 
 All decode, embed, sort, retrieve and record with the same code and answer with the same JSON, which is compared first.
-The others run as one process and as two that share the cores. All are started once and take turns.
+The others run as one process and as two that share the cores. All are started once and take turns, with the engine
+called in this process by a thread a core: what no server can exceed that leaves the engine as it is.
 """
 
 import argparse
@@ -27,12 +28,16 @@ import orjson
 from benchmarks.common import report
 from benchmarks.photographs import photographs
 from benchmarks.running_service import ServiceStartError, free_port, start_service, stop
-from benchmarks.serving_app import WORKERS
+from benchmarks.serving import looped
+from benchmarks.serving_app import WORKERS, answering
 from benchmarks.serving_load import Target, closed_loop, latency, rate_of
+from model_store.cores import available_cores
 
 SETTLE = 1.0  # seconds at the beginning that do not count
 PATIENCE = 120.0  # seconds to start
+_SPENT = ("p50_ms", "p99_ms")
 SEGSORT = "segsort"
+ALONE = "no server: called in process"
 
 
 class Server(NamedTuple):
@@ -136,13 +141,18 @@ def check_equal(targets: Mapping[str, Target]) -> None:
         raise RuntimeError(f"{different} answer otherwise than {SEGSORT}: what is served is not the same")
 
 
-def measure(targets: Mapping[str, Target], callers: int, seconds: float, rounds: int) -> list[dict[str, Any]]:
-    """Rows of the table: medians of the rounds."""
-    rates: dict[str, list[float]] = {name: [] for name in targets}
+def measure(
+    targets: Mapping[str, Target], alone: Callable[[float], float], callers: int, seconds: float, rounds: int
+) -> list[dict[str, Any]]:
+    """Rows of the table: medians of the rounds. alone: images a second of the engine in this process, in so long."""
+    rates: dict[str, list[float]] = {name: [] for name in [*targets, ALONE]}
     spent: dict[str, list[dict[str, float]]] = {name: [] for name in targets}
     bad = dict.fromkeys(targets, 0)
     for number in range(rounds):
-        for name in list(targets)[:: 1 if number % 2 == 0 else -1]:
+        for name in list(rates)[:: 1 if number % 2 == 0 else -1]:
+            if name == ALONE:
+                rates[name].append(alone(seconds))
+                continue
             replies = closed_loop(targets[name], callers, SETTLE + seconds)
             rates[name].append(rate_of(replies, SETTLE, SETTLE + seconds))
             spent[name].append(latency(replies))
@@ -152,9 +162,8 @@ def measure(targets: Mapping[str, Target], callers: int, seconds: float, rounds:
             "served by": name,
             "images a second": float(np.median(found)),
             "segsort's": float(np.median(np.divide(rates[SEGSORT], found))),
-            "p50_ms": float(np.median([one["p50_ms"] for one in spent[name]])),
-            "p99_ms": float(np.median([one["p99_ms"] for one in spent[name]])),
-            "failed": bad[name],
+            **{at: float(np.median([one[at] for one in spent[name]])) if name in spent else "-" for at in _SPENT},
+            "failed": bad.get(name, "-"),
         }
         for name, found in rates.items()
     ]
@@ -182,7 +191,13 @@ def main() -> None:
                 absent[name] = str(error) or type(error).__name__
                 print(f"{name} is left out: {absent[name]}", file=sys.stderr)
         check_equal(targets)
-        rows = measure(targets, arguments.callers, arguments.seconds, arguments.rounds)
+        answer = answering(data=Path(stack.enter_context(tempfile.TemporaryDirectory())))
+
+        def alone(seconds: float) -> float:
+            return looped(answer, jpegs, available_cores(), seconds)
+
+        alone(SETTLE)  # to warm up
+        rows = measure(targets, alone, arguments.callers, arguments.seconds, arguments.rounds)
     details = {"callers": arguments.callers, "seconds": arguments.seconds, "rounds": arguments.rounds}
     report("serving_peers", rows, details | {"versions": versions, "absent": absent}, arguments.out)
 
