@@ -1,7 +1,9 @@
 """Building a release: embed, sort, split by label, keep exemplars, calibrate, write."""
 
 import io
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,6 +21,7 @@ from index_builder.progress import counted, spread
 from index_builder.scores import class_lookup, label_counts
 from index_builder.selection import BALANCE, Candidates, select
 from model_store.card import Calibration, Card, RetrievalInfo, SortingInfo
+from model_store.cores import available_cores
 from model_store.embedder import Device, Embedder
 from model_store.exemplars import Exemplars, SourceImage, exemplar_ids
 from model_store.index import ExemplarIndex
@@ -222,12 +225,23 @@ class _Builder:
         return exemplars, sources, positions
 
     def encode(self, sources: list[SourceImage], positions: list[int]) -> Iterator[tuple[str, bytes]]:
-        """(file, WebP) of each kept image, read once more, so that not all are held in memory."""
-        for n in counted(len(sources), "storing images"):
+        """(file, WebP) of each kept image, read once more, so that not all are held in memory; a core each encodes."""
+
+        def webp(image: np.ndarray) -> bytes:
             buffer = io.BytesIO()
-            image = Image.fromarray(self.dataset.photograph(positions[n]).image)
-            image.save(buffer, "WEBP", quality=self.options.webp_quality, method=6)
-            yield sources[n].file, buffer.getvalue()
+            Image.fromarray(image).save(buffer, "WEBP", quality=self.options.webp_quality, method=6)
+            return buffer.getvalue()
+
+        cores = available_cores()
+        with ThreadPoolExecutor(cores) as pool:
+            begun: deque[tuple[str, Future[bytes]]] = deque()
+            for n in counted(len(sources), "storing images"):
+                begun.append((sources[n].file, pool.submit(webp, self.dataset.photograph(positions[n]).image)))
+                if len(begun) > cores:
+                    file, encoded = begun.popleft()
+                    yield file, encoded.result()
+            for file, encoded in begun:
+                yield file, encoded.result()
 
     def summary(self, gathered: _Gathered, exemplars: Exemplars, images: int) -> dict[str, Any]:
         """What the exemplars come from, for the card."""

@@ -234,17 +234,18 @@ def split_by_label(
             f"mask has size {mask.shape}, the image's segments have {segments.labels.shape}; "
             "pass a mask of the same height and width as the image"
         )
-    spans = int(mask.max()) + 1
-    key = np.where(mask == ignore, -1, segments.labels.astype(np.int64) * spans + mask)
-    values, dense, areas = np.unique(key, return_inverse=True, return_counts=True)
-    kept = (values >= 0) & (areas >= max(min_area * mask.size, 1))
+    classed = mask != ignore
+    spans = int(mask.max(initial=0, where=classed)) + 1
+    key = segments.labels.astype(np.int64) * spans + np.where(classed, mask, 0)
+    areas = np.bincount(key[classed], minlength=len(segments.areas) * spans)
+    kept = (areas > 0) & (areas >= min_area * mask.size)
     row = np.where(kept, np.cumsum(kept) - 1, -1)
-    labels = row[dense].reshape(mask.shape).astype(np.int32)
-    count = int(kept.sum())
+    labels, values = np.where(classed, row[key], -1).astype(np.int32), np.flatnonzero(kept)
+    count = len(values)
     return LabelledSegments(
         labels=labels,
         prototypes=_prototypes(labels, count, embeddings, sorting_features(embeddings[None].float(), 0)[0]),
-        class_ids=values[kept] % spans,
-        areas=areas[kept],
+        class_ids=values % spans,
+        areas=areas[values],
         bboxes=bounding_boxes(labels, count),
     )
