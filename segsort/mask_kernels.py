@@ -20,6 +20,8 @@ def column_runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     end [R+1] int64.
     """
     H, W = labels.shape
+    if H == 0 or W == 0:
+        return np.empty(0, np.int32), np.zeros(1, np.int64)
     at = np.zeros(W + 1, np.int64)  # where the next run of each column belongs
     for x in range(W):
         at[x + 1] = _begins(labels, x)

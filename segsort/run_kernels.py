@@ -89,10 +89,9 @@ def _connect(labels: np.ndarray, first: np.ndarray, start: np.ndarray, piece: np
 
 
 @njit(cache=True, nogil=True)
-def _find_runs(labels: np.ndarray, pieces: Pieces, top: int, bottom: int) -> None:
-    """The runs of some rows, and how they are connected among each other."""
+def _find_runs(labels: np.ndarray, pieces: Pieces, top: int, bottom: int, begins: np.ndarray) -> None:
+    """The runs of some rows, and how they are connected among each other; begins: [W+1] int32, zeros, room."""
     first, start, piece, W = pieces.first, pieces.start, pieces.piece, labels.shape[1]
-    begins = np.zeros(W + 1, np.int32)
     for y in range(top, bottom):
         row, count = labels[y], 1
         for x in range(1, W):  # without a branch that nobody could foresee: what is no beginning is written over
@@ -170,9 +169,10 @@ def find_pieces(labels: np.ndarray, pieces: Pieces, min_pixels: float, counters:
     """
     H, W = labels.shape
     rows = -(-H // BANDS)
+    begins = np.zeros(W + 1, np.int32)  # before a band is taken: who has one is waited for, and must not fail
     band = add(counters, FINDING, 1)
     while band < BANDS:
-        _find_runs(labels, pieces, min(band * rows, H), min((band + 1) * rows, H))
+        _find_runs(labels, pieces, min(band * rows, H), min((band + 1) * rows, H), begins)
         add(counters, FOUND, 1)
         band = add(counters, FINDING, 1)
     if number == 0:

@@ -134,12 +134,20 @@ def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:
     """Give connected pieces of fewer than `min_pixels` pixels to the neighbouring piece with the longest common border.
 
     Args:
-        labels: [H, W] int32, non-negative.
+        labels: [H, W] int32, non-negative, H, W >= 1.
         min_pixels: the smallest piece left alone. The largest piece of the image is never joined to another.
 
     Returns:
         [H, W] int32 with the labels that were there.
+
+    Raises:
+        ValueError: if there are no labels, or negative ones.
     """
+    if labels.size == 0 or labels.min() < 0:
+        raise ValueError(
+            f"labels have shape {labels.shape} and begin at {labels.min(initial=0)}; give at least one pixel, and "
+            "number the segments from 0 on"
+        )
     return _join_specks(labels, min_pixels)[0]
 
 

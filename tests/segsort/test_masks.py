@@ -34,6 +34,13 @@ def test_a_label_map_without_segments_has_no_masks() -> None:
     assert bounding_boxes(np.full((3, 4), -1, dtype=np.int32), 0).shape == (0, 4)
 
 
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0, 0)])
+def test_without_pixels_masks_are_empty(shape: tuple[int, int]) -> None:
+    texts, boxes = encode_with_boxes(np.zeros(shape, dtype=np.int32), 2)
+    assert texts == ["0", "0"]
+    assert boxes.tolist() == bounding_boxes(np.zeros(shape, dtype=np.int32), 2).tolist() == [[0] * 4, [0] * 4]
+
+
 def test_a_label_past_the_count_is_nobodys() -> None:
     texts, boxes = encode_with_boxes(np.array([[0, 1, 5]], dtype=np.int32), 2)
     assert len(texts) == 2

@@ -15,6 +15,12 @@ def blobs(height: int, width: int, dimension: int = 5, seed: int = 0) -> Tensor:
     return normalize(torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")[0], dim=0)
 
 
+@pytest.mark.parametrize("labels", [np.zeros((0, 4), dtype=np.int32), np.full((3, 4), -1, dtype=np.int32)])
+def test_labels_that_are_none_are_refused(labels: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="number the segments from 0"):
+        join_specks(labels, 3)
+
+
 @pytest.mark.parametrize("size", [(60, 80), (61, 83), (15, 20), (7, 5), (1, 200)])
 def test_segments_tile_an_image_of_any_size(size: tuple[int, int]) -> None:
     segments = segment_image(blobs(15, 20), size, SortingOptions(9), 0.001)
