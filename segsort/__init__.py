@@ -9,5 +9,5 @@ from numba import config
 
 from segsort.loop_cache import folder_of_loops
 
-if "NUMBA_CACHE_DIR" not in os.environ:
+if not os.environ.get("NUMBA_CACHE_DIR"):
     config.CACHE_DIR = str(folder_of_loops())  # type: ignore[attr-defined]

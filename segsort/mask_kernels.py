@@ -77,7 +77,7 @@ def boxes_of_runs(owner: np.ndarray, start: np.ndarray, height: int, boxes: np.n
 
 @njit(cache=True, nogil=True)
 def _ordered(owner: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The runs of each segment in their order [R'], and where each segment's begin among them [S+1]."""
+    """The runs of each segment in their order [R'], and where each segment's begin among them [S+2], twice the end."""
     bounds = np.zeros(count + 2, np.int64)  # while runs are put in their places, one further on
     for segment in owner:
         if 0 <= segment < count:

@@ -177,7 +177,10 @@ def sort_features(
 def _sort_coarsely(
     features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, options: SortingOptions
 ) -> Tensor:
-    """Sort every second pixel of every second row; its neighbours follow it. labels [B, h, w] -> [B, h, w]."""
+    """Sort every second pixel of every second row; its neighbours follow it. labels [B, h, w] -> [B, h, w].
+
+    Hard assignment comes here on a device alone; `_sort_on_cpu` does the same.
+    """
     B, h, w = labels.shape
     fewer = features.reshape(B, h, w, -1)[:, ::2, ::2].flatten(1, 2)
     start, out = labels[:, ::2, ::2], None if left_out is None else left_out.reshape(B, h, w)[:, ::2, ::2].flatten(1)
@@ -191,7 +194,10 @@ def _sort_coarsely(
 def _sort(
     features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, options: SortingOptions
 ) -> tuple[Tensor, Tensor]:
-    """EM from starting labels: features [B, N, D], labels [B, N] -> labels [B, N], theta [B, count, D]."""
+    """EM from starting labels: features [B, N, D], labels [B, N] -> labels [B, N], theta [B, count, D].
+
+    Hard assignment comes here on a device alone.
+    """
     if options.assignment == "hard":
         return on_device.sort_hard(features, labels, left_out, count, options.iterations)
     return _sort_soft(features, labels, left_out, count, options)
@@ -222,10 +228,10 @@ def _sort_on_cpu(
         fewer = np.ascontiguousarray(features.reshape(h, w, -1)[::2, ::2]).reshape(start.size, -1)
         out = None if left_out is None else left_out.reshape(h, w)[::2, ::2]
         some = None if out is None else out.ravel()
-        found = _sort_rows(fewer, start.flatten(), some, count, options, options.coarse_iterations)[0]
+        found = _sort_rows(fewer, start.flatten(), some, count, options.coarse_iterations, options.precision)[0]
         coarse = found.reshape(start.shape) if out is None else np.where(out, start, found.reshape(start.shape))
         labels = coarse.repeat(2, axis=1).repeat(2, axis=0)[:h, :w]
-    return _sort_rows(features, labels.flatten(), left_out, count, options, options.iterations)
+    return _sort_rows(features, labels.flatten(), left_out, count, options.iterations, options.precision)
 
 
 def _sort_rows(
@@ -233,8 +239,8 @@ def _sort_rows(
     labels: np.ndarray,
     left_out: np.ndarray | None,
     count: int,
-    options: SortingOptions,
     iterations: int,
+    precision: Literal["float32", "int8"],
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same from starting labels [N], which may be changed, by correcting the sums by the rows that moved. It stops
     when none did.
@@ -242,7 +248,7 @@ def _sort_rows(
     kept = None if left_out is None else np.flatnonzero(~left_out)
     rows, moving = (features, labels) if kept is None else (features[kept], labels[kept])
     columns = np.empty((rows.shape[1], count), dtype=np.float32)
-    if options.precision == "int8" and byte_kernels.supported():
+    if precision == "int8" and byte_kernels.supported():
         _sort_bytes(rows, moving, columns, iterations)
     else:
         _sort_floats(rows, moving, columns, iterations)
@@ -305,7 +311,7 @@ def _share(
 def _sort_soft(
     features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, options: SortingOptions
 ) -> tuple[Tensor, Tensor]:
-    """EM with posteriors instead of hard assignments; shapes as in `_sort_hard`."""
+    """EM with posteriors instead of hard assignments; shapes as in `_sort`."""
     posterior = one_hot(labels, count).to(features)  # [B, N, K]
     for step in range(options.iterations + 1):
         if left_out is not None:

@@ -201,7 +201,9 @@ def leave(counters: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def _gathered(pieces: Pieces, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Borders by their small piece: where those of each of `count` pieces begin [P+1], other pieces [M], sides [M]."""
+    """Borders by their small piece: where those of each of `count` pieces begin [P+2], twice the end, other pieces [M],
+    and sides [M].
+    """
     begin = np.zeros(count + 2, np.int64)  # while they are put in their places, one further on
     for band in range(BANDS):
         for i in range(pieces.ends[band]):
@@ -220,7 +222,9 @@ def _gathered(pieces: Pieces, count: int) -> tuple[np.ndarray, np.ndarray, np.nd
 
 @njit(cache=True, nogil=True)
 def _best_neighbours(pieces: Pieces, target: np.ndarray) -> None:
-    """The neighbour with the longest border of each small piece, a large one before small ones, into `target` [P]."""
+    """The neighbour with the longest border of each small piece, a large one before small ones, into `target` [P]; there
+    each is itself. Of equal borders that with the larger piece is best, and then with the later one.
+    """
     small, areas = pieces.small, pieces.areas
     begin, other, sides = _gathered(pieces, len(target))
     shared = np.zeros(len(target), np.int64)  # with the piece that is looked at
@@ -297,7 +301,7 @@ def _join(pieces: Pieces, target: np.ndarray) -> None:
 def join_small(pieces: Pieces, numbered: bool) -> tuple[np.ndarray, np.ndarray]:
     """What the pieces become when small ones join their neighbours: the label of each [P] int32, pixels of each [K].
 
-    numbered: the labels that are left become 0..K-1, in their order; else they stay as they are.
+    Labels are 0 or more. numbered: the labels that are left become 0..K-1, in their order; else they stay as they are.
     """
     count = pieces.found[0]
     target, after, most = np.empty(count, np.int64), np.empty(count, np.int32), 0
@@ -305,12 +309,12 @@ def join_small(pieces: Pieces, numbered: bool) -> tuple[np.ndarray, np.ndarray]:
     for piece in range(count):
         after[piece] = pieces.labels[target[piece]]
         most = max(most, after[piece])
-    pixels, number = np.zeros(most + 1, np.int64), np.empty(most + 1, np.int32)
+    pixels = np.zeros(most + 1, np.int64)
     for piece in range(count):
         pixels[after[piece]] += pieces.areas[piece]
     if not numbered:
         return after, pixels
-    kept = 0
+    kept, number = 0, np.empty(most + 1, np.int32)
     for label in range(most + 1):
         number[label] = kept
         if pixels[label]:
@@ -323,7 +327,10 @@ def join_small(pieces: Pieces, numbered: bool) -> tuple[np.ndarray, np.ndarray]:
 
 @njit(cache=True, nogil=True)
 def fill_runs(labels: np.ndarray, pieces: Pieces, to: np.ndarray, counters: np.ndarray) -> None:
-    """Give pieces other labels: to [P], of each; labels [H, W] are changed. Threads share the rows by counter 0."""
+    """Give pieces other labels: to [P], of each; labels [H, W] are changed, and hold until then what `find_pieces` saw.
+
+    Threads share the rows by counter 0.
+    """
     H, W = labels.shape
     first, start, piece, before, rows = pieces.first, pieces.start, pieces.piece, pieces.labels, -(-H // BANDS)
     while True:

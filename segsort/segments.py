@@ -245,7 +245,10 @@ def split_by_label(
     classed = mask != ignore
     spans = int(mask.max(initial=0, where=classed)) + 1
     key = segments.labels.astype(np.int64) * spans + np.where(classed, mask, 0)
-    areas = np.bincount(key[classed], minlength=len(segments.areas) * spans)
+    pairs = np.arange(len(segments.areas) * spans) if len(segments.areas) * spans <= 4 * mask.size else None
+    if pairs is None:  # classes by large numbers, of which few occur
+        pairs, key = np.unique(key, return_inverse=True)
+    areas = np.bincount(key[classed], minlength=len(pairs))
     kept = (areas > 0) & (areas >= min_area * mask.size)
     row = np.where(kept, np.cumsum(kept) - 1, -1)
     labels, values = np.where(classed, row[key], -1).astype(np.int32), np.flatnonzero(kept)
@@ -253,7 +256,7 @@ def split_by_label(
     return LabelledSegments(
         labels=labels,
         prototypes=_prototypes(labels, count, embeddings, sorting_features(embeddings[None].float(), 0)[0]),
-        class_ids=values % spans,
+        class_ids=pairs[values] % spans,
         areas=areas[values],
         bboxes=bounding_boxes(labels, count),
     )

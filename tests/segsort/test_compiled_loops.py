@@ -1,5 +1,6 @@
 """What numba has compiled is taken again only while all sources of the loops are what they were."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -45,6 +46,8 @@ def test_loops_are_kept_by_all_their_sources(tmp_path: Path) -> None:
 
 def test_a_folder_that_the_operator_names_is_used(tmp_path: Path) -> None:
     assert told(tmp_path, NUMBA_CACHE_DIR=str(tmp_path), PYTHONPATH=str(HERE.parent)) == str(tmp_path)
+    named = told(tmp_path, NUMBA_CACHE_DIR="", PYTHONPATH=str(HERE.parent))
+    assert Path(named).name.startswith("loops-")
 
 
 @pytest.fixture
@@ -87,16 +90,51 @@ def test_other_sources_find_other_loops(sealed: Path, tmp_path: Path, monkeypatc
     assert not (after / "loop.nbi").exists()
 
 
-def test_without_any_place_of_the_users_a_process_keeps_its_own(
-    sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("trouble", ["a file", "others may write", "the disk is full"])
+def test_without_a_safe_place_of_the_users_a_process_keeps_its_own(
+    trouble: str, sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "file").write_text("no folder")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if trouble == "a file":
+        cache.write_text("no folder")
+    elif trouble == "others may write":
+        (cache / "segsort").mkdir(parents=True)
+        (cache / "segsort").chmod(0o777)
+    else:
+        copy = shutil.copytree
+
+        def full(source: Path, target: Path) -> Path:
+            if target.is_relative_to(cache):
+                raise OSError(errno.ENOSPC, "no space left")
+            return Path(copy(source, target))
+
+        monkeypatch.setattr(shutil, "copytree", full)
     own = loop_cache.folder_of_loops()
     assert own.parent.parent == tmp_path
+    assert own.parent.name.startswith("segsort-")
     assert own != loop_cache.folder_of_loops()
     assert (own / "loop.nbi").read_text() == "compiled"
+    assert trouble != "the disk is full" or not list((cache / "segsort").iterdir())
+
+
+@pytest.mark.parametrize("said", ["", "cache", "~/.cache"])
+def test_a_cache_that_is_no_place_is_not_taken(
+    said: str, sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", said)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert loop_cache.folder_of_loops() == tmp_path / "home" / ".cache" / "segsort" / sealed.name
+
+
+def test_another_processor_finds_other_loops(sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    before = loop_cache.folder_of_loops()
+    monkeypatch.setattr(loop_cache.binding, "get_host_cpu_name", lambda: "another")
+    after = loop_cache.folder_of_loops()
+    assert after.parent == before.parent
+    assert not (after / "loop.nbi").exists()
 
 
 def test_whether_loops_are_kept_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

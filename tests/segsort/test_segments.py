@@ -15,6 +15,28 @@ def blobs(height: int, width: int, dimension: int = 5, seed: int = 0) -> Tensor:
     return normalize(torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")[0], dim=0)
 
 
+def test_classes_by_large_numbers_split_as_small_ones_do() -> None:
+    random = np.random.default_rng(3)
+    embeddings = torch.nn.functional.normalize(torch.from_numpy(random.standard_normal((8, 12, 10))).float(), dim=0)
+    segments = segment_image(embeddings, (24, 20), SortingOptions(segments=9, iterations=2), 0.001)
+    mask = np.kron(random.integers(0, 3, (4, 4)), np.ones((6, 5), dtype=np.int64))
+    mask[:2] = 7
+    few = split_by_label(segments, embeddings, mask, 7, 0.001)
+    names = np.array([3, 70_000, 16_000_000, *[0] * 4, 9])
+    many = split_by_label(segments, embeddings, names[mask], 9, 0.001)
+    np.testing.assert_array_equal(many.labels, few.labels)
+    np.testing.assert_array_equal(many.class_ids, names[few.class_ids])
+    np.testing.assert_array_equal(many.areas, few.areas)
+
+
+@pytest.mark.parametrize("width", [1, 2, 14, 15, 16, 17, 31, 32, 33, 47])
+def test_runs_of_every_width_are_filled(width: int) -> None:
+    random = np.random.default_rng(width)
+    for _ in range(20):
+        labels = np.repeat(random.integers(0, 4, (9, width)), random.integers(1, 3), axis=1)[:, :width].astype(np.int32)
+        np.testing.assert_array_equal(join_specks(labels, 4), naive_join(labels, 4))
+
+
 @pytest.mark.parametrize("labels", [np.zeros((0, 4), dtype=np.int32), np.full((3, 4), -1, dtype=np.int32)])
 def test_labels_that_are_none_are_refused(labels: np.ndarray) -> None:
     with pytest.raises(ValueError, match="number the segments from 0"):
