@@ -15,8 +15,9 @@ RUN if [ "$FLAVOUR" = cpu ]; then \
       torch=$(sed -n 's/^cpu = \["\(torch==[^"]*\)".*/\1/p' pyproject.toml) && \
       /opt/segsort/bin/pip install --no-deps --retries 1 --timeout 10 --extra-index-url "$TORCH_INDEX" "$torch"; \
     fi
-# Dependencies before sources, so that a change of the sources does not install them anew.
-RUN mkdir segsort && touch segsort/__init__.py && /opt/segsort/bin/pip install ".[$FLAVOUR]"
+# Dependencies before sources, so that a change of the sources does not install them anew. What was built of the empty package
+# goes: it is newer than the sources, and setuptools would take it for them.
+RUN mkdir segsort && touch segsort/__init__.py && /opt/segsort/bin/pip install ".[$FLAVOUR]" && rm -r build segsort *.egg-info
 COPY segsort segsort
 COPY model_store model_store
 COPY index_builder index_builder

@@ -222,8 +222,9 @@ def _gathered(pieces: Pieces, count: int) -> tuple[np.ndarray, np.ndarray, np.nd
 
 @njit(cache=True, nogil=True)
 def _best_neighbours(pieces: Pieces, target: np.ndarray) -> None:
-    """The neighbour with the longest border of each small piece, a large one before small ones, into `target` [P]; there
-    each is itself. Of equal borders that with the larger piece is best, and then with the later one.
+    """The neighbour with the longest border of each small piece, a large one before small ones, into `target` [P].
+
+    There each is itself before. Of equal borders that with the larger piece is best, and then with the later one.
     """
     small, areas = pieces.small, pieces.areas
     begin, other, sides = _gathered(pieces, len(target))
