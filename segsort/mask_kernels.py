@@ -7,6 +7,8 @@ and what begins there is put in its column's place.
 import numpy as np
 from numba import njit
 
+from segsort.kernels import grouped
+
 
 @njit(cache=True, nogil=True)
 def _begins(labels: np.ndarray, x: int) -> bool:
@@ -76,30 +78,12 @@ def boxes_of_runs(owner: np.ndarray, start: np.ndarray, height: int, boxes: np.n
 
 
 @njit(cache=True, nogil=True)
-def _ordered(owner: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The runs of each segment in their order [R'], and where each segment's begin among them [S+2], twice the end."""
-    bounds = np.zeros(count + 2, np.int64)  # while runs are put in their places, one further on
-    for segment in owner:
-        if 0 <= segment < count:
-            bounds[segment + 2] += 1
-    for segment in range(count):
-        bounds[segment + 2] += bounds[segment + 1]
-    order = np.empty(bounds[count + 1], np.int64)
-    for run in range(len(owner)):
-        segment = owner[run]
-        if 0 <= segment < count:
-            order[bounds[segment + 1]] = run
-            bounds[segment + 1] += 1
-    return order, bounds
-
-
-@njit(cache=True, nogil=True)
 def compress_runs(owner: np.ndarray, start: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """COCO's compressed run lengths of each segment, one after the other, as in rleToString of COCO's maskApi.c.
 
     owner [R], start [R+1]: of `column_runs`; count: S. Gives the text, uint8, and where each one's ends [S].
     """
-    order, bounds = _ordered(owner, count)
+    order, bounds = grouped(owner, count)
     text, ends = np.empty(7 * (2 * len(order) + count), np.uint8), np.empty(count, np.int64)  # 7 for each length
     size, at = start[-1], 0
     for segment in range(count):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from segsort.kernels import grouped
 from segsort.sharing import add, read, wait
 
 BANDS = 8  # of rows, which threads share
@@ -200,24 +201,14 @@ def leave(counters: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _gathered(pieces: Pieces, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Borders by their small piece: where those of each of `count` pieces begin [P+2], twice the end, other pieces [M],
-    and sides [M].
-    """
-    begin = np.zeros(count + 2, np.int64)  # while they are put in their places, one further on
+def _all_borders(pieces: Pieces) -> np.ndarray:
+    """Those of all bands, one after the other: [M, 3] int64."""
+    borders, found = np.empty((pieces.ends.sum(), 3), np.int64), 0
     for band in range(BANDS):
-        for i in range(pieces.ends[band]):
-            begin[pieces.borders[band, i, 0] + 2] += 1
-    for piece in range(count):
-        begin[piece + 2] += begin[piece + 1]
-    other, sides = np.empty(begin[count + 1], np.int64), np.empty(begin[count + 1], np.int64)
-    for band in range(BANDS):
-        for i in range(pieces.ends[band]):
-            piece = pieces.borders[band, i, 0]
-            at = begin[piece + 1]
-            other[at], sides[at] = pieces.borders[band, i, 1], pieces.borders[band, i, 2]
-            begin[piece + 1] += 1
-    return begin, other, sides
+        end = pieces.ends[band]
+        borders[found : found + end] = pieces.borders[band, :end]
+        found += end
+    return borders
 
 
 @njit(cache=True, nogil=True)
@@ -227,14 +218,16 @@ def _best_neighbours(pieces: Pieces, target: np.ndarray) -> None:
     There each is itself before. Of equal borders that with the larger piece is best, and then with the later one.
     """
     small, areas = pieces.small, pieces.areas
-    begin, other, sides = _gathered(pieces, len(target))
+    borders = _all_borders(pieces)
+    order, begin = grouped(borders[:, 0], len(target))
     shared = np.zeros(len(target), np.int64)  # with the piece that is looked at
     for piece in range(len(target)):
-        for i in range(begin[piece], begin[piece + 1]):
-            shared[other[i]] += sides[i]
+        own = order[begin[piece] : begin[piece + 1]]
+        for i in own:
+            shared[borders[i, 1]] += borders[i, 2]
         longest = 0
-        for i in range(begin[piece], begin[piece + 1]):
-            held, one = target[piece], other[i]
+        for i in own:
+            held, one = target[piece], borders[i, 1]
             length = shared[one]
             if length == 0:  # seen already
                 continue
@@ -256,22 +249,8 @@ def _best_neighbours(pieces: Pieces, target: np.ndarray) -> None:
 @njit(cache=True, nogil=True)
 def _specks_by_area(small: np.ndarray, areas: np.ndarray, count: int) -> np.ndarray:
     """The small ones of `count` pieces, by rising area, and equal ones in their order."""
-    largest = 0
-    for piece in range(count):
-        if small[piece]:
-            largest = max(largest, areas[piece])
-    place = np.zeros(largest + 2, np.int64)
-    for piece in range(count):
-        if small[piece]:
-            place[areas[piece] + 1] += 1
-    for area in range(largest + 1):
-        place[area + 1] += place[area]
-    specks = np.empty(place[largest + 1], np.int64)
-    for piece in range(count):
-        if small[piece]:
-            specks[place[areas[piece]]] = piece
-            place[areas[piece]] += 1
-    return specks
+    keys = np.where(small[:count], areas[:count], -1)
+    return grouped(keys, keys.max() + 1)[0]
 
 
 @njit(cache=True, nogil=True)
