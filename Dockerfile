@@ -37,7 +37,7 @@ RUN cd /opt/segsort/lib/python3*/site-packages && \
 # The loops compiled for this machine's processor, so that a container is ready at once. On another kind of processor the first
 # start compiles them for that one, and keeps them in /data/.cache.
 RUN cd /tmp && SEGSORT_DATA_DIR=/tmp/data /opt/segsort/bin/python -c \
-      "from service.engine import Engine; from service.settings import load_settings; Engine(load_settings()).close()" && \
+      "from service.answering.engine import Engine; from service.settings import load_settings; Engine(load_settings()).close()" && \
     rm -r /tmp/data
 
 # An image for GPUs asks for one: where it sees none, it says so and ends.

@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.common import report, spread
 from benchmarks.latency import photo
 from benchmarks.running_service import start_service, stop
-from model_store.exemplars import Exemplars
+from model_store.exemplar_table import Exemplars
 from model_store.release import Release, write_release
 from model_store.store import BUNDLED, ReleaseStore
 

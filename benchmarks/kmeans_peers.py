@@ -12,7 +12,7 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from segsort import byte_kernels
+from segsort.loops import kmeans_bytes as byte_kernels
 from segsort.pixel_sorting import SortingOptions, grid_labels, sort_pixels, sorting_features
 from segsort.sphere import mean_direction, normalize, unit_rows
 

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.common import interleave, report, spread
 from benchmarks.retrieval import DIMENSION, QUERIES, K, clustered
 from model_store.cores import available_cores
-from model_store.exemplars import Exemplars
+from model_store.exemplar_table import Exemplars
 from model_store.index import ExemplarIndex
 from model_store.live import AddedExemplar, LiveExemplars
 from model_store.predictor import RESERVE

@@ -27,7 +27,7 @@ from index_builder.datasets import open_dataset
 from model_store.embedder import STRIDE, Embedder
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
-from segsort import byte_kernels
+from segsort.loops import kmeans_bytes as byte_kernels
 from segsort.pixel_sorting import SortingOptions
 from segsort.sphere import normalize
 

@@ -23,7 +23,7 @@ from benchmarks.serving_load import Target, closed_loop, latency, rate_of
 from model_store.predictor import Predictor
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
-from service.decode import decode
+from service.images.decode import decode
 
 LOOP = "loop in process"
 SETTLE = 0.5  # seconds at the beginning that do not count: callers that start at once do not yet take turns

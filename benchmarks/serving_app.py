@@ -13,7 +13,7 @@ def answering(threads: int | None = None, data: Path | None = None) -> Callable[
     """What answers a picture as `POST /segment` does, recorded in data or SEGSORT_DATA_DIR; threads: the network's."""
     import torch
 
-    from service.engine import Engine, Request
+    from service.answering.engine import Engine, Request
     from service.settings import load_settings
 
     torch.set_num_threads(1)

@@ -4,10 +4,10 @@ import sys
 
 import typer
 
-from index_builder.commands import build, evaluate, train
-from index_builder.regions.commands import app as regions_app
-from index_builder.report.commands import report
-from model_store.commands import app as releases_app
+from index_builder.build_commands import build, evaluate, train
+from index_builder.regions.regions_commands import app as regions_app
+from index_builder.report.report_commands import report
+from model_store.release_commands import app as releases_app
 from service.commands import segment, serve, snapshot
 from service.keys_commands import app as keys_app
 

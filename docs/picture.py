@@ -12,9 +12,9 @@ from PIL import Image
 
 from index_builder.datasets import open_dataset
 from segsort.masks import decode_rle
-from service.database import Records
-from service.engine import Engine, Request
-from service.pictures import contact_sheet, overlay
+from service.answering.engine import Engine, Request
+from service.images.drawing import contact_sheet, overlay
+from service.records.database import Records
 from service.settings import Settings
 
 SCENE = 1  # of the painted validation split

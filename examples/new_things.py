@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from index_builder.datasets.streets import Thing, paint_street
-from index_builder.datasets.streets_canvas import WIDTH, Camera, Canvas, Color, Random, pick, shade
-from index_builder.datasets.streets_scene import Layout
-from index_builder.datasets.streets_things import quad
+from index_builder.datasets.streets.canvas import WIDTH, Camera, Canvas, Color, Random, pick, shade
+from index_builder.datasets.streets.scene import Layout
+from index_builder.datasets.streets.things import quad
 
 NEW = 100  # label of the thing in the painted picture; the streets' own are 0..10
 LEAST = 1000  # pixels of the thing that must be seen, of 172,800

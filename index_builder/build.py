@@ -23,7 +23,7 @@ from index_builder.selection import BALANCE, Candidates, select
 from model_store.card import Calibration, Card, RetrievalInfo, SortingInfo
 from model_store.cores import available_cores
 from model_store.embedder import Device, Embedder
-from model_store.exemplars import Exemplars, SourceImage, exemplar_ids
+from model_store.exemplar_table import Exemplars, SourceImage, exemplar_ids
 from model_store.index import ExemplarIndex
 from model_store.release import IMAGES, Release, write_release
 from segsort.masks import encode_rle

@@ -14,7 +14,7 @@ class AddedExemplar:
     """A labelled segment that an edit adds.
 
     Attributes:
-        exemplar_id: its name, of what it is (see `model_store.exemplars.exemplar_id`): the same name is the same thing.
+        exemplar_id: its name, made from its content (see `exemplar_id` in `model_store.exemplar_table`).
         prototype: [D] float32 unit vector.
         class_id: its class.
         strength: as how many exemplars it counts in the vote, above 0; 1 unless it corrects a label.

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from segsort import search_kernels as kernels
+from segsort.loops import nearest as kernels
 
 _AT_ONCE = 1 << 26  # cosines held at once
 # A device adds the products of a cosine in another order. More than that can make is the distance that a row must have

@@ -15,8 +15,8 @@ from model_store.cores import available_cores
 from model_store.flavour import Device, check_device
 from model_store.half import in_half_precision
 from model_store.release import Release
-from segsort import kernels
-from segsort.threads import allowed
+from segsort.loops import kmeans as kernels
+from segsort.loops.threads import allowed
 
 __all__ = ["MIN_SIDE", "STRIDE", "Device", "Embedder", "prepare", "working_shape"]
 
@@ -100,7 +100,7 @@ class Embedder:
             float32 and the output "embedding" [B, D, H/4, W/4], unit vectors, for any B or for 1.
         device: "cpu" or "cuda".
         threads: threads of one run on a CPU; None: as many as there are cores for this process. Where a caller allows
-            itself but one (`segsort.threads`), as those do who share the cores, its run has one.
+            itself but one (`segsort.loops.threads`), as those do who share the cores, its run has one.
         half: run it in float16, see `model_store.half`.
 
     Raises:

@@ -90,7 +90,7 @@ def check_device(device: Device, libraries: Sequence[Library] | None = None) -> 
         libraries: what is installed; None: what is.
 
     Raises:
-        ValueError: naming what is installed, what is needed and the mend.
+        ValueError: naming what is installed, what is needed and the fix.
     """
     if device not in ("cpu", "cuda"):
         raise ValueError(f"device={device!r} is not known; choose 'cpu' or 'cuda'")
@@ -111,7 +111,7 @@ def device_memory_used() -> int:
 
 
 def _fault(libraries: Sequence[Library]) -> str | None:
-    """What keeps these libraries from computing on a GPU together, and the mend."""
+    """What keeps these libraries from computing on a GPU together, and the fix."""
     without = [library.name for library in libraries if library.cuda is None]
     if without:
         twins = [pair for pair in _TWINS if all(map(_is_installed, pair))]

@@ -12,8 +12,8 @@ import torch
 from model_store.cores import available_cores
 from model_store.device_search import DeviceSearch
 from model_store.flavour import Device, check_device
-from segsort import search_kernels as kernels
-from segsort import threads
+from segsort.loops import nearest as kernels
+from segsort.loops import threads
 
 _Search = Callable[[np.ndarray, int, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
 

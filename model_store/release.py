@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from model_store.card import FORMAT_VERSION, Card
-from model_store.exemplars import Exemplars, SourceImage
+from model_store.exemplar_table import Exemplars, SourceImage
 from model_store.index import ExemplarIndex
 
 CARD, NETWORK, INDEX = "card.json", "network.onnx", "index.faiss"
@@ -27,7 +27,7 @@ _MEND = "copy or build the release again"
 
 
 class ReleaseError(ValueError):
-    """A release cannot be read or written; the message names the file, what was found, and the mend."""
+    """A release cannot be read or written; the message names the file, what was found, and the fix."""
 
 
 @dataclass(frozen=True)

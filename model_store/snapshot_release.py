@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from model_store.added import AddedExemplar
 from model_store.card import Card, ClassInfo
-from model_store.exemplars import Exemplars, SourceImage
+from model_store.exemplar_table import Exemplars, SourceImage
 from model_store.live import LiveExemplars
 from model_store.release import IMAGES, Release, ReleaseError, write_release
 

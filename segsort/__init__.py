@@ -7,7 +7,7 @@ import os
 
 from numba import config
 
-from segsort.loop_cache import folder_of_loops
+from segsort.loops.cache import folder_of_loops
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
     config.CACHE_DIR = str(folder_of_loops())  # type: ignore[attr-defined]

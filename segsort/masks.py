@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 from pycocotools import mask as coco
 
-from segsort import mask_kernels
+from segsort.loops import run_lengths as mask_kernels
 
 
 def encode_rle(labels: np.ndarray, count: int) -> list[str]:

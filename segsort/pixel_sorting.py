@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from segsort import byte_kernels, kernels, on_device, threads
+from segsort.loops import kmeans as kernels
+from segsort.loops import kmeans_bytes as byte_kernels
+from segsort.loops import on_device, threads
 from segsort.sphere import normalize
 
 ROWS_A_THREAD = 1500  # pixels below which a thread more costs more than it saves

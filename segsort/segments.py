@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segsort import kernels, on_device, run_kernels, threads
+from segsort.loops import kmeans as kernels
+from segsort.loops import on_device, threads
+from segsort.loops import pieces as run_kernels
 from segsort.masks import bounding_boxes
 from segsort.pixel_sorting import ROWS_A_THREAD, SortingOptions, sort_features, sorting_features
 from segsort.sphere import unit_rows

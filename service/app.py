@@ -6,18 +6,18 @@ from contextlib import asynccontextmanager
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
-from service import engine as engines
-from service.access import add_access
-from service.activation import Activation
-from service.admission import Admission
-from service.body_limit import BodyLimit
-from service.metrics import Metrics
+from service.answering import engine as engines
+from service.answering.activation import Activation
+from service.answering.admission import Admission
+from service.http.access import add_access
+from service.http.body_limit import BodyLimit
+from service.http.metrics import Metrics
+from service.http.readiness import Readiness
+from service.http.requests import Requests
+from service.http.tracing import Tracing
 from service.problems import REFUSALS, add_problem_handlers
-from service.readiness import Readiness
-from service.requests import Requests
 from service.routes import classes, edits, exemplars, explanations, health, pages, releases, segmentations, segments
 from service.settings import Settings
-from service.tracing import Tracing
 
 
 def create_app(settings: Settings, engine: engines.Engine | None = None) -> FastAPI:

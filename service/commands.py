@@ -20,7 +20,7 @@ def serve(
     import torch
 
     from service.app import create_app
-    from service.keys import read_access
+    from service.http.keys import read_access
     from service.logs import set_up_logs
     from service.server import Server
     from service.settings import load_settings
@@ -46,8 +46,8 @@ def snapshot(
     release: Annotated[str | None, typer.Option(help="Name or path of a release; the active one if left out.")] = None,
 ) -> None:
     """Write a release, as edits left it, as a new release. The one that is served stays as it is."""
+    from service.editing.snapshot import write_snapshot
     from service.settings import load_settings
-    from service.snapshot import write_snapshot
 
     written = write_snapshot(load_settings(release=release), name)
     print(
@@ -65,9 +65,9 @@ def segment(
     """Segment images without a server: overlay, label map, JSON and a sheet of the exemplars of each."""
     import json
 
-    from service.database import Records
-    from service.engine import Engine
+    from service.answering.engine import Engine
     from service.problems import Problem
+    from service.records.database import Records
     from service.settings import load_settings
 
     settings = load_settings(release=release)
@@ -104,9 +104,9 @@ def _segment_one(engine: Any, file: Path, out: Path | None) -> dict[str, Any]:
     import numpy as np
 
     from segsort.masks import decode_rle
-    from service.decode import decode
-    from service.engine import Request
-    from service.pictures import contact_sheet, label_map_png, overlay
+    from service.answering.engine import Request
+    from service.images.decode import decode
+    from service.images.drawing import contact_sheet, label_map_png, overlay
 
     content = file.read_bytes()
     answer = engine.segment(content, Request())

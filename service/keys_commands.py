@@ -28,7 +28,7 @@ def new(
 
     So `segsort keys new NAME --role curator >> keys.txt` shows the key and adds what SEGSORT_API_KEYS_FILE needs.
     """
-    from service.keys import new_key
+    from service.http.keys import new_key
 
     secret, key = new_key(name, role.value)
     print(f"The key of {name}, shown this once; present it as Authorization: Bearer KEY:", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem JSON, naming what was received, what is allowed, and the mend."""
+"""Errors as RFC 9457 problem JSON, naming what was received, what is allowed, and the fix."""
 
 import errno
 import json
@@ -25,14 +25,14 @@ CLIENT_CLOSED_REQUEST = 499  # as nginx counts it; nobody reads it
 
 REFUSALS: dict[int | str, dict[str, Any]] = {  # of every route, for the OpenAPI document
     "4XX": {
-        "description": "A problem (RFC 9457): what is wrong, what was received, what is allowed, and the mend.",
+        "description": "A problem (RFC 9457): what is wrong, what was received, what is allowed, and the fix.",
         "content": {
             "application/problem+json": {
                 "schema": {
                     "type": "object",
                     "required": ["type", "title", "status", "detail"],
                     "properties": {
-                        **{name: {"type": "string"} for name in ("type", "title", "detail", "mend")},
+                        **{name: {"type": "string"} for name in ("type", "title", "detail", "fix")},
                         "status": {"type": "integer"},
                         "received": {},
                         "allowed": {},
@@ -52,7 +52,7 @@ class Problem(Exception):
         detail: what is wrong, in a sentence.
         received: what came; told in brief.
         allowed: what may come.
-        mend: what the caller can do.
+        fix: what the caller can do.
         headers: of the answer.
     """
 
@@ -63,12 +63,12 @@ class Problem(Exception):
         *,
         received: Any = None,
         allowed: Any = None,
-        mend: str | None = None,
+        fix: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.headers = status, detail, dict(headers or {})
-        self.received, self.allowed, self.mend = brief(received), allowed, mend
+        self.received, self.allowed, self.fix = brief(received), allowed, fix
 
     def __str__(self) -> str:
         parts = [self.detail]
@@ -76,8 +76,8 @@ class Problem(Exception):
             parts.append(f"received: {self.received}")
         if self.allowed is not None:
             parts.append(f"allowed: {self.allowed}")
-        if self.mend is not None:
-            parts.append(self.mend)
+        if self.fix is not None:
+            parts.append(self.fix)
         return "; ".join(parts)
 
 
@@ -93,7 +93,7 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
         "status": problem.status,
         "detail": problem.detail,
     }
-    named = {"received": problem.received, "allowed": problem.allowed, "mend": problem.mend}
+    named = {"received": problem.received, "allowed": problem.allowed, "fix": problem.fix}
     named["request_id"] = request_id.get()
     body |= {name: value for name, value in named.items() if value is not None}
     return Response(_encoded(body), problem.status, problem.headers | (headers or {}), "application/problem+json")
@@ -124,7 +124,7 @@ def add_problem_handlers(app: FastAPI) -> None:
                 422,
                 said or "The request is not valid.",
                 received=received,
-                mend="Correct the values named; /docs says what is allowed.",
+                fix="Correct the values named; /docs says what is allowed.",
             )
         )
 
@@ -141,7 +141,7 @@ def add_problem_handlers(app: FastAPI) -> None:
             405: f"{request.method} is not possible at {brief(request.scope['path'])}.",
         }.get(status, str(getattr(error, "detail", error)))
         headers = {"Allow": allowed} if allowed else None
-        return problem_response(Problem(status, detail, allowed=allowed, mend="/docs lists what there is."), headers)
+        return problem_response(Problem(status, detail, allowed=allowed, fix="/docs lists what there is."), headers)
 
     async def system(request: Request, error: Exception) -> Response:
         if not isinstance(error, OSError) or error.errno not in _NO_ROOM:
@@ -152,7 +152,7 @@ def add_problem_handlers(app: FastAPI) -> None:
                 503,
                 "The disk takes nothing.",
                 received=str(error)[:200],
-                mend="Try again; the operator should look at the disk.",
+                fix="Try again; the operator should look at the disk.",
             )
         )
 
@@ -163,7 +163,7 @@ def add_problem_handlers(app: FastAPI) -> None:
                 503,
                 "The database does not answer.",
                 received=str(getattr(error, "orig", error))[:200],
-                mend="Try again; the operator should look at the database.",
+                fix="Try again; the operator should look at the database.",
             )
         )
 

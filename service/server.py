@@ -10,7 +10,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from service.readiness import Readiness
+from service.http.readiness import Readiness
 from service.settings import Settings
 
 _log = logging.getLogger("segsort.server")
@@ -62,6 +62,6 @@ class Server(uvicorn.Server):
 
 
 def _working() -> list[threading.Thread]:
-    """Threads that have not ended; those of `segsort.threads` wait for work, and end when Python does."""
+    """Threads that have not ended; those of `segsort.loops.threads` wait for work, and end when Python does."""
     others = (thread for thread in threading.enumerate() if not thread.daemon)
     return [one for one in others if one is not threading.main_thread() and not one.name.startswith("segsort")]

@@ -60,7 +60,7 @@ def open_images(name: str, root: Path | None, split: str, *, count: int | None =
     """
     if name != "images":
         return open_dataset(name, root, split, count=count)
-    from index_builder.datasets.images import ImageFolder
+    from index_builder.datasets.image_files import ImageFolder
 
     if root is None:
         raise ValueError("data set 'images' needs the folder it lies in; give --root")

@@ -57,7 +57,7 @@ def page(told: Sequence[Section], assets: str, command: str, note: str = "", pic
         assets: folder of plots and pictures, as seen from the page.
         command: that makes it.
         note: what else is to be said, above everything.
-        pictures: what `index_builder.report.pictures` has painted.
+        pictures: what `index_builder.report.figures` has painted.
     """
     parts = ["# Results", *([note] if note else []), _preface(command)]
     parts += [f"- [{section.title}](#{_anchor(section.title)})" for section in told]

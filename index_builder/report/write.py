@@ -15,7 +15,7 @@ def page_text(
     Raises:
         ValueError: if a folder holds no run or a file cannot be read.
     """
-    from index_builder.report.pictures import SHOWN
+    from index_builder.report.figures import SHOWN
 
     command = command_line(folders, out, _root(out), release, note, pictures)
     painted = [shown.picture for shown in SHOWN] if pictures else []
@@ -37,7 +37,7 @@ def write_page(
     Raises:
         ValueError: if a folder holds no run, a file cannot be read, or the release may not be shown.
     """
-    from index_builder.report.pictures import open_shown, paint_pictures
+    from index_builder.report.figures import open_shown, paint_pictures
 
     painter = open_shown(release) if pictures else None
     text = page_text(folders, out, release, note, pictures)

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import torch
 
-from index_builder.training.recipe import Recipe
+from index_builder.training.recipe import Recipe, normalisation
 from model_store.card import ClassInfo, NetworkInfo, Preprocessing
 from segsort.network import STRIDE, ClassifyingNetwork, EmbeddingNetwork, build_network, count_parameters
 
@@ -45,8 +45,6 @@ def write_network(checkpoint: str | Path, recipe: Recipe, out: Path, classes: Se
         out: folder to write into.
         classes: what a classifier's outputs stand for.
     """
-    from index_builder.training.run import normalisation
-
     network = load_checkpoint(checkpoint, recipe)
     export_onnx(network, out / "network.onnx")
     mean, std = normalisation(recipe.backbone)

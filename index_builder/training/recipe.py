@@ -5,6 +5,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # mean, standard deviation of RGB in 0..255
+MOBILENET = ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # what the MobileNetV2 weights were trained with
+
 
 class Recipe(BaseModel):
     """A training run; written into the run's folder and, at the end, into the card of a release built from it.
@@ -102,3 +105,8 @@ class Recipe(BaseModel):
         """Where a data set lies."""
         root = self.roots.get(dataset)
         return Path(root) if root else None
+
+
+def normalisation(backbone: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and standard deviation, of RGB in 0..255, that a backbone's weights expect."""
+    return MOBILENET if backbone == "mobilenet_v2" else IMAGENET

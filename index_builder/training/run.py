@@ -19,22 +19,14 @@ from index_builder.training.classifying import SoftmaxModule
 from index_builder.training.data import Augment, Crops, WithClasses, WithRegions, World
 from index_builder.training.export import write_network
 from index_builder.training.module import TrainingModule
-from index_builder.training.recipe import Recipe
+from index_builder.training.recipe import Recipe, normalisation
 from index_builder.training.sorting import SupervisedModule, UnsupervisedModule
 from index_builder.training.start import is_release, starting_network, unfold_batch_norms
 from segsort.network import ClassifyingNetwork, EmbeddingNetwork, build_network
 
-IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # mean, standard deviation of RGB in 0..255
-MOBILENET = ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # what the MobileNetV2 weights were trained with
-
 KEEP_EVERY = 100  # steps between checkpoints of a run that does not validate
 
 log = logging.getLogger(__name__)
-
-
-def normalisation(backbone: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and standard deviation, of RGB in 0..255, that a backbone's weights expect."""
-    return MOBILENET if backbone == "mobilenet_v2" else IMAGENET
 
 
 def make_network(recipe: Recipe) -> EmbeddingNetwork:

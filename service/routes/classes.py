@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from service.answers import At, class_told
-from service.class_names import ClassRef
+from service.answering.answers import At, class_told
+from service.editing.class_names import ClassRef
 from service.problems import Problem
-from service.routes.common import LARGEST, Body, Curator, Edits, Reader, Service, author, edited, json
+from service.routes.dependencies import LARGEST, Body, Curator, Edits, Reader, Service, author, edited, json
 
 router = APIRouter(prefix="/classes", tags=["classes"])
 
@@ -43,7 +43,7 @@ def make_or_change(body: ClassBody, caller: Curator, engine: Service, curation: 
         if body.name is None:
             raise Problem(
                 422, "A new class needs a name.", received={"name": None, "class_id": None},
-                allowed="name, or the class_id of a class to change", mend="Give a name.",
+                allowed="name, or the class_id of a class to change", fix="Give a name.",
             )  # fmt: skip
         ref = ClassRef(name=body.name, color=body.color)
         edit = curation.make_class(by, str(ref.name), ref.color)
@@ -51,7 +51,7 @@ def make_or_change(body: ClassBody, caller: Curator, engine: Service, curation: 
     if body.name is None and body.color is None:
         raise Problem(
             422, "Nothing of the class is to change.", received={"class_id": body.class_id}, allowed="name, color",
-            mend="Give the new name, the new colour, or both.",
+            fix="Give the new name, the new colour, or both.",
         )  # fmt: skip
     changed = curation.change_class(by, body.class_id, body.name, body.color)
     told = curation.served.live.log.class_states()[body.class_id].info

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from service.curation import no_edit
-from service.edits import edits_told, find_edit, newest_edits
-from service.effect import effect_of
-from service.routes.common import LARGEST, Body, Curator, Edits, Limit, Reader, Service, author, edited, json
+from service.editing.curation import no_edit
+from service.editing.edit_list import edits_told, find_edit, newest_edits
+from service.editing.effect import effect_of
+from service.routes.dependencies import LARGEST, Body, Curator, Edits, Limit, Reader, Service, author, edited, json
 
 router = APIRouter(prefix="/edits", tags=["edits"])
 

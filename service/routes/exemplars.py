@@ -7,16 +7,17 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from service.access import Caller
-from service.answers import class_told
-from service.curation import Curation
-from service.decode import decode
-from service.engine import Engine
-from service.engine import Request as Asked
-from service.exemplars import exemplar_crop_of, exemplar_picture, exemplar_told, exemplars_of
-from service.images import Picture
-from service.pictures import png
-from service.routes.common import (
+from service.answering.answers import class_told
+from service.answering.engine import Engine
+from service.answering.engine import Request as Asked
+from service.editing.curation import Curation
+from service.editing.new_exemplars import pieces_of
+from service.explaining.exemplar_detail import exemplar_crop_of, exemplar_picture, exemplar_told, exemplars_of
+from service.http.access import Caller
+from service.images.decode import decode
+from service.images.drawing import png
+from service.records.image_store import Picture
+from service.routes.dependencies import (
     LARGEST,
     Body,
     Curator,
@@ -31,8 +32,7 @@ from service.routes.common import (
     png_response,
     turn,
 )
-from service.routes.shown import SHOWN_BODY, Shown, read_shown
-from service.showing import pieces_of
+from service.routes.exemplar_bodies import SHOWN_BODY, Shown, read_shown
 
 router = APIRouter(prefix="/exemplars", tags=["exemplars"])
 

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Request, Response
 
-from service.explain import explain
-from service.explanation_page import explanation_page
-from service.routes.common import Reader, Service, json
+from service.explaining.explanation import explain
+from service.explaining.page import explanation_page
+from service.routes.dependencies import Reader, Service, json
 from service.routes.pages import html
 from service.routes.segments import find_record
 

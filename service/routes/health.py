@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request, Response
 from prometheus_client import generate_latest
 
+from service.http.readiness import Readiness
 from service.problems import Problem
-from service.readiness import Readiness
-from service.routes.common import Service, json
+from service.routes.dependencies import Service, json
 
 router = APIRouter(tags=["health"])
 
@@ -22,7 +22,7 @@ def readyz(request: Request, engine: Service) -> Response:
     readiness: Readiness = request.app.state.readiness
     reasons = readiness.reasons()
     if reasons:
-        raise Problem(503, "Not ready.", received=reasons, mend="Send requests elsewhere; the log says more.")
+        raise Problem(503, "Not ready.", received=reasons, fix="Send requests elsewhere; the log says more.")
     served, state, use = engine.served, engine.live, engine.served.predictor.device_use
     return json(
         {

@@ -39,7 +39,7 @@ def static(name: str, request: Request) -> Response:
     if file is None or file.suffix not in _TYPES:
         raise Problem(
             404, "The page has no such file.", received=name[:200].encode(errors="replace").decode(),
-            mend="Open / instead.",
+            fix="Open / instead.",
         )  # fmt: skip
     return _file(request, file)
 

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request, Response
 from model_store.card import Card
 from model_store.release import ReleaseError, read_card
 from model_store.store import StoredRelease
-from service.activation import Activation
+from service.answering.activation import Activation
 from service.problems import Problem
-from service.routes.common import Curator, Reader, Service, json
+from service.routes.dependencies import Curator, Reader, Service, json
 
 router = APIRouter(prefix="/releases", tags=["releases"])
 
@@ -30,14 +30,14 @@ def release(name: str, caller: Reader, engine: Service) -> Response:
     if name not in stored:
         raise Problem(
             404, "There is no such release.", received=name, allowed=sorted({*stored, served.name}),
-            mend="Take the name from GET /releases.",
+            fix="Take the name from GET /releases.",
         )  # fmt: skip
     try:
         return json(read_card(stored[name].path).model_dump(mode="json"))
     except ReleaseError as error:
         raise Problem(
             409, "The card of this release cannot be read.", received=str(error)[:300],
-            mend="Put the release back as it was built.",
+            fix="Put the release back as it was built.",
         ) from error  # fmt: skip
 
 

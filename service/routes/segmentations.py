@@ -5,14 +5,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.answers import Form, Masks, image_url, told_again
-from service.database import Answered
-from service.decode import is_quickly_measured
-from service.engine import Engine
-from service.engine import Request as Asked
-from service.pictures import label_map_png
+from service.answering.answers import Form, Masks, image_url, told_again
+from service.answering.engine import Engine
+from service.answering.engine import Request as Asked
+from service.answering.stages import Stages
+from service.images.decode import is_quickly_measured
+from service.images.drawing import label_map_png
 from service.problems import Problem
-from service.routes.common import (
+from service.records.database import Answered
+from service.records.tables import iso
+from service.routes.dependencies import (
     LARGEST,
     Exemplars,
     Limit,
@@ -26,8 +28,6 @@ from service.routes.common import (
     read_form,
     turn,
 )
-from service.stages import Stages
-from service.tables import iso
 
 router = APIRouter(tags=["segmentations"])
 
@@ -132,7 +132,7 @@ def find_answer(engine: Engine, segmentation_id: str) -> Answered:
     if answered is None:
         raise Problem(
             404, "There is no such answer.", received=segmentation_id, allowed="a segmentation_id of POST /segment",
-            mend="Take the id from POST /segment or GET /segmentations.",
+            fix="Take the id from POST /segment or GET /segmentations.",
         )  # fmt: skip
     return answered
 

@@ -7,15 +7,16 @@ import numpy as np
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from service.answers import Form, class_told
-from service.class_names import ClassRef
-from service.database import Record
-from service.decode import decode
-from service.engine import Engine
-from service.exemplars import exemplar_told
-from service.pictures import outlined_crop, png
+from service.answering.answers import Form, class_told
+from service.answering.engine import Engine
+from service.answering.served import Served
+from service.editing.class_names import ClassRef
+from service.explaining.exemplar_detail import exemplar_told
+from service.images.decode import decode
+from service.images.drawing import outlined_crop, png
 from service.problems import Problem
-from service.routes.common import (
+from service.records.database import Record
+from service.routes.dependencies import (
     LARGEST,
     Body,
     Curator,
@@ -28,7 +29,6 @@ from service.routes.common import (
     not_kept,
     png_response,
 )
-from service.served import Served
 
 router = APIRouter(prefix="/segments", tags=["segments"])
 
@@ -100,6 +100,6 @@ def find_record(engine: Engine, segment_id: str) -> Record:
     if record is None:
         raise Problem(
             404, "There is no such segment.", received=segment_id, allowed="a segment_id of an answer",
-            mend="Take the id from POST /segment.",
+            fix="Take the id from POST /segment.",
         )  # fmt: skip
     return record

@@ -6,24 +6,24 @@
 export class Problem extends Error {
   /**
    * @param {number} status 0 where no answer came
-   * @param {{detail?: string, received?: unknown, allowed?: unknown, mend?: string}} body
+   * @param {{detail?: string, received?: unknown, allowed?: unknown, fix?: string}} body
    */
   constructor(status, body) {
     super(body.detail ?? "The service did not answer.");
     this.status = status;
     this.received = body.received;
     this.allowed = body.allowed;
-    this.mend = body.mend;
+    this.fix = body.fix;
   }
 
   /** What to do about it, in a sentence or two. */
   get advice() {
     const allowed = typeof this.allowed === "string" ? `Accepted: ${this.allowed}.` : "";
-    return [allowed, this.mend].filter(Boolean).join(" ");
+    return [allowed, this.fix].filter(Boolean).join(" ");
   }
 }
 
-const OFFLINE = { detail: "The service cannot be reached.", mend: "Check that it is running, then try again." };
+const OFFLINE = { detail: "The service cannot be reached.", fix: "Check that it is running, then try again." };
 /** Announces "signin" when a request is refused for want of a key. */
 export const doors = new EventTarget();
 
@@ -35,7 +35,7 @@ function refusal(status, text) {
   } catch {
     return new Problem(status, {
       detail: `The service answered ${status}.`,
-      mend: "Try again; the service's log says more.",
+      fix: "Try again; the service's log says more.",
     });
   }
 }

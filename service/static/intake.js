@@ -50,7 +50,7 @@ export class Intake extends EventTarget {
         h(
           "p",
           {},
-          "Each label is the vote of labelled examples. Click a segment to see them; mend a wrong one, and every picture after it is labelled by what you said.",
+          "Each label is the vote of labelled examples. Click a segment to see them; fix a wrong one, and every picture after it is labelled by what you said.",
         ),
         this.fault,
         h("div", { class: "welcome-actions" }, this.pick, this.sample),
@@ -140,13 +140,13 @@ export class Intake extends EventTarget {
 
 /** What can be told of a file without sending it. @param {File} file @returns {api.Problem|null} */
 export function refusedAtOnce(file) {
-  if (file.size === 0) return new api.Problem(400, { detail: "The file is empty.", mend: "Choose another file." });
+  if (file.size === 0) return new api.Problem(400, { detail: "The file is empty.", fix: "Choose another file." });
   if (OTHERS.test(file.type))
     return new api.Problem(415, {
       detail: "This is no picture.",
       received: file.type,
       allowed: "JPEG, PNG, WebP, TIFF, BMP or GIF",
-      mend: "Choose a photograph.",
+      fix: "Choose a photograph.",
     });
   return null;
 }

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.running_service import running_service
-from service.keys import new_key
+from service.http.keys import new_key
 from tests.browser.test_page import Street, explain, segment
 
 SECRETS = {"reader": new_key("rita", "reader"), "curator": new_key("carl", "curator")}

@@ -25,7 +25,7 @@ from index_builder.explanations_trials import (
     steadiness,
     swap,
 )
-from model_store.exemplars import Exemplars
+from model_store.exemplar_table import Exemplars
 from model_store.explanation import explain_vote
 from model_store.index import ExemplarIndex
 from model_store.predictor import Prediction, Predictor, Retrieved

@@ -57,7 +57,7 @@ def test_what_does_not_exist_is_named_and_the_folder_stays_free(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         train(recipe(blocks_folder, **change), tmp_path / "run")
-    assert not list((tmp_path / "run").iterdir()), "the recipe once mended is not another recipe"
+    assert not list((tmp_path / "run").iterdir()), "the recipe once fixed is not another recipe"
 
 
 def test_a_recipe_is_read_as_it_was_written(blocks_folder: Path) -> None:

@@ -43,7 +43,7 @@ def network(file: Path, names: Sequence[str] = ("image", "embedding"), stride: i
         (("image", "embedding"), 8, r"into \(1, 8, 8, 12\); it must be \(1, D, 16, 24\); export it at stride 4"),
     ],
 )
-def test_another_network_is_refused_with_the_mend(
+def test_another_network_is_refused_with_the_fix(
     names: tuple[str, str], stride: int, said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=rf"other\.onnx .*{said}"):

@@ -1,4 +1,4 @@
-"""A device that was asked for is used, or the start ends with what is there, what is needed and the mend."""
+"""A device that was asked for is used, or the start ends with what is there, what is needed and the fix."""
 
 import faiss
 import onnxruntime
@@ -50,7 +50,7 @@ def test_the_cpu_asks_for_nothing() -> None:
         ([TORCH, ORT, FAISS._replace(gpus=0)], "faiss sees no GPU"),
     ],
 )
-def test_what_cannot_compute_on_a_gpu_is_refused_with_the_mend(libraries: list[Library], said: str) -> None:
+def test_what_cannot_compute_on_a_gpu_is_refused_with_the_fix(libraries: list[Library], said: str) -> None:
     with pytest.raises(ValueError, match=f"device='cuda', but .*{said}.*, or set SEGSORT_DEVICE=cpu") as raised:
         check_device("cuda", libraries)
     assert all(str(library) in str(raised.value) for library in libraries)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from model_store.index import ExemplarIndex, exact_search
-from segsort.threads import at_most
+from segsort.loops.threads import at_most
 
 
 def unit(count: int, dimension: int = 16, seed: int = 0) -> np.ndarray:
@@ -116,7 +116,7 @@ def test_what_a_lossy_index_finds_has_its_exact_cosine(factory: str) -> None:
     assert found > 0.5
 
 
-def test_what_cannot_be_built_is_refused_with_the_mend() -> None:
+def test_what_cannot_be_built_is_refused_with_the_fix() -> None:
     with pytest.raises(ValueError, match=r"index_factory='Nonsense'.*use 'Flat'"):
         ExemplarIndex.build(unit(10), "Nonsense")
     with pytest.raises(ValueError, match="index_factory='IVF64,Flat' over 10 prototypes"):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_store.card import ClassInfo
-from model_store.exemplars import Exemplars
+from model_store.exemplar_table import Exemplars
 from model_store.index import ExemplarIndex
 from model_store.live import AddedExemplar, LiveExemplars
 from model_store.release import Release

@@ -135,7 +135,7 @@ def test_a_state_file_that_cannot_be_read_is_named(store: ReleaseStore) -> None:
         store.list()
 
 
-def test_without_a_release_or_a_state_file_the_mend_is_said(store: ReleaseStore, tmp_path: Path) -> None:
+def test_without_a_release_or_a_state_file_the_fix_is_said(store: ReleaseStore, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"there is no readable release in .*build one there"):
         ReleaseStore([tmp_path / "empty"]).active()
     with pytest.raises(ValueError, match="no state file"):

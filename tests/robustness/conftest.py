@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-import service.live
+import service.records.follower
 from service.app import create_app
 from service.settings import Settings
 from tests.conftest import Blocks
@@ -32,6 +32,6 @@ def settings(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Se
 @pytest.fixture(scope="module")
 def client(settings: Settings) -> Iterator[TestClient]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service.live, "PATIENCE", 0.01)  # many cases ask for revisions that never come
+        patch.setattr(service.records.follower, "PATIENCE", 0.01)  # many cases ask for revisions that never come
         with TestClient(create_app(settings)) as client:
             yield client

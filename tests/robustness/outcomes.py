@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from model_store.live import LiveExemplars
-from service.engine import Engine
-from service.live import Follower, LiveRelease
-from service.tables import ExemplarRow, ImageRow, last_revision
+from service.answering.engine import Engine
+from service.records.follower import Follower, LiveRelease
+from service.records.tables import ExemplarRow, ImageRow, last_revision
 
 LARGEST_REFUSAL = 30_000  # bytes: a refusal names what is wrong and does not send it back
 Case = tuple[str, Callable[[], Any]]  # its name, and what sends it

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from service.engine import Engine
+from service.answering.engine import Engine
 
 
 @contextmanager

@@ -174,7 +174,7 @@ def test_annotations_that_cannot_be_used_are_refused_by_name(
     problem = response.json()
     assert response.status_code == 422, problem
     assert named in problem["detail"]
-    assert {"received", "mend"} <= set(problem)
+    assert {"received", "fix"} <= set(problem)
     assert client.get("/edits").json() == []
 
 
@@ -204,7 +204,7 @@ def test_a_mask_that_cannot_be_used_is_refused(
     response = show(client, mask, classes)
     assert response.status_code == status, response.json()
     assert named in response.json()["detail"]
-    assert "mend" in response.json()
+    assert "fix" in response.json()
     assert client.get("/edits").json() == []
 
 

@@ -12,8 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 
-from service.engine import Engine
-from service.live import Follower
+from service.answering.engine import Engine
+from service.records.follower import Follower
 from tests.service.serving import network_held, wait_until
 
 
@@ -42,7 +42,7 @@ def test_a_stage_that_fails_answers_its_caller_and_is_logged(
     assert response.status_code == 500
     assert response.headers["content-type"] == "application/problem+json"
     assert told["request_id"] == response.headers["x-request-id"]
-    assert told["request_id"] in told["mend"]
+    assert told["request_id"] in told["fix"]
     assert "out of memory" not in response.text
     failure = next(r for r in caplog.records if r.levelno == logging.ERROR)
     assert f"stage {stage}" in failure.getMessage()

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service.admission import Admission
+from service.answering.admission import Admission
 from service.app import create_app
 from service.settings import Settings
 from tests.service.serving import network_held, serving, wait_until
@@ -73,7 +73,7 @@ def test_a_full_queue_is_answered_at_once_and_the_others_get_their_answers(stall
     refused = service.client.post("/segment", content=service.photo)
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) >= 1
-    assert "SEGSORT_QUEUE_PIXELS" in refused.json()["mend"]
+    assert "SEGSORT_QUEUE_PIXELS" in refused.json()["fix"]
     assert service.client.get("/livez").status_code == 200
     assert service.client.get("/classes").status_code == 200
     service.network.close()
@@ -93,7 +93,7 @@ def test_what_is_refused_anyway_does_not_wait(stalled: Callable[..., Stalled]) -
 def test_who_waited_past_the_deadline_is_told_so(stalled: Callable[..., Stalled]) -> None:
     service = stalled(deadline_s=0.2)
     asked = [service.ask() for _ in range(AT_ONCE + 3)]
-    wait_until(lambda: service.admission.refused["deadline"] == 3)
+    wait_until(lambda: service.answering.admission.refused["deadline"] == 3)
     service.network.close()
     statuses = sorted(future.result().status_code for future in asked)
     assert statuses == [200] * AT_ONCE + [504] * 3
@@ -105,8 +105,8 @@ def test_who_leaves_is_not_computed_for(stalled: Callable[..., Stalled]) -> None
     asked = service.fill(1)
     with pytest.raises(httpx.ReadTimeout):
         service.client.post("/segment", content=service.photo, timeout=0.3)
-    wait_until(lambda: service.admission.refused["caller_left"] == 1)
-    assert service.admission.length == 1
+    wait_until(lambda: service.answering.admission.refused["caller_left"] == 1)
+    assert service.answering.admission.length == 1
     service.network.close()
     assert {future.result().status_code for future in asked} == {200}
     assert len(service.client.get("/segmentations").json()) == len(asked)
@@ -175,4 +175,4 @@ def test_a_crowd_in_a_closed_loop_is_served_or_told_to_come_again(stalled: Calla
         thread.join()
     assert set(statuses) <= {200, 429}
     assert statuses.count(200) >= 15
-    assert (service.admission.running, service.admission.length) == (0, 0)
+    assert (service.answering.admission.running, service.answering.admission.length) == (0, 0)

@@ -34,4 +34,4 @@ def test_nothing_outside_the_page_is_served(client: TestClient, name: str) -> No
 def test_bodies_past_the_limit_are_refused_by_every_route(client: TestClient) -> None:
     response = client.post("/exemplars/remove", content=b"x", headers={"content-length": str(10**9)})
     assert response.status_code == 413
-    assert "SEGSORT_MAX_BYTES" in response.json()["mend"]
+    assert "SEGSORT_MAX_BYTES" in response.json()["fix"]

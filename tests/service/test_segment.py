@@ -108,7 +108,7 @@ def test_a_value_out_of_range_is_refused_by_name(client: TestClient, photo: byte
     assert response.headers["content-type"] == "application/problem+json"
     assert named in problem["detail"]
     assert "received" in problem
-    assert "mend" in problem
+    assert "fix" in problem
 
 
 def test_a_body_past_the_limit_is_refused_before_it_is_decoded(start: Callable[..., TestClient], photo: bytes) -> None:
@@ -137,7 +137,7 @@ def test_an_image_of_too_many_pixels_is_refused(start: Callable[..., TestClient]
 def test_what_is_no_image_is_refused(client: TestClient, content: bytes, status: int) -> None:
     response = client.post("/segment", content=content)
     assert response.status_code == status
-    assert {"detail", "received", "allowed", "mend"} <= set(response.json())
+    assert {"detail", "received", "allowed", "fix"} <= set(response.json())
 
 
 def test_a_form_without_the_field_says_which_fields_it_has(client: TestClient, photo: bytes) -> None:

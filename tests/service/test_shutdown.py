@@ -103,7 +103,7 @@ def test_a_request_that_hangs_does_not_keep_the_process(
 ) -> None:
     port, log = free_port(), tmp_path / "log"
     hangs = (
-        "import time; from service import commands, engine; "
+        "import time; from service import commands; from service.answering import engine; "
         "engine.Engine._segment = lambda *_: time.sleep(1000); "
         f"commands.serve({str(tiny_release)!r}, '127.0.0.1', {port})"
     )

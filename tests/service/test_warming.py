@@ -9,8 +9,13 @@ ANSWER = """
 import sys
 from numba.core.dispatcher import Dispatcher
 from benchmarks.latency import photo
-from segsort import byte_kernels, kernels, mask_kernels, run_kernels, search_kernels, sharing
-from service.engine import Engine, Request
+from segsort.loops import kmeans_bytes as byte_kernels
+from segsort.loops import kmeans as kernels
+from segsort.loops import run_lengths as mask_kernels
+from segsort.loops import pieces as run_kernels
+from segsort.loops import nearest as search_kernels
+from segsort.loops import sharing
+from service.answering.engine import Engine, Request
 from service.settings import load_settings
 
 def compiled():

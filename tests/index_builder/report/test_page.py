@@ -10,7 +10,7 @@ from command_line.main import cli
 from index_builder.build import BuildOptions, build_release
 from index_builder.datasets.streets import Streets
 from index_builder.embedder_source import load_embedder_source
-from index_builder.report.pictures import SHOWN, choose, open_shown, paint
+from index_builder.report.figures import SHOWN, choose, open_shown, paint
 from index_builder.report.write import page_text, write_page
 from model_store.predictor import Predictor
 from tests.index_builder.report.conftest import Write, evaluation

@@ -1,0 +1,365 @@
+"""The setting of painted streets: sky, ground, road markings and buildings."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from index_builder.datasets import IGNORE
+from index_builder.datasets.streets.canvas import (
+    HEIGHT,
+    SCALE,
+    WIDTH,
+    Camera,
+    Canvas,
+    Color,
+    Point,
+    Random,
+    noise_patch,
+    pick,
+    shade,
+    vary,
+)
+from index_builder.datasets.streets.things import quad
+from index_builder.datasets.streets.trees import TREE, crown
+
+SKY, BUILDING, ROAD, PAVEMENT, SIGN = 0, 1, 3, 4, 6
+WALLS: tuple[Color, ...] = (
+    (120, 85, 65), (150, 110, 85), (190, 170, 130), (205, 190, 155), (225, 220, 210), (200, 198, 192), (150, 145, 135),
+    (95, 88, 80), (70, 62, 56), (170, 130, 100), (110, 70, 58), (130, 125, 120), (235, 232, 228), (120, 130, 140),
+)  # fmt: skip
+SHOPS: tuple[Color, ...] = (
+    (30, 30, 34), (120, 25, 30), (25, 60, 45), (30, 45, 95), (200, 190, 60), (60, 120, 70), (230, 228, 220),
+    (90, 60, 45),
+    (40, 90, 140), (180, 60, 40),
+)  # fmt: skip
+DEPTHS = (1.6, 2.2, 3, 4, 5.5, 7.5, 10, 14, 19, 26, 36, 50, 75, 120)
+
+
+# paints what lies between two shares of a facade's length and two heights, in metres
+Panel = Callable[[tuple[float, float], tuple[float, float], Color], None]
+
+
+class Layout(NamedTuple):
+    """Where the road and what borders it lie, in metres across; `far` is how far the street is seen."""
+
+    road: tuple[float, float]
+    pavement: tuple[float, float]
+    facade: tuple[float, float]
+    open_side: tuple[bool, bool]
+    far: float
+
+
+def layout(random: Random) -> Layout:
+    """A street: where its edges are, and which sides have grass and trees instead of buildings."""
+    left, right = -random.uniform(1.7, 4.2), random.uniform(3.2, 9.5)
+    walk = random.uniform(1.2, 4.5, 2)
+    if random.random() < 0.12:
+        walk = np.array([0.1, 0.1]) + random.uniform(0, 0.6, 2)
+    setback = np.where(random.random(2) < 0.6, 0.0, random.uniform(0.5, 8, 2))
+    chance = random.choice([0.08, 0.4, 0.9], p=[0.55, 0.25, 0.2])
+    return Layout(
+        (left, right),
+        (left - walk[0], right + walk[1]),
+        (left - walk[0] - setback[0], right + walk[1] + setback[1]),
+        (bool(random.random() < chance), bool(random.random() < chance)),
+        float(random.choice([30, 60, 110], p=[0.2, 0.35, 0.45])),
+    )
+
+
+def sky(canvas: Canvas, camera: Camera, random: Random) -> None:
+    """Overcast, overexposed, blue with clouds, or dusk."""
+    kind = random.choice(["white", "blue", "cloud", "dusk"], p=[0.38, 0.27, 0.23, 0.12])
+    top, low = {
+        "white": ((238, 242, 248), (252, 252, 252)),
+        "blue": ((120, 170, 225), (215, 232, 245)),
+        "cloud": ((165, 172, 182), (225, 226, 226)),
+        "dusk": ((90, 105, 125), (180, 170, 150)),
+    }[str(kind)]
+    height, width = HEIGHT * SCALE // 8, WIDTH * SCALE // 8  # smooth enough to be painted small and enlarged
+    rise = np.linspace(0, 1, height, dtype=np.float32)[:, None, None] / max(camera.horizon / HEIGHT, 0.2)
+    a, b = np.asarray(vary(random, top, 20), np.float32), np.asarray(vary(random, low, 14), np.float32)
+    clouds = noise_patch(random, 9, height, width)[:, :, None] * (4 if kind == "white" else random.uniform(8, 26))
+    picture = (a + (b - a) * rise.clip(0, 1) + clouds).clip(0, 255).astype(np.uint8)
+    canvas.fill(Image.fromarray(picture), SKY)
+
+
+def _strip(
+    camera: Camera, left: float, right: float, near: float = 1.6, far: float = 400.0
+) -> list[tuple[float, float]]:
+    """Outline of a strip of ground along the road."""
+    depths = [near, *(z for z in DEPTHS if near < z < far), far]
+    return [camera.point(left, 0, z) for z in depths] + [camera.point(right, 0, z) for z in reversed(depths)]
+
+
+def ground(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> Color:
+    """Grass, pavements, road; gives the road's colour."""
+    grass = pick(random, ((85, 105, 50), (100, 110, 65), (70, 85, 45), (110, 105, 75)))
+    yard = pick(random, ((120, 115, 108), (100, 96, 92), (140, 132, 120)))
+    below = camera.point(0, 0, 400)[1]
+    everything = [
+        (-10.0, below),
+        (WIDTH * SCALE + 10.0, below),
+        (WIDTH * SCALE + 10.0, HEIGHT * SCALE + 10.0),
+        (-10.0, HEIGHT * SCALE + 10.0),
+    ]
+    canvas.polygon(everything, yard, PAVEMENT)
+    for side, is_open in enumerate(street.open_side):
+        if is_open:
+            edge = street.pavement[side]
+            canvas.polygon(_strip(camera, edge, edge + (-60 if side == 0 else 60)), vary(random, grass, 8), TREE)
+    walk = pick(
+        random, ((128, 122, 116), (105, 102, 100), (150, 142, 132), (88, 86, 86), (165, 158, 148), (140, 115, 100))
+    )
+    base = float(random.uniform(48, 130))
+    road = vary(random, (int(base * 0.98), int(base), int(base * 1.03)), 6)
+    for side in (0, 1):
+        canvas.polygon(
+            _strip(camera, street.road[side], street.pavement[side]), shade(walk, random.uniform(0.9, 1.08)), PAVEMENT
+        )
+        if random.random() < 0.6:
+            _slabs(canvas, camera, random, street, side, walk)
+    canvas.polygon(_strip(camera, *street.road), road, ROAD)
+    for side, outwards in ((0, -1), (1, 1)):
+        kerb = street.road[side]
+        canvas.polygon(_strip(camera, kerb, kerb + outwards * 0.16), shade(walk, random.uniform(0.7, 1.35)), PAVEMENT)
+        if random.random() < 0.4:
+            for offset in (0.25, 0.5):
+                line = kerb - outwards * offset
+                canvas.polygon(_strip(camera, line, line - outwards * 0.07), vary(random, (190, 170, 60), 16), None)
+    if random.random() < 0.22:
+        _side_road(canvas, camera, random, street, road)
+    return road
+
+
+def _slabs(canvas: Canvas, camera: Camera, random: Random, street: Layout, side: int, walk: Color) -> None:
+    joint = shade(walk, 0.82)
+    for z in np.geomspace(1.8, 30, 26):
+        canvas.line([camera.point(street.road[side], 0, z), camera.point(street.pavement[side], 0, z)], joint, 1, None)
+    middle = (street.road[side] + street.pavement[side]) / 2
+    canvas.line([camera.point(middle, 0, z) for z in DEPTHS], joint, 1, None)
+
+
+def _side_road(canvas: Canvas, camera: Camera, random: Random, street: Layout, road: Color) -> None:
+    """A road that joins from one side."""
+    near = random.uniform(6, 25)
+    far, side = near + random.uniform(5, 12), int(random.integers(2))
+    edge = street.road[side]
+    out = edge + (-40 if side == 0 else 40)
+    corners = [
+        camera.point(edge, 0, near),
+        camera.point(edge, 0, far),
+        camera.point(out, 0, far),
+        camera.point(out, 0, near),
+    ]
+    canvas.polygon(corners, road, ROAD)
+
+
+def markings(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> None:
+    """Lane lines, stop lines, zig-zags, boxes and worn patches on the road."""
+    left, right = street.road
+    paint = vary(random, (205, 205, 200), 24)
+    for _ in range(int(random.integers(0, 5))):
+        x, z = random.uniform(left, right), random.uniform(3, 25)
+        patch = [
+            camera.point(x + dx, 0, z + dz) for dx, dz in ((0, 0), (random.uniform(0.5, 2), 0), (1.5, 3), (-0.2, 2.5))
+        ]
+        tone = int(random.uniform(45, 120))
+        canvas.polygon([(px, py) for px, py in patch], (tone, tone, tone), None)
+    centre = (left + right) / 2 + random.normal(0, 0.3)
+    dash, gap = random.uniform(1.5, 4), random.uniform(2, 6)
+    lines = [centre] if random.random() < 0.85 else []
+    if random.random() < 0.25:
+        lines += [left + (right - left) * 0.25, left + (right - left) * 0.75]
+    for line in lines:
+        z = random.uniform(1.6, 5)
+        while z < 70:
+            canvas.polygon(_strip(camera, line - 0.06, line + 0.06, z, z + dash), paint, None)
+            z += dash + (gap if random.random() < 0.95 else 0.1)
+    if random.random() < 0.25:
+        z = random.uniform(4, 22)
+        canvas.polygon(_strip(camera, left + 0.2, centre, z, z + 0.3), paint, None)
+    if random.random() < 0.2:
+        z, n = random.uniform(4, 25), 9
+        for i in range(n):
+            x = left + 0.3 + (right - left - 0.6) * i / n
+            canvas.polygon(_strip(camera, x, x + (right - left) / n * 0.5, z, z + 2.5), paint, None)
+    if random.random() < 0.25:
+        for line in (left + 0.5, right - 0.6):
+            points = [camera.point(line + (0.25 if i % 2 else -0.1), 0, 3 + 2.2 * i) for i in range(12)]
+            for a, b in pairwise(points):
+                canvas.line([a, b], paint, max(1, abs(a[1] - b[1]) * 0.06), None)
+
+
+def skyline(canvas: Canvas, camera: Camera, random: Random) -> None:
+    """What closes the view: far trees, far houses."""
+    y = camera.point(0, 0, 400)[1]
+    kind = random.choice(["trees", "houses", "both"], p=[0.45, 0.25, 0.3])
+    if kind != "trees":
+        x = -20.0
+        while x < WIDTH * SCALE:
+            wide, tall = random.uniform(20, 90), random.uniform(8, 60)
+            color = shade(pick(random, WALLS), 0.9)
+            canvas.polygon([(x, y + 6), (x, y - tall), (x + wide, y - tall), (x + wide, y + 6)], color, BUILDING)
+            roof = [(x, y - tall), (x + wide * 0.5, y - tall - wide * random.uniform(0, 0.35)), (x + wide, y - tall)]
+            canvas.polygon(roof, shade(color, 0.6), BUILDING)
+            x += wide * random.uniform(0.8, 1.3)
+    if kind != "houses":
+        color = pick(random, ((70, 80, 55), (90, 85, 70), (100, 92, 84), (60, 66, 54)))
+        for _ in range(int(random.integers(6, 16))):
+            size = random.uniform(14, 70)
+            crown(
+                canvas,
+                random,
+                (random.uniform(0, WIDTH * SCALE), y - size * 0.5),
+                size * random.uniform(0.7, 1.6),
+                size,
+                vary(random, color, 16),
+            )
+    if random.random() < 0.5:
+        mud = pick(random, ((70, 66, 62), (100, 96, 90)))
+        x = camera.point(0, 0, 120)[0]
+        canvas.polygon([(x - 70, y + 5), (x - 70, y - 14), (x + 70, y - 14), (x + 70, y + 5)], mud, IGNORE)
+
+
+def buildings(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> None:
+    """A row of houses along each built-up side, from far to near, and at times one that closes the street."""
+    if random.random() < 0.25:
+        z = random.uniform(25, 70)
+        x = camera.bend * z * z * -1
+        for _ in range(4):
+            wide = random.uniform(8, 22)
+            _house(canvas, camera, random, (x - 24, x - 24 + wide), (z, z + random.uniform(-1, 1)))
+            x += wide
+    for side in (0, 1):
+        if street.open_side[side]:
+            continue
+        rows: list[tuple[float, float]] = []
+        z = random.uniform(0.8, 4) if random.random() < 0.75 else random.uniform(6, 22)
+        while z < street.far:
+            length = random.uniform(4, 16)
+            rows.append((z, z + length))
+            z += length + (0 if random.random() < 0.85 else random.uniform(2, 9))
+        for near, far in reversed(rows):
+            X = street.facade[side] + random.normal(0, 0.15) * (1 if random.random() < 0.8 else 8)
+            _house(canvas, camera, random, (X, X), (max(near, 0.8), far))
+
+
+def _house(canvas: Canvas, camera: Camera, random: Random, X: tuple[float, float], Z: tuple[float, float]) -> None:
+    """One facade from (X[0], Z[0]) to (X[1], Z[1]), with its roof, windows, door or shop."""
+    storeys = int(random.choice([1, 2, 3, 4, 5], p=[0.1, 0.32, 0.34, 0.16, 0.08]))
+    storey = random.uniform(2.6, 3.4)
+    tall = storeys * storey + random.uniform(0, 0.8)
+    wall = pick(random, WALLS, 24)
+    canvas.polygon(quad(camera, X, (0, tall), Z), wall, BUILDING)
+    _roof(canvas, camera, random, X, Z, tall)
+    side_on = X[0] == X[1]
+    if side_on:  # the gable that is seen past a lower neighbour
+        out = X[0] + (-8 if X[0] < 0 else 8)
+        canvas.polygon(
+            quad(camera, (X[0], out), (0, tall), (Z[0], Z[0])), shade(wall, random.uniform(0.6, 0.95)), BUILDING
+        )
+        canvas.polygon(quad(camera, X, (0, tall), Z), wall, BUILDING)
+
+    def place(u: float, y: float) -> Point:
+        return camera.point(X[0] + (X[1] - X[0]) * u, y, Z[0] + (Z[1] - Z[0]) * u)
+
+    def panel(u: tuple[float, float], y: tuple[float, float], color: Color) -> None:
+        canvas.polygon([place(u[0], y[0]), place(u[1], y[0]), place(u[1], y[1]), place(u[0], y[1])], color, None)
+
+    length = abs(X[1] - X[0]) + abs(Z[1] - Z[0])
+    columns = max(1, round(length / random.uniform(1.8, 3.6)))
+    shop = random.random() < 0.5
+    _windows(random, panel, columns, (1 if shop else 0, storeys), storey, wall)
+    if shop:
+        _shop(random, panel, storey)
+    else:
+        u = random.uniform(0.1, 0.8)
+        panel((u, u + 1.0 / max(length, 2)), (0, 2.1), pick(random, SHOPS))
+    for y in np.arange(1, storeys) * storey if random.random() < 0.3 else ():
+        canvas.line([place(0, y), place(1, y)], shade(wall, 1.15), 1.5, None)
+    canvas.line([place(0, 0), place(0, tall)], shade(wall, 0.7), 1.5, None)
+    if side_on and random.random() < 0.35:
+        _hanging_sign(canvas, camera, random, X[0], random.uniform(Z[0], Z[1]), storey)
+
+
+def _windows(random: Random, panel: Panel, columns: int, storeys: tuple[int, int], storey: float, wall: Color) -> None:
+    wide, high, sill = random.uniform(0.35, 0.7), random.uniform(0.45, 0.65), random.uniform(0.22, 0.32)
+    glass = pick(random, ((35, 38, 44), (60, 66, 72), (120, 135, 150), (90, 96, 100)), 14)
+    frame = (
+        pick(random, ((225, 225, 220), (60, 50, 44), (200, 195, 185)), 14)
+        if random.random() < 0.75
+        else shade(wall, 0.75)
+    )
+    for floor in range(*storeys):
+        for column in range(columns):
+            u = (column + 0.5) / columns
+            half = wide / columns / 2
+            low = (floor + sill) * storey
+            top = low + high * storey
+            panel((u - half, u + half), (low, top), frame)
+            pane = vary(random, glass, 12)
+            panel((u - half * 0.82, u - half * 0.06), (low + 0.1, top - 0.1), pane)
+            panel((u + half * 0.06, u + half * 0.82), (low + 0.1, top - 0.1), pane)
+
+
+def _shop(random: Random, panel: Panel, storey: float) -> None:
+    front = pick(random, SHOPS)
+    panel((0.02, 0.98), (0, storey * 0.97), front)
+    for a, b in ((0.06, 0.42), (0.58, 0.94)):
+        panel((a, b), (0.45, storey * 0.72), pick(random, ((40, 40, 44), (85, 80, 70), (130, 120, 100), (60, 75, 85))))
+        for _ in range(3):
+            u, y = random.uniform(a, b - 0.06), random.uniform(0.6, storey * 0.6)
+            panel((u, u + 0.05), (y, y + 0.4), pick(random, SHOPS))
+    panel((0.46, 0.54), (0, 2.1), shade(front, 0.6))
+    panel((0.02, 0.98), (storey * 0.78, storey * 0.97), pick(random, SHOPS))
+    ink = (235, 230, 215) if random.random() < 0.7 else (40, 36, 32)
+    u = random.uniform(0.1, 0.4)
+    while u < 0.85:
+        panel((u, u + 0.025), (storey * 0.82, storey * 0.93), ink)
+        u += 0.04
+
+
+def _hanging_sign(canvas: Canvas, camera: Camera, random: Random, X: float, z: float, storey: float) -> None:
+    out = (1 if X < 0 else -1) * random.uniform(0.5, 1.1)
+    y = storey * random.uniform(0.9, 1.4)
+    color = pick(random, SHOPS, 30)
+    corners = quad(camera, (X, X + out), (y, y + random.uniform(0.5, 1.3)), (z, z))
+    canvas.polygon(corners, color, SIGN)
+    middle_x, middle_y = (sum(p[i] for p in corners) / 4 for i in (0, 1))
+    inner = [(middle_x + (px - middle_x) * 0.6, middle_y + (py - middle_y) * 0.4) for px, py in corners]
+    canvas.polygon(inner, (235, 232, 225) if sum(color) < 380 else (40, 40, 50), None)
+
+
+def _roof(
+    canvas: Canvas, camera: Camera, random: Random, X: tuple[float, float], Z: tuple[float, float], tall: float
+) -> None:
+    """A slope behind the eaves, with chimneys; some houses have a flat roof."""
+    if random.random() < 0.3:
+        return
+    rise, back = random.uniform(1.2, 3.4), random.uniform(2.0, 4.0)
+    color = pick(random, ((78, 76, 80), (100, 66, 54), (60, 58, 60), (120, 90, 74)))
+    if X[0] == X[1]:
+        ridge = X[0] + (-back if X[0] < 0 else back)
+        ends = [camera.point(ridge, tall + rise, Z[1]), camera.point(ridge, tall + rise, Z[0])]
+        gable = [
+            camera.point(X[0], tall, Z[0]),
+            camera.point(ridge, tall + rise, Z[0]),
+            camera.point(2 * ridge - X[0], tall, Z[0]),
+        ]
+        canvas.polygon(gable, shade(color, 0.8), BUILDING)
+    else:
+        ridge = (X[0] + X[1]) / 2
+        ends = [camera.point(X[1], tall + rise, Z[1] + back), camera.point(X[0], tall + rise, Z[0] + back)]
+    canvas.polygon([camera.point(X[0], tall, Z[0]), camera.point(X[1], tall, Z[1]), *ends], color, BUILDING)
+    for _ in range(int(random.integers(0, 3))):
+        u = random.uniform(0.1, 0.9)
+        z = Z[0] + (Z[1] - Z[0]) * u
+        x = ridge if X[0] == X[1] else X[0] + (X[1] - X[0]) * u
+        canvas.polygon(
+            quad(camera, (x - 0.35, x + 0.35), (tall + rise * 0.6, tall + rise + random.uniform(0.8, 1.8)), (z, z)),
+            pick(random, ((120, 80, 62), (90, 70, 60), (150, 130, 100))),
+            BUILDING,
+        )

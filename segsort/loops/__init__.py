@@ -1,0 +1,1 @@
+"""Compiled loops and their counterparts on a device."""

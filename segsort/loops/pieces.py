@@ -1,0 +1,333 @@
+"""Connected pieces of a label map, found from its runs of equal labels: compiled by numba, with an oracle in the tests.
+
+A label map has many pixels and few runs, so that what is done for each run costs little.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from segsort.loops.kmeans import grouped
+from segsort.loops.sharing import add, read, wait
+
+BANDS = 8  # of rows, which threads share
+WIDE = 16  # pixels that take no longer to be filled than one
+FOUND, FINDING, KNOWN, BORDERING, LEFT, COUNTERS = range(6)  # counters of `find_pieces`, and how many
+
+
+class Pieces(NamedTuple):
+    """The connected pieces of equal labels [H, W], by their sides, in the order in which rows meet them.
+
+    first: [H+1] int64, the first run of each row, and the number R of runs; start: [R] int32, the column at which each
+    begins; piece: [R] int64, the piece that it lies in; areas: [R] int64 and labels: [R] int32, of the pieces, as many
+    as `found` [1] int64 says; small: [R] bool, whether a piece is; borders: [BANDS, M, 3] int64, (small piece, other
+    piece, pixel sides) where small pieces touch others, as many of each band as `ends` [BANDS] says; a pair may come
+    more than once.
+    """
+
+    first: np.ndarray
+    start: np.ndarray
+    piece: np.ndarray
+    areas: np.ndarray
+    labels: np.ndarray
+    small: np.ndarray
+    found: np.ndarray
+    borders: np.ndarray
+    ends: np.ndarray
+
+    @classmethod
+    def room(cls, labels: np.ndarray) -> "Pieces":
+        """Room for those of a label map."""
+        H = len(labels)
+        first = np.zeros(H + 1, dtype=np.int64)
+        _count_runs(labels, first)
+        R, band = int(first[H]), -(-H // BANDS)
+        tops = np.minimum(np.arange(BANDS) * band, H)
+        runs = first[np.minimum(tops + band, H)] - first[np.maximum(tops - 1, 0)]  # of a band and of the row above it
+        return cls(
+            first, np.empty(R, dtype=np.int32), np.empty(R, dtype=np.int64), np.zeros(R, dtype=np.int64),
+            np.empty(R, dtype=np.int32), np.zeros(R, dtype=bool), np.zeros(1, dtype=np.int64),
+            np.empty((BANDS, 6 * int(runs.max()), 3), dtype=np.int64), np.zeros(BANDS, dtype=np.int64),
+        )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _count_runs(labels: np.ndarray, first: np.ndarray) -> None:
+    """How many runs of equal labels the rows before each of [H, W] have, into [H+1]."""
+    H, W = labels.shape
+    for y in range(H):
+        row, count = labels[y], 1
+        for x in range(1, W):
+            count += row[x] != row[x - 1]
+        first[y + 1] = first[y] + count
+
+
+@njit(cache=True, nogil=True)
+def _root(piece: np.ndarray, run: int) -> int:
+    while piece[run] != run:
+        piece[run] = piece[piece[run]]
+        run = piece[run]
+    return run
+
+
+@njit(cache=True, nogil=True)
+def _connect(labels: np.ndarray, first: np.ndarray, start: np.ndarray, piece: np.ndarray, y: int) -> None:
+    """Connect the runs of a row with those of the row above: the first run of a piece stands for it."""
+    W = labels.shape[1]
+    above, below = first[y - 1], first[y]
+    while above < first[y] and below < first[y + 1]:
+        above_end = start[above + 1] if above + 1 < first[y] else W
+        below_end = start[below + 1] if below + 1 < first[y + 1] else W
+        x = max(start[above], start[below])
+        if labels[y - 1, x] == labels[y, x]:
+            a, b = _root(piece, above), _root(piece, below)
+            piece[max(a, b)] = min(a, b)
+        if above_end <= below_end:
+            above += 1
+        if below_end <= above_end:
+            below += 1
+
+
+@njit(cache=True, nogil=True)
+def _find_runs(labels: np.ndarray, pieces: Pieces, top: int, bottom: int, begins: np.ndarray) -> None:
+    """The runs of some rows, and how they are connected among each other; begins: [W+1] int32, zeros, room."""
+    first, start, piece, W = pieces.first, pieces.start, pieces.piece, labels.shape[1]
+    for y in range(top, bottom):
+        row, count = labels[y], 1
+        for x in range(1, W):  # without a branch that nobody could foresee: what is no beginning is written over
+            begins[count] = x
+            count += row[x] != row[x - 1]
+        run = first[y]
+        for i in range(count):
+            start[run + i], piece[run + i] = begins[i], run + i
+        if y > top:
+            _connect(labels, first, start, piece, y)
+
+
+@njit(cache=True, nogil=True)
+def _number(labels: np.ndarray, pieces: Pieces, min_pixels: float) -> None:
+    """Number the pieces and measure them."""
+    (H, W), first, start, piece, count = labels.shape, pieces.first, pieces.start, pieces.piece, 0
+    for y in range(H):
+        for run in range(first[y], first[y + 1]):  # the run that stands for a piece comes before all others of it
+            if piece[run] == run:
+                number = count
+                pieces.labels[number] = labels[y, start[run]]
+                count += 1
+            else:
+                number = piece[piece[run]]
+            piece[run] = number
+            pieces.areas[number] += (start[run + 1] if run + 1 < first[y + 1] else W) - start[run]
+    for number in range(count):
+        pieces.small[number] = pieces.areas[number] < min_pixels
+    pieces.found[0] = count
+
+
+@njit(cache=True, nogil=True)
+def _noted(borders: np.ndarray, found: int, small: int, other: int, sides: int) -> int:
+    borders[found, 0], borders[found, 1], borders[found, 2] = small, other, sides
+    return found + 1
+
+
+@njit(cache=True, nogil=True)
+def _find_borders(width: int, pieces: Pieces, top: int, bottom: int, borders: np.ndarray) -> int:
+    """Where small pieces touch others in some rows, and in the row above them; says how many."""
+    first, start, piece, small, found = pieces.first, pieces.start, pieces.piece, pieces.small, 0
+    for y in range(top, bottom):
+        for run in range(first[y], first[y + 1] - 1):
+            left, right = piece[run], piece[run + 1]
+            if small[left]:
+                found = _noted(borders, found, left, right, 1)
+            if small[right]:
+                found = _noted(borders, found, right, left, 1)
+        if y == 0:
+            continue
+        above, below = first[y - 1], first[y]
+        while above < first[y] and below < first[y + 1]:
+            above_end = start[above + 1] if above + 1 < first[y] else width
+            below_end = start[below + 1] if below + 1 < first[y + 1] else width
+            over, under = piece[above], piece[below]
+            if over != under and (small[over] or small[under]):
+                sides = min(above_end, below_end) - max(start[above], start[below])
+                if small[over]:
+                    found = _noted(borders, found, over, under, sides)
+                if small[under]:
+                    found = _noted(borders, found, under, over, sides)
+            if above_end <= below_end:
+                above += 1
+            if below_end <= above_end:
+                below += 1
+    return found
+
+
+@njit(cache=True, nogil=True)
+def find_pieces(labels: np.ndarray, pieces: Pieces, min_pixels: float, counters: np.ndarray, number: int) -> None:
+    """Find the pieces of labels [H, W], those of fewer than `min_pixels` pixels, and where these touch others.
+
+    pieces: `Pieces.room`. Threads call this together, each with its number, and share the rows; thread 0 does what is
+    between. All borders are found when all of them are through.
+    """
+    H, W = labels.shape
+    rows = -(-H // BANDS)
+    begins = np.zeros(W + 1, np.int32)  # before a band is taken: who has one is waited for, and must not fail
+    band = add(counters, FINDING, 1)
+    while band < BANDS:
+        _find_runs(labels, pieces, min(band * rows, H), min((band + 1) * rows, H), begins)
+        add(counters, FOUND, 1)
+        band = add(counters, FINDING, 1)
+    if number == 0:
+        wait(counters, FOUND, BANDS)
+        for y in range(rows, H, rows):
+            _connect(labels, pieces.first, pieces.start, pieces.piece, y)
+        _number(labels, pieces, min_pixels)
+        add(counters, KNOWN, 1)
+    else:
+        wait(counters, KNOWN, 1)
+        if read(counters, LEFT):
+            return
+    band = add(counters, BORDERING, 1)
+    while band < BANDS:
+        top, bottom = min(band * rows, H), min((band + 1) * rows, H)
+        pieces.ends[band] = _find_borders(W, pieces, top, bottom, pieces.borders[band])
+        band = add(counters, BORDERING, 1)
+
+
+@njit(cache=True, nogil=True)
+def leave(counters: np.ndarray) -> None:
+    """Let all threads of `find_pieces` end that wait for thread 0, which has failed."""
+    add(counters, LEFT, 1)
+    add(counters, KNOWN, 1)
+
+
+@njit(cache=True, nogil=True)
+def _all_borders(pieces: Pieces) -> np.ndarray:
+    """Those of all bands, one after the other: [M, 3] int64."""
+    borders, found = np.empty((pieces.ends.sum(), 3), np.int64), 0
+    for band in range(BANDS):
+        end = pieces.ends[band]
+        borders[found : found + end] = pieces.borders[band, :end]
+        found += end
+    return borders
+
+
+@njit(cache=True, nogil=True)
+def _best_neighbours(pieces: Pieces, target: np.ndarray) -> None:
+    """The neighbour with the longest border of each small piece, a large one before small ones, into `target` [P].
+
+    There each is itself before. Of equal borders that with the larger piece is best, and then with the later one.
+    """
+    small, areas = pieces.small, pieces.areas
+    borders = _all_borders(pieces)
+    order, begin = grouped(borders[:, 0], len(target))
+    shared = np.zeros(len(target), np.int64)  # with the piece that is looked at
+    for piece in range(len(target)):
+        own = order[begin[piece] : begin[piece + 1]]
+        for i in own:
+            shared[borders[i, 1]] += borders[i, 2]
+        longest = 0
+        for i in own:
+            held, one = target[piece], borders[i, 1]
+            length = shared[one]
+            if length == 0:  # seen already
+                continue
+            shared[one] = 0
+            if held == piece:
+                better = True
+            elif small[held] != small[one]:
+                better = small[held]
+            elif length != longest:
+                better = length > longest
+            elif areas[one] != areas[held]:
+                better = areas[one] > areas[held]
+            else:
+                better = one > held
+            if better:
+                target[piece], longest = one, length
+
+
+@njit(cache=True, nogil=True)
+def _specks_by_area(small: np.ndarray, areas: np.ndarray, count: int) -> np.ndarray:
+    """The small ones of `count` pieces, by rising area, and equal ones in their order."""
+    keys = np.where(small[:count], areas[:count], -1)
+    return grouped(keys, keys.max() + 1)[0]
+
+
+@njit(cache=True, nogil=True)
+def _join(pieces: Pieces, target: np.ndarray) -> None:
+    """The piece that each piece becomes into `target` [P]: a small one the neighbour with the longest border, if it can
+    a large one. Small pieces that only small ones surround join each other first; the largest piece joins none.
+    """
+    small, areas, largest = pieces.small, pieces.areas, 0
+    for piece in range(len(target)):
+        target[piece] = piece
+        if areas[piece] > areas[largest]:
+            largest = piece
+    _best_neighbours(pieces, target)
+    for piece in _specks_by_area(small, areas, len(target)):
+        other = target[piece]
+        if piece == largest or (small[other] and areas[other] <= areas[piece] and target[other] == piece):
+            target[piece] = piece  # of two specks that would swap, the larger stays for the other to join
+    for piece in range(len(target)):
+        end = target[piece]
+        for _ in range(len(target)):  # no longer where specks go round in a circle
+            if target[end] == end:
+                break
+            end = target[end]
+        target[piece] = end
+
+
+@njit(cache=True, nogil=True)
+def join_small(pieces: Pieces, numbered: bool) -> tuple[np.ndarray, np.ndarray]:
+    """What the pieces become when small ones join their neighbours: the label of each [P] int32, pixels of each [K].
+
+    Labels are 0 or more. numbered: the labels that are left become 0..K-1, in their order; else they stay as they are.
+    """
+    count = pieces.found[0]
+    target, after, most = np.empty(count, np.int64), np.empty(count, np.int32), 0
+    _join(pieces, target)
+    for piece in range(count):
+        after[piece] = pieces.labels[target[piece]]
+        most = max(most, after[piece])
+    pixels = np.zeros(most + 1, np.int64)
+    for piece in range(count):
+        pixels[after[piece]] += pieces.areas[piece]
+    if not numbered:
+        return after, pixels
+    kept, number = 0, np.empty(most + 1, np.int32)
+    for label in range(most + 1):
+        number[label] = kept
+        if pixels[label]:
+            pixels[kept] = pixels[label]
+            kept += 1
+    for piece in range(count):
+        after[piece] = number[after[piece]]
+    return after, pixels[:kept]
+
+
+@njit(cache=True, nogil=True)
+def fill_runs(labels: np.ndarray, pieces: Pieces, to: np.ndarray, counters: np.ndarray) -> None:
+    """Give pieces other labels: to [P], of each; labels [H, W] are changed, and hold until then what `find_pieces` saw.
+
+    Threads share the rows by counter 0.
+    """
+    H, W = labels.shape
+    first, start, piece, before, rows = pieces.first, pieces.start, pieces.piece, pieces.labels, -(-H // BANDS)
+    while True:
+        band = add(counters, 0, 1)
+        if band >= BANDS:
+            return
+        for y in range(min(band * rows, H), min((band + 1) * rows, H)):
+            row, written = labels[y], 0
+            for run in range(first[y], first[y + 1]):
+                begin, end = start[run], start[run + 1] if run + 1 < first[y + 1] else W
+                label = to[piece[run]]
+                if label == before[piece[run]] and begin >= written:
+                    continue
+                if begin + WIDE <= W:  # most runs are short; what is written too much, the runs to the right put right
+                    for x in range(WIDE):
+                        row[begin + x] = label
+                    begin += WIDE
+                    written = begin
+                for x in range(begin, end):
+                    row[x] = label

@@ -1,0 +1,176 @@
+"""Admission: a bounded queue of images before the engine, counted in pixels, in the order of arrival."""
+
+import asyncio
+import math
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.answering.pace import Pace
+from service.problems import CallerLeft, Problem
+
+LEAST = 1_000_000  # pixels that every image counts as: the network takes as long for it as the rest for so many
+
+Receive = Callable[[], Awaitable[Any]]
+
+
+@dataclass(eq=False)
+class _Ticket:
+    """An image in the queue, and then in the engine; share: the work done for each when it began."""
+
+    pixels: int
+    turn: "asyncio.Future[None]"
+    share: float = 0.0
+    began: float = 0.0
+
+
+@dataclass
+class Admission:
+    """Lets few images at once into the engine, and few pixels wait. It lives on one event loop, so it needs no lock.
+
+    Attributes:
+        queue_pixels: how many may wait. An image that finds nobody waiting may do so whatever its size.
+        deadline: seconds that a request may wait.
+        at_once: images in the engine at the same time.
+        engine_pixels: pixels of those, which bound the memory they take; one alone may have more.
+        least: pixels that every image counts as at least.
+        refused: by reason, how many were turned away.
+    """
+
+    queue_pixels: int
+    deadline: float
+    at_once: int = 2
+    engine_pixels: int = 64_000_000
+    least: int = LEAST
+    clock: Callable[[], float] = time.monotonic
+    pace: Pace = field(default_factory=Pace)
+    refused: Counter[str] = field(default_factory=Counter)
+    _waiting: deque[_Ticket] = field(default_factory=deque)
+    _running: set[_Ticket] = field(default_factory=set)
+    _share: float = 0.0
+    _ticked: float = 0.0
+
+    @asynccontextmanager
+    async def admitted(self, pixels: int, receive: Receive) -> AsyncIterator[float]:
+        """Wait for a turn in the engine, and hold it while the block runs.
+
+        Args:
+            pixels: of the image.
+            receive: of the request, whose body has been read: it says when the caller leaves.
+
+        Yields:
+            Seconds waited.
+
+        Raises:
+            Problem: 429 if the queue is full or the turn would come too late, 504 if it came too late.
+            CallerLeft: if the caller left meanwhile.
+        """
+        ticket = _Ticket(max(pixels, self.least), asyncio.get_running_loop().create_future())
+        self._check_room(ticket.pixels)
+        arrived = self.clock()
+        self._waiting.append(ticket)
+        self._call_next()
+        try:
+            if not ticket.turn.done():
+                await self._wait(ticket, receive)
+            yield self.clock() - arrived
+            self._tick()
+            self.pace.add(ticket.pixels, self._share - ticket.share)  # of what failed there is nothing to learn
+        finally:
+            self._leave(ticket)
+
+    @property
+    def length(self) -> int:
+        """Images that wait."""
+        return len(self._waiting)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that wait."""
+        return sum(ticket.pixels for ticket in list(self._waiting))
+
+    @property
+    def running(self) -> int:
+        """Images in the engine."""
+        return len(self._running)
+
+    def longest(self) -> float:
+        """Seconds that an image has been in the engine, the longest."""
+        return max((self.clock() - ticket.began for ticket in list(self._running)), default=0.0)
+
+    def seconds_ahead(self) -> float:
+        """How long what is here will take, by the pace of recent images."""
+        self._tick()
+        done = (max(0.0, self.pace.seconds(t.pixels) - (self._share - t.share)) for t in self._running)
+        return sum(done) + sum(self.pace.seconds(t.pixels) for t in self._waiting)
+
+    def _check_room(self, pixels: int) -> None:
+        if not self._waiting:  # which costs nothing while there is no queue
+            return
+        ahead = self.seconds_ahead()
+        if self.pixels + pixels > self.queue_pixels:
+            raise self._refuse("queue_full", f"{self.pixels} pixels wait already", ahead)
+        if ahead > self.deadline:
+            raise self._refuse("too_late", f"the turn would come in {ahead:.0f} s", ahead)
+
+    def _refuse(self, reason: str, received: str, ahead: float) -> Problem:
+        self.refused[reason] += 1
+        again = max(1, math.ceil(ahead))
+        return Problem(
+            429, "Too many images wait.", received=received,
+            allowed=f"{self.queue_pixels} pixels, and {self.deadline:g} s of waiting",
+            fix=f"Send it again in {again} s, or let the operator raise SEGSORT_QUEUE_PIXELS or SEGSORT_DEADLINE_S.",
+            headers={"Retry-After": str(again)},
+        )  # fmt: skip
+
+    async def _wait(self, ticket: _Ticket, receive: Receive) -> None:
+        gone = asyncio.ensure_future(_until_gone(receive))
+        try:
+            await asyncio.wait({ticket.turn, gone}, timeout=self.deadline, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            await asyncio.wait({gone})
+        if not gone.cancelled():
+            gone.exception()  # however it ended, nobody is there
+            self.refused["caller_left"] += 1
+            raise CallerLeft
+        if not ticket.turn.done():
+            self.refused["deadline"] += 1
+            raise Problem(
+                504, "The image waited too long and was not looked at.", received=f"{self.deadline:g} s of waiting",
+                allowed=f"less than {self.deadline:g} s", fix="Send it again when fewer others do.",
+            )  # fmt: skip
+
+    def _call_next(self) -> None:
+        while self._waiting and len(self._running) < self.at_once:
+            there = sum(ticket.pixels for ticket in self._running)
+            if there and there + self._waiting[0].pixels > self.engine_pixels:
+                return
+            self._tick()
+            ticket = self._waiting.popleft()
+            ticket.share, ticket.began = self._share, self._ticked
+            self._running.add(ticket)
+            ticket.turn.set_result(None)
+
+    def _leave(self, ticket: _Ticket) -> None:
+        if ticket in self._running:
+            self._tick()
+            self._running.remove(ticket)
+        else:
+            self._waiting.remove(ticket)
+        self._call_next()
+
+    def _tick(self) -> None:
+        """Share the time since the last look among those that run: what each would take alone, if they divide it."""
+        now = self.clock()
+        if self._running:
+            self._share += (now - self._ticked) / len(self._running)
+        self._ticked = now
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

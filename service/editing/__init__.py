@@ -1,0 +1,1 @@
+"""Edits of exemplars and classes while the service runs."""

@@ -1,0 +1,60 @@
+"""Edits as they are told, of every release of the database."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, select
+
+from service.answering.answers import class_told
+from service.records.edit_log import Edit
+from service.records.follower import edit_of
+from service.records.tables import EditRow, iso
+
+
+def find_edit(connection: Connection, revision: int) -> Edit | None:
+    """One edit, of whatever release; None if there is none."""
+    row = connection.execute(select(EditRow.__table__).where(EditRow.revision == revision)).mappings().first()
+    return None if row is None else edit_of(row)
+
+
+def newest_edits(connection: Connection, limit: int, before: int | None) -> list[Edit]:
+    """The last edits before a revision, the newest first."""
+    query = select(EditRow.__table__).order_by(EditRow.revision.desc()).limit(limit)
+    if before is not None:
+        query = query.where(EditRow.revision < before)
+    return [edit_of(row) for row in connection.execute(query).mappings()]
+
+
+def effective_reverts(connection: Connection) -> dict[int, int]:
+    """By revision of an edit that is taken back: the revision of what took it back."""
+    query = select(EditRow.revision, EditRow.payload).where(EditRow.kind == "revert").order_by(EditRow.revision.desc())
+    reverted: dict[int, int] = {}
+    for revision, payload in connection.execute(query):
+        if revision not in reverted:  # later ones, which may name this one, came first
+            reverted[orjson.loads(payload)["reverts"]] = revision
+    return reverted
+
+
+def edit_told(edit: Edit, reverted: Mapping[int, int]) -> dict[str, Any]:
+    """An edit as JSON; reverted: see `effective_reverts`."""
+    payload = edit.payload
+    told = {
+        "revision": edit.revision,
+        "kind": edit.kind,
+        "release": edit.release,
+        "author": edit.author,
+        "reason": edit.reason,
+        "created": iso(edit.created),
+        "summary": payload["summary"],
+        "exemplar_ids": list(payload.get("exemplar_ids", ())),
+        "classes": [class_told(info) for info in ([edit.class_after] if edit.kind == "class" else edit.creates)],
+        "reverted_by": reverted.get(edit.revision),
+    }
+    return told | {name: payload[name] for name in ("segment_id", "replaces", "reverts") if name in payload}
+
+
+def edits_told(connection: Connection, edits: Iterable[Edit]) -> list[dict[str, Any]]:
+    """Edits as JSON."""
+    reverted = effective_reverts(connection)
+    return [edit_told(edit, reverted) for edit in edits]

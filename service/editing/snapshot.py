@@ -1,0 +1,56 @@
+"""A snapshot: the release that is served, as edits left it, written as a release of its own."""
+
+import re
+
+import numpy as np
+
+from model_store.live import LiveExemplars
+from model_store.release import Release
+from model_store.snapshot_release import write_live
+from model_store.store import open_store
+from service.images.decode import decode
+from service.problems import Problem
+from service.records.database import Records
+from service.records.follower import Follower, LiveRelease
+from service.settings import Settings
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def write_snapshot(settings: Settings, name: str | None) -> Release:
+    """Write the present state of a release into the store. A service may run over the same database meanwhile.
+
+    Args:
+        settings: which release, and where its database and the store are.
+        name: of the new release; None: that of the old one with the number of the last edit.
+
+    Raises:
+        ValueError: if the name is taken or cannot be one, or a picture of an exemplar is not in the database.
+    """
+    store, records = open_store(settings.data_dir), Records(settings.database)
+    try:
+        live = LiveRelease.of(LiveExemplars.of_release(Release.open(store.resolve(settings.release))))
+        Follower(records.engine).follow(live)
+        name = f"{live.name}-r{live.state.revision}" if name is None else name
+        taken = [stored.name for stored in store.list()]
+        if not _NAME.fullmatch(name) or name in taken:
+            raise ValueError(
+                f"name {name!r} cannot be that of a new release; it must be letters, digits, dots, dashes and "
+                f"underscores, and none of {', '.join(taken)}: give another one"
+            )
+
+        def content(image_id: str) -> bytes:
+            picture = records.images.get(image_id)
+            if picture is None:
+                raise ValueError(f"picture {image_id} of an exemplar is not in the database; put the database back")
+            return picture.content
+
+        def decoded(content: bytes) -> np.ndarray:
+            try:
+                return decode(content, settings.max_pixels)
+            except Problem as problem:
+                raise ValueError(str(problem)) from problem
+
+        return write_live(live.state, settings.data_dir / "releases" / name, content, name, decoded)
+    finally:
+        records.close()

@@ -1,0 +1,1 @@
+"""Why a segment has its label, and the exemplars behind it."""

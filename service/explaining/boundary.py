@@ -1,0 +1,64 @@
+"""How much of a segment lies at its boundary, and beside whom: near there, an outline is least sure."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from segsort.masks import decode_rle
+from service.answering.answers import Shapes
+
+DISTANCE = 3  # pixels
+_BLOCK = 1 << 18  # pixels looked at together, to bound the memory
+
+
+class Boundary(NamedTuple):
+    """share: of a segment's pixels that lie within `DISTANCE` of another segment; shares: by the number of the other,
+    the largest first.
+    """
+
+    share: float
+    shares: dict[int, float]
+
+
+def boundary_of(shapes: Shapes, number: int) -> Boundary:
+    """Where one segment of an image meets the others. Distances are between the centres of pixels."""
+    x, y, width, height = shapes.boxes[number]
+    top, left = max(y - DISTANCE, 0), max(x - DISTANCE, 0)
+    bottom, right = min(y + height + DISTANCE, shapes.size[0]), min(x + width + DISTANCE, shapes.size[1])
+    labels = _labels(shapes, (top, left, bottom, right))
+    inside = labels == number
+    if inside.all():
+        return Boundary(0.0, {})
+    near = inside & (ndimage.distance_transform_edt(inside) <= DISTANCE)
+    counts = np.zeros(len(shapes.counts), dtype=np.int64)
+    rows, columns = np.nonzero(near)
+    for start in range(0, len(rows), _BLOCK):
+        counts += _beside(labels, rows[start : start + _BLOCK], columns[start : start + _BLOCK], number, len(counts))
+    others = sorted(np.flatnonzero(counts).tolist(), key=lambda n: (-counts[n], n))
+    area = int(inside.sum())
+    return Boundary(len(rows) / area, {n: int(counts[n]) / area for n in others})
+
+
+def _labels(shapes: Shapes, window: tuple[int, int, int, int]) -> np.ndarray:
+    """[h, w] int32, segment of each pixel of a window (top, left, bottom, right)."""
+    top, left, bottom, right = window
+    labels = np.full((bottom - top, right - left), -1, dtype=np.int32)
+    for n, (x, y, width, height) in enumerate(shapes.boxes):
+        if x < right and y < bottom and x + width > left and y + height > top:
+            labels[decode_rle(shapes.counts[n], shapes.size)[top:bottom, left:right]] = n
+    return labels
+
+
+def _beside(labels: np.ndarray, rows: np.ndarray, columns: np.ndarray, own: int, count: int) -> np.ndarray:
+    """[count] int64: of some pixels, how many lie near each other segment."""
+    H, W = labels.shape
+    pairs = []
+    span = np.arange(-DISTANCE, DISTANCE + 1)
+    for dy, dx in ((dy, dx) for dy in span for dx in span if 0 < dy * dy + dx * dx <= DISTANCE * DISTANCE):
+        y, x = rows + dy, columns + dx
+        there = (y >= 0) & (y < H) & (x >= 0) & (x < W)
+        found = labels[y[there], x[there]]
+        other = (found != own) & (found >= 0)
+        pairs.append(np.flatnonzero(there)[other] * count + found[other])
+    return np.bincount(np.unique(np.concatenate(pairs)) % count, minlength=count)

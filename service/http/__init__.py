@@ -1,0 +1,1 @@
+"""What stands around every request: frames, limits, access, health and metrics."""

@@ -1,0 +1,1 @@
+"""The database: tables, answers, images and the log of edits."""

@@ -1,0 +1,154 @@
+"""Pixel sorting in eight bits, beside whole numbers in numpy and beside float32."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from segsort.loops import kmeans as kernels
+from segsort.loops import kmeans_bytes as byte_kernels
+from segsort.pixel_sorting import SortedPixels, SortingOptions, grid_labels, sort_pixels, sorting_features
+from segsort.sphere import normalize
+
+needs_bytes = pytest.mark.skipif(not byte_kernels.supported(), reason="the processor has no AVX-512 VNNI")
+
+
+def embeddings(dimension: int = 8, height: int = 33, width: int = 41, noise: float = 0.2) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.randn(1, dimension, 5, 6, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
+    return normalize(smooth + noise * torch.randn(smooth.shape, generator=generator), dim=1)
+
+
+def packed(rows: np.ndarray) -> np.ndarray:
+    """[ROWS, D] whole numbers -127..127 as the loops take them, bytes past D being of no consequence."""
+    padded = np.full((byte_kernels.ROWS, 4 * byte_kernels.words(rows.shape[1])), 77, np.uint8)
+    padded[:, : rows.shape[1]] = rows + 128
+    return np.ascontiguousarray(padded.view(np.int32).T)
+
+
+@needs_bytes
+@pytest.mark.parametrize(("dimension", "count"), [(34, 102), (1, 6), (34, 6), (66, 300), (5, 12)])
+def test_the_nearest_mean_is_that_of_whole_numbers(dimension: int, count: int) -> None:
+    random = np.random.default_rng(dimension + count)
+    rows = random.integers(-127, 128, (byte_kernels.ROWS, dimension))
+    theta = random.integers(-127, 128, (count, dimension))
+    theta[count // 2] = theta[0]  # a tie
+    means = np.zeros((count, 4 * byte_kernels.words(dimension)), np.int8)
+    means[:, :dimension] = theta
+    bias = (-128 * theta.sum(axis=1)).astype(np.int32)
+    bias[3] = byte_kernels.NEVER  # nobody's
+    products = rows @ theta.T
+    products[:, 3] = -(10**9)
+    own = np.array([0, *([count // 2] * 10), *random.choice([k for k in range(count) if k != 3], 21)], np.int32)
+    expected = np.where(products[np.arange(32), own] == products.max(axis=1), own, products.argmax(axis=1))
+    target = np.empty_like(own)
+    assert byte_kernels.nearest(packed(rows), means.view(np.int32), bias, own, target)
+    assert target.tolist() == expected.tolist()
+    assert not byte_kernels.nearest(packed(rows), means.view(np.int32), bias, expected.astype(np.int32), target)
+    assert target.tolist() == expected.tolist()
+
+
+def test_rows_and_means_become_bytes() -> None:
+    rows = sorting_features(embeddings(7, 5, 9), 0.5)[0].numpy()  # 45 rows of 9
+    depth, scale = byte_kernels.words(9), np.float32(127) / np.abs(rows).max()
+    blocks = np.zeros((2, depth, byte_kernels.ROWS), np.int32)
+    byte_kernels.pack_rows(rows, scale, blocks, np.full(4 * depth, 128, np.uint8))
+    found = np.ascontiguousarray(blocks.transpose(0, 2, 1)).view(np.uint8).reshape(64, 4 * depth)
+    np.testing.assert_array_equal(found[:45, :9], np.floor(rows * scale + np.float32(128.5)))
+    assert np.all(found[:45, 9:] == 128)
+    assert found[:45, :9].max() == 255 or found[:45, :9].min() == 1
+
+    theta, sizes = np.ascontiguousarray(rows[:11].T), np.arange(11)
+    means, bias = np.zeros((12, 4 * depth), np.int8), np.empty(12, np.int32)
+    byte_kernels.pack_means(theta, sizes, means, bias)
+    whole = np.floor(theta.T * (np.float32(127) / np.abs(theta).max()) + np.float32(0.5))
+    np.testing.assert_array_equal(means[1:11, :9], whole[1:])
+    assert bias.tolist() == [byte_kernels.NEVER, *(-128 * whole[1:].sum(axis=1)).astype(int), byte_kernels.NEVER]
+
+
+@needs_bytes
+@pytest.mark.parametrize("size", [(33, 41), (8, 8), (3, 5), (1, 1)])
+def test_an_iteration_is_that_of_whole_numbers(size: tuple[int, int]) -> None:
+    options = SortingOptions(12, 1, location_weight=0.3, precision="int8")
+    given = embeddings(8, *size)
+    rows, labels = sorting_features(given, 0.3)[0].numpy(), grid_labels(*size, 12).flatten().numpy()
+    theta = np.zeros((min(12, len(rows)), 10))
+    np.add.at(theta, labels, rows)
+    theta = (theta / np.linalg.norm(theta, axis=1, keepdims=True)).astype(np.float32)
+    whole = [np.floor(a * (np.float32(127) / np.abs(a).max()) + np.float32(0.5)) for a in (rows, theta)]
+    products = whole[0] @ whole[1].T
+    own = products[np.arange(len(rows)), labels]
+    expected = np.where(own == products.max(axis=1), labels, products.argmax(axis=1))
+    np.testing.assert_array_equal(sort_pixels(given, options).labels.flatten(), expected)
+
+
+@needs_bytes
+@pytest.mark.parametrize("noise", [0.0, 0.5, 100.0])
+def test_bytes_are_as_good_as_floats(noise: float) -> None:
+    given = embeddings(32, 90, 120, noise)
+    features = sorting_features(given, 1.0)[0]
+
+    def mean_cosine(found: SortedPixels) -> float:
+        return float((features * found.theta[0][found.labels.flatten()]).sum(dim=1).mean())
+
+    floats, bytes_ = (sort_pixels(given, SortingOptions(64, precision=kind)) for kind in ("float32", "int8"))  # type: ignore[arg-type]
+    assert mean_cosine(bytes_) == pytest.approx(mean_cosine(floats), abs=0.0005)
+    own = normalize(
+        torch.zeros(64, 34, dtype=torch.float64).index_add_(0, bytes_.labels.flatten(), features.double())
+    ).float()
+    there = bytes_.labels.unique()
+    torch.testing.assert_close(bytes_.theta[0][there], own[there], atol=1e-6, rtol=0)  # means are of float32 rows
+
+
+@needs_bytes
+def test_what_is_left_out_is_never_sorted() -> None:
+    valid = torch.rand(1, 33, 41, generator=torch.Generator().manual_seed(1)) > 0.4
+    changed = torch.where(valid[:, None], embeddings(), -embeddings())
+    options = SortingOptions(9, 5, coarse_iterations=2, precision="int8")
+    found, other = (sort_pixels(given, options, valid) for given in (embeddings(), changed))
+    assert torch.equal(found.labels, other.labels)
+    assert torch.equal(found.labels == -1, ~valid)
+
+
+@needs_bytes
+def test_pixels_all_alike_stay_where_they_are() -> None:
+    alike = torch.ones(1, 4, 12, 16) / 2
+    found = sort_pixels(alike, SortingOptions(9, location_weight=0.0, precision="int8"))
+    assert torch.equal(found.labels[0], grid_labels(12, 16, 9))
+
+
+def test_without_the_instructions_bytes_are_floats(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("this processor cannot do it")
+
+    monkeypatch.setattr(byte_kernels, "supported", lambda: False)
+    monkeypatch.setattr(byte_kernels, "sort_rows", never)
+    floats, bytes_ = (sort_pixels(embeddings(), SortingOptions(9, precision=kind)) for kind in ("float32", "int8"))  # type: ignore[arg-type]
+    assert torch.equal(floats.labels, bytes_.labels)
+    assert torch.equal(floats.theta, bytes_.theta)
+
+
+@pytest.mark.parametrize(
+    ("features", "able"),
+    [
+        ("+avx2,+avx512f,+avx512bw,+avx512vnni", True),
+        ("+avx2,+avx512f,+avx512bw,-avx512vnni", False),
+        ("+avx2,+avxvnni", False),
+        ("", False),
+    ],
+)
+def test_what_is_compiled_for_says_whether_it_can_be_done(
+    monkeypatch: pytest.MonkeyPatch, features: str, able: bool
+) -> None:
+    class Codegen:
+        def magic_tuple(self) -> tuple[str, str, str]:
+            return "x86_64-unknown-linux-gnu", "some", features
+
+    monkeypatch.setattr(byte_kernels.cpu_target.target_context, "codegen", Codegen)
+    assert byte_kernels.supported.__wrapped__() is able
+
+
+def test_a_piece_is_whole_blocks_of_rows() -> None:
+    assert kernels.PIECE % byte_kernels.ROWS == 0
