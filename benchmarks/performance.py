@@ -1,4 +1,4 @@
-"""Writes docs/PERFORMANCE.md from what the benchmarks found.
+"""Writes docs/performance.md from what the benchmarks found.
 
 python -m benchmarks.performance [--results out/benchmarks]
 
@@ -17,7 +17,7 @@ from benchmarks.common import RESULTS
 from benchmarks.performance_sections import SECTIONS, Section
 
 KEPT = Path("docs/performance")
-DOCUMENT = Path("docs/PERFORMANCE.md")
+DOCUMENT = Path("docs/performance.md")
 HEAD = """# Performance
 
 Written by `python -m benchmarks.performance` from the JSON files in [docs/performance](performance), which the

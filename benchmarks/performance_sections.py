@@ -1,4 +1,4 @@
-"""The sections of docs/PERFORMANCE.md: which benchmark each shows, and what there is to say about it beside figures."""
+"""The sections of docs/performance.md: which benchmark each shows, and what there is to say about it beside figures."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

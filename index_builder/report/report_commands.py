@@ -9,7 +9,7 @@ import typer
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs: recipes, logs, evaluations, sweeps.")],
     out: Annotated[
-        Path | None, typer.Option(help="The page to write, such as docs/RESULTS.md; plots go into docs/results.")
+        Path | None, typer.Option(help="The page to write, such as docs/results.md; plots go into docs/results.")
     ] = None,
     release: Annotated[
         str | None, typer.Option(help="Name or path of the release that paints pictures; else the bundled one.")

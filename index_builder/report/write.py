@@ -29,7 +29,7 @@ def write_page(
 
     Args:
         folders: of runs.
-        out: the page, such as docs/RESULTS.md, whose plots and pictures lie in docs/results.
+        out: the page, such as docs/results.md, whose plots and pictures lie in docs/results.
         release: name or path of the release that paints the pictures; None: the bundled one.
         note: a paragraph above everything.
         pictures: whether they are painted.

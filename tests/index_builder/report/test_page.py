@@ -102,10 +102,10 @@ def test_an_evaluation_with_hardly_anything_in_it_is_shown(write_run: Write, tmp
 def test_the_command_is_written_from_the_repository(write_run: Write, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").touch()
     first, second = write_run("a", evaluation=evaluation(0.5)), write_run("b c", evaluation=evaluation(0.6))
-    out = tmp_path / "docs" / "RESULTS.md"
-    assert "\nsegsort report 'runs/b c' --out docs/RESULTS.md\n" in page_text([second], out)
+    out = tmp_path / "docs" / "results.md"
+    assert "\nsegsort report 'runs/b c' --out docs/results.md\n" in page_text([second], out)
     assert "\nsegsort report 'runs/*'" not in (text := page_text([first, second], out, "streets", "so it's"))
-    assert "\nsegsort report runs/* --out docs/RESULTS.md --release streets --note 'so it'\"'\"'s'\n" in text
+    assert "\nsegsort report runs/* --out docs/results.md --release streets --note 'so it'\"'\"'s'\n" in text
 
 
 @pytest.fixture(scope="module")
@@ -151,12 +151,12 @@ def test_segments_are_chosen_by_class_first_then_by_size(painted_release: Path) 
 def test_the_command_collects_and_writes_page_and_pictures(
     whole: list[Path], painted_release: Path, tmp_path: Path
 ) -> None:
-    out, kept = tmp_path / "docs" / "RESULTS.md", tmp_path / "docs" / "results" / "runs"
+    out, kept = tmp_path / "docs" / "results.md", tmp_path / "docs" / "results" / "runs"
     arguments = ["report", *whole[3:], "--collect", kept, "--out", out, "--release", painted_release]
     done = CliRunner().invoke(cli, [str(word) for word in arguments], catch_exceptions=False)
     assert (done.exit_code, done.stdout) == (0, f"{out}\n")
     text = out.read_text()
-    assert "segsort report results/runs/* --out RESULTS.md --release painted" in text
+    assert "segsort report results/runs/* --out results.md --release painted" in text
     painted = [out.parent / "results" / "pictures" / shown.picture.file for shown in SHOWN]
     assert all(file.stat().st_size > 1000 for file in painted)
     assert all(f"](results/pictures/{file.name})" in text for file in painted)
