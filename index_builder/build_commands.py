@@ -196,7 +196,7 @@ def evaluate(
     from index_builder.datasets import open_dataset
     from index_builder.evaluate import evaluate as measure
     from index_builder.evaluate_classifier import evaluate_classifier, is_classifier
-    from index_builder.foreign import Photographs
+    from index_builder.foreign_photographs import Photographs
     from model_store.predictor import Predictor
     from model_store.release import Release
     from model_store.store import open_store

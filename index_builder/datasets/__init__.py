@@ -60,7 +60,7 @@ def open_images(name: str, root: Path | None, split: str, *, count: int | None =
     """
     if name != "images":
         return open_dataset(name, root, split, count=count)
-    from index_builder.datasets.image_files import ImageFolder
+    from index_builder.datasets.image_folder import ImageFolder
 
     if root is None:
         raise ValueError("data set 'images' needs the folder it lies in; give --root")
@@ -84,7 +84,7 @@ def open_dataset(name: str, root: Path | None, split: str, *, count: int | None 
             says.
     """
     from index_builder.datasets.camvid import CamVid
-    from index_builder.datasets.folder import Folder
+    from index_builder.datasets.labelled_folder import Folder
     from index_builder.datasets.streets import Streets
 
     if name == "streets":

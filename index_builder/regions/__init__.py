@@ -42,7 +42,7 @@ def open_regions(name: str, *, folder: Path | None = None, contours: Path | None
         ValueError: if the name is unknown, or the folder or the network that the source needs is missing.
     """
     from index_builder.regions.contours import ContourRegions
-    from index_builder.regions.folder import FolderRegions
+    from index_builder.regions.region_maps import FolderRegions
     from index_builder.regions.superpixels import Felzenszwalb, SlicMerge
 
     if name == "felzenszwalb":

@@ -46,7 +46,7 @@ def write(
     from index_builder.datasets import open_images
     from index_builder.progress import counted
     from index_builder.regions import open_regions
-    from index_builder.regions.folder import map_file, write_map
+    from index_builder.regions.region_maps import map_file, write_map
 
     if (images is None) == (dataset is None):
         raise ValueError("--images and --dataset: give one of the two, a folder of images or a data set's name")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from index_builder.report.groups import NONE
+from index_builder.report.experiments import NONE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ import numpy as np
 from index_builder.datasets import IGNORE, Photograph, Sample
 from index_builder.datasets.camvid import CLASSES
 from index_builder.datasets.streets.canvas import HEIGHT, SCALE, WIDTH, Camera, Canvas, Random, pick, vary
-from index_builder.datasets.streets.light import photograph
+from index_builder.datasets.streets.photo_effects import photograph
 from index_builder.datasets.streets.scene import Layout, buildings, ground, layout, markings, sky, skyline
 from index_builder.datasets.streets.things import (
     bollard,

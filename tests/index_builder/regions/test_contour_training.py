@@ -23,7 +23,7 @@ from index_builder.regions.contour_training import (
     photographs,
     read_drawing,
 )
-from index_builder.regions.folder import write_map
+from index_builder.regions.region_maps import write_map
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from index_builder.training.data import Augment, Batch
-from index_builder.training.module import TrainingModule
+from index_builder.training.crops import Augment, Batch
+from index_builder.training.training_module import TrainingModule
 from index_builder.training.recipe import Recipe
 from model_store.card import ClassInfo
 from segsort.memory_bank import MemoryBank, Remembered

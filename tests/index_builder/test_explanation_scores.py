@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import index_builder.explanations as measured
+import index_builder.explanation_scores as measured
 from index_builder.datasets import IGNORE, Sample
-from index_builder.explanations import ExplanationReport, measure_explanations
-from index_builder.explanations_trials import (
+from index_builder.explanation_scores import ExplanationReport, measure_explanations
+from index_builder.explanation_trials import (
     DISTURBANCES,
     REMOVED,
     Disturbance,

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from skimage.segmentation import find_boundaries
 
-from index_builder.report.page import Picture
+from index_builder.report.results_page import Picture
 from model_store.card import ClassInfo
 from model_store.predictor import Prediction, Predictor
 from model_store.release import Release

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Subset
 
 from index_builder.datasets import Dataset, Sample
 from index_builder.progress import spread
-from index_builder.training.data import Augment, Batch
+from index_builder.training.crops import Augment, Batch
 from index_builder.training.recipe import Recipe
 from index_builder.training.validation import RetrievalScore
 from model_store.card import ClassInfo, Preprocessing, SortingInfo

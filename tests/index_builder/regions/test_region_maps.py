@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from index_builder.regions import open_regions
-from index_builder.regions.folder import UNKNOWN, write_map
+from index_builder.regions.region_maps import UNKNOWN, write_map
 
 IMAGE = np.zeros((3, 4, 3), dtype=np.uint8)
 REGIONS = np.array([[0, 0, 1, 1], [2, 2, 1, -1], [2, 2, 3, 3]], dtype=np.int32)

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from index_builder.report import plots
-from index_builder.report.groups import (
+from index_builder.report.experiments import (
     CLUSTER,
     KNN,
     METRICS,

@@ -7,10 +7,10 @@ from statistics import mean
 from typing import Any
 
 from index_builder.report import plots
-from index_builder.report.groups import Measured, Setting, at, environments, mean_spread, where
+from index_builder.report.experiments import Measured, Setting, at, environments, mean_spread, where
 from index_builder.report.markdown import Block, Plot, details, flattened, number, record_table, table
-from index_builder.report.read import Json, Run, changed_values, plain
-from index_builder.report.scores import heading, slug
+from index_builder.report.run_files import Json, Run, changed_values, plain
+from index_builder.report.score_sections import heading, slug
 
 AXES = {
     "K": "K of pixel sorting (segments at its start)",

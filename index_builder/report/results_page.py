@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from index_builder.report import course, plots, scores
-from index_builder.report.groups import measured
+from index_builder.report import run_sections, plots, score_sections
+from index_builder.report.experiments import measured
 from index_builder.report.markdown import Block, Plot
-from index_builder.report.read import Run
+from index_builder.report.run_files import Run
 
 PLOTS, PICTURES = "plots", "pictures"  # folders below the one that is named as the page
 
@@ -57,7 +57,7 @@ def page(told: Sequence[Section], assets: str, command: str, note: str = "", pic
         assets: folder of plots and pictures, as seen from the page.
         command: that makes it.
         note: what else is to be said, above everything.
-        pictures: what `index_builder.report.figures` has painted.
+        pictures: what `index_builder.report.labelled_images` has painted.
     """
     parts = ["# Results", *([note] if note else []), _preface(command)]
     parts += [f"- [{section.title}](#{_anchor(section.title)})" for section in told]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from index_builder.datasets import IGNORE, Photograph, Sample
-from index_builder.training.data import Augment, Crops, WithClasses, WithRegions
+from index_builder.training.crops import Augment, Crops, WithClasses, WithRegions
 from index_builder.training.recipe import Recipe
 from tests.conftest import BLOCK_CLASSES, Blocks
 

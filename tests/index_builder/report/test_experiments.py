@@ -1,7 +1,7 @@
 import pytest
 
-from index_builder.report.groups import Setting, mean_spread, measured, ratios
-from index_builder.report.read import read_runs
+from index_builder.report.experiments import Setting, mean_spread, measured, ratios
+from index_builder.report.run_files import read_runs
 from tests.index_builder.report.conftest import Write, evaluation
 
 

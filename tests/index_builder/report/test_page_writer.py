@@ -10,8 +10,8 @@ from command_line.main import cli
 from index_builder.build import BuildOptions, build_release
 from index_builder.datasets.streets import Streets
 from index_builder.embedder_source import load_embedder_source
-from index_builder.report.figures import SHOWN, choose, open_shown, paint
-from index_builder.report.write import page_text, write_page
+from index_builder.report.labelled_images import SHOWN, choose, open_shown, paint
+from index_builder.report.page_writer import page_text, write_page
 from model_store.predictor import Predictor
 from tests.index_builder.report.conftest import Write, evaluation
 

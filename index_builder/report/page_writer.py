@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from index_builder.report.page import PICTURES, PLOTS, command_line, draw_plots, page, sections
-from index_builder.report.read import read_runs
+from index_builder.report.results_page import PICTURES, PLOTS, command_line, draw_plots, page, sections
+from index_builder.report.run_files import read_runs
 
 
 def page_text(
@@ -15,7 +15,7 @@ def page_text(
     Raises:
         ValueError: if a folder holds no run or a file cannot be read.
     """
-    from index_builder.report.figures import SHOWN
+    from index_builder.report.labelled_images import SHOWN
 
     command = command_line(folders, out, _root(out), release, note, pictures)
     painted = [shown.picture for shown in SHOWN] if pictures else []
@@ -37,7 +37,7 @@ def write_page(
     Raises:
         ValueError: if a folder holds no run, a file cannot be read, or the release may not be shown.
     """
-    from index_builder.report.figures import open_shown, paint_pictures
+    from index_builder.report.labelled_images import open_shown, paint_pictures
 
     painter = open_shown(release) if pictures else None
     text = page_text(folders, out, release, note, pictures)

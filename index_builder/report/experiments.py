@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-from index_builder.report.read import Json, Run, differing, value_of
+from index_builder.report.run_files import Json, Run, differing, value_of
 
 NONE = "-"  # what was not measured
 OBJECTIVES = ("vmf-nca", "vmf", "softmax")

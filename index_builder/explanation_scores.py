@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from index_builder.datasets import Dataset
-from index_builder.explanations_trials import (
+from index_builder.explanation_trials import (
     DISTURBANCES,
     REMOVED,
     Steadiness,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from index_builder.report.read import read_log, read_run, without_paths
+from index_builder.report.run_files import read_log, read_run, without_paths
 
 EVERY = 20  # steps, of which one row of the log is kept
 KINDS = ("recipe", "evaluation", "evaluation-*", "sweep-*", "regions", "speed", "environment")  # of JSON
