@@ -16,9 +16,9 @@ import typer
 from benchmarks.common import interleave, report
 from index_builder.environment import circumstances
 from index_builder.training.crops import Batch, Crops
-from index_builder.training.training_module import TrainingModule
 from index_builder.training.recipe import Recipe
 from index_builder.training.run import make_module, open_worlds
+from index_builder.training.training_module import TrainingModule
 
 WARM_BATCHES = 4
 

@@ -17,9 +17,10 @@ from index_builder.calibration import HeldOut, calibrate_on
 from index_builder.clustering import Unlabelled, find_centres, in_clusters, nearest_centres
 from index_builder.datasets import IGNORE, Dataset, Sample
 from index_builder.embedder_source import EmbedderSource
-from index_builder.progress import counted, spread
+from index_builder.progress import counted
 from index_builder.scores import class_lookup, label_counts
 from index_builder.selection import BALANCE, Candidates, select
+from index_builder.subsets import evenly_spread
 from model_store.card import Calibration, Card, RetrievalInfo, SortingInfo
 from model_store.cores import available_cores
 from model_store.embedder import Device, Embedder
@@ -119,7 +120,7 @@ def build_release(
         raise ValueError(f"{out} exists; a release is never overwritten: give another folder with --out, or remove it")
     builder = _Builder(dataset, source, options, Embedder((source.network_file, source.preprocessing), device, threads))
     own = calibrate_with is None
-    gathered = builder.gather(spread(len(dataset), options.calibration_images) if own else [])
+    gathered = builder.gather(evenly_spread(len(dataset), options.calibration_images) if own else [])
     if isinstance(dataset, Unlabelled):
         gathered = _clustered(gathered, dataset.clusters)
     chosen = select(
@@ -267,7 +268,7 @@ class _Builder:
 
     def _hold_out(self, dataset: Dataset) -> list[HeldOut]:
         lookup = class_lookup(dataset.classes, self.dataset.classes, f"data set {self.dataset.name}")
-        rows = spread(len(dataset), self.options.calibration_images)
+        rows = evenly_spread(len(dataset), self.options.calibration_images)
         held_out = []
         for n in counted(len(rows), "calibrating"):
             sample = dataset[rows[n]]

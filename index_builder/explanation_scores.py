@@ -20,8 +20,9 @@ from index_builder.explanation_trials import (
     steadiness,
     swap,
 )
-from index_builder.progress import counted, spread
+from index_builder.progress import counted
 from index_builder.scores import area_under_roc, class_lookup, label_counts, majority_agrees
+from index_builder.subsets import evenly_spread
 from model_store.explanation import explain_vote, replay
 from model_store.predictor import Prediction, Predictor
 
@@ -214,7 +215,7 @@ def measure_explanations(
         )
     card = predictor.release.card
     lookup = class_lookup(dataset.classes, card.classes, f"release {card.name}")
-    chosen, tally, started = spread(len(dataset), images), _Tally(), time.perf_counter()
+    chosen, tally, started = evenly_spread(len(dataset), images), _Tally(), time.perf_counter()
     for n in counted(len(chosen), "explaining"):
         sample, random = dataset[chosen[n]], np.random.default_rng([seed, n])
         tally.add(predictor, sample.image, lookup[sample.labels], random)

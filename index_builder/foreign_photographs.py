@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ImageOps
 
-from index_builder.datasets import open_image
-from index_builder.progress import counted, spread
+from index_builder.datasets import read_upright
+from index_builder.progress import counted
 from index_builder.scores import area_under_roc
+from index_builder.subsets import evenly_spread
 from model_store.predictor import Prediction, Predictor
 from segsort.retrieval import familiarity
 
@@ -48,7 +48,7 @@ class Photographs:
                     f"foreign photographs {source!r}: {self.folder} holds no file ending in {', '.join(PHOTOGRAPHS)}; "
                     "give a folder that does, NAME=PATH, or 'samples'"
                 )
-            self.files = [files[i] for i in spread(len(files), MOST)]
+            self.files = [files[i] for i in evenly_spread(len(files), MOST)]
             source = name or "/".join(self.folder.absolute().parts[-2:])
         self.name = source
 
@@ -61,8 +61,7 @@ class Photographs:
             yield from ((name, _sample(name)) for name in SAMPLES)
             return
         for file in self.files:
-            with open_image(file) as opened:
-                yield str(file.relative_to(self.folder)), np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+            yield str(file.relative_to(self.folder)), read_upright(file)
 
 
 class Familiar(NamedTuple):

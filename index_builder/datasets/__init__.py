@@ -1,72 +1,43 @@
-"""Data sets of labelled images, one file a format; all give the same `Sample`."""
+"""Data sets of labelled images, one module a format. All of them return the same `Sample`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
-import numpy as np
-from PIL import Image
+from index_builder.datasets.samples import IGNORE, Dataset, Images, Photograph, Sample, open_image, read_upright
+from index_builder.subsets import evenly_spread
 
-from index_builder.progress import spread
-from model_store.card import ClassInfo
+__all__ = [
+    "IGNORE",
+    "Dataset",
+    "Images",
+    "Photograph",
+    "Sample",
+    "open_dataset",
+    "open_image",
+    "open_images",
+    "read_upright",
+]
 
-IGNORE = 255  # label of a pixel whose class is not known
-
-
-class Sample(NamedTuple):
-    """image: [H, W, 3] uint8 RGB; labels: [H, W] uint8, a class id or IGNORE; source: what the image is called."""
-
-    image: np.ndarray
-    labels: np.ndarray
-    source: str
-
-
-class Photograph(NamedTuple):
-    """image: [H, W, 3] uint8 RGB; source: what the image is called."""
-
-    image: np.ndarray
-    source: str
-
-
-class Images(Protocol):
-    """Images without a word of what they show; reading one reads no mask."""
-
-    name: str
-
-    def __len__(self) -> int: ...
-
-    def photograph(self, i: int) -> Photograph: ...
-
-
-class Dataset(Protocol):
-    """Images with masks. `classes` are numbered 0.. without gaps."""
-
-    name: str
-    classes: tuple[ClassInfo, ...]
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, i: int) -> Sample: ...
-
-    def photograph(self, i: int) -> Photograph: ...
+DEFAULT_STREETS = 400  # images that `streets` paints when no count is given
 
 
 def open_images(name: str, root: Path | None, split: str, *, count: int | None = None) -> Images:
-    """Open images to train on without labels: those of a data set (`open_dataset`), or "images", a folder of them.
+    """Open images without their labels, for unsupervised training.
+
+    Args:
+        name: a data set as in `open_dataset`, or "images": a folder of image files.
+        root: folder of the data; not needed for "streets".
+        split: part of the data set.
+        count: maximum number of images, evenly spread.
 
     Raises:
-        ValueError: as `open_dataset`; if the folder holds no image.
+        ValueError: if `open_dataset` raises it, or the folder of "images" is not given or has no image.
     """
     if name != "images":
         return open_dataset(name, root, split, count=count)
     from index_builder.datasets.image_folder import ImageFolder
 
-    if root is None:
-        raise ValueError("data set 'images' needs the folder it lies in; give --root")
-    data = ImageFolder(root, split)
-    if count is not None:
-        data.images = [data.images[i] for i in spread(len(data.images), count)]
+    data = ImageFolder(_required(root, name), split)
+    data.images = _limited(data.images, count)
     return data
 
 
@@ -75,41 +46,35 @@ def open_dataset(name: str, root: Path | None, split: str, *, count: int | None 
 
     Args:
         name: "camvid", "folder" or "streets".
-        root: folder of the data; `streets` needs none, it is painted.
-        split: part of the data set; which there are depends on it.
-        count: images at most, evenly spread; of `streets`, how many are painted (default 400).
+        root: folder of the data; not needed for "streets", which is painted.
+        split: part of the data set. Each data set defines its own.
+        count: maximum number of images, evenly spread; of "streets", how many are painted (default 400).
 
     Raises:
-        ValueError: if the name is unknown, the root is missing, the count is below 1, or the data are not as the format
-            says.
+        ValueError: if the name is unknown, the root is missing, the count is below 1, or the data do not follow the
+            format.
     """
     from index_builder.datasets.camvid import CamVid
     from index_builder.datasets.labelled_folder import Folder
     from index_builder.datasets.streets import Streets
 
     if name == "streets":
-        return Streets(split, count=count if count is not None else 400)
+        return Streets(split, count=count if count is not None else DEFAULT_STREETS)
     if name not in ("camvid", "folder"):
         raise ValueError(f"data set {name!r} is not known; choose camvid, folder or streets")
-    if root is None:
-        raise ValueError(f"data set {name!r} needs the folder it lies in; give --root")
+    root = _required(root, name)
     if count is not None and count < 1:
-        raise ValueError(f"count={count} must be at least 1; leave it out to take every image")
+        raise ValueError(f"count={count} must be at least 1; leave it out to use every image")
     data = CamVid(root, split) if name == "camvid" else Folder(root, split)
-    if count is not None:
-        data.images = [data.images[i] for i in spread(len(data.images), count)]
+    data.images = _limited(data.images, count)
     return data
 
 
-@contextmanager
-def open_image(file: Path) -> Iterator[Image.Image]:
-    """An image file, open for reading.
+def _required(root: Path | None, name: str) -> Path:
+    if root is None:
+        raise ValueError(f"data set {name!r} needs the folder of its files; give it with --root")
+    return root
 
-    Raises:
-        ValueError: if it is damaged or no image; Pillow's own errors do not always name the file.
-    """
-    try:
-        with Image.open(file) as opened:
-            yield opened
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{file} cannot be read as an image ({error}); replace it") from error
+
+def _limited(files: list[Path], count: int | None) -> list[Path]:
+    return files if count is None else [files[i] for i in evenly_spread(len(files), count)]

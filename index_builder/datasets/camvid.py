@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index_builder.datasets import IGNORE, Photograph, Sample, open_image
+from index_builder.datasets.samples import IGNORE, Photograph, Sample, open_image
 from model_store.card import ClassInfo
 
 UNLABELLED = 11

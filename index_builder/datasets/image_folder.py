@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
-from PIL import ImageOps
-
-from index_builder.datasets import Photograph, open_image
+from index_builder.datasets.samples import Photograph, read_upright
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -29,6 +26,4 @@ class ImageFolder:
         return len(self.images)
 
     def photograph(self, i: int) -> Photograph:
-        with open_image(self.images[i]) as opened:
-            image = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-        return Photograph(image, f"images/{self.images[i].stem}")
+        return Photograph(read_upright(self.images[i]), f"images/{self.images[i].stem}")

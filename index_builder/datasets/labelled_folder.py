@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ImageOps
 
-from index_builder.datasets import IGNORE, Photograph, Sample, open_image
+from index_builder.datasets.samples import IGNORE, Photograph, Sample, open_image, read_upright
 from model_store.card import ClassInfo
 
 _INDEXED = ("P", "L", "1", "I", "I;16")  # Pillow's modes of masks that hold class numbers
@@ -45,9 +44,7 @@ class Folder:
         return len(self.images)
 
     def photograph(self, i: int) -> Photograph:
-        with open_image(self.images[i]) as opened:
-            image = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-        return Photograph(image, f"folder/{self.split}/{self.images[i].stem}")
+        return Photograph(read_upright(self.images[i]), f"folder/{self.split}/{self.images[i].stem}")
 
     def __getitem__(self, i: int) -> Sample:
         file = self.images[i]

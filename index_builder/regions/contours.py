@@ -8,9 +8,9 @@ import onnxruntime
 from PIL import Image
 from skimage.segmentation import watershed
 
-from index_builder.regions import check_image
 from index_builder.regions.borders import find_borders
 from index_builder.regions.hierarchy import build_hierarchy
+from index_builder.regions.sources import check_image
 from index_builder.regions.superpixels import connected_pieces
 
 MEAN, STD = 127.5, 127.5  # of RGB in 0..255, as MobileNetV2's weights expect

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from index_builder.datasets import open_image
-from index_builder.regions import check_image
+from index_builder.regions.sources import check_image
 
 UNKNOWN = 65535  # value of a pixel whose region is not known
 

@@ -8,8 +8,8 @@ from skimage.color import rgb2lab
 from skimage.graph import RAG, merge_hierarchical
 from skimage.segmentation import felzenszwalb, slic
 
-from index_builder.regions import check_image
 from index_builder.regions.borders import find_borders
+from index_builder.regions.sources import check_image
 from segsort.segments import join_specks
 
 # The default values here and of `ContourRegions` were chosen on every eighth (contours: fifth) photograph of BSDS500's

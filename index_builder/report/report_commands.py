@@ -22,8 +22,8 @@ def report(
     ] = None,
 ) -> None:
     """Write a page of tables, plots and pictures from the JSON of runs: no figure is typed by hand."""
-    from index_builder.report.run_copy import collect as copy
     from index_builder.report.page_writer import write_page
+    from index_builder.report.run_copy import collect as copy
 
     if out is None and collect is None:
         raise ValueError("nothing to write; give --out PAGE.md, --collect FOLDER, or both")

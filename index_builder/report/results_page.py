@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from index_builder.report import run_sections, plots, score_sections
+from index_builder.report import plots, run_sections, score_sections
 from index_builder.report.experiments import measured
 from index_builder.report.markdown import Block, Plot
 from index_builder.report.run_files import Run
@@ -33,19 +33,19 @@ def sections(runs: Sequence[Run]) -> list[Section]:
     titles = [one.title for group in settings.values() for one in group]
     order = list(dict.fromkeys([*titles, *(run.label for run in runs)]))
     return [
-        Section("How the runs were made", course.recipes(runs)),
-        Section("Objectives", scores.objectives(settings)),
-        Section("Ratios", scores.compared(settings)),
-        Section("Classes", scores.classes(settings)),
-        Section("Boundaries", ["Boundary F, by tolerance in pixels.", *scores.boundaries(settings)]),
-        Section("Confusion", scores.confusions(settings)),
-        Section("Explanations", course.explanations(settings, order)),
-        Section("Confidence", scores.reliability(settings, order)),
-        Section("Known and unknown", scores.known(settings)),
-        Section("Sweeps", course.sweeps(runs, order)),
-        Section("Sources of regions", course.regions(runs)),
-        Section("Learning curves", course.learning(runs, order)),
-        Section("Speed", course.speed(runs, settings)),
+        Section("How the runs were made", run_sections.recipes(runs)),
+        Section("Objectives", score_sections.objectives(settings)),
+        Section("Ratios", score_sections.compared(settings)),
+        Section("Classes", score_sections.classes(settings)),
+        Section("Boundaries", ["Boundary F, by tolerance in pixels.", *score_sections.boundaries(settings)]),
+        Section("Confusion", score_sections.confusions(settings)),
+        Section("Explanations", run_sections.explanations(settings, order)),
+        Section("Confidence", score_sections.reliability(settings, order)),
+        Section("Known and unknown", score_sections.known(settings)),
+        Section("Sweeps", run_sections.sweeps(runs, order)),
+        Section("Sources of regions", run_sections.regions(runs)),
+        Section("Learning curves", run_sections.learning(runs, order)),
+        Section("Speed", run_sections.speed(runs, settings)),
     ]
 
 

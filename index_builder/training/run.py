@@ -15,13 +15,13 @@ from torch.utils.data import DataLoader
 from index_builder.datasets import Dataset, Sample, open_dataset, open_images
 from index_builder.environment import circumstances
 from index_builder.regions import open_regions
-from index_builder.training.softmax_module import SoftmaxModule
 from index_builder.training.crops import Augment, Crops, WithClasses, WithRegions, World
 from index_builder.training.export import write_network
-from index_builder.training.training_module import TrainingModule
 from index_builder.training.recipe import Recipe, normalisation
+from index_builder.training.softmax_module import SoftmaxModule
 from index_builder.training.sorting_modules import SupervisedModule, UnsupervisedModule
 from index_builder.training.starting_network import is_release, starting_network, unfold_batch_norms
+from index_builder.training.training_module import TrainingModule
 from segsort.network import ClassifyingNetwork, EmbeddingNetwork, build_network
 
 KEEP_EVERY = 100  # steps between checkpoints of a run that does not validate

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 
 from index_builder.datasets import Sample
 from index_builder.training.crops import Batch
-from index_builder.training.training_module import TrainingModule
 from index_builder.training.sorting_modules import cell_labels
+from index_builder.training.training_module import TrainingModule
 from index_builder.training.validation import PixelScore
 from model_store.pixel_classifier import classify_pixels
 

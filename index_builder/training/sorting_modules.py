@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from index_builder.training.crops import Augment, Batch
-from index_builder.training.training_module import TrainingModule
 from index_builder.training.recipe import Recipe
+from index_builder.training.training_module import TrainingModule
 from model_store.card import ClassInfo
 from segsort.memory_bank import MemoryBank, Remembered
 from segsort.network import STRIDE, EmbeddingNetwork

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from index_builder.datasets import Dataset, Sample
-from index_builder.progress import spread
+from index_builder.subsets import evenly_spread
 from index_builder.training.crops import Augment, Batch
 from index_builder.training.recipe import Recipe
 from index_builder.training.validation import RetrievalScore
@@ -73,7 +73,7 @@ class TrainingModule(L.LightningModule):
         """Images that become exemplars, one loader a world, and last the images that query them."""
         most = self.recipe.validation_images
         return [
-            DataLoader(Subset(images, spread(len(images), most)), batch_size=None, collate_fn=_as_it_is)  # type: ignore[arg-type]
+            DataLoader(Subset(images, evenly_spread(len(images), most)), batch_size=None, collate_fn=_as_it_is)  # type: ignore[arg-type]
             for images in (*worlds, queries)
         ]
 

@@ -143,7 +143,7 @@ def test_a_measure_that_cannot_be_taken_is_refused(
         ({"--count": "0"}, "count=0 must be at least 1"),
         ({"--k": "0"}, "greater than or equal to 1"),
         ({"--calibrate-dataset": "streets"}, "folder has no class sky"),
-        ({"--calibrate-dataset": "camvid"}, "'camvid' needs the folder it lies in"),
+        ({"--calibrate-dataset": "camvid"}, "'camvid' needs the folder of its files"),
     ],
 )
 def test_a_release_that_cannot_be_built_is_refused_and_leaves_nothing(

@@ -5,8 +5,8 @@ from functools import partial
 
 import numpy as np
 
-from index_builder.datasets import IGNORE, Photograph, Sample
 from index_builder.datasets.camvid import CLASSES
+from index_builder.datasets.samples import IGNORE, Photograph, Sample
 from index_builder.datasets.streets.canvas import HEIGHT, SCALE, WIDTH, Camera, Canvas, Random, pick, vary
 from index_builder.datasets.streets.photo_effects import photograph
 from index_builder.datasets.streets.scene import Layout, buildings, ground, layout, markings, sky, skyline

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from index_builder.datasets import IGNORE
+from index_builder.datasets.samples import IGNORE
 from index_builder.datasets.streets.canvas import HEIGHT, TILE, WIDTH, Camera, Random, noise_patch, noise_tile
 from index_builder.datasets.streets.scene import BUILDING, PAVEMENT, ROAD, SKY
 from index_builder.datasets.streets.things import BICYCLIST, CAR, FENCE, PEDESTRIAN, POLE, SIGN

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from index_builder.datasets import IGNORE
+from index_builder.datasets.samples import IGNORE
 from index_builder.datasets.streets.canvas import (
     HEIGHT,
     SCALE,

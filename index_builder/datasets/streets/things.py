@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from index_builder.datasets import IGNORE
+from index_builder.datasets.samples import IGNORE
 from index_builder.datasets.streets.canvas import SCALE, Camera, Canvas, Color, Random, pick, shade, vary
 
 POLE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = 2, 6, 7, 8, 9, 10

@@ -220,7 +220,7 @@ def test_what_is_wrong_in_a_folder_is_named(folder: Path, spoil: Callable[[Path]
     ("name", "root", "split", "said"),
     [
         ("voc", None, "train", "'voc' is not known; choose camvid, folder or streets"),
-        ("camvid", None, "train", "needs the folder it lies in"),
+        ("camvid", None, "train", "needs the folder of its files"),
         ("camvid", Path("/nowhere"), "train", "/nowhere/train holds no"),
         ("streets", None, "trial", "split 'trial' of streets is not known; choose train, val, test"),
     ],

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from index_builder.report.page_writer import page_text
 from index_builder.report.run_copy import collect
 from index_builder.report.run_files import changed_values, read_log, read_run, read_runs, without_paths
-from index_builder.report.page_writer import page_text
 from index_builder.training.recipe import Recipe
 from tests.index_builder.report.conftest import Write, evaluation
 

@@ -43,7 +43,7 @@ def test_values_that_cannot_be_are_named(change: dict[str, Any], said: str, tmp_
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"roots": {}}, "'folder' needs the folder it lies in"),
+        ({"roots": {}}, "'folder' needs the folder of its files"),
         ({"train_splits": {"folder": "trian"}}, "split 'trian' is not among"),
         ({"validation_split": "test"}, "split 'test' is not among"),
         ({"start": "nowhere"}, r"nowhere, which the recipe's start names, holds neither card\.json"),

@@ -18,10 +18,10 @@ from index_builder.embedder_source import load_embedder_source
 from index_builder.evaluate import evaluate
 from index_builder.training.crops import Crops, WithClasses
 from index_builder.training.export import load_checkpoint
-from index_builder.training.training_module import TrainingModule
 from index_builder.training.recipe import Recipe
 from index_builder.training.run import train
 from index_builder.training.starting_network import starting_network, unfold_batch_norms
+from index_builder.training.training_module import TrainingModule
 from tests.conftest import Blocks
 
 pytestmark = pytest.mark.filterwarnings("default")  # Lightning warns of itself
