@@ -10,7 +10,7 @@ import numpy as np
 from model_store.card import ClassInfo
 from model_store.live import LiveExemplars
 from model_store.release import Release
-from segsort.retrieval import flip_set, vote
+from segsort.retrieval import flip_set
 
 State = TypeVar("State", Release, LiveExemplars)  # what answers; a release is its live state before any edit
 
@@ -78,7 +78,9 @@ def explain_vote(
     names = [info.name for info in (live.classes if classes is None else classes)]
     class_ids, strengths = live.class_ids(rows), live.strengths(rows)
     k = min(k, len(rows))
-    result = vote(similarities[None, :k], class_ids[None, :k], len(names), kappa, strengths[None, :k])
+    if class_ids.max() >= len(names):
+        raise ValueError(f"class {class_ids.max()} voted, but classes has {len(names)} entries; give all of that time")
+    result = live.vote(similarities[None, :k], rows[None, :k], kappa)
     shares = result.shares[0]
     order = [int(c) for c in np.lexsort((np.arange(len(shares)), -shares)) if shares[c] > 0]
     weighed = [{"class_id": c, "class_name": names[c], "weight": float(shares[c])} for c in order]

@@ -8,8 +8,9 @@ import numpy as np
 
 from model_store.added import AddedExemplar, AddedRows
 from model_store.card import ClassInfo
-from model_store.index import ExemplarIndex, exact_search, insert_nearest
+from model_store.index import ExemplarIndex, insert_nearest
 from model_store.release import Release
+from segsort.retrieval import Vote, vote
 
 __all__ = ["MAX_CLASSES", "AddedExemplar", "LiveExemplars"]
 
@@ -116,21 +117,22 @@ class LiveExemplars:
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         return insert_nearest(found, self._added.prototypes, N, queries, k, None if gone is None else gone[N:])
 
-    def nearest_of_class(self, query: np.ndarray, class_id: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The alive exemplars of one class nearest to a query, by comparison with all of them.
+    def vote(self, similarities: np.ndarray, rows: np.ndarray, kappa: float | None = None) -> Vote:
+        """Label segments by the vote of exemplars, alive or not, with their classes and strengths.
 
         Args:
-            query: [D] float32 unit vector.
-            class_id: the class.
-            count: how many; all that the class has, if these are fewer.
+            similarities: [Q, k] cosines of the exemplars that vote.
+            rows: [Q, k] int64, rows of those exemplars.
+            kappa: concentration of the vote, above 0; None: the one of the release's card.
 
         Returns:
-            Cosines [n] float32, best first, and rows [n] int64.
+            Weights [Q, k], shares [Q, C] over all classes of this state, and winners [Q].
+
+        Raises:
+            ValueError: if similarities and rows differ in shape, or k is 0.
         """
-        rows = self.rows_of_class(class_id)
-        query = np.ascontiguousarray(query[None], dtype=np.float32)
-        cosines, found = exact_search(self.prototypes(rows), query, count)
-        return cosines[0], rows[found[0]]
+        kappa = self.release.card.retrieval.kappa if kappa is None else kappa
+        return vote(similarities, self.class_ids(rows), len(self.classes), kappa, self.strengths(rows))
 
     def warm(self) -> None:
         """Compile what a search after edits needs, which takes seconds on a machine's first start."""

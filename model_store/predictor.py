@@ -11,7 +11,7 @@ from model_store.embedder import Embedder
 from model_store.flavour import Device, DeviceUse
 from model_store.live import LiveExemplars
 from model_store.release import Release
-from segsort.retrieval import Vote, calibrate, familiarity, vote
+from segsort.retrieval import Vote, calibrate, familiarity
 from segsort.segments import Outlined, Segments, join_pieces, outline_images, segment_image
 
 RESERVE = 3  # times k neighbours are looked up: those past the k-th show what would flip a label
@@ -24,7 +24,7 @@ class Sized(NamedTuple):
     size: tuple[int, int]
 
 
-class Retrieved(NamedTuple):
+class SegmentLabels(NamedTuple):
     """What the exemplars say of S segments.
 
     similarities: [S, R] float32 cosines, best first; rows: [S, R] int64, exemplars; vote: of the first k of the R;
@@ -150,7 +150,7 @@ class Predictor:
         areas: np.ndarray,
         k: int | None = None,
         state: LiveExemplars | None = None,
-    ) -> Retrieved:
+    ) -> SegmentLabels:
         """The vote of the exemplars nearest to each segment of one image: prototypes [S, D] float32, areas [S].
 
         `state` are the exemplars to ask, of this release; None: those it was built with.
@@ -168,11 +168,9 @@ class Predictor:
                 "add some, or take a removal back"
             )
         similarities, rows = state.search(prototypes, RESERVE * min(k, state.count))
-        voting = rows[:, :k]
-        strengths = state.strengths(voting)
-        result = vote(similarities[:, :k], state.class_ids(voting), len(state.classes), card.retrieval.kappa, strengths)
+        result = state.vote(similarities[:, :k], rows[:, :k])
         share = result.shares.max(axis=1)
         confidence = calibrate(share, card.calibration.confidence_x, card.calibration.confidence_y)
         familiar, image_similarity = familiarity(similarities[:, 0], areas)
         known = familiar >= card.calibration.known_threshold
-        return Retrieved(similarities, rows, result, confidence, known, image_similarity)
+        return SegmentLabels(similarities, rows, result, confidence, known, image_similarity)

@@ -1,9 +1,12 @@
-"""Retrieval: the vote of the nearest labelled segments, and what it would take to change it."""
+"""Retrieval: the vote of the nearest exemplars, what changes its outcome, and how familiar a segment is."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+_ROUNDING = 1e-6  # added to a strength, so that rounding in the vote cannot cost the share
 
 
 class Vote(NamedTuple):
@@ -27,8 +30,8 @@ def vote(
         similarities: [Q, k] cosines of the k nearest exemplars.
         class_ids: [Q, k] classes of those exemplars, 0..num_classes-1.
         num_classes: C.
-        kappa: each exemplar weighs strength * exp(kappa * cosine), normalised over the k.
-        strengths: [Q, k], as how many exemplars each counts, above 0; None: each as one.
+        kappa: concentration. Each exemplar weighs strength * exp(kappa * cosine), normalised over the k.
+        strengths: [Q, k], above 0. An exemplar of strength s weighs as much as s exemplars; None: each is 1.
 
     Returns:
         Weights, class shares and winning classes; a tie goes to the lowest class id.
@@ -54,27 +57,28 @@ def vote(
 
 
 def familiarity(nearest: np.ndarray, areas: np.ndarray) -> tuple[np.ndarray, float]:
-    """How near the segments of one image are to exemplars, each judged together with the image it lies in.
+    """Measure how close the segments of one image are to exemplars, from each segment and from its whole image.
 
-    A segment of a foreign image may by chance lie near an exemplar, as a plain grey surface does; that its whole image
-    does is much less likely.
+    A plain grey segment of a foreign image may be close to an exemplar by chance. It is much less likely that all
+    segments of a foreign image are close, so the mean over the image counts as much as the segment itself.
 
     Args:
         nearest: [S] cosine of each segment to its nearest exemplar, S >= 1.
         areas: [S] pixels.
 
     Returns:
-        [S] mean of the segment's own cosine and the image's, and the image's: the mean over its segments by area.
+        [S] float64, the mean of the segment's cosine and the image's cosine; and the image's cosine, which is the mean
+        over its segments weighted by area.
     """
     image = float(np.average(nearest.astype(np.float64), weights=areas))
     return (nearest.astype(np.float64) + image) / 2, image
 
 
 def calibrate(share: np.ndarray, knots_x: Sequence[float], knots_y: Sequence[float]) -> np.ndarray:
-    """Confidence of a winning share: piecewise linear between knots, constant outside them.
+    """Map a winning share to a confidence: piecewise linear between knots, constant outside them.
 
     Raises:
-        ValueError: if the knots are not increasing in x and non-decreasing in y, or are of unequal number.
+        ValueError: if the numbers of knots differ, x does not increase, or y decreases.
     """
     x, y = np.asarray(knots_x, dtype=np.float64), np.asarray(knots_y, dtype=np.float64)
     if x.shape != y.shape or not len(x) or (np.diff(x) <= 0).any() or (np.diff(y) < 0).any():
@@ -87,21 +91,23 @@ def calibrate(share: np.ndarray, knots_x: Sequence[float], knots_y: Sequence[flo
 def flip_set(
     similarities: np.ndarray, class_ids: np.ndarray, k: int, kappa: float, strengths: np.ndarray | None = None
 ) -> list[int] | None:
-    """The smallest set of exemplars whose removal changes the label of one segment, the next neighbours moving up.
+    """Find the smallest set of exemplars whose removal changes the label of one segment.
 
-    It is exact. With m of the first k + m neighbours removed, the vote is over all the others of them. Every exemplar
-    of another class than the winner only helps to flip, so the m heaviest of the winner are the best m to remove. (They
-    are there: if the first k + m hold no more than m of the winner, the label flips without these.)
+    After a removal the next neighbours vote in place of the removed ones. The result is exact:
+
+    - With m of the first k + m neighbours removed, the other k of them vote.
+    - Removing an exemplar of another class never helps. So the best m to remove are the m heaviest of the winner.
+    - If the first k + m hold fewer than m exemplars of the winner, the label has changed with fewer removals.
 
     Args:
         similarities: [R] cosines, best first.
         class_ids: [R] classes.
         k: number of exemplars that vote.
-        kappa: as in `vote`.
-        strengths: [R], as in `vote`.
+        kappa: concentration, see `vote`.
+        strengths: [R], see `vote`.
 
     Returns:
-        Positions in 0..R-1, heaviest first, or None if the R neighbours given do not hold enough to flip the label.
+        Positions in 0..R-1, heaviest first, or None if the R neighbours are too few to change the label.
     """
     classes, columns = np.unique(class_ids, return_inverse=True)
     strengths = np.ones(len(columns)) if strengths is None else strengths
@@ -112,15 +118,60 @@ def flip_set(
         return int(found.class_ids[0])
 
     winner = label(np.arange(min(k, len(columns))))
-    heaviness = kappa * similarities.astype(np.float64) + np.log(strengths.astype(np.float64))
-    wins = np.flatnonzero(columns == winner)
-    heaviest = wins[np.argsort(-heaviness[wins], kind="stable")]
+    log_weights = kappa * similarities.astype(np.float64) + np.log(strengths.astype(np.float64))
+    own = np.flatnonzero(columns == winner)
+    heaviest = own[np.argsort(-log_weights[own], kind="stable")]
     for removed in range(1, len(columns) - k + 1):
         window = k + removed
-        taken = heaviest[heaviest < window][:removed]
-        if label(np.delete(np.arange(window), taken)) != winner:
-            return [int(position) for position in taken]
+        candidates = heaviest[heaviest < window][:removed]
+        if label(np.delete(np.arange(window), candidates)) != winner:
+            return [int(position) for position in candidates]
     return None
+
+
+def winning_strength(
+    similarities: np.ndarray,
+    same_class: np.ndarray,
+    new_similarity: float,
+    share: float,
+    kappa: float,
+    strengths: np.ndarray | None = None,
+) -> float:
+    """Compute the smallest whole strength with which one more exemplar gives its class a share of the vote.
+
+    Let c be the cosine of the new exemplar and s its strength. Relative to exp(kappa * c), the other voters of its
+    class weigh A in total and those of other classes weigh B. Its class then has the share
+
+        (A + s) / (A + B + s) >= share   <=>   s >= (share * B - (1 - share) * A) / (1 - share).
+
+    Args:
+        similarities: [n] cosines of the exemplars that vote beside the new one, n >= 0.
+        same_class: [n] bool, whether each has the class of the new exemplar.
+        new_similarity: cosine of the new exemplar, -1..1.
+        share: the share that its class must reach, above 0 and below 1.
+        kappa: concentration, see `vote`.
+        strengths: [n], see `vote`.
+
+    Returns:
+        A whole number of at least 1; infinity if no finite float is large enough.
+
+    Raises:
+        ValueError: if shapes differ, the share is not between 0 and 1, or a strength is not above 0.
+    """
+    if similarities.shape != same_class.shape or not 0 < share < 1:
+        raise ValueError(
+            f"similarities has shape {similarities.shape}, same_class {same_class.shape}, share={share}; give one flag "
+            "for each similarity, and a share above 0 and below 1"
+        )
+    with np.errstate(over="ignore"):
+        weights = np.exp(kappa * (similarities.astype(np.float64) - new_similarity))
+    if strengths is not None:
+        _check_strengths(strengths, similarities.shape)
+        weights *= strengths
+    own, other = float(weights[same_class].sum()), float(weights[~same_class].sum())
+    if math.isinf(own) or math.isinf(other):
+        return 1.0 if math.isinf(own) and not math.isinf(other) else math.inf
+    return max(1.0, float(math.ceil((share * other - (1 - share) * own) / (1 - share) + _ROUNDING)))
 
 
 def _check_strengths(strengths: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from model_store.predictor import Predictor
 from model_store.release import Release
 from service.answering.engine import Engine
-from service.answering.served import Served, probe
+from service.answering.served import ServedRelease, probe
 from service.problems import Problem
 from service.records.follower import LiveRelease
 
@@ -71,11 +71,11 @@ class Activation:
 
     def _find(self, name: str) -> tuple[Path, bool]:
         """Where a release is, and whether it is in the store, which remembers it."""
-        stored = {one.name: one.path for one in self._engine.store.list()}
+        stored = {one.name: one.path for one in self._engine.catalogue.store.list()}
         if name in stored:
             return stored[name], True
         # one given by its path at the start, or that gave an answer that was asked for
-        opened = self._engine.opened(name)
+        opened = self._engine.catalogue.opened(name)
         if opened is not None:
             return opened.release.path, False
         raise Problem(
@@ -83,13 +83,13 @@ class Activation:
             fix="Take the name from GET /releases, or copy the release into SEGSORT_DATA_DIR/releases.",
         )  # fmt: skip
 
-    def _prepare(self, name: str, path: Path) -> Served:
+    def _prepare(self, name: str, path: Path) -> ServedRelease:
         """A release that is ready to be served: nothing of it is kept if it is not."""
         settings = self._engine.settings
         try:
             release = Release.open(path)
             predictor = Predictor(release, settings.device, settings.threads, settings.half)
-            probe(Served(LiveRelease.of(predictor.as_built), predictor))
+            probe(ServedRelease(LiveRelease.of(predictor.as_built), predictor))
         except Exception as error:  # whatever a network or a file may raise, the release that is served stays
             _log.warning("release %s was not activated", name, exc_info=error)
             raise Problem(
@@ -98,7 +98,7 @@ class Activation:
                 allowed="a release that `segsort releases verify` passes", fix="Build or copy the release again.",
             ) from error  # fmt: skip
         try:
-            live = self._engine.adopt(release)
+            live = self._engine.catalogue.adopt(release)
             self._engine.follower.catch_up()
             if not live.state.count:
                 raise ValueError(f"edits have removed every exemplar of release {name!r}")
@@ -107,11 +107,11 @@ class Activation:
                 409, f"The edits of release {name!r} do not let it be served; {self._engine.served.name!r} stays.",
                 received=str(error)[:500], fix="Give the release another name, under which there are no edits.",
             ) from error  # fmt: skip
-        return Served(live, predictor)
+        return ServedRelease(live, predictor)
 
     def _remember(self, name: str) -> None:
         try:
-            self._engine.store.remember(name)
+            self._engine.catalogue.store.remember(name)
         except OSError as error:
             raise Problem(
                 503, "That the release is active could not be written down, so the one before stays.",
@@ -122,4 +122,4 @@ class Activation:
         """The release that a restart would serve: the one that is set where one is set."""
         if self._engine.settings.release is not None:
             return self._engine.settings.release
-        return next((one.name for one in self._engine.store.list() if one.active), None)
+        return next((one.name for one in self._engine.catalogue.store.list() if one.active), None)

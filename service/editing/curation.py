@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select
 
 from model_store.exemplar_table import exemplar_id
 from model_store.live import AddedExemplar, LiveExemplars
-from service.answering.engine import Engine, check_release
+from service.answering.engine import Engine
+from service.answering.served import check_release
 from service.editing.class_names import Classes, ClassRef, check_name, parse_color
 from service.editing.edit_list import find_edit
 from service.editing.strength import needed_strength, wins_already

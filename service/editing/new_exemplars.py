@@ -5,7 +5,7 @@ import numpy as np
 from segsort.masks import encode_rle
 from segsort.segments import LabelledSegments, split_by_label
 from service.answering.engine import Engine
-from service.answering.served import Served
+from service.answering.served import ServedRelease
 from service.editing.annotations import IGNORE, LabelMap
 from service.editing.curation import Piece
 from service.problems import Problem
@@ -14,7 +14,9 @@ MIN_AREA = 0.0001  # smallest piece that becomes an exemplar, as a share of its 
 MOST_PIECES = 5000
 
 
-def pieces_of(engine: Engine, served: Served, image: np.ndarray, labels: LabelMap, segments: int | None) -> list[Piece]:
+def pieces_of(
+    engine: Engine, served: ServedRelease, image: np.ndarray, labels: LabelMap, segments: int | None
+) -> list[Piece]:
     """Sort a picture's pixels into segments and split these along the classes, as building a release does.
 
     Args:

@@ -1,45 +1,47 @@
-"""The strength of a correction: as how many exemplars it must count for the corrected segment to take its class."""
+"""The strength of a correction: how many exemplars it must weigh as for the corrected segment to take its class."""
 
-import math
 from collections.abc import Collection
 
 import numpy as np
 
 from model_store.live import LiveExemplars
-from segsort.retrieval import vote
+from segsort.retrieval import winning_strength
 from service.problems import Problem
 
-SHARE = 0.6  # of the vote on the corrected segment, at least
+SHARE = 0.6  # smallest share of the vote that the corrected class must have on the segment
 STRONGEST = 1000.0
-_NEAR = 1e-6  # cosines that close to each other may change places
+_TIE = 1e-6  # exemplars whose cosines differ by less may change places in the order
 
 
 def wins_already(state: LiveExemplars, prototype: np.ndarray, class_id: int, ks: Collection[int]) -> bool:
-    """Whether a class wins a segment well enough, whichever number of exemplars votes: prototype [D] float32."""
-    for k in ks:
-        cosines, rows = state.search(prototype[None], k)
-        if _share(state, cosines[0], rows[0], class_id) < SHARE:
-            return False
-    return True
+    """Check whether a class has a share of at least `SHARE` on a segment, for every number of voters.
+
+    Args:
+        state: the exemplars that vote.
+        prototype: [D] float32 unit vector, the segment's.
+        class_id: the class.
+        ks: numbers of exemplars that may vote.
+    """
+    return all(_share(state, prototype, class_id, k) >= SHARE for k in ks)
 
 
 def needed_strength(
     state: LiveExemplars, prototype: np.ndarray, class_id: int, ks: Collection[int], gone: Collection[int | None] = ()
 ) -> float:
-    """The smallest whole strength with which a segment, made an exemplar, wins its own vote with a share of `SHARE`.
+    """Compute the smallest whole strength with which a segment, made an exemplar, wins its own vote.
 
     Args:
         state: the exemplars, without the new one.
-        prototype: [D] float32, the segment's.
-        class_id: the class that the new exemplar has.
-        ks: numbers of exemplars that may vote; it wins with each.
-        gone: rows of exemplars that go when this one comes.
+        prototype: [D] float32 unit vector, the segment's.
+        class_id: class of the new exemplar.
+        ks: numbers of exemplars that may vote. The new exemplar's class gets a share of `SHARE` with each.
+        gone: rows of exemplars that the same edit removes; None is ignored.
 
     Returns:
-        1 or more, at most `STRONGEST` even if that is too weak.
+        A whole number from 1 to `STRONGEST`. `STRONGEST` may be too weak.
 
     Raises:
-        Problem: 409 if as many others as vote are as near, so that the new one would have no vote.
+        Problem: 409 if k exemplars have the same cosine as the new one, so that it may not vote.
     """
     return max(_needed(state, prototype, class_id, k, gone) for k in ks)
 
@@ -49,23 +51,18 @@ def _needed(state: LiveExemplars, prototype: np.ndarray, class_id: int, k: int, 
     kept = ~np.isin(rows[0], [row for row in gone if row is not None])
     cosines, rows = cosines[0][kept], rows[0][kept]
     own = min(float(np.dot(prototype, prototype)), 1.0)
-    ahead = int((cosines >= own - _NEAR).sum())
-    if ahead >= k:
+    if int((cosines >= own - _TIE).sum()) >= k:
         raise Problem(
-            409, "As many exemplars as vote are as near to this segment as it is to itself.",
+            409, f"{k} exemplars are identical to this segment, so the correction would not vote.",
             received=state.ids(rows[:k]), allowed=f"fewer than k={k} such exemplars", fix="Remove these first.",
         )  # fmt: skip
-    cosines, rows = cosines[: k - 1], rows[: k - 1]
+    others, rows = cosines[: k - 1], rows[: k - 1]
+    same_class = np.asarray(state.class_ids(rows) == class_id)
     kappa = state.release.card.retrieval.kappa
-    weights = state.strengths(rows) * np.exp(kappa * (cosines.astype(np.float64) - own))
-    of_class = state.class_ids(rows) == class_id if len(rows) else np.zeros(0, dtype=bool)
-    for_it, against = float(weights[of_class].sum()), float(weights[~of_class].sum())
-    # (for_it + s) / (for_it + against + s) >= SHARE, solved for s; the margin is for rounding
-    least = (SHARE * against - (1 - SHARE) * for_it) / (1 - SHARE)
-    return float(min(max(math.ceil(least + 1e-6), 1), STRONGEST))
+    return min(winning_strength(others, same_class, own, SHARE, kappa, state.strengths(rows)), STRONGEST)
 
 
-def _share(state: LiveExemplars, cosines: np.ndarray, rows: np.ndarray, class_id: int) -> float:
-    kappa, classes = state.release.card.retrieval.kappa, max(len(state.classes), class_id + 1)
-    shares = vote(cosines[None], state.class_ids(rows)[None], classes, kappa, state.strengths(rows)[None]).shares
-    return float(shares[0, class_id])
+def _share(state: LiveExemplars, prototype: np.ndarray, class_id: int, k: int) -> float:
+    cosines, rows = state.search(prototype[None], k)
+    shares = state.vote(cosines, rows).shares[0]
+    return float(shares[class_id]) if class_id < len(shares) else 0.0

@@ -16,7 +16,7 @@ from service.records.follower import LiveRelease
 from service.records.image_store import KeptImages, Picture
 
 
-def exemplar_told(live: LiveRelease, row: int, state: LiveExemplars | None = None) -> dict[str, Any]:
+def exemplar_json(live: LiveRelease, row: int, state: LiveExemplars | None = None) -> dict[str, Any]:
     """An exemplar, where it can be fetched, whose it is, and when it came and went."""
     state = live.state if state is None else state
     told = exemplar_facts(state, row)
@@ -32,7 +32,7 @@ def exemplar_told(live: LiveRelease, row: int, state: LiveExemplars | None = Non
     }
 
 
-def exemplars_of(live: LiveRelease, class_id: int | None, query: str | None, removed: bool) -> Iterator[int]:
+def exemplar_rows(live: LiveRelease, class_id: int | None, query: str | None, removed: bool) -> Iterator[int]:
     """Rows of the exemplars of a class, or of all, those that edits added last first.
 
     Args:
@@ -56,7 +56,7 @@ def exemplars_of(live: LiveRelease, class_id: int | None, query: str | None, rem
             yield row
 
 
-def exemplar_picture(live: LiveRelease, row: int, images: KeptImages) -> Picture:
+def exemplar_file(live: LiveRelease, row: int, images: KeptImages) -> Picture:
     """The picture that an exemplar lies in.
 
     Raises:
@@ -76,13 +76,13 @@ def exemplar_picture(live: LiveRelease, row: int, images: KeptImages) -> Picture
     return picture
 
 
-def exemplar_crop_of(live: LiveRelease, row: int, images: KeptImages, max_pixels: int) -> Image.Image:
+def exemplar_crop(live: LiveRelease, row: int, images: KeptImages, max_pixels: int) -> Image.Image:
     """The part of its picture around an exemplar, its mask outlined."""
     told = exemplar_facts(live.state, row)
     if live.state.added(row) is None:
         image = np.asarray(exemplar_image(live.release, int(live.release.exemplars.image_ids[row])))
     else:
-        image = decode(exemplar_picture(live, row, images).content, max_pixels)
+        image = decode(exemplar_file(live, row, images).content, max_pixels)
     return outlined_crop(image, decode_rle(told["mask"]["counts"], tuple(told["mask"]["size"])), told["bbox"])
 
 

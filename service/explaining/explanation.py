@@ -7,10 +7,11 @@ import numpy as np
 from model_store.explanation import explain_vote
 from model_store.index import exact_search
 from model_store.live import LiveExemplars
-from service.answering.answers import At, Shapes, class_told, image_url, rows_of
+from service.answering.answers import Shapes, image_url, rows_of
 from service.answering.engine import Engine
+from service.answering.release_view import ReleaseView, class_json
 from service.explaining.boundary import DISTANCE, boundary_of
-from service.explaining.exemplar_detail import exemplar_told
+from service.explaining.exemplar_detail import exemplar_json
 from service.explaining.similar_segments import similar_segments
 from service.records.database import Record
 from service.records.follower import LiveRelease
@@ -29,20 +30,20 @@ def explain(engine: Engine, record: Record) -> dict[str, Any]:
         Problem: 410 if the release is gone, or no longer has an exemplar of the record.
     """
     facts = record.segmentation
-    live = engine.release_of(record.answered)
-    at = At.then(live, facts.index_revision)
-    rows = rows_of(at.state, record.neighbours, record.segment_id)
+    live = engine.catalogue.release_of(record.answered)
+    view = ReleaseView.at_revision(live, facts.index_revision)
+    rows = rows_of(view.state, record.neighbours, record.segment_id)
 
     def described(state: LiveExemplars, row: int) -> dict[str, Any]:
-        return exemplar_told(live, row, state)
+        return exemplar_json(live, row, state)
 
-    why = explain_vote(at.state, record.similarities, rows, facts.k, facts.kappa, described, at.infos)
+    why = explain_vote(view.state, record.similarities, rows, facts.k, facts.kappa, described, view.infos)
     kept = engine.records.images.has(facts.image_id)
     return {
         "segment_id": record.segment_id,
         "segmentation_id": facts.segmentation_id,
         "class_id": record.class_id,
-        "class_name": at.name(record.class_id),
+        "class_name": view.name(record.class_id),
         "confidence": record.confidence,
         "share": why["share"],
         "known": record.known,
@@ -51,11 +52,11 @@ def explain(engine: Engine, record: Record) -> dict[str, Any]:
         "area": record.area,
         "bbox": list(record.bbox),
         "mask": {"size": list(record.size), "counts": record.counts},
-        "vote": why["vote"] | {"classes": [_colored(at, told) for told in why["vote"]["classes"]]},
+        "vote": why["vote"] | {"classes": [_colored(view, told) for told in why["vote"]["classes"]]},
         **{name: why[name] for name in ("exemplars", "reserve")},
-        "runner_up": why["runner_up"] and why["runner_up"] | {"exemplars": _runner_up(at, record, rows, why)},
+        "runner_up": why["runner_up"] and why["runner_up"] | {"exemplars": _runner_up(view, record, rows, why)},
         **{name: why[name] for name in ("margin", "flip_set")},
-        "boundary": _boundary(at, record),
+        "boundary": _boundary(view, record),
         "similar": similar_segments(engine.records, live, record),
         "corrections": _corrections(live, record.segment_id),
         "calibration": live.release.card.calibration.model_dump(mode="json"),
@@ -67,40 +68,40 @@ def explain(engine: Engine, record: Record) -> dict[str, Any]:
     }
 
 
-def _colored(at: At, told: dict[str, Any]) -> dict[str, Any]:
-    return told | {"color": class_told(at.infos[told["class_id"]])["color"]}
+def _colored(view: ReleaseView, told: dict[str, Any]) -> dict[str, Any]:
+    return told | {"color": class_json(view.infos[told["class_id"]])["color"]}
 
 
-def _runner_up(at: At, record: Record, rows: np.ndarray, why: dict[str, Any]) -> list[dict[str, Any]]:
+def _runner_up(view: ReleaseView, record: Record, rows: np.ndarray, why: dict[str, Any]) -> list[dict[str, Any]]:
     """The second class' nearest exemplars among those that were there when the answer was given."""
-    there = _rows_then(at, why["runner_up"]["class_id"])
-    prototypes = np.ascontiguousarray(at.state.prototypes(there))
+    there = _rows_then(view, why["runner_up"]["class_id"])
+    prototypes = np.ascontiguousarray(view.state.prototypes(there))
     cosines, places = exact_search(prototypes, np.ascontiguousarray(record.prototype[None]), _OF_RUNNER_UP)
     recorded = dict(zip(rows.tolist(), record.similarities.tolist(), strict=True))
     return [
-        exemplar_told(at.live, row, at.state)
+        exemplar_json(view.live, row, view.state)
         | {"class_name": why["runner_up"]["class_name"], "similarity": recorded.get(row, cosine)}
         for row, cosine in zip(there[places[0]].tolist(), cosines[0].tolist(), strict=True)
     ]
 
 
-def _rows_then(at: At, class_id: int) -> np.ndarray:
+def _rows_then(view: ReleaseView, class_id: int) -> np.ndarray:
     """[n] int64, rows of the exemplars of a class that were alive at a revision, rising."""
-    log, state = at.live.log, at.state
+    log, state = view.live.log, view.state
     touched = {name: state.row(name) for name in log.touched()}
     rows = np.array([row for row in touched.values() if row is not None], dtype=np.int64)
-    then = np.array([row for name, row in touched.items() if row is not None and log.is_alive(name, at.revision)])
+    then = np.array([row for name, row in touched.items() if row is not None and log.is_alive(name, view.revision)])
     then = then.astype(np.int64)
     return np.union1d(np.setdiff1d(state.rows_of_class(class_id), rows), then[state.class_ids(then) == class_id])
 
 
-def _boundary(at: At, record: Record) -> dict[str, Any]:
+def _boundary(view: ReleaseView, record: Record) -> dict[str, Any]:
     answered = record.answered
     found = boundary_of(Shapes.of_answer(answered), record.number)
     neighbours = [
         {
             "segment_id": answered.segment_id(n),
-            "class_name": at.name(answered.segments[n]["class_id"]),
+            "class_name": view.name(answered.segments[n]["class_id"]),
             "share": share,
         }
         for n, share in found.shares.items()

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from service.answering.answers import At, image_url
+from service.answering.answers import image_url
+from service.answering.release_view import ReleaseView
 from service.records.database import Answered, Record, Records
 from service.records.follower import LiveRelease
 
@@ -52,7 +53,7 @@ def _told(live: LiveRelease, answered: Answered, n: int, cosine: float, kept: se
     there = facts.image_id in kept
     return {
         "segment_id": segment_id,
-        "class_name": At.then(live, facts.index_revision).name(segment["class_id"]),
+        "class_name": ReleaseView.at_revision(live, facts.index_revision).name(segment["class_id"]),
         "confidence": segment["confidence"],
         "similarity": min(cosine, 1.0),
         "image_url": image_url(facts.segmentation_id) if there else None,

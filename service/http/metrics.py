@@ -29,7 +29,7 @@ class Metrics:
         about = "Images that go through the network at once"
         sizes = (1, 2, 4, 8, 16, 32, 64)
         batch = Histogram("segsort_batch_images", about, buckets=sizes, registry=self.registry)
-        engine.begun = batch.observe
+        engine.segmenter.on_batch = batch.observe
         about = "Requests that were answered"
         self.requests = Counter("segsort_requests", about, ["method", "route", "status"], registry=self.registry)
         for name, said, value in (

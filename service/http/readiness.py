@@ -28,8 +28,8 @@ class Readiness:
         longest = self._admission.longest()
         if longest > self._admission.deadline:
             told.append(f"an image has been in the engine for {longest:.0f} s")
-        elif self._engine.trouble is not None:
-            told += [f"an answer failed, and so does a probe: {reason}" for reason in self._engine.try_again()]
+        elif self._engine.health.failure is not None:
+            told += [f"an answer failed, and so does a probe: {reason}" for reason in self._engine.health.probe()]
         return told
 
     def _database(self) -> list[str]:

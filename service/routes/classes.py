@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from service.answering.answers import At, class_told
+from service.answering.release_view import ReleaseView, class_json
 from service.editing.class_names import ClassRef
 from service.problems import Problem
 from service.routes.dependencies import LARGEST, Body, Curator, Edits, Reader, Service, author, edited, json
@@ -25,13 +25,13 @@ class ClassBody(Body):
 @router.get("")
 def classes(caller: Reader, engine: Service) -> Response:
     """The classes that are offered, with the number of their exemplars."""
-    at = At.now(engine.served.live)
-    counts = at.state.counts_per_class.tolist()
+    view = ReleaseView.current(engine.served.live)
+    counts = view.state.counts_per_class.tolist()
     released = len(engine.served.release.card.classes)
     told: list[dict[str, Any]] = []
-    for info in (state.info for state in at.classes if not state.retired):
+    for info in (state.info for state in view.classes if not state.retired):
         origin = "release" if info.class_id < released else "edit"
-        told.append(class_told(info) | {"exemplars": counts[info.class_id], "origin": origin})
+        told.append(class_json(info) | {"exemplars": counts[info.class_id], "origin": origin})
     return json(told)
 
 
@@ -47,7 +47,7 @@ def make_or_change(body: ClassBody, caller: Curator, engine: Service, curation: 
             )  # fmt: skip
         ref = ClassRef(name=body.name, color=body.color)
         edit = curation.make_class(by, str(ref.name), ref.color)
-        return edited(engine, edit, 201, **{"class": class_told(edit.class_after)})
+        return edited(engine, edit, 201, **{"class": class_json(edit.class_after)})
     if body.name is None and body.color is None:
         raise Problem(
             422, "Nothing of the class is to change.", received={"class_id": body.class_id}, allowed="name, color",
@@ -55,4 +55,4 @@ def make_or_change(body: ClassBody, caller: Curator, engine: Service, curation: 
         )  # fmt: skip
     changed = curation.change_class(by, body.class_id, body.name, body.color)
     told = curation.served.live.log.class_states()[body.class_id].info
-    return edited(engine, changed, 200, **{"class": class_told(told)})
+    return edited(engine, changed, 200, **{"class": class_json(told)})

@@ -54,7 +54,7 @@ def effect(
         found = find_edit(connection, revision)
     if found is None:
         raise no_edit(revision)
-    live = engine.find_release(found.release)
+    live = engine.catalogue.find(found.release)
     if live.state.revision < revision:
         engine.follower.catch_up()  # another replica made it, a moment ago
     return json(effect_of(engine.records, live, revision, recent))

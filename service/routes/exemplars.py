@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from service.answering.answers import class_told
 from service.answering.engine import Engine
-from service.answering.engine import Request as Asked
+from service.answering.limits import SegmentRequest
+from service.answering.release_view import class_json
 from service.editing.curation import Curation
 from service.editing.new_exemplars import pieces_of
-from service.explaining.exemplar_detail import exemplar_crop_of, exemplar_picture, exemplar_told, exemplars_of
+from service.explaining.exemplar_detail import exemplar_crop, exemplar_file, exemplar_json, exemplar_rows
 from service.http.access import Caller
 from service.images.decode import decode
 from service.images.drawing import png
@@ -56,8 +56,8 @@ def exemplars(
 ) -> Response:
     """The exemplars of the release that is served, as edits left them; those added last come first."""
     live = engine.served.live
-    rows = list(exemplars_of(live, class_id, query, removed))
-    told = [exemplar_told(live, row) for row in islice(rows, offset, offset + limit)]
+    rows = list(exemplar_rows(live, class_id, query, removed))
+    told = [exemplar_json(live, row) for row in islice(rows, offset, offset + limit)]
     return json({"total": len(rows), "exemplars": [{k: v for k, v in one.items() if k != "mask"} for one in told]})
 
 
@@ -74,7 +74,7 @@ async def show(
     The same content again adds nothing: `already` says how many of the exemplars were there.
     """
     shown = await read_shown(request, engine.settings.max_bytes)
-    async with turn(request, lambda: engine.measure(shown.image, Asked(segments=segments))):
+    async with turn(request, lambda: engine.measure(shown.image, SegmentRequest(segments=segments))):
         return await run_in_threadpool(_show, engine, curation, caller, shown, segments)
 
 
@@ -96,28 +96,28 @@ def _show(engine: Engine, curation: Curation, caller: Caller, shown: Shown, segm
         }
         for one in added.exemplars
     ]
-    classes = [] if added.edit is None else [class_told(info) for info in added.edit.creates]
+    classes = [] if added.edit is None else [class_json(info) for info in added.edit.creates]
     return edited(engine, added.edit, 201, exemplars=told, classes=classes, already=len(added.already))
 
 
 @router.get("/{exemplar_id}")
 def exemplar(exemplar_id: str, caller: Reader, engine: Service) -> Response:
     """One exemplar: class, source, box and mask."""
-    return json(exemplar_told(*engine.find_exemplar(exemplar_id)))
+    return json(exemplar_json(*engine.catalogue.find_exemplar(exemplar_id)))
 
 
 @router.get("/{exemplar_id}/image")
 def image(exemplar_id: str, caller: Reader, engine: Service) -> Response:
     """The whole picture that an exemplar lies in."""
-    live, row = engine.find_exemplar(exemplar_id)
-    return picture_response(exemplar_picture(live, row, engine.records.images), exemplar_id)
+    live, row = engine.catalogue.find_exemplar(exemplar_id)
+    return picture_response(exemplar_file(live, row, engine.records.images), exemplar_id)
 
 
 @router.get("/{exemplar_id}/crop")
 def crop(exemplar_id: str, caller: Reader, engine: Service) -> Response:
     """The part of the picture around an exemplar, its mask outlined."""
-    live, row = engine.find_exemplar(exemplar_id)
-    return png_response(png(exemplar_crop_of(live, row, engine.records.images, engine.settings.max_pixels)))
+    live, row = engine.catalogue.find_exemplar(exemplar_id)
+    return png_response(png(exemplar_crop(live, row, engine.records.images, engine.settings.max_pixels)))
 
 
 @router.delete("/{exemplar_id}")

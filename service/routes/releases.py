@@ -17,7 +17,7 @@ router = APIRouter(prefix="/releases", tags=["releases"])
 @router.get("")
 def releases(caller: Reader, engine: Service) -> Response:
     """The releases there are; active is the one that is served."""
-    return json([_told(stored, engine.served.name) for stored in engine.store.list()])
+    return json([_told(stored, engine.served.name) for stored in engine.catalogue.store.list()])
 
 
 @router.get("/{name}")
@@ -26,7 +26,7 @@ def release(name: str, caller: Reader, engine: Service) -> Response:
     served = engine.served
     if name == served.name:
         return json(served.release.card.model_dump(mode="json"))
-    stored = {stored.name: stored for stored in engine.store.list()}
+    stored = {stored.name: stored for stored in engine.catalogue.store.list()}
     if name not in stored:
         raise Problem(
             404, "There is no such release.", received=name, allowed=sorted({*stored, served.name}),

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.answering.answers import Form, Masks, image_url, told_again
+from service.answering.answers import image_url, recorded_answer_json
 from service.answering.engine import Engine
-from service.answering.engine import Request as Asked
+from service.answering.limits import AnswerOptions, MaskFormat, SegmentRequest
+from service.answering.relabelling import relabel as relabel_answer
 from service.answering.stages import Stages
 from service.images.decode import is_quickly_measured
 from service.images.drawing import label_map_png
@@ -57,12 +58,12 @@ async def segment(
     segments: Annotated[int | None, Query(description="segments that pixel sorting starts with")] = None,
     k: Annotated[int | None, Query(description="exemplars that vote")] = None,
     exemplars: Exemplars = 5,
-    masks: Annotated[Masks, Query(description="form of the masks")] = "rle",
+    masks: Annotated[MaskFormat, Query(description="form of the masks")] = "rle",
     min_index_revision: Annotated[int, Query(ge=0, le=LARGEST, description="wait for this edit")] = 0,
 ) -> Response:
     """Segment an image: labelled segments that tile it, each with its nearest exemplars."""
     content = await _image_of(request, engine.settings.max_bytes)
-    asked = Asked(segments, k, exemplars, masks, min_index_revision)
+    asked = SegmentRequest(segments, k, exemplars, masks, min_index_revision)
     as_png, stages = "image/png" in request.headers.get("accept", ""), Stages()
 
     request.state.stages = stages
@@ -97,13 +98,14 @@ def segmentations(
 
 @router.get("/segmentations/{segmentation_id}")
 def segmentation(
-    segmentation_id: str, caller: Reader, engine: Service, exemplars: Exemplars = 5, masks: Masks = "rle"
+    segmentation_id: str, caller: Reader, engine: Service, exemplars: Exemplars = 5, masks: MaskFormat = "rle"
 ) -> Response:
     """An answer as it was given."""
     answered = find_answer(engine, segmentation_id)
-    engine.check_form(Form(exemplars, masks))
+    options = AnswerOptions(exemplars, masks)
+    engine.limits.check_options(options)
     kept = engine.records.images.has(answered.facts.image_id)
-    return json(told_again(engine.release_of(answered), answered, Form(exemplars, masks), kept))
+    return json(recorded_answer_json(engine.catalogue.release_of(answered), answered, options, kept))
 
 
 @router.get("/segmentations/{segmentation_id}/image")
@@ -115,11 +117,11 @@ def image(segmentation_id: str, caller: Reader, engine: Service) -> Response:
 
 @router.post("/segmentations/{segmentation_id}/relabel")
 def relabel(
-    segmentation_id: str, caller: Reader, engine: Service, exemplars: Exemplars = 5, masks: Masks = "rle"
+    segmentation_id: str, caller: Reader, engine: Service, exemplars: Exemplars = 5, masks: MaskFormat = "rle"
 ) -> Response:
     """The same segments under the present state, without the network: a new answer, and what is different."""
     answered = find_answer(engine, segmentation_id)
-    return json(engine.relabel(answered, Form(exemplars, masks), caller.name))
+    return json(relabel_answer(engine, answered, AnswerOptions(exemplars, masks), caller.name))
 
 
 def find_answer(engine: Engine, segmentation_id: str) -> Answered:

@@ -7,11 +7,13 @@ import numpy as np
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from service.answering.answers import Form, class_told
 from service.answering.engine import Engine
-from service.answering.served import Served
+from service.answering.limits import AnswerOptions
+from service.answering.relabelling import relabel as relabel_answer
+from service.answering.release_view import class_json
+from service.answering.served import ServedRelease
 from service.editing.class_names import ClassRef
-from service.explaining.exemplar_detail import exemplar_told
+from service.explaining.exemplar_detail import exemplar_json
 from service.images.decode import decode
 from service.images.drawing import outlined_crop, png
 from service.problems import Problem
@@ -53,7 +55,7 @@ def label(
     exemplars: Exemplars = 5,
 ) -> Response:
     """Correct a segment's label: the segment becomes an exemplar, and counts from the next request on."""
-    engine.check_form(Form(exemplars))
+    engine.limits.check_options(AnswerOptions(exemplars))
     record = find_record(engine, segment_id)
     ref = ClassRef(body.class_name, body.class_id, body.color)
     added = curation.label(author(caller, body.reason), record, ref)
@@ -63,8 +65,8 @@ def label(
     again = _relabelled(engine, curation.served, record, exemplars, caller.name) if relabel else None
     return edited(
         engine, added.edit, 201,
-        exemplar=exemplar_told(live, row), strength=added.exemplars[0].strength, relabelled=again,
-        classes=[] if added.edit is None else [class_told(info) for info in added.edit.creates],
+        exemplar=exemplar_json(live, row), strength=added.exemplars[0].strength, relabelled=again,
+        classes=[] if added.edit is None else [class_json(info) for info in added.edit.creates],
     )  # fmt: skip
 
 
@@ -80,10 +82,12 @@ def crop(segment_id: str, caller: Reader, engine: Service) -> Response:
     return png_response(png(outlined_crop(image, mask, record.bbox)))
 
 
-def _relabelled(engine: Engine, served: Served, record: Record, exemplars: int, author: str) -> dict[str, Any] | None:
+def _relabelled(
+    engine: Engine, served: ServedRelease, record: Record, exemplars: int, author: str
+) -> dict[str, Any] | None:
     """The answer of a segment, labelled anew; None if the database fails: the correction is made all the same."""
     try:
-        return engine.relabel(record.answered, Form(exemplars), author, served)
+        return relabel_answer(engine, record.answered, AnswerOptions(exemplars), author, served)
     except Problem as problem:
         if problem.status != HTTPStatus.SERVICE_UNAVAILABLE:
             raise

@@ -28,7 +28,7 @@ from index_builder.explanation_trials import (
 from model_store.exemplar_table import Exemplars
 from model_store.explanation import explain_vote
 from model_store.index import ExemplarIndex
-from model_store.predictor import Prediction, Predictor, Retrieved
+from model_store.predictor import Prediction, Predictor, SegmentLabels
 from model_store.release import Release
 from segsort.retrieval import flip_set, vote
 from segsort.segments import Segments
@@ -243,13 +243,13 @@ def test_a_label_that_does_not_come_from_exemplars_fails_the_swap(
     class Stubborn(Predictor):
         """Labels by what the exemplars once were."""
 
-        def retrieve(self, prototypes: np.ndarray, areas: np.ndarray, k: int | None = None) -> Retrieved:
+        def retrieve(self, prototypes: np.ndarray, areas: np.ndarray, k: int | None = None) -> SegmentLabels:
             return predictor.retrieve(prototypes, areas, k)
 
     class Global(Predictor):
         """Counts exemplars that it does not tell of."""
 
-        def retrieve(self, prototypes: np.ndarray, areas: np.ndarray, k: int | None = None) -> Retrieved:
+        def retrieve(self, prototypes: np.ndarray, areas: np.ndarray, k: int | None = None) -> SegmentLabels:
             return super().retrieve(prototypes, areas, k and 3 * k)
 
     for kind, (follows, alone) in {Predictor: (1.0, 1.0), Stubborn: (0.0, 1.0), Global: (None, 0.0)}.items():

@@ -1,5 +1,6 @@
 """A snapshot finds what a comparison with every exemplar alive finds, whatever edits went before, and never changes."""
 
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -275,15 +276,28 @@ def test_a_whole_neighbourhood_may_be_removed(released: dict[str, LiveExemplars]
         assert edited.search(prototypes[:1], 500)[1].tolist() == [list(range(2900, 3000))]
 
 
-def test_nearest_of_class_are_the_nearest_of_that_class_alive(released: dict[str, LiveExemplars]) -> None:
-    state, query = released["IVF4,Flat"], unit(1, 4)[0]
-    state = state.edited(1, added=[added(1, query, 2)], alive={state.release.exemplars.ids[2]: False})
-    cosines, rows = state.nearest_of_class(query, 2, 5)
-    _, every = state.search(query[None], N)
-    assert rows.tolist() == [row for row in every[0].tolist() if state.class_ids(np.array(row)) == 2][:5]
-    assert rows[0] == N or cosines[0] == cosines[rows.tolist().index(N)]
-    assert len(state.nearest_of_class(query, 2, 1000)[1]) == state.counts_per_class[2] == 30
-    assert state.edited(2, classes=[*state.classes, kerb()]).nearest_of_class(query, 3, 5)[1].tolist() == []
+def test_a_vote_uses_the_classes_and_strengths_of_its_rows(released: dict[str, LiveExemplars]) -> None:
+    state, queries = released["Flat"], unit(3, 4)
+    state = state.edited(1, added=[added(1, queries[0], 2, 7.0)], alive={state.release.exemplars.ids[5]: False})
+    cosines, rows = state.search(queries, 6)
+    assert N in rows[0], "the added exemplar votes"
+    for kappa in (None, 3.0):
+        found = state.vote(cosines, rows, kappa)
+        for q in range(3):
+            weights = [
+                state.release.card.retrieval.kappa * cosine if kappa is None else kappa * cosine
+                for cosine in cosines[q].tolist()
+            ]
+            counted = [
+                math.exp(w) * (7 if row == N else 5 if row == 7 else 1) for w, row in zip(weights, rows[q], strict=True)
+            ]
+            classes = [2 if row == N else row % CLASSES for row in rows[q].tolist()]
+            shares = [
+                sum(w for w, c in zip(counted, classes, strict=True) if c == n) / sum(counted) for n in range(CLASSES)
+            ]
+            assert found.weights[q] == pytest.approx([w / sum(counted) for w in counted])
+            assert found.shares[q] == pytest.approx(shares)
+            assert found.class_ids[q] == int(np.argmax(shares))
 
 
 def kerb(class_id: int = 3) -> ClassInfo:

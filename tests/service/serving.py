@@ -38,11 +38,11 @@ def wait_until(holds: object, patience: float = 60.0) -> None:
 @contextmanager
 def network_held(engine: Engine) -> Iterator[None]:
     """No image gets through the engine's network while the block runs."""
-    crowd = engine.crowd
-    for _ in range(crowd.lanes):
-        assert crowd._free.acquire(timeout=10)
+    cores = engine.segmenter.cores
+    for _ in range(cores.lanes):
+        assert cores._free.acquire(timeout=10)
     try:
         yield
     finally:
-        for _ in range(crowd.lanes):
-            crowd._free.release()
+        for _ in range(cores.lanes):
+            cores._free.release()

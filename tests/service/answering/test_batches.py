@@ -149,7 +149,7 @@ def test_batches_answer_as_images_alone_do(
         alone = [client.post("/segment", content=photo).json() for photo in photos()]
     with start(batch=4) as client, ThreadPoolExecutor(16) as pool:
         sizes: list[float] = []
-        client.app.state.engine.begun = sizes.append  # type: ignore[attr-defined]
+        client.app.state.engine.segmenter.on_batch = sizes.append  # type: ignore[attr-defined]
         wait = threading.Event()
         outline = client.app.state.engine.served.predictor.outline  # type: ignore[attr-defined]
 
@@ -160,7 +160,7 @@ def test_batches_answer_as_images_alone_do(
         monkeypatch.setattr(client.app.state.engine.served.predictor, "outline", later)  # type: ignore[attr-defined]
         asked = [pool.submit(client.post, "/segment", content=photo) for photo in photos()]
         # eight are in the engine, of whom the first batch, which waits, has taken four at most
-        wait_until(lambda: len(client.app.state.engine.batches._queue) >= 4)  # type: ignore[attr-defined]
+        wait_until(lambda: len(client.app.state.engine.segmenter.batches._queue) >= 4)  # type: ignore[attr-defined]
         wait.set()
         together = [future.result().json() for future in asked]
         assert client.get("/readyz").status_code == 200

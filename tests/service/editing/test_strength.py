@@ -6,7 +6,6 @@ import pytest
 
 from model_store.live import AddedExemplar, LiveExemplars
 from model_store.release import Release
-from segsort.retrieval import vote
 from service.editing.strength import SHARE, STRONGEST, needed_strength, wins_already
 from service.problems import Problem
 
@@ -29,8 +28,7 @@ def share_with(state: LiveExemplars, prototype: np.ndarray, class_id: int, k: in
     new = AddedExemplar("new", prototype, class_id, strength, "i", "s", 1, 1, (0, 0, 1, 1), 1, "0")
     edited = state.edited(1, added=[new])
     cosines, rows = edited.search(prototype[None], k)
-    found = vote(cosines, edited.class_ids(rows), 3, state.release.card.retrieval.kappa, edited.strengths(rows))
-    return float(found.shares[0, class_id])
+    return float(edited.vote(cosines, rows).shares[0, class_id])
 
 
 @pytest.mark.parametrize("k", [1, 2, 5, 20])
@@ -64,5 +62,5 @@ def test_it_is_bounded_and_says_where_nothing_helps(state: LiveExemplars) -> Non
     strong = AddedExemplar("0", query, 0, 1000.0, "i", "s", 1, 1, (0, 0, 1, 1), 1, "0")
     edited = state.edited(1, added=[replace(strong, exemplar_id=str(n)) for n in range(3)])
     assert needed_strength(edited, query, 1, {5}) == STRONGEST
-    with pytest.raises(Problem, match="As many exemplars"):
+    with pytest.raises(Problem, match="3 exemplars are identical to this segment"):
         needed_strength(edited, query, 1, {3})

@@ -1,4 +1,4 @@
-"""Crowd: the images that are in the engine at the same time, and how they share its cores."""
+"""Core sharing: how the images that are in the engine at the same time divide the cores."""
 
 import threading
 from collections.abc import Iterator
@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from segsort.loops.threads import at_most
 
 
-class Crowd:
-    """Gives an image that is alone every core, and each of several its share: threads of one image wait for each other
-    at every step of it, while images do not.
+class CoreSharing:
+    """Divides the cores equally among the images in the engine; a single image gets all of them.
+
+    The threads of one image wait for each other at every step, but images do not wait for each other. So several
+    images finish sooner with few threads each.
 
     Args:
-        cores: threads that all share.
-        lanes: images that the network may work for at the same time.
+        cores: threads in total.
+        lanes: images that may use the network at the same time.
     """
 
     def __init__(self, cores: int, lanes: int) -> None:
@@ -24,7 +26,7 @@ class Crowd:
 
     @contextmanager
     def joined(self) -> Iterator[None]:
-        """Be one of those who share."""
+        """Count the caller's image among those that share the cores while the block runs."""
         with self._counting:
             self._inside += 1
         try:
@@ -35,16 +37,19 @@ class Crowd:
 
     @contextmanager
     def share(self) -> Iterator[None]:
-        """Use no more threads in the block than there are for each just now."""
+        """Limit the threads of the block to one image's share of the cores, at least 1."""
         with at_most(max(1, self.cores // max(1, self._inside))):
             yield
 
     @contextmanager
     def network(self, patience: float | None = None) -> Iterator[None]:
-        """Use the network in the block, as `share` says.
+        """Hold one of the lanes through the network while the block runs, with one image's share of the cores.
+
+        Args:
+            patience: longest wait for a lane, seconds; None: no limit.
 
         Raises:
-            TimeoutError: if it is not free within so many seconds; None: however long it takes.
+            TimeoutError: if no lane is free in time.
         """
         if not self._free.acquire(timeout=patience):
             raise TimeoutError

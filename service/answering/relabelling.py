@@ -1,0 +1,67 @@
+"""Relabelling: the segments of a recorded answer under the present exemplars, without running the network."""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from service.answering.answers import ComposedAnswer, Shapes, compose_answer, image_url, rounded
+from service.answering.engine import Engine
+from service.answering.limits import AnswerOptions
+from service.answering.release_view import ReleaseView
+from service.answering.served import ServedRelease, check_release
+from service.records.database import Answered
+
+
+def relabel(
+    engine: Engine, answered: Answered, options: AnswerOptions, author: str, served: ServedRelease | None = None
+) -> dict[str, Any]:
+    """Label the segments of an answer anew, from their recorded prototypes, and record the result as a new answer.
+
+    Args:
+        engine: where limits and records are.
+        answered: the answer as it was recorded.
+        options: how the new answer is written.
+        author: who asks.
+        served: the release that votes; None: the one that is served.
+
+    Returns:
+        The JSON of POST /segmentations/{segmentation_id}/relabel.
+
+    Raises:
+        Problem: 409 if another release answered; 422 if the options are not allowed; 503 if it cannot be recorded.
+    """
+    started = time.perf_counter()
+    engine.limits.check_options(options)
+    served = engine.served if served is None else served
+    check_release(served, answered)
+    composed = _compose(served, answered, options)
+    image_id = answered.facts.image_id
+    engine.records.add(composed.facts | {"image_id": image_id, "author": author}, composed.segments, composed.retrieved)
+    url = image_url(composed.facts["segmentation_id"]) if engine.records.images.has(image_id) else None
+    body = composed.body | {"image_id": image_id, "image_url": url}
+    body |= {"relabelled_from": answered.facts.segmentation_id, "changed": _changes(served, answered, body["segments"])}
+    milliseconds = (time.perf_counter() - started) * 1000
+    return body | {"timings_ms": rounded({"retrieve": milliseconds, "total": milliseconds})}
+
+
+def _compose(served: ServedRelease, answered: Answered, options: AnswerOptions) -> ComposedAnswer:
+    view, shapes = ReleaseView.current(served.live), Shapes.of_answer(answered)
+    areas = np.array(shapes.areas)
+    labels = served.predictor.retrieve(answered.prototypes, areas, answered.facts.k, view.state)
+    return compose_answer(view, shapes, labels, options)
+
+
+def _changes(served: ServedRelease, answered: Answered, segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The segments whose class is not the recorded one, with both class names."""
+    before = ReleaseView.at_revision(served.live, answered.facts.index_revision)
+    return [
+        {
+            "segment_id": new["segment_id"],
+            "before_segment_id": answered.segment_id(n),
+            "before": before.name(old["class_id"]),
+            "after": new["class_name"],
+        }
+        for n, (old, new) in enumerate(zip(answered.segments, segments, strict=True))
+        if old["class_id"] != new["class_id"]
+    ]
