@@ -1,29 +1,53 @@
-"""The command `segsort`: one sub-command for each thing that can be done."""
+"""The command `segsort` and its subcommands.
+
+Starting it imports typer and the command modules only. Each command imports what it runs inside its own function, so
+that `segsort --help` answers at once.
+"""
 
 import sys
+from typing import Annotated
 
 import typer
 
 from index_builder.build_commands import build, evaluate, train
-from index_builder.regions.regions_commands import app as regions_app
-from index_builder.report.report_commands import report
+from index_builder.regions_commands import app as regions_app
+from index_builder.report_commands import report
 from model_store.release_commands import app as releases_app
 from service.commands import segment, serve, snapshot
 from service.keys_commands import app as keys_app
 
-cli = typer.Typer(
-    help="Image segmentation that can be argued with.", no_args_is_help=True, pretty_exceptions_enable=False
-)
+cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:
+    """Print the version of the installed package and exit."""
+    if not wanted:
+        return
+    from importlib.metadata import version
+
+    print(f"segsort {version('segsort')}")
+    raise typer.Exit
+
+
+@cli.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Segment images, explain every label by labelled examples, and fix wrong labels while the service runs."""
+
+
 for command in (serve, segment, train, build, evaluate, report):
     cli.command()(command)
-releases_app.command()(snapshot)  # it reads the database of edits, which the store does not know
+releases_app.command()(snapshot)  # defined in service: it reads the database of edits, which model_store cannot import
 cli.add_typer(releases_app, name="releases")
 cli.add_typer(regions_app, name="regions")
 cli.add_typer(keys_app, name="keys")
 
 
 def app() -> None:
-    """Run the command; a fault of what was given becomes one line on standard error and exit status 2."""
+    """Run the command. Invalid input is reported as one line on standard error with exit status 2."""
     try:
         cli()
     except ValueError as error:

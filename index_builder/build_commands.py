@@ -1,16 +1,19 @@
 """Commands of the offline side: train, build, evaluate."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
-from pydantic import BaseModel
 
-from index_builder.selection import BALANCE
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_Info = TypeVar("_Info", bound="BaseModel")
+Device = Literal["cpu", "cuda"]
 
 
 def _named(values: list[str], option: str) -> dict[str, str]:
-    """["camvid=data"] -> {"camvid": "data"}.
+    """Split NAME=VALUE pairs: ["camvid=data"] becomes {"camvid": "data"}.
 
     Raises:
         ValueError: if a value has no "=".
@@ -18,12 +21,12 @@ def _named(values: list[str], option: str) -> dict[str, str]:
     pairs = [value.partition("=") for value in values]
     for value, (_, sign, _) in zip(values, pairs, strict=True):
         if not sign:
-            raise ValueError(f"{option} {value!r} does not name its data set; write {option} NAME=VALUE")
+            raise ValueError(f"{option} {value!r} has no name; write {option} NAME=VALUE")
     return {name: rest for name, _, rest in pairs}
 
 
 def _settings(values: list[str]) -> dict[str, Any]:
-    """["steps=500"] -> {"steps": 500}; values are JSON, or plain text where they are not."""
+    """Parse NAME=JSON pairs: ["steps=500"] becomes {"steps": 500}. A value that is not JSON is kept as text."""
     import json
 
     settings: dict[str, Any] = {}
@@ -36,33 +39,37 @@ def _settings(values: list[str]) -> dict[str, Any]:
 
 
 def train(
-    dataset: Annotated[list[str], typer.Option(help="Data set to train on; repeat it to train on several worlds.")],
-    out: Annotated[
-        Path, typer.Option(help="Folder of the run; a run that was stopped goes on from its last checkpoint.")
-    ],
+    dataset: Annotated[list[str], typer.Option(help="Data set to train on. Repeat it to train on several domains.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run. An interrupted run resumes from its last checkpoint.")],
     objective: Annotated[
         Literal["vmf-nca", "vmf", "softmax"],
         typer.Option(
-            help="vmf-nca: by labels; vmf: by regions, without labels; softmax: the classifier to compare with."
+            help="vmf-nca: with labels; vmf: with regions, without labels; softmax: a classifier as the baseline."
         ),
     ] = "vmf-nca",
-    root: Annotated[list[str], typer.Option(help="Where a data set lies: PATH, or NAME=PATH of several.")] = [],
-    split: Annotated[list[str], typer.Option(help="Split trained on, where it is not 'train': NAME=SPLIT.")] = [],
-    validation_split: Annotated[str, typer.Option(help="Split of the first data set that validates.")] = "val",
+    root: Annotated[
+        list[str], typer.Option(help="Folder of the data set: PATH, or NAME=PATH for each of several.")
+    ] = [],
+    split: Annotated[
+        list[str], typer.Option(help="Training split of a data set, if it is not 'train': NAME=SPLIT.")
+    ] = [],
+    validation_split: Annotated[str, typer.Option(help="Split of the first data set that validates the run.")] = "val",
     reference: Annotated[
-        str | None, typer.Option(help="Data set whose exemplars will be served to all others.")
+        str | None, typer.Option(help="Data set whose exemplars will label images of all others.")
     ] = None,
     backbone: Annotated[
-        str, typer.Option(help="mobilenet_v2, or what transformers' AutoBackbone knows.")
+        str, typer.Option(help="mobilenet_v2, or a model name that transformers' AutoBackbone accepts.")
     ] = "mobilenet_v2",
-    weights: Annotated[Path | None, typer.Option(help="Weights that MobileNetV2 starts from (safetensors).")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Initial weights of MobileNetV2 (safetensors file).")] = None,
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 2000,
-    devices: Annotated[int, typer.Option(help="GPUs (or processes) to train on.")] = 1,
-    precision: Annotated[str, typer.Option(help="As Lightning names it: 32-true, bf16-mixed, 16-mixed.")] = "32-true",
+    devices: Annotated[int, typer.Option(help="Number of GPUs (or CPU processes) to train on.")] = 1,
+    precision: Annotated[
+        str, typer.Option(help="Lightning's name of the precision: 32-true, bf16-mixed or 16-mixed.")
+    ] = "32-true",
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    set_: Annotated[list[str], typer.Option("--set", help="Any other value of the recipe: NAME=JSON.")] = [],
+    set_: Annotated[list[str], typer.Option("--set", help="Any other setting of the recipe: NAME=JSON.")] = [],
 ) -> None:
-    """Train an embedding by segment sorting, or its softmax twin; the run's folder ends with the network as ONNX."""
+    """Train an embedding by segment sorting, or a softmax classifier. The run's folder then holds network.onnx."""
     from index_builder.training.recipe import Recipe
     from index_builder.training.run import train as run
 
@@ -85,50 +92,52 @@ def train(
     typer.echo(str(run(recipe, out)))
 
 
-_Info = TypeVar("_Info", bound=BaseModel)
-Device = Literal["cpu", "cuda"]
-
-
 def _changed(info: _Info, **values: Any) -> _Info:
-    """`info` with those values that were given, checked as the card checks them."""
+    """Return a copy of `info` with the values that are not None, validated by its model."""
     return info.model_validate({**info.model_dump(), **{key: v for key, v in values.items() if v is not None}})
 
 
 def build(
     dataset: Annotated[str, typer.Option(help="Data set whose labelled images become exemplars.")],
-    embedder: Annotated[Path, typer.Option(help="A training run, or a release whose network is taken.")],
-    out: Annotated[Path, typer.Option(help="Folder of the release; it must not exist.")],
-    root: Annotated[Path | None, typer.Option(help="Where the data set lies.")] = None,
-    split: Annotated[str, typer.Option(help="Split of it.")] = "train",
-    count: Annotated[int | None, typer.Option(help="Images at most; of a painted data set, how many.")] = None,
-    max_exemplars: Annotated[int, typer.Option(help="Exemplars at most.")] = 20_000,
-    max_images: Annotated[int | None, typer.Option(help="Images at most that exemplars come from.")] = None,
+    embedder: Annotated[Path, typer.Option(help="Folder of a training run, or of a release, whose network is used.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new release. It must not exist.")],
+    root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "train",
+    count: Annotated[
+        int | None, typer.Option(help="Maximum number of images. Of a painted data set: how many to paint.")
+    ] = None,
+    max_exemplars: Annotated[int, typer.Option(help="Maximum number of exemplars.")] = 20_000,
+    max_images: Annotated[int | None, typer.Option(help="Maximum number of images that exemplars come from.")] = None,
     balance: Annotated[
-        float, typer.Option(help="0 keeps classes as frequent as they are, 1 makes them alike.")
-    ] = BALANCE,
-    segments: Annotated[int | None, typer.Option(help="K of pixel sorting; else as the network's source says.")] = None,
-    iterations: Annotated[int | None, typer.Option(help="Rounds of pixel sorting over all pixels, at most.")] = None,
+        float, typer.Option(help="0 keeps the frequency of classes, 1 makes all classes equally frequent.")
+    ] = 0.1,
+    segments: Annotated[
+        int | None, typer.Option(help="Number of segments in pixel sorting. Default: that of the embedder.")
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(help="Maximum EM iterations over all pixels.")] = None,
     coarse_iterations: Annotated[
-        int | None, typer.Option(help="Rounds before those over a quarter of the pixels: faster, a little coarser.")
+        int | None, typer.Option(help="EM iterations over a quarter of the pixels first: faster, slightly coarser.")
     ] = None,
     location_weight: Annotated[float | None, typer.Option(help="Weight of location in pixel sorting.")] = None,
     working_size: Annotated[
         int | None,
-        typer.Option(help="Longest side that the network sees; larger finds thinner things, and takes longer."),
+        typer.Option(help="Longest side of the network's input, pixels. Larger finds thinner objects and is slower."),
     ] = None,
-    k: Annotated[int | None, typer.Option(help="Exemplars that vote.")] = None,
+    k: Annotated[int | None, typer.Option(help="Number of nearest exemplars that vote.")] = None,
     classes_by_clustering: Annotated[
-        int | None, typer.Option(help="Read no label: cluster all segments into so many classes, 'cluster 0' and on.")
+        int | None, typer.Option(help="Ignore labels and cluster all segments into this many classes.")
     ] = None,
-    index_factory: Annotated[str | None, typer.Option(help="FAISS' name of the index, such as Flat or HNSW32.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the release; else the folder's.")] = None,
-    description: Annotated[str, typer.Option(help="For the card.")] = "",
-    device: Annotated[Device, typer.Option(help="What the network runs on.")] = "cpu",
+    index_factory: Annotated[
+        str | None, typer.Option(help="FAISS index factory string, such as Flat or HNSW32.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the release. Default: the folder's name.")] = None,
+    description: Annotated[str, typer.Option(help="Description for the release's card.")] = "",
+    device: Annotated[Device, typer.Option(help="Device that the network runs on.")] = "cpu",
     calibrate_dataset: Annotated[str | None, typer.Option(help="Data set that confidence is calibrated on.")] = None,
-    calibrate_root: Annotated[Path | None, typer.Option(help="Where it lies.")] = None,
-    calibrate_split: Annotated[str, typer.Option(help="Split of it.")] = "val",
+    calibrate_root: Annotated[Path | None, typer.Option(help="Folder of that data set.")] = None,
+    calibrate_split: Annotated[str, typer.Option(help="Split of that data set.")] = "val",
 ) -> None:
-    """Build a release: embed labelled images, keep their segments as exemplars, index and calibrate them."""
+    """Build a release: embed labelled images, keep their segments as exemplars, then index and calibrate them."""
     from dataclasses import replace
 
     from index_builder.build import BuildOptions, Notes, build_release
@@ -157,7 +166,9 @@ def build(
     elif calibration is None:
         data = Unlabelled(open_images(dataset, root, split, count=count), classes_by_clustering)
     else:
-        raise ValueError("clusters have no labels to be calibrated with: leave out --calibrate-dataset")
+        raise ValueError(
+            "--calibrate-dataset needs labels, but --classes-by-clustering ignores them; give one of the two"
+        )
     release = build_release(
         data,
         source,
@@ -172,27 +183,27 @@ def build(
 
 
 def evaluate(
-    release: Annotated[str, typer.Argument(help="Name or path of a release; or folder of a softmax run.")],
-    dataset: Annotated[str, typer.Option(help="Data set to compare with.")],
-    root: Annotated[Path | None, typer.Option(help="Where it lies.")] = None,
-    split: Annotated[str, typer.Option(help="Split of it.")] = "val",
-    explanations: Annotated[bool, typer.Option("--explanations", help="Try the explanations out too.")] = False,
-    explanation_images: Annotated[int, typer.Option(help="On how many images at most, evenly spread.")] = 40,
+    release: Annotated[str, typer.Argument(help="Name or path of a release, or the folder of a softmax run.")],
+    dataset: Annotated[str, typer.Option(help="Labelled data set to measure on.")],
+    root: Annotated[Path | None, typer.Option(help="Folder of that data set.")] = None,
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "val",
+    explanations: Annotated[bool, typer.Option("--explanations", help="Measure the explanations as well.")] = False,
+    explanation_images: Annotated[int, typer.Option(help="Maximum number of images to explain, evenly spaced.")] = 40,
     foreign: Annotated[
         list[str],
-        typer.Option(help="Photographs that should not be known: 'samples' (scikit-image's), PATH, or NAME=PATH."),
+        typer.Option(help="Images that should be unknown: 'samples' (from scikit-image), PATH, or NAME=PATH."),
     ] = [],
     match_clusters: Annotated[
         bool,
-        typer.Option("--match-clusters", help="The release's classes are clusters: match them with the data set's."),
+        typer.Option("--match-clusters", help="Match the release's clusters with the classes of the data set first."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="Markdown tables on standard output.")] = False,
-    out: Annotated[Path | None, typer.Option(help="File to write the JSON into as well.")] = None,
-    device: Annotated[Device, typer.Option(help="What everything runs on.")] = "cpu",
-    half: Annotated[bool, typer.Option("--half", help="The network in 16 bits, as SEGSORT_HALF serves it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables on standard output.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Also write the JSON to this file.")] = None,
+    device: Annotated[Device, typer.Option(help="Device that everything runs on.")] = "cpu",
+    half: Annotated[bool, typer.Option("--half", help="Run the network in 16 bits, as SEGSORT_HALF does.")] = False,
 ) -> None:
-    """Measure a release on labelled images: mIoU, per class, accuracy, boundary F, calibration; explanations too."""
+    """Measure a release on labelled images: mIoU, IoU per class, accuracy, boundary F and calibration."""
     from index_builder.datasets import open_dataset
     from index_builder.evaluate import evaluate as measure
     from index_builder.evaluate_classifier import evaluate_classifier, is_classifier
@@ -202,13 +213,15 @@ def evaluate(
     from model_store.store import open_store
 
     if as_json and as_markdown:
-        raise ValueError("--json and --markdown both ask for standard output; choose one, or write the JSON with --out")
+        raise ValueError(
+            "--json and --markdown both print on standard output; give one of them, or write the JSON with --out"
+        )
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
     labelled = open_dataset(dataset, root, split)
     if is_classifier(Path(release)):
         if half:
-            raise ValueError("--half is for releases; a classifier is measured in 32 bits")
+            raise ValueError("--half works with releases only; a classifier is measured in 32 bits")
         report = evaluate_classifier(Path(release), labelled, device=device)
     else:
         report = measure(

@@ -1,28 +1,27 @@
-"""Commands `segsort releases ...`: which releases there are, whether they are whole, which one is active."""
+"""Commands `segsort releases ...`: list, verify and activate releases."""
 
-import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from model_store.release import Release, read_card
-from model_store.store import open_store
+app = typer.Typer(help="List, verify and activate releases.", no_args_is_help=True)
 
-app = typer.Typer(
-    help="Which releases there are, whether they are whole, and which one is active.", no_args_is_help=True
-)
-
-Name = Annotated[str, typer.Argument(help="Name of a release of the store.")]
-NameOrPath = Annotated[str | None, typer.Argument(help="Name or folder of a release; the active one if left out.")]
+Name = Annotated[str, typer.Argument(help="Name of a stored release.")]
+NameOrPath = Annotated[str | None, typer.Argument(help="Name or folder of a release. Default: the active release.")]
 
 
 @app.command("list")
 def list_(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
 ) -> None:
-    """List the releases of the store."""
+    """List the stored releases."""
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from model_store.store import open_store
+
     releases = open_store().list()
     if as_json:
         entries = [{**vars(release), "path": str(release.path)} for release in releases]
@@ -38,9 +37,12 @@ def list_(
 @app.command()
 def verify(release: NameOrPath = None) -> None:
     """Compare every file of a release with its checksum."""
+    from model_store.release import Release
+    from model_store.store import open_store
+
     opened = Release.open(open_store().resolve(release))
     typer.echo(
-        f"{opened.card.name} is whole: {opened.index.ntotal} exemplars of {len(opened.card.classes)} classes in "
+        f"{opened.card.name} is intact: {opened.index.ntotal} exemplars of {len(opened.card.classes)} classes in "
         f"{len(opened.sources)} images"
     )
 
@@ -48,11 +50,16 @@ def verify(release: NameOrPath = None) -> None:
 @app.command()
 def activate(name: Name) -> None:
     """Serve this release from the next start on."""
+    from model_store.store import open_store
+
     open_store().activate(name)
     typer.echo(f"{name} is active")
 
 
 @app.command()
 def rollback() -> None:
-    """Serve the release that was active before, from the next start on."""
+    """Serve the previously active release again, from the next start on."""
+    from model_store.release import read_card
+    from model_store.store import open_store
+
     typer.echo(f"{read_card(open_store().rollback()).name} is active again")

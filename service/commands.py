@@ -1,16 +1,20 @@
 """Commands of the online side: serve, segment, releases snapshot."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from service.answering.engine import Engine
 
 Images = Annotated[list[Path], typer.Argument(help="Image files.")]
 
 
 def serve(
-    release: Annotated[str | None, typer.Option(help="Name or path of a release; the active one if left out.")] = None,
+    release: Annotated[str | None, typer.Option(help="Name or path of a release. Default: the active release.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
 ) -> None:
@@ -28,11 +32,11 @@ def serve(
     settings = load_settings(release=release, host=host, port=port)
     print(f"segsort: {read_access(settings).describe(settings)}", file=sys.stderr)
     set_up_logs(settings.log_format)
-    torch.set_num_threads(1)  # what torch does here is small; its threads would only wait for each other
+    torch.set_num_threads(1)  # torch does only small operations here, where more threads cost more than they save
     app = create_app(settings)
     gc.collect()
-    gc.freeze()  # what is there now stays: the collector need not walk through all of it while requests are answered
-    gc.set_threshold(20_000, 10, 10)  # an answer is some thousand objects, none of them in a circle
+    gc.freeze()  # objects of the start live as long as the process; the collector skips them from here on
+    gc.set_threshold(20_000, 10, 10)  # an answer makes some thousand objects without cycles; collect less often
     server = Server(app, settings)
     server.run()
     if not server.started:
@@ -41,28 +45,30 @@ def serve(
 
 def snapshot(
     name: Annotated[
-        str | None, typer.Argument(help="Name of the new release; that of the old one and the edit.")
+        str | None, typer.Argument(help="Name of the new release. Default: the old name and the number of the edit.")
     ] = None,
-    release: Annotated[str | None, typer.Option(help="Name or path of a release; the active one if left out.")] = None,
+    release: Annotated[str | None, typer.Option(help="Name or path of a release. Default: the active release.")] = None,
 ) -> None:
-    """Write a release, as edits left it, as a new release. The one that is served stays as it is."""
+    """Write a release with all its edits as a new release. The served release does not change."""
     from service.editing.snapshot import write_snapshot
     from service.settings import load_settings
 
     written = write_snapshot(load_settings(release=release), name)
     print(
         f"{written.card.name}: {len(written.exemplars)} exemplars of {len(written.card.classes)} classes at "
-        f"{written.path}; `segsort releases activate {written.card.name}` serves it from the next start on"
+        f"{written.path}; run `segsort releases activate {written.card.name}` to serve it from the next start on"
     )
 
 
 def segment(
     images: Images,
-    out: Annotated[Path, typer.Option(help="Folder for the pictures and the JSON.")] = Path("segments"),
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output, no files.")] = False,
-    release: Annotated[str | None, typer.Option(help="Name or path of a release.")] = None,
+    out: Annotated[Path, typer.Option(help="Output folder for images and JSON.")] = Path("segments"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on standard output; write no files.")
+    ] = False,
+    release: Annotated[str | None, typer.Option(help="Name or path of a release. Default: the active release.")] = None,
 ) -> None:
-    """Segment images without a server: overlay, label map, JSON and a sheet of the exemplars of each."""
+    """Segment images without a server. Writes an overlay, a label map, JSON and a sheet of exemplars per image."""
     import json
 
     from service.answering.engine import Engine
@@ -85,8 +91,8 @@ def segment(
     raise typer.Exit(1 if failed else 0)
 
 
-def _stems(images: list[Path]) -> list[str]:
-    """Names for what is written: the files' own without their ending, numbered where several share one."""
+def _stems(images: Sequence[Path]) -> list[str]:
+    """Return one unique output name per image: its file name without suffix, numbered if several share it."""
     stems: list[str] = []
     for file in images:
         stem, number = file.stem, 1
@@ -97,8 +103,13 @@ def _stems(images: list[Path]) -> list[str]:
     return stems
 
 
-def _segment_one(engine: Any, file: Path, out: Path | None) -> dict[str, Any]:
-    """Segment one file and, with `out`, write what a person looks at: `out`.overlay.png and others."""
+def _segment_one(engine: "Engine", file: Path, out: Path | None) -> dict[str, Any]:
+    """Segment one file. With `out`, also write `out`.overlay.png, .labels.png, .json and .exemplars.png.
+
+    Raises:
+        OSError: if the file cannot be read or an output cannot be written.
+        Problem: if the file is not an image that the service accepts.
+    """
     import json
 
     import numpy as np

@@ -160,9 +160,9 @@ def test_a_release_that_cannot_be_built_is_refused_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--root", "a=x", "--root", "b"], "--root 'b' does not name its data set; write --root NAME=VALUE"),
+        (["--root", "a=x", "--root", "b"], "--root 'b' has no name; write --root NAME=VALUE"),
         (["--root", "folder=nowhere"], "nowhere/classes.json cannot be used"),
-        (["--split", "train"], "--split 'train' does not name its data set"),
+        (["--split", "train"], "--split 'train' has no name"),
         (["--set", "scale=[2, 1]"], "scale=(2.0, 1.0)"),
         (["--set", "kapa=3"], "kapa"),
     ],

@@ -41,7 +41,7 @@ def test_list_names_the_bundled_release_and_ones_own(data: Path) -> None:
 
 def test_a_release_is_activated_verified_and_rolled_back_by_its_name(data: Path) -> None:
     assert releases("activate", "mine").stdout == "mine is active\n"
-    assert releases("verify").stdout == "mine is whole: 60 exemplars of 3 classes in 6 images\n"
+    assert releases("verify").stdout == "mine is intact: 60 exemplars of 3 classes in 6 images\n"
     assert json.loads((data / "active.json").read_text()) == {"active": "mine", "previous": ["streets"]}
     assert releases("activate", "streets").stdout == "streets is active\n"
     assert releases("rollback").stdout == "mine is active again\n"
@@ -52,7 +52,7 @@ def test_a_release_is_activated_verified_and_rolled_back_by_its_name(data: Path)
 
 
 def test_a_release_is_verified_by_its_path(tiny_release: Path, data: Path) -> None:
-    assert releases("verify", str(tiny_release)).stdout.startswith("tiny is whole")
+    assert releases("verify", str(tiny_release)).stdout.startswith("tiny is intact")
     copy = Path(shutil.copytree(tiny_release, data / "copy"))
     (copy / "images" / "00002.webp").unlink()
     damaged = releases("verify", str(copy))

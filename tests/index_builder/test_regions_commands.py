@@ -39,8 +39,11 @@ def test_a_folder_of_images_needs_no_masks(blocks_folder: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--source", "slic-merge"), "--images and --dataset: give one of the two"),
-        (("--source", "slic-merge", "--images", "a", "--dataset", "b"), "--images and --dataset: give one of the two"),
+        (("--source", "slic-merge"), "give exactly one of --images (a folder) and --dataset (a name)"),
+        (
+            ("--source", "slic-merge", "--images", "a", "--dataset", "b"),
+            "give exactly one of --images (a folder) and --dataset (a name)",
+        ),
         (("--source", "seeds", "--images", "a"), "'seeds' are not known"),
         (("--source", "contours", "--images", "a"), "need a contour network"),
     ],
@@ -54,4 +57,4 @@ def test_what_cannot_be_written_is_said(arguments: tuple[str, ...], said: str, t
 def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
     raised = invoke("train-contours", "--root", tmp_path, "--out", tmp_path, "--weights", tmp_path / "none.safetensors")
     assert isinstance(raised, ValueError)
-    assert "none.safetensors is missing" in str(raised)
+    assert "none.safetensors does not exist" in str(raised)

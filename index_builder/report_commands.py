@@ -1,0 +1,35 @@
+"""Command `segsort report`: write a page of results."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of training runs, evaluations and sweeps.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Page to write, such as docs/results.md. Plots go to the folder of the same name beside it."),
+    ] = None,
+    release: Annotated[
+        str | None,
+        typer.Option(help="Name or path of the release that segments example images. Default: the bundled release."),
+    ] = None,
+    note: Annotated[str, typer.Option(help="A paragraph for the top of the page.")] = "",
+    pictures: Annotated[bool, typer.Option(help="Include example images.")] = True,
+    collect: Annotated[
+        Path | None,
+        typer.Option(help="First copy the runs' small files to this folder, and write the page from them."),
+    ] = None,
+) -> None:
+    """Write a page of tables, plots and images from the JSON files of runs. No number is typed by hand."""
+    from index_builder.report.page_writer import write_page
+    from index_builder.report.run_copy import collect as copy
+
+    if out is None and collect is None:
+        raise ValueError("there is nothing to write; give --out PAGE.md, --collect FOLDER, or both")
+    folders = copy(runs, collect) if collect is not None else list(runs)
+    if out is not None:
+        write_page(folders, out, release, note, pictures)
+    typer.echo(str(out or collect))

@@ -1,0 +1,1 @@
+"""Commands for developers of this project; they are not part of the installed package."""
