@@ -23,11 +23,12 @@ serve: $(VENV)/.runtime ## install what serving needs, serve the bundled release
 test: $(VENV)/.test ## install what the tests need and run them all; ARGS="-k name" picks some
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.check ## format, lint, types, import rule
+check: $(VENV)/.check $(VENV)/.typescript ## format, lint, types, import rule
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/node tools/typescript/node_modules/typescript/bin/tsc --project tools/typescript
 
 format: $(VENV)/.check ## rewrite the sources as `make check` wants them
 	$(BIN)/ruff check --fix .
@@ -43,7 +44,7 @@ bench: $(VENV)/.bench ## run the benchmarks; JSON goes to out/benchmarks
 	$(BIN)/python -m benchmarks.latency
 
 clean: ## remove the environment and all caches
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) tools/typescript/node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says that the environment holds what pyproject.toml asked for when the stamp was made.
@@ -67,6 +68,11 @@ $(VENV)/.test: $(VENV)/.torch
 $(VENV)/.check: $(VENV)/.torch
 	$(PIP) install -e '.[cpu,train,test,dev]'
 	touch $@ $(VENV)/.test $(VENV)/.runtime
+
+# The TypeScript compiler checks the types of the page's scripts. Node.js comes with the extra `dev`.
+$(VENV)/.typescript: tools/typescript/package-lock.json $(VENV)/.check
+	cd tools/typescript && PATH="$(abspath $(BIN)):$$PATH" npm ci --no-audit --no-fund --ignore-scripts
+	touch $@
 
 $(VENV)/.bench: $(VENV)/.torch
 	$(PIP) install -e '.[cpu,bench]'

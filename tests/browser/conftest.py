@@ -1,4 +1,4 @@
-"""A real browser on the page of a real service that serves the bundled release."""
+"""Fixtures: Chromium on the page of a running service with the bundled release."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ expect.set_options(timeout=60_000)
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """The browser of SEGSORT_CHROMIUM, or the one that is installed."""
+    """The browser that SEGSORT_CHROMIUM names, or an installed one. Skips the tests where there is none."""
     asked = os.environ.get("SEGSORT_CHROMIUM")
     found = [path for name in ([asked] if asked else NAMES) if (path := shutil.which(name))]
     if not found:
@@ -42,14 +42,14 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def address(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the service runs. It is asked for a browser first, so that nothing starts in vain."""
+    """The address of the service. The browser comes first, so that no service starts without one."""
     with running_service(tmp_path_factory.mktemp("data"), patience=240) as address:
         yield address
 
 
 @pytest.fixture(scope="package")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
-    """Makes files of painted streets that are no exemplars, JPEG, 480x360."""
+    """Writes painted streets that are not exemplars as JPEG files, 480x360, and returns their paths."""
     folder = tmp_path_factory.mktemp("streets")
     streets = open_dataset("streets", None, "val", count=8)
 
@@ -63,7 +63,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
 
 @pytest.fixture
 def unedited(address: str) -> Iterator[str]:
-    """The service's address; edits made meanwhile are taken back, the last first."""
+    """The address of the service. Edits of the test are reverted afterwards, newest first."""
     yield address
     for edit in httpx.get(f"{address}/edits?limit=200").raise_for_status().json():
         if edit["kind"] != "revert" and edit["reverted_by"] is None:
@@ -72,7 +72,7 @@ def unedited(address: str) -> Iterator[str]:
 
 @pytest.fixture
 def visit(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
-    """Opens pages. Each must ask its own service alone and meet no error in its scripts; a picture of it is kept."""
+    """Opens pages and keeps a screenshot of each. Fails on script errors and on requests to other hosts."""
     contexts, faults = [], []
 
     def open_page(address: str, path: str = "", **options: object) -> Page:
@@ -95,5 +95,5 @@ def visit(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Callabl
 
 @pytest.fixture
 def page(visit: Callable[..., Page], unedited: str) -> Page:
-    """The page at a desk, light."""
+    """The page in a large window, with the light theme."""
     return visit(unedited, color_scheme="light")

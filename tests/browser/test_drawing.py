@@ -1,4 +1,4 @@
-"""The page's own arithmetic, against independent sources: run lengths, outlines, the vote, contrast."""
+"""What the page computes, against independent sources: run lengths, outlines, contrast."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,14 +9,14 @@ from pycocotools import mask as coco
 
 from segsort.masks import encode_rle
 
-RUNS = "async (counts) => (await import('/static/grid.js')).runs(counts)"
+RUNS = "async (counts) => (await import('/static/lib/run_lengths.js')).decodeRunLengths(counts)"
 GRID = """async ([counts, width, height]) => {
-  const { Grid } = await import('/static/grid.js');
-  const grid = Grid.of(counts.map((one) => ({ mask: { counts: one } })), width, height);
+  const { LabelGrid } = await import('/static/lib/label_grid.js');
+  const grid = LabelGrid.of(counts.map((one) => ({ mask: { counts: one } })), width, height);
   return { labels: [...grid.labels], columns: grid.columns, step: grid.step };
 }"""
 INSIDE = """async ([labels, columns, rows]) => {
-  const { contours } = await import('/static/contours.js');
+  const { contours } = await import('/static/lib/contours.js');
   const paths = contours(Uint16Array.from(labels), columns, rows, (x, y) => [x, y]);
   const context = document.createElement('canvas').getContext('2d');
   const found = [];
@@ -49,7 +49,7 @@ CONTRASTS = """() => {
 
 @pytest.fixture(scope="module")
 def modules(chromium: Browser, address: str) -> Iterator[Page]:
-    """A page in which the modules can be called."""
+    """A page whose scripts can be called."""
     page = chromium.new_page()
     page.goto(address)
     yield page
@@ -57,12 +57,12 @@ def modules(chromium: Browser, address: str) -> Iterator[Page]:
 
 
 def random_labels(height: int, width: int, count: int, seed: int) -> np.ndarray:
-    """[H, W] int32: patches, with single pixels strewn in."""
+    """[H, W] int32: patches with single pixels scattered in them."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, count, (-(-height // 4), -(-width // 4)))
     labels = np.kron(coarse, np.ones((4, 4), dtype=np.int64))[:height, :width]
-    strewn = random.random((height, width)) < 0.1
-    labels[strewn] = random.integers(0, count, int(strewn.sum()))
+    scattered = random.random((height, width)) < 0.1
+    labels[scattered] = random.integers(0, count, int(scattered.sum()))
     return labels.astype(np.int32)
 
 
@@ -75,7 +75,7 @@ def test_run_lengths_are_those_of_pycocotools(modules: Page, seed: int) -> None:
     assert (values == mask).all()
 
 
-def test_long_runs_of_large_pictures_are_decoded(modules: Page) -> None:
+def test_long_runs_of_large_images_are_decoded(modules: Page) -> None:
     mask = np.zeros((3000, 4000), dtype=np.uint8)
     mask[100:2900, 3000:3990] = 1
     counts = coco.encode(np.asfortranarray(mask))["counts"].decode()
@@ -99,6 +99,6 @@ def test_the_middle_of_each_pixel_lies_in_the_outline_of_its_segment_alone(modul
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(visit: Callable[..., Page], address: str, scheme: str) -> None:
+def test_text_has_a_contrast_of_4_5_or_more(visit: Callable[..., Page], address: str, scheme: str) -> None:
     contrasts = dict(visit(address, color_scheme=scheme).evaluate(CONTRASTS))
     assert {pair: ratio for pair, ratio in contrasts.items() if ratio < 4.5} == {}

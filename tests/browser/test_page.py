@@ -1,4 +1,4 @@
-"""What one does on the page: segment, ask why, correct, take back."""
+"""The page in use: segment, explain, correct, undo."""
 
 import re
 from collections.abc import Callable
@@ -14,15 +14,15 @@ from segsort.masks import decode_rle
 Street = Callable[[int], Path]
 
 
-def segment(page: Page, picture: Path) -> Locator:
-    """Give the page a picture and wait for its labels; returns the rows of its segments."""
-    page.get_by_label("Pictures to segment").set_input_files(picture)
+def segment(page: Page, image: Path) -> Locator:
+    """Give the page an image and wait for its labels; returns the rows of its segments."""
+    page.get_by_label("Images to segment").set_input_files(image)
     expect(page).to_have_url(re.compile("#/s/"))
     return page.locator(".segment-row")
 
 
 def explain(page: Page, row: Locator) -> str:
-    """Open a segment's explanation; returns its class."""
+    """Open the explanation of a segment; returns its class."""
     row.click()
     expect(page.get_by_role("heading", name="The vote")).to_be_visible()
     return title(page).inner_text()
@@ -33,7 +33,7 @@ def title(page: Page) -> Locator:
 
 
 def other_class(page: Page, name: str) -> str:
-    """A class that the explained segment neither has nor nearly has."""
+    """A class that is neither the label of the explained segment nor second in its vote."""
     chips = page.locator(".chip:not(.current):not(.second) .name").all_inner_texts()
     return next(chip for chip in chips if chip != name)
 
@@ -45,26 +45,26 @@ def test_a_photograph_is_segmented_and_each_label_names_its_exemplars(page: Page
     shares = [float(text.split()[0]) for text in page.locator(".legend-row .figure").all_inner_texts()]
     assert 97 < sum(shares) < 103
     name = explain(page, rows.first)
-    cards = page.locator(".told .card")
-    expect(cards.first.get_by_text("alike")).to_be_visible()
-    assert name in page.locator(".told .bars .bar-name").first.inner_text()
-    expect(page.get_by_role("heading", name="What would flip it")).to_be_visible()
-    cards.first.get_by_role("button", name="see the whole picture").click()
+    cards = page.locator(".why .card")
+    expect(cards.first.get_by_text("similarity")).to_be_visible()
+    assert name in page.locator(".why .bars .bar-name").first.inner_text()
+    expect(page.get_by_role("heading", name="What would change the label")).to_be_visible()
+    cards.first.get_by_role("button", name="show the whole image").click()
     expect(page.get_by_role("dialog")).to_contain_text("streets/train/")
 
 
-def test_what_is_drawn_lies_where_the_segments_are(page: Page, street: Street) -> None:
+def test_labels_are_drawn_where_the_segments_are(page: Page, street: Street) -> None:
     segment(page, street(0))
-    stage = page.get_by_role("group", name="Picture with labels")
+    stage = page.get_by_role("group", name="Image with labels")
     box = stage.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.9)
-    expect(title(page)).to_have_text("road")  # it lies before the camera in every street
+    expect(title(page)).to_have_text("road")  # in front of the camera in every street
     page.keyboard.press("Escape")
     expect(page.locator(".legend")).to_be_visible()
 
 
-def test_a_correction_changes_the_label_at_once_and_undo_takes_it_back(page: Page, street: Street) -> None:
+def test_a_correction_changes_the_label_at_once_and_undo_restores_it(page: Page, street: Street) -> None:
     rows = segment(page, street(1))
     before = explain(page, rows.first)
     after = other_class(page, before)
@@ -72,7 +72,7 @@ def test_a_correction_changes_the_label_at_once_and_undo_takes_it_back(page: Pag
     expect(title(page)).to_have_text(after)
     outcome = page.get_by_role("region", name="What the edit changed")
     expect(outcome).to_contain_text(after)
-    expect(outcome).to_contain_text("of this picture changed")
+    expect(outcome).to_contain_text("changed in this image")
     outcome.get_by_role("button", name="Before").click()
     expect(page.get_by_text("Labels before the edit")).to_be_visible()
     outcome.get_by_role("button", name="After").click()
@@ -83,7 +83,7 @@ def test_a_correction_changes_the_label_at_once_and_undo_takes_it_back(page: Pag
     expect(title(page)).to_have_text(after)
 
 
-def test_a_new_class_needs_no_more_than_its_name(page: Page, street: Street) -> None:
+def test_a_new_class_needs_only_a_name(page: Page, street: Street) -> None:
     rows = segment(page, street(2))
     explain(page, rows.first)
     page.get_by_label("This is a …").fill("kerb")
@@ -94,49 +94,53 @@ def test_a_new_class_needs_no_more_than_its_name(page: Page, street: Street) -> 
     expect(page.locator(".legend")).to_contain_text("kerb")
 
 
-def test_a_correction_is_seen_in_the_other_recent_pictures_it_changes(
-    page: Page, street: Street, tmp_path: Path
-) -> None:
+def test_a_correction_is_seen_in_the_other_recent_images_it_changes(page: Page, street: Street, tmp_path: Path) -> None:
     Image.open(street(3)).save(tmp_path / "twin.png")  # other bytes of the same street
     segment(page, tmp_path / "twin.png")
     twin = page.url
-    page.get_by_label("Pictures to segment").set_input_files(street(3))
+    page.get_by_label("Images to segment").set_input_files(street(3))
     expect(page).not_to_have_url(twin)
-    page.get_by_label("Order of the segments").select_option("Largest first")
+    page.get_by_label("Sort by").select_option("Largest")
     before = explain(page, page.locator(".segment-row").first)
     after = other_class(page, before)
     page.locator(".chip", has_text=after).click()
     outcome = page.get_by_role("region", name="What the edit changed")
-    expect(outcome).to_contain_text("changed with it")
+    expect(outcome).to_contain_text("changed in 1 other recent image")
     outcome.get_by_role("button", name=f"{before} became {after}: open it").first.click()
-    expect(page.get_by_text("there is 1 edit since")).to_be_visible()
-    page.get_by_role("button", name="Label it anew").click()
+    expect(page.get_by_text("1 edit made since this image was labelled")).to_be_visible()
+    page.get_by_role("button", name="Update labels").click()
     expect(title(page)).to_have_text(after)
 
 
-def test_removing_an_exemplar_takes_it_out_of_the_vote(page: Page, street: Street) -> None:
+def test_a_removed_exemplar_does_not_vote_any_more(page: Page, street: Street) -> None:
     rows = segment(page, street(3))
     explain(page, rows.first)
-    card = page.locator(".told .cards .card").first
+    card = page.locator(".why .cards .card").first
     gone = card.get_attribute("data-exemplar")
     card.hover()
     card.get_by_role("button", name="Remove this exemplar").click()
     expect(page.get_by_role("region", name="What the edit changed")).to_contain_text(re.compile("removed", re.I))
-    expect(page.locator(".told .cards .card").first).not_to_have_attribute("data-exemplar", str(gone))
+    expect(page.locator(".why .cards .card").first).not_to_have_attribute("data-exemplar", str(gone))
     page.get_by_role("link", name="Exemplars").click()
-    page.get_by_label("Removed ones").check()
+    page.get_by_label("Show removed exemplars").check()
     expect(page.locator(f'.wide-cards [data-exemplar="{gone}"]')).to_be_visible()
 
 
-def test_a_file_that_is_no_picture_is_refused_with_what_is_allowed(page: Page, tmp_path: Path, street: Street) -> None:
-    (tmp_path / "notes.txt").write_text("no picture")
+def test_a_file_that_is_not_an_image_is_refused_with_what_is_allowed(
+    page: Page, tmp_path: Path, street: Street
+) -> None:
+    (tmp_path / "notes.txt").write_text("not an image")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no more")
-    chooser = page.get_by_label("Pictures to segment")
+    chooser = page.get_by_label("Images to segment")
     chooser.set_input_files(tmp_path / "notes.txt")
-    expect(page.get_by_role("alert")).to_contain_text("notes.txt")
+    expect(page.get_by_role("alert")).to_contain_text("notes.txt: This file is not an image.")
     expect(page.get_by_role("alert")).to_contain_text("JPEG, PNG, WebP")
     chooser.set_input_files(tmp_path / "broken.jpg")
     expect(page.get_by_role("alert")).to_contain_text("broken.jpg")
+    (tmp_path / "unnamed.tiff").write_bytes(b"neither a TIFF file nor anything else")
+    chooser.set_input_files(tmp_path / "unnamed.tiff")
+    expect(page.get_by_role("alert")).to_contain_text("unnamed.tiff")
+    expect(page.get_by_role("alert")).not_to_contain_text("b'")  # no bytes of the file
     segment(page, street(0))
     expect(page.get_by_role("alert")).to_have_count(0)
 
@@ -161,7 +165,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(page: Page, street: Stre
     expect(title(page)).to_have_text("quay")
     page.keyboard.press("Escape")
     expect(page.locator(".legend")).to_be_visible()
-    page.get_by_role("group", name="Picture with labels").focus()
+    page.get_by_role("group", name="Image with labels").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="The vote")).to_be_visible()
@@ -170,7 +174,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(page: Page, street: Stre
 def test_the_page_fits_a_phone(visit: Callable[..., Page], unedited: str, street: Street) -> None:
     page = visit(unedited, viewport={"width": 390, "height": 844}, has_touch=True, device_scale_factor=2)
     segment(page, street(6))
-    stage = page.get_by_role("group", name="Picture with labels").bounding_box()
+    stage = page.get_by_role("group", name="Image with labels").bounding_box()
     assert stage is not None
     assert stage["width"] == 390
     tools = page.get_by_role("group", name="Tools")
@@ -218,8 +222,8 @@ def test_the_labels_that_are_downloaded_have_each_pixel_in_the_colour_of_its_cla
     assert (np.asarray(Image.open(download.value.path()).convert("RGB")) == expected).all()
 
 
-def test_a_painted_street_can_be_tried_without_a_photograph(page: Page) -> None:
-    page.get_by_role("button", name="Try a painted street").click()
+def test_an_example_can_be_tried_without_an_image_of_ones_own(page: Page) -> None:
+    page.get_by_role("button", name="Try an example").click()
     expect(page.locator(".segment-row").first).to_be_visible()
 
 

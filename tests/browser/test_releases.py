@@ -1,4 +1,4 @@
-"""Changing the release that is served, on the page."""
+"""The page changes the release that is served."""
 
 import shutil
 from pathlib import Path
@@ -15,9 +15,9 @@ def test_another_release_is_served_by_a_button(chromium: Browser, tiny_release: 
         page = chromium.new_page()
         page.goto(f"{address}/#/releases")
         other = page.locator(".release", has_text="tiny")
-        other.get_by_role("button", name="Serve this one").click()
+        other.get_by_role("button", name="Serve this release").click()
         expect(page.locator(".release.active")).to_contain_text("tiny")
-        expect(page.get_by_text("tiny is served")).to_be_visible()
-        expect(page.get_by_role("button", name="Serve this one")).to_have_count(1)
+        expect(page.get_by_text("tiny is served now")).to_be_visible()
+        expect(page.get_by_role("button", name="Serve this release")).to_have_count(1)
         assert httpx.get(f"{address}/readyz").json()["release"] == "tiny"
         page.close()

@@ -1,4 +1,4 @@
-"""A service with keys: the page asks for one, and offers to edit only to those who may."""
+"""A service with keys: the page asks for one and lets only curators edit."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,7 +14,7 @@ SECRETS = {"reader": new_key("rita", "reader"), "curator": new_key("carl", "cura
 
 @pytest.fixture(scope="module")
 def locked(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a service that knows one reader and one curator."""
+    """The address of a service that has keys of one reader and one curator."""
     data = tmp_path_factory.mktemp("locked")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEGSORT_API_KEYS", ",".join(key.line for _, key in SECRETS.values()))
@@ -27,12 +27,12 @@ def sign_in(page: Page, key: str) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def test_a_wrong_key_is_refused_and_a_reader_sees_no_way_to_edit(
+def test_a_wrong_key_is_refused_and_a_reader_cannot_edit(
     visit: Callable[..., Page], locked: str, street: Street
 ) -> None:
     page = visit(locked)
     sign_in(page, "guessed")
-    expect(page.get_by_role("alert")).to_contain_text("not known")
+    expect(page.get_by_role("alert")).to_contain_text("does not know this key")
     sign_in(page, SECRETS["reader"][0])
     expect(page.get_by_text("rita")).to_be_visible()
     rows = segment(page, street(0))

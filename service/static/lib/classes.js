@@ -1,0 +1,38 @@
+/** The classes of the service and their colours. */
+
+import * as api from "./api.js";
+import { Emitter } from "./emitter.js";
+
+/** @typedef {import("./types.js").ClassInfo} ClassInfo */
+
+export const UNKNOWN_COLOR = "#888888";
+
+/**
+ * Emits "changed" after the classes have been loaded anew.
+ * @extends {Emitter<{changed: null}>}
+ */
+export class Classes extends Emitter {
+  constructor() {
+    super();
+    /** @type {ClassInfo[]} */
+    this.list = [];
+    /** @type {Map<string, string>} also of classes that only older answers name */
+    this.colors = new Map();
+  }
+
+  async refresh() {
+    this.list = await api.listClasses();
+    this.addColors(this.list);
+    this.emit("changed", null);
+  }
+
+  /** @param {ClassInfo[]} classes of an answer */
+  addColors(classes) {
+    for (const info of classes) this.colors.set(info.name, info.color);
+  }
+
+  /** @param {string} name */
+  colorOf(name) {
+    return this.colors.get(name) ?? UNKNOWN_COLOR;
+  }
+}

@@ -1,0 +1,194 @@
+/** The page of edits: what was changed, by whom, and with what effect. */
+
+import * as api from "../lib/api.js";
+import { button, h } from "../lib/dom.js";
+import { labelChange, thumbnail } from "../lib/elements.js";
+import { capitalized, counted, timeAgo } from "../lib/format.js";
+import { icon } from "../lib/icons.js";
+
+/** @typedef {import("../lib/types.js").Edit} Edit */
+/** @typedef {import("../lib/types.js").EffectSegment} EffectSegment */
+/** @typedef {import("../parts/context.js").Context} Context */
+
+const PER_PAGE = 50;
+const THUMBNAILS = 12;
+const CARDS = 6;
+const ICONS = /** @type {const} */ ({ add: "plus", label: "edit", remove: "trash", class: "stack", revert: "undo" });
+
+export class EditsPage {
+  /** @param {Context} context */
+  constructor(context) {
+    this.context = context;
+    this.title = "Edits";
+    this.list = h("ol", { class: "log" });
+    this.empty = h(
+      "div",
+      { class: "empty", hidden: true },
+      icon("log"),
+      h("p", {}, "No edits yet."),
+      h("p", { class: "fine" }, "Correct a segment or remove an exemplar. The edit is then listed here and can be reverted."),
+    );
+    this.more = button({ class: "wide", hidden: true, on: { click: () => this.#load(false) } }, "Show older edits");
+    this.element = h(
+      "section",
+      { class: "page", "aria-label": "Edits", hidden: true },
+      h(
+        "div",
+        { class: "content narrow" },
+        h("div", { class: "page-head" }, h("h1", {}, "Edits")),
+        h("p", { class: "fine" }, "Every change to the exemplars and classes, newest first. Each can be reverted."),
+        this.list,
+        this.empty,
+        this.more,
+      ),
+    );
+    /** @type {number|null} number of the oldest edit that is listed */
+    this.oldest = null;
+    context.edits.on("edited", () => {
+      if (!this.element.hidden) this.#load(true);
+    });
+  }
+
+  show() {
+    this.#load(true);
+  }
+
+  /** @param {boolean} fromStart false: the next older ones */
+  async #load(fromStart) {
+    if (fromStart) this.oldest = null;
+    try {
+      const edits = await api.listEdits(PER_PAGE, this.oldest);
+      const items = edits.map((edit) => this.#item(edit));
+      if (fromStart) this.list.replaceChildren(...items);
+      else this.list.append(...items);
+      this.oldest = edits[edits.length - 1]?.revision ?? this.oldest;
+      this.more.hidden = edits.length < PER_PAGE;
+      this.empty.hidden = this.list.children.length > 0;
+    } catch (error) {
+      this.context.showProblem(error);
+    }
+  }
+
+  /** @param {Edit} edit */
+  #item(edit) {
+    const reverted = edit.reverted_by !== null;
+    const details = h("div", { class: "log-more", hidden: true });
+    const summary = h(
+      "button",
+      {
+        type: "button",
+        class: "log-summary",
+        "aria-expanded": "false",
+        on: { click: (event) => this.#toggle(edit, details, event.currentTarget) },
+      },
+      h("strong", {}, capitalized(edit.summary)),
+      icon("down"),
+    );
+    return h(
+      "li",
+      { class: `log-item ${edit.kind}${reverted ? " undone" : ""}`, dataset: { revision: edit.revision } },
+      h("span", { class: "log-sign" }, icon(ICONS[edit.kind] ?? "edit")),
+      h(
+        "div",
+        { class: "log-body" },
+        summary,
+        h("p", { class: "fine", title: new Date(edit.created).toLocaleString() }, factsOf(edit)),
+        details,
+      ),
+      this.context.session.mayEdit && !reverted
+        ? button(
+            { class: "small", on: { click: () => this.context.revert(edit) } },
+            icon("undo"),
+            edit.kind === "revert" ? "Redo" : "Revert",
+          )
+        : h("span"),
+    );
+  }
+
+  /** Show or hide the details of an edit. @param {Edit} edit @param {HTMLElement} details @param {EventTarget|null} toggle */
+  async #toggle(edit, details, toggle) {
+    details.hidden = !details.hidden;
+    if (toggle instanceof HTMLElement) toggle.setAttribute("aria-expanded", String(!details.hidden));
+    if (details.hidden || details.childElementCount) return;
+    const effect = h("div", {}, h("p", { class: "fine" }, "Checking recent images …"));
+    details.replaceChildren(...this.#exemplars(edit), ...segmentLink(edit), effect);
+    try {
+      const { segments } = await api.getEffect(edit.revision);
+      effect.replaceChildren(...this.#effect(segments));
+    } catch {
+      effect.remove();
+    }
+  }
+
+  /** @param {Edit} edit */
+  #exemplars({ exemplar_ids: ids }) {
+    if (!ids.length) return [];
+    const item = (/** @type {string} */ id) =>
+      h(
+        "li",
+        {},
+        h(
+          "button",
+          { type: "button", "aria-label": "Show this exemplar", on: { click: () => this.#view(id) } },
+          thumbnail(api.cropUrl(id), ""),
+        ),
+      );
+    const rest = ids.length - THUMBNAILS;
+    const more = rest > 0 ? h("li", { class: "more" }, `+${rest}`) : null;
+    return [h("ul", { class: "thumbs" }, ...ids.slice(0, THUMBNAILS).map(item), more)];
+  }
+
+  /** @param {EffectSegment[]} segments of recent images whose labels the edit changes */
+  #effect(segments) {
+    if (!segments.length) return [h("p", {}, "It changes no label in the recent images.")];
+    const colorOf = (/** @type {string} */ name) => this.context.classes.colorOf(name);
+    const cards = segments.slice(0, CARDS).map((one) =>
+      h(
+        "li",
+        { class: "card" },
+        h(
+          "a",
+          {
+            class: "card-view",
+            href: segmentAddress(one.segment_id),
+            "aria-label": `${one.before} became ${one.after}: open it`,
+          },
+          thumbnail(one.crop_url, ""),
+        ),
+        h("div", { class: "card-body" }, labelChange(one.before, one.after, colorOf)),
+      ),
+    );
+    return [
+      h("p", {}, `It changes the label of ${counted(segments.length, "segment")} in recent images:`),
+      h("ul", { class: "cards" }, ...cards),
+    ];
+  }
+
+  /** @param {string} exemplarId */
+  async #view(exemplarId) {
+    try {
+      this.context.viewer.open(await api.getExemplar(exemplarId));
+    } catch (error) {
+      this.context.showProblem(error);
+    }
+  }
+}
+
+/** @param {Edit} edit */
+const factsOf = (edit) =>
+  [
+    `Edit ${edit.revision}`,
+    `by ${edit.author ?? "a user"}`,
+    timeAgo(edit.created),
+    edit.reverted_by === null ? "" : `reverted by edit ${edit.reverted_by}`,
+    edit.reason ? `“${edit.reason}”` : "",
+  ]
+    .filter(Boolean)
+    .join(" · ");
+
+/** @param {Edit} edit */
+const segmentLink = ({ segment_id: id }) =>
+  id ? [h("p", {}, h("a", { href: segmentAddress(id) }, "Show the corrected segment"))] : [];
+
+/** The address of a segment on the image page. @param {string} segmentId */
+const segmentAddress = (segmentId) => `#/s/${segmentId.replace(/-(\d+)$/, "/$1")}`;

@@ -1,0 +1,119 @@
+/** The tools above the image: download, undo, opacity, outlines, detail, zoom. */
+
+import { h } from "../lib/dom.js";
+import { iconButton } from "../lib/elements.js";
+import { icon } from "../lib/icons.js";
+import { DownloadMenu } from "./download_menu.js";
+
+/** @typedef {import("./image_view.js").ImageView} ImageView */
+/** @typedef {import("../lib/icons.js").IconName} IconName */
+/**
+ * @typedef {object} Actions
+ * @property {() => void} choose another image
+ * @property {() => void} undo
+ * @property {(segments: number|null) => void} setDetail segments that sorting starts with; null: the release's number
+ * @property {() => import("../lib/types.js").Answer|null} answer that is shown
+ * @property {(error: unknown) => void} showProblem
+ */
+
+const DETAIL = [
+  ["Coarse", "32"],
+  ["Normal", ""],
+  ["Fine", "200"],
+  ["Very fine", "400"],
+];
+const ZOOM = 1.4;
+
+export class Toolbar {
+  /** @param {ImageView} view @param {Actions} actions */
+  constructor(view, actions) {
+    this.view = view;
+    this.undo = tool("undo", "Undo", {
+      class: "tool editing",
+      disabled: true,
+      title: "Undo the last edit (Ctrl+Z)",
+      on: { click: actions.undo },
+    });
+    this.outlines = tool("outline", "Outlines", {
+      "aria-pressed": "true",
+      title: "Show or hide the outlines of the segments (O)",
+      on: { click: () => this.toggleOutlines() },
+    });
+    this.element = h(
+      "div",
+      { class: "toolbar", role: "group", "aria-label": "Tools" },
+      tool("upload", "New image", { title: "Choose another image", on: { click: actions.choose } }),
+      new DownloadMenu(view, actions.answer, actions.showProblem).element,
+      this.undo,
+      h("span", { class: "gap" }),
+      this.#opacity(),
+      this.outlines,
+      detail(actions.setDetail),
+      h(
+        "span",
+        { class: "tool-group" },
+        iconButton("minus", "Zoom out", { title: "Zoom out (−)", on: { click: () => view.zoom(1 / ZOOM) } }),
+        iconButton("fit", "Fit to the window", {
+          title: "Fit to the window (0)",
+          on: { click: () => view.fit() },
+        }),
+        iconButton("plus", "Zoom in", { title: "Zoom in (+)", on: { click: () => view.zoom(ZOOM) } }),
+      ),
+    );
+  }
+
+  toggleOutlines() {
+    const outlines = !this.view.look.outlines;
+    this.outlines.setAttribute("aria-pressed", String(outlines));
+    this.#setLook({ outlines });
+  }
+
+  #opacity() {
+    const slider = h("input", {
+      type: "range",
+      min: "0",
+      max: "1",
+      step: "0.05",
+      value: String(this.view.look.opacity),
+      "aria-label": "Opacity of the labels",
+    });
+    slider.addEventListener("input", () => this.#setLook({ opacity: Number(slider.value) }));
+    return h(
+      "label",
+      { class: "tool slider", title: "Opacity of the labels" },
+      h("span", { class: "tool-name" }, "Opacity"),
+      slider,
+    );
+  }
+
+  /** @param {Partial<ImageView["look"]>} change */
+  #setLook(change) {
+    Object.assign(this.view.look, change);
+    this.view.redraw();
+  }
+}
+
+/** @param {IconName} drawing @param {string} name @param {import("../lib/dom.js").Properties} properties */
+const tool = (drawing, name, properties) =>
+  h(
+    "button",
+    { type: "button", class: "tool", ...properties, "aria-label": name },
+    icon(drawing),
+    h("span", { class: "tool-name" }, name),
+  );
+
+/** @param {Actions["setDetail"]} setDetail */
+function detail(setDetail) {
+  const select = h(
+    "select",
+    { class: "small", "aria-label": "Detail: how many segments" },
+    ...DETAIL.map(([name, value]) => h("option", { value, selected: value === "" }, name)),
+  );
+  select.addEventListener("change", () => setDetail(Number(select.value) || null));
+  return h(
+    "label",
+    { class: "tool detail", title: "More detail gives more and smaller segments" },
+    h("span", {}, "Detail"),
+    select,
+  );
+}

@@ -1,0 +1,32 @@
+/** The label of the segment under the pointer, shown beside the pointer. */
+
+import { h } from "../lib/dom.js";
+import { swatch } from "../lib/elements.js";
+import { percent } from "../lib/format.js";
+
+/** @typedef {import("../lib/types.js").Segment} Segment */
+
+export class Tooltip {
+  /** @param {HTMLElement} area that the pointer moves over */
+  constructor(area) {
+    this.area = area;
+    this.element = h("div", { class: "tip", hidden: true, "aria-hidden": "true" });
+    area.addEventListener("pointermove", (event) => this.#move(event));
+  }
+
+  /** @param {Segment|undefined} segment undefined hides the tooltip @param {string} color */
+  show(segment, color) {
+    this.element.hidden = !segment;
+    if (!segment) return;
+    const confidence = segment.known ? `${percent(segment.confidence)} confident` : "unknown";
+    this.element.replaceChildren(swatch(color), segment.class_name, h("span", { class: "fine" }, confidence));
+  }
+
+  /** @param {PointerEvent} event */
+  #move(event) {
+    const box = this.area.getBoundingClientRect();
+    const x = Math.min(event.clientX - box.left + 14, box.width - this.element.offsetWidth - 8);
+    const y = Math.max(event.clientY - box.top - 34, 4);
+    this.element.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
+  }
+}

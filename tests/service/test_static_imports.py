@@ -1,0 +1,46 @@
+"""The imports between the scripts of the page: pages import parts, parts import lib, and no circles."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from service.routes.pages import STATIC
+
+LAYERS = ("lib", "parts", "pages")  # each may import itself and the earlier ones
+IMPORT = re.compile(
+    r"""(?:\bfrom\s+|\bimport\s+|\bimport\(\s*)["']([^"']+)["']"""
+)  # types are imported by import("...")
+SCRIPTS = sorted(STATIC.rglob("*.js"))
+
+
+def imports(script: Path) -> set[Path]:
+    """The scripts that a script imports, with those of which it imports types alone."""
+    return {(script.parent / name).resolve() for name in IMPORT.findall(script.read_text())}
+
+
+def layer(script: Path) -> int:
+    return LAYERS.index(script.relative_to(STATIC.resolve()).parts[0])
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: str(script.relative_to(STATIC)))
+def test_a_script_imports_scripts_of_its_own_layer_and_of_those_below(script: Path) -> None:
+    for imported in imports(script):
+        assert imported.is_file(), f"{imported} does not exist"
+        assert layer(imported) <= layer(script.resolve()), f"imports {imported.relative_to(STATIC.resolve())}"
+
+
+def test_no_script_imports_itself_through_others() -> None:
+    left = {script.resolve(): imports(script) for script in SCRIPTS}
+    while ready := [script for script, imported in left.items() if not imported & left.keys()]:
+        for script in ready:
+            del left[script]
+    assert not left, f"these import each other: {sorted(path.name for path in left)}"
+
+
+def test_every_script_is_loaded_by_the_page_or_imported() -> None:
+    loaded = {
+        (STATIC / name).resolve() for name in re.findall(r'src="/static/([^"]+)"', (STATIC / "index.html").read_text())
+    }
+    known = loaded.union(*(imports(script) for script in SCRIPTS))
+    assert {script.resolve() for script in SCRIPTS} == known
