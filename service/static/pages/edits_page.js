@@ -138,9 +138,9 @@ export class EditsPage {
     return [h("ul", { class: "thumbs" }, ...ids.slice(0, THUMBNAILS).map(item), more)];
   }
 
-  /** @param {EffectSegment[]} segments of recent images whose labels the edit changes */
+  /** @param {EffectSegment[]} segments of recent images whose labels differ now because of the edit */
   #effect(segments) {
-    if (!segments.length) return [h("p", {}, "It changes no label in the recent images.")];
+    if (!segments.length) return [h("p", {}, "No segment in recent images would get another label now.")];
     const colorOf = (/** @type {string} */ name) => this.context.classes.colorOf(name);
     const cards = segments.slice(0, CARDS).map((one) =>
       h(
@@ -159,7 +159,7 @@ export class EditsPage {
       ),
     );
     return [
-      h("p", {}, `It changes the label of ${counted(segments.length, "segment")} in recent images:`),
+      h("p", {}, `${counted(segments.length, "segment")} in recent images would get another label now:`),
       h("ul", { class: "cards" }, ...cards),
     ];
   }

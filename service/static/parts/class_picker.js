@@ -31,6 +31,7 @@ export class ClassPicker {
       "section",
       { class: "chooser", "aria-busy": "false" },
       h("label", { htmlFor: this.id }, "This is a …"),
+      h("p", { id: `${this.id}-hint`, class: "fine" }, "Choose another class to correct the label, or the same to confirm it."),
       this.field,
       this.list,
     );
@@ -71,6 +72,7 @@ export class ClassPicker {
       "aria-expanded": "true",
       "aria-controls": `${this.id}-list`,
       "aria-autocomplete": "list",
+      "aria-describedby": `${this.id}-hint`,
       on: { input: () => this.#render(), keydown: (event) => this.#key(event) },
     });
   }

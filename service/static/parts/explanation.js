@@ -108,13 +108,11 @@ const unknownNotice = (actions) =>
 /** @param {Explanation} explanation @param {Actions} actions */
 function vote(explanation, actions) {
   const { classes } = explanation.vote;
-  const [first] = classes;
-  const lead = explanation.runner_up
-    ? `${percent(explanation.margin)} more than ${explanation.runner_up.class_name}`
-    : "and no other class has any";
+  const [first, second] = classes;
+  const rest = second ? `and ${second.class_name} ${percent(second.weight)}` : "and no other class has any";
   const text =
     `The ${explanation.exemplars.length} most similar exemplars vote: ${votersByClass(explanation)}. ` +
-    `More similar ones count more. ${first.class_name} has ${percent(first.weight)} of the vote, ${lead}.`;
+    `More similar ones count more. ${first.class_name} has ${percent(first.weight)} of the vote, ${rest}.`;
   return block(
     "The vote",
     h("p", {}, text),

@@ -61,7 +61,7 @@ export class ImageInput extends Emitter {
       "div",
       { class: "welcome-card" },
       h("div", { class: "welcome-art", "aria-hidden": "true" }, ...tiles),
-      h("h2", { class: "welcome-title" }, "Segment an image and see the reasons"),
+      h("h2", { class: "welcome-title" }, "Segment an image and see the reason for each label"),
       h(
         "p",
         {},

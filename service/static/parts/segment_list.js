@@ -42,6 +42,7 @@ export class SegmentList extends Emitter {
         this.title,
         h("label", { class: "labelled", htmlFor: "segment-order" }, "Sort by", this.sort),
       ),
+      h("p", { class: "list-head fine", "aria-hidden": "true" }, h("span", {}, "area"), h("span", {}, "confidence")),
       this.list,
     );
     this.list.addEventListener("keydown", (event) => this.#key(event));

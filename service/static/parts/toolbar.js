@@ -17,10 +17,10 @@ import { DownloadMenu } from "./download_menu.js";
  */
 
 const DETAIL = [
-  ["Coarse", "32"],
-  ["Normal", ""],
-  ["Fine", "200"],
-  ["Very fine", "400"],
+  ["Low detail", "32"],
+  ["Normal detail", ""],
+  ["High detail", "200"],
+  ["Highest detail", "400"],
 ];
 const ZOOM = 1.4;
 
@@ -106,14 +106,9 @@ const tool = (drawing, name, properties) =>
 function detail(setDetail) {
   const select = h(
     "select",
-    { class: "small", "aria-label": "Detail: how many segments" },
+    { class: "small", "aria-label": "Detail", title: "More detail gives more and smaller segments" },
     ...DETAIL.map(([name, value]) => h("option", { value, selected: value === "" }, name)),
   );
   select.addEventListener("change", () => setDetail(Number(select.value) || null));
-  return h(
-    "label",
-    { class: "tool detail", title: "More detail gives more and smaller segments" },
-    h("span", {}, "Detail"),
-    select,
-  );
+  return select;
 }
