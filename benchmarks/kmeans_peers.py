@@ -12,7 +12,7 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from segsort.loops import kmeans_bytes as byte_kernels
+from segsort import loops
 from segsort.pixel_sorting import SortingOptions, grid_labels, sort_pixels, sorting_features
 from segsort.sphere import mean_direction, normalize, unit_rows
 
@@ -41,7 +41,7 @@ class Peers:
     def sorters(self) -> dict[str, Sorter]:
         """By name; those that only run elsewhere are missing."""
         found: dict[str, Sorter] = {SEGSORT: self.ours, "torch": self.torch}
-        if self.device == "cpu" and self.options.precision == "int8" and byte_kernels.supported():
+        if self.device == "cpu" and self.options.precision == "int8" and loops.sorts_in_bytes():
             found[SEGSORT_FLOATS] = self.ours_in_floats
         if self.device == "cpu":
             found |= {"faiss": self.faiss, "scikit-learn": self.sklearn}

@@ -27,7 +27,7 @@ from index_builder.datasets import open_dataset
 from model_store.embedder import STRIDE, Embedder
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
-from segsort.loops import kmeans_bytes as byte_kernels
+from segsort import loops
 from segsort.pixel_sorting import SortingOptions
 from segsort.sphere import normalize
 
@@ -144,7 +144,7 @@ def main() -> None:
         "dimensions": DIMENSION + 2,
         "segments": OPTIONS.segments,
         "iterations": OPTIONS.iterations,
-        "int8": byte_kernels.supported(),
+        "int8": loops.sorts_in_bytes(),
         "rounds": arguments.rounds,
         "threads": arguments.threads,
         "device": arguments.device,

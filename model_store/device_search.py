@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from segsort.loops import nearest as kernels
+from segsort import loops
 
 _AT_ONCE = 1 << 26  # cosines held at once
 # A device adds the products of a cosine in another order. More than that can make is the distance that a row must have
@@ -52,8 +52,7 @@ class DeviceSearch:
         wanted = min(k + 1 + k // 8, left)  # some more, to see whether what is as near as the k-th reaches past it
         while True:
             near, rows = (part.cpu().numpy() for part in scores.topk(wanted, dim=1))
-            cosines = np.empty(rows.shape, dtype=np.float32)
-            kernels.cosines_of(self._prototypes, queries, rows, cosines)
+            cosines = loops.cosines_of(self._prototypes, queries, rows)
             order = np.lexsort((rows, -cosines), axis=1)[:, :k]
             best = np.take_along_axis(cosines, order, axis=1)
             if wanted == left or (best[:, -1] > near[:, -1] + _ROUNDING).all():

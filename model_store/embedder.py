@@ -15,8 +15,7 @@ from model_store.cores import available_cores
 from model_store.flavour import Device, check_device
 from model_store.half import in_half_precision
 from model_store.release import Release
-from segsort.loops import kmeans as kernels
-from segsort.loops.threads import allowed
+from segsort import loops
 
 __all__ = ["MIN_SIDE", "STRIDE", "Device", "Embedder", "prepare", "working_shape"]
 
@@ -47,10 +46,9 @@ def prepare(image: np.ndarray, preprocessing: Preprocessing) -> tuple[np.ndarray
     """
     planes = resize(image, preprocessing.working_size)
     padded, cells = _padded(planes.shape[1], planes.shape[2], preprocessing.multiple_of)
-    x = np.empty((1, 3, *padded), dtype=np.float32)
+    mean = np.array(preprocessing.mean, dtype=np.float32)
     scale = np.array([1 / std for std in preprocessing.std], dtype=np.float32)
-    kernels.scale_planes(planes.numpy(), np.array(preprocessing.mean, dtype=np.float32), scale, x[0])
-    return x, cells
+    return loops.normalise_planes(planes.numpy(), mean, scale, padded), cells
 
 
 def resize(image: np.ndarray, working_size: int) -> Tensor:
@@ -142,7 +140,7 @@ class Embedder:
         """Run the network: [B, 3, H, W] float32 -> [B, D, H/4, W/4] on this embedder's device."""
         if self.device.type == "cuda":
             return self.run_bound(torch.from_numpy(x).to(self.device))
-        session = self._single if allowed() == 1 else self.session
+        session = self._single if loops.allowed() == 1 else self.session
         return torch.from_numpy(session.run(["embedding"], {"image": x})[0])
 
     @property

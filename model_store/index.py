@@ -12,14 +12,11 @@ import torch
 from model_store.cores import available_cores
 from model_store.device_search import DeviceSearch
 from model_store.flavour import Device, check_device
-from segsort.loops import nearest as kernels
-from segsort.loops import threads
+from segsort import loops
 
 _Search = Callable[[np.ndarray, int, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
 
-_ALL = np.zeros(0, dtype=bool)  # no row is gone
 _DEEPEST = 1024  # neighbours asked of FAISS, past which rows that are left are compared one by one; GPUs give 2048
-_PRODUCTS_A_THREAD = 1 << 22  # multiplications of a search for which another thread is worth it
 _SMALL = 1 << 28  # multiplications of a search below which FAISS' threads cost more than they save
 
 
@@ -142,7 +139,7 @@ class ExemplarIndex:
 
     def _exact_search(self) -> _Search:
         if self.device == "cpu":
-            return partial(exact_search, self.prototypes)
+            return partial(loops.nearest_rows, self.prototypes)
         return DeviceSearch(self.prototypes, torch.device(self.device)).search
 
     def _neighbours(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -150,8 +147,7 @@ class ExemplarIndex:
         found = self._faiss_search(queries, k)
         if (found < 0).any():  # an inverted file may find fewer than k
             found = self._complete(found, queries, k)
-        cosines = np.empty(found.shape, dtype=np.float32)
-        kernels.cosines_of(self.prototypes, queries, found, cosines)
+        cosines = loops.cosines_of(self.prototypes, queries, found)
         order = np.lexsort((found, -cosines), axis=1)
         return np.take_along_axis(cosines, order, axis=1), np.take_along_axis(found, order, axis=1)
 
@@ -170,7 +166,7 @@ class ExemplarIndex:
             pending = pending[short & (wanted < N)]
             wanted = min(2 * wanted, N)
         if len(pending):
-            cosines[pending], rows[pending] = exact_search(self.prototypes, queries[pending], k, gone)
+            cosines[pending], rows[pending] = loops.nearest_rows(self.prototypes, queries[pending], k, gone)
         return cosines, rows
 
     def _faiss_search(self, queries: np.ndarray, k: int) -> np.ndarray:
@@ -188,58 +184,6 @@ class ExemplarIndex:
         cosines = queries[short] @ self.prototypes.T
         found[short] = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
         return found
-
-
-def exact_search(
-    prototypes: np.ndarray, queries: np.ndarray, k: int, gone: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """As `ExemplarIndex.search`, by comparison with every prototype: [N, D] and [Q, D], both float32 and contiguous."""
-    k = min(k, len(prototypes) - (0 if gone is None else int(np.count_nonzero(gone))))
-    cosines, rows = np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64)
-    if cosines.size:
-        gone, counters = _ALL if gone is None else gone, threads.counters(3)
-        columns, maxima = np.ascontiguousarray(queries.T), _room_for_maxima(prototypes, queries)
-
-        def search(number: int) -> None:
-            kernels.group_maxima(prototypes, columns, gone, maxima, counters)
-            kernels.nearest_rows(prototypes, queries, gone, maxima, cosines, rows, counters)
-
-        threads.together(search, threads.useful(prototypes.size * len(queries), _PRODUCTS_A_THREAD))
-    return cosines, rows
-
-
-def insert_nearest(
-    found: tuple[np.ndarray, np.ndarray],
-    prototypes: np.ndarray,
-    first: int,
-    queries: np.ndarray,
-    k: int,
-    gone: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """What a search finds if there are more prototypes behind those that it went over.
-
-    Args:
-        found: cosines and rows [Q, k'] of that search, for k; k' is below k only if there are no more.
-        prototypes: [n, D] float32 unit vectors, contiguous.
-        first: row of the first of them.
-        queries: [Q, D] float32 unit vectors, contiguous.
-        k: how many.
-        gone: [n] bool, which of the n are never found; None: any may be.
-    """
-    gone = _ALL if gone is None else gone
-    Q, before = found[0].shape
-    k = min(k, before + len(prototypes) - int(np.count_nonzero(gone)))
-    cosines, rows = np.full((Q, k), -2, dtype=np.float32), np.full((Q, k), -1, dtype=np.int64)
-    cosines[:, :before], rows[:, :before] = found
-    if cosines.size:
-        maxima = _room_for_maxima(prototypes, queries)
-        kernels.group_maxima(prototypes, np.ascontiguousarray(queries.T), gone, maxima, threads.counters(2))
-        kernels.insert_rows(prototypes, queries, gone, maxima, first, cosines, rows)
-    return cosines, rows
-
-
-def _room_for_maxima(prototypes: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    return np.empty((-(-len(prototypes) // kernels.GROUP), len(queries)), dtype=np.float32)
 
 
 def _to_gpu(index: faiss.Index) -> faiss.Index:

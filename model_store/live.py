@@ -8,8 +8,9 @@ import numpy as np
 
 from model_store.added import AddedExemplar, AddedRows
 from model_store.card import ClassInfo
-from model_store.index import ExemplarIndex, insert_nearest
+from model_store.index import ExemplarIndex
 from model_store.release import Release
+from segsort import loops
 from segsort.retrieval import Vote, vote
 
 __all__ = ["MAX_CLASSES", "AddedExemplar", "LiveExemplars"]
@@ -115,7 +116,7 @@ class LiveExemplars:
         if not len(self._added):
             return found
         queries = np.ascontiguousarray(queries, dtype=np.float32)
-        return insert_nearest(found, self._added.prototypes, N, queries, k, None if gone is None else gone[N:])
+        return loops.insert_nearest(found, self._added.prototypes, N, queries, k, None if gone is None else gone[N:])
 
     def vote(self, similarities: np.ndarray, rows: np.ndarray, kappa: float | None = None) -> Vote:
         """Label segments by the vote of exemplars, alive or not, with their classes and strengths.

@@ -1,13 +1,12 @@
 """SegSort (Hwang et al., ICCV 2019): segmentation by sorting pixels and retrieving labelled segments.
 
-Arrays in, arrays out: nothing here reads a picture, speaks HTTP or knows a database.
+Arrays in, arrays out: nothing here reads a file, speaks HTTP or knows a database. Importing the package does nothing.
+Where to find the paper's steps:
+
+- pixel sorting, with the E-step and the M-step: `segsort.pixel_sorting`
+- segments of an image and their prototypes: `segsort.segments`
+- segment sorting, the vMF and vMF-NCA losses: `segsort.segment_sorting`
+- memory bank: `segsort.memory_bank`
+- retrieval and the vote: `segsort.retrieval`
+- the network: `segsort.network`
 """
-
-import os
-
-from numba import config
-
-from segsort.loops.cache import folder_of_loops
-
-if not os.environ.get("NUMBA_CACHE_DIR"):
-    config.CACHE_DIR = str(folder_of_loops())  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 from pycocotools import mask as coco
 
-from segsort.loops import run_lengths as mask_kernels
+from segsort import loops
 
 
 def encode_rle(labels: np.ndarray, count: int) -> list[str]:
@@ -22,9 +22,8 @@ def encode_rle(labels: np.ndarray, count: int) -> list[str]:
 
 
 def encode_with_boxes(labels: np.ndarray, count: int) -> tuple[list[str], np.ndarray]:
-    """What `encode_rle` and `bounding_boxes` give, in one pass over the label map."""
-    boxes = np.empty((count, 4), dtype=np.int32)
-    text, ends = mask_kernels.encode(labels, boxes)
+    """Run lengths as of `encode_rle` and boxes as of `bounding_boxes`, in one pass over the label map."""
+    text, ends, boxes = loops.encode_masks(labels, count)
     whole = text.tobytes().decode("ascii")
     return [whole[a:b] for a, b in pairwise([0, *ends.tolist()])], boxes
 
@@ -36,6 +35,4 @@ def decode_rle(counts: str, size: tuple[int, int]) -> np.ndarray:
 
 def bounding_boxes(labels: np.ndarray, count: int) -> np.ndarray:
     """Smallest box around each segment: [H, W] int -> [count, 4] int32 (x, y, width, height), zeros where empty."""
-    boxes = np.empty((count, 4), dtype=np.int32)
-    mask_kernels.boxes_of_runs(*mask_kernels.column_runs(labels), labels.shape[0], boxes)
-    return boxes
+    return loops.bounding_boxes(labels, count)

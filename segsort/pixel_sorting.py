@@ -1,21 +1,28 @@
-"""Pixel sorting: EM of a mixture of von Mises-Fisher densities over the pixels of each image."""
+"""Pixel sorting: EM of a mixture of von Mises-Fisher densities over the pixels of each image (paper, section 3.1).
+
+The steps, in the order in which they run:
+
+- `sorting_features`: the embedding of each pixel with its location appended, as a unit vector
+- `grid_labels`: the cells of a regular grid, where sorting starts
+- `m_step`: the mean direction of each segment
+- `e_step`, or `soft_e_step`: the nearest mean of each pixel, or its posteriors
+- `sort_hard`, or `sort_soft`: both steps in turn, until no pixel moves
+- `sort_pixels`: all of it
+
+Functions under `@loops.on_cpu(...)` have a compiled form with the same result up to rounding, which does their work on
+a CPU. The code here runs on other devices, and is the reference that the compiled forms are tested against.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
-from segsort.loops import kmeans as kernels
-from segsort.loops import kmeans_bytes as byte_kernels
-from segsort.loops import on_device, threads
+from segsort import loops
 from segsort.sphere import normalize
-
-ROWS_A_THREAD = 1500  # pixels below which a thread more costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -24,15 +31,15 @@ class SortingOptions:
 
     Attributes:
         segments: K, the number of cells of the starting grid; sorting ends with at most K segments an image.
-        iterations: E- and M-steps at most; sorting stops before when no pixel moves.
+        iterations: E- and M-steps at most; sorting stops when no pixel moves.
         location_weight: length of the location feature half an image away from the centre, beside a unit embedding.
-        assignment: "hard" is spherical k-means; "soft" weighs every mean by its posterior.
-        kappa: concentration of the vMF densities, used by soft assignment alone.
-        coarse_iterations: iterations at most before the others, over every second pixel of every second row alone: a
-            quarter of the work, and means that are nearly there when all pixels join. The paper has none.
-        precision: in which hard assignment compares pixels with means on a CPU. "int8" is four times as fast where the
-            processor multiplies bytes (AVX-512 VNNI): what changes are assignments between means that are all but
-            equally near. Elsewhere, and on a GPU, "int8" is float32 too. Means are always taken of float32.
+        assignment: "hard" assigns each pixel to one mean (spherical k-means); "soft" to all, by their posteriors.
+        kappa: concentration of the vMF densities, used by soft assignment only.
+        coarse_iterations: E- and M-steps at most over every second pixel of every second row, before the others. They
+            cost a quarter and bring the means close to their end. The paper has none.
+        precision: "int8" compares pixels with means in eight bits on a CPU that multiplies bytes (AVX-512 VNNI), which
+            is four times as fast. It changes only assignments between means that are almost equally near. Elsewhere
+            it is float32. Means are always computed in float32.
     """
 
     segments: int = 64
@@ -50,9 +57,9 @@ class SortingOptions:
                 "the first two must be at least 1, the last at least 0"
             )
         if self.assignment not in ("hard", "soft"):
-            raise ValueError(f"assignment={self.assignment!r} is not known; choose 'hard' or 'soft'")
+            raise ValueError(f"assignment={self.assignment!r} is unknown; choose 'hard' or 'soft'")
         if self.precision not in ("float32", "int8"):
-            raise ValueError(f"precision={self.precision!r} is not known; choose 'float32' or 'int8'")
+            raise ValueError(f"precision={self.precision!r} is unknown; choose 'float32' or 'int8'")
         if self.location_weight < 0 or self.kappa <= 0:
             raise ValueError(
                 f"location_weight={self.location_weight}, kappa={self.kappa}: "
@@ -61,84 +68,36 @@ class SortingOptions:
 
 
 class SortedPixels(NamedTuple):
-    """labels: [B, h, w] int64, -1 where a pixel was left out; theta: [B, K, D+2] means, zeros for empty segments."""
+    """Result of pixel sorting.
+
+    labels: [B, h, w] int64, segment of each pixel, -1 where a pixel was left out; theta: [B, K, D+2] float32, means of
+    the segments, zeros for empty segments.
+    """
 
     labels: Tensor
     theta: Tensor
 
 
-def grid_labels(height: int, width: int, segments: int) -> Tensor:
-    """Cells of a regular grid with exactly `segments` cells (fewer if the image has fewer pixels): [h, w] int64.
-
-    The rows of the grid need not hold equally many cells, so that any number of cells fits any aspect ratio.
-    """
-    return _grid(height, width, segments).clone()
+EM = Callable[[Tensor, Tensor, int, Tensor | None], tuple[Tensor, Tensor]]
 
 
-@lru_cache(maxsize=8)  # images of a service are of few sizes
-def _grid(height: int, width: int, segments: int) -> Tensor:
-    """The same, for whoever does not change it."""
-    segments = min(segments, height * width)
-    rows = min(max(round((segments * height / width) ** 0.5), -(-segments // width), 1), height, segments)
-    row = np.arange(height) * rows // height  # [h]
-    first = np.arange(rows + 1) * segments // rows  # first label of each grid row
-    columns = np.diff(first)[row]  # [h], cells in the grid row of each pixel row
-    cell = np.arange(width)[None, :] * columns[:, None] // width
-    return torch.from_numpy((first[row][:, None] + cell).astype(np.int64))
+class Means(NamedTuple):
+    """theta: [B, K, D] unit vectors, zeros for empty segments; sizes: [B, K], pixels of each, or sums of posteriors."""
 
-
-def location_features(height: int, width: int) -> Tensor:
-    """(y, x) of each pixel's centre: [2, h, w]; the image's centre is 0, its longer half-side 1, in both directions."""
-    y, x = (torch.from_numpy(centres) for centres in _centres(height, width, 1.0))
-    return torch.stack(torch.meshgrid(y, x, indexing="ij"))
-
-
-@lru_cache(maxsize=8)
-def _centres(height: int, width: int, weight: float) -> tuple[np.ndarray, np.ndarray]:
-    """y of each row and x of each column, weighted, float32: for whoever does not change them."""
-    half = np.float32(max(height, width) / 2)
-    y, x = (np.arange(length, dtype=np.float32) + np.float32(0.5 - length / 2) for length in (height, width))
-    return y / half * np.float32(weight), x / half * np.float32(weight)
-
-
-def sorting_features(embeddings: Tensor, location_weight: float) -> Tensor:
-    """Embeddings with weighted location appended, as unit vectors: [B, D, h, w] -> [B, h*w, D+2]."""
-    B, D, h, w = embeddings.shape
-    if on_device.compiled(embeddings) and embeddings.dtype == torch.float32 and not embeddings.requires_grad:
-        return _stacked([_with_location(one, location_weight) for one in embeddings])
-    location = location_features(h, w).to(embeddings) * location_weight
-    joined = torch.cat([embeddings, location.expand(B, 2, h, w)], dim=1)
-    return normalize(joined.flatten(2).transpose(1, 2).contiguous())
-
-
-def _stacked(tensors: list[Tensor]) -> Tensor:
-    """As torch.stack; a single one is not copied."""
-    return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
-
-
-def _with_location(embeddings: Tensor, location_weight: float) -> Tensor:
-    """The same for one image: [D, h, w] -> [h*w, D+2]."""
-    D, h, w = embeddings.shape
-    planes, (down, along) = np.ascontiguousarray(embeddings.numpy()).reshape(D, h * w), _centres(h, w, location_weight)
-    rows, counters = np.empty((h * w, D + 2), dtype=np.float32), threads.counters(1)
-
-    def turn(number: int) -> None:
-        kernels.sorting_rows(planes, down, along, rows, counters)
-
-    threads.together(turn, threads.useful(h * w, ROWS_A_THREAD))
-    return torch.from_numpy(rows)
+    theta: Tensor
+    sizes: Tensor
 
 
 def sort_pixels(embeddings: Tensor, options: SortingOptions, valid: Tensor | None = None) -> SortedPixels:
-    """Sort the pixels of each image into segments, starting from a grid (paper, section 3.1).
+    """Sort the pixels of each image into segments, starting from a grid.
 
     Args:
         embeddings: [B, D, h, w] unit vectors. No gradient flows through the result.
         options: number of segments, iterations, and how pixels are assigned.
-        valid: [B, h, w] bool, False at padding and ignored pixels, which are never clustered; None: all are valid.
+        valid: [B, h, w] bool, False at padding and ignored pixels, which join no segment; None: all are valid.
 
     Returns:
-        The segment of each pixel and the means of the segments. Labels of empty segments simply do not occur.
+        The segment of each pixel and the means of the segments. Labels of empty segments do not occur.
 
     Raises:
         ValueError: if `embeddings` is not 4-dimensional or `valid` has another shape.
@@ -155,54 +114,206 @@ def sort_pixels(embeddings: Tensor, options: SortingOptions, valid: Tensor | Non
 def sort_features(
     features: Tensor, size: tuple[int, int], options: SortingOptions, left_out: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """As `sort_pixels`, of what `sorting_features` gave: features [B, h*w, D+2], size (h, w), left_out [B, h*w] bool.
+    """Sort what `sorting_features` returned.
+
+    Args:
+        features: [B, h*w, D+2] unit vectors.
+        size: (h, w).
+        options: number of segments, iterations, and how pixels are assigned.
+        left_out: [B, h*w] bool, pixels that join no segment; None: all join one.
 
     Returns:
-        Labels [B, h*w] int64 and means [B, K, D+2].
+        Labels [B, h*w] int64, -1 for pixels left out, and means [B, K, D+2].
     """
     grid, count = _grid(*size, options.segments), min(options.segments, size[0] * size[1])
-    if on_device.compiled(features) and options.assignment == "hard":
-        found = [
-            _sort_on_cpu(
-                features[b].numpy(), grid.numpy(), None if left_out is None else left_out[b].numpy(), count, options
-            )
-            for b in range(len(features))
-        ]
-        return _stacked([torch.from_numpy(z) for z, _ in found]), _stacked([torch.from_numpy(t) for _, t in found])
-    labels = grid.to(features.device).expand(len(features), *size)
-    if options.coarse_iterations > 0:
-        labels = _sort_coarsely(features, labels, left_out, count, options)
-    labels, theta = _sort(features, labels.flatten(1), left_out, count, options)
+    if options.assignment == "soft":
+        return sort_soft(features, grid, count, options.iterations, options.coarse_iterations, options.kappa, left_out)
+    return sort_hard(features, grid, count, options.iterations, options.coarse_iterations, options.precision, left_out)
+
+
+@loops.on_cpu(loops.sorting_features)
+def sorting_features(embeddings: Tensor, location_weight: float) -> Tensor:
+    """Append the weighted location to embeddings, and normalise: [B, D, h, w] -> [B, h*w, D+2] unit vectors."""
+    B, D, h, w = embeddings.shape
+    location = location_features(h, w).to(embeddings) * location_weight
+    joined = torch.cat([embeddings, location.expand(B, 2, h, w)], dim=1)
+    return normalize(joined.flatten(2).transpose(1, 2).contiguous())
+
+
+def location_features(height: int, width: int) -> Tensor:
+    """(y, x) of each pixel's centre: [2, h, w]; the image's centre is 0, its longer half-side 1, in both directions."""
+    half = max(height, width) / 2
+    y, x = (torch.arange(length) + (0.5 - length / 2) for length in (height, width))
+    return torch.stack(torch.meshgrid(y / half, x / half, indexing="ij"))
+
+
+def grid_labels(height: int, width: int, segments: int) -> Tensor:
+    """Cells of a regular grid with exactly `segments` cells (fewer if the image has fewer pixels): [h, w] int64.
+
+    Rows of the grid may hold different numbers of cells, so that any number of cells fits any aspect ratio.
+    """
+    return _grid(height, width, segments).clone()
+
+
+@lru_cache(maxsize=8)  # a service sees few sizes
+def _grid(height: int, width: int, segments: int) -> Tensor:
+    """`grid_labels` for callers that do not change the result."""
+    segments = min(segments, height * width)
+    rows = min(max(round((segments * height / width) ** 0.5), -(-segments // width), 1), height, segments)
+    row = torch.arange(height) * rows // height  # [h], row of the grid
+    first = torch.arange(rows + 1) * segments // rows  # [rows+1], first label of each row of the grid
+    columns = first.diff()[row]  # [h], number of cells
+    cell = torch.arange(width)[None, :] * columns[:, None] // width
+    return first[row][:, None] + cell
+
+
+def m_step(features: Tensor, assigned: Tensor) -> Means:
+    """M-step: the mean direction of each segment (paper, eq. 4).
+
+    Sums are products with the membership matrix. Unlike atomic additions they are equal in every run.
+
+    Args:
+        features: [B, N, D] unit vectors.
+        assigned: [B, N, K], how much of each pixel belongs to each segment: 0 or 1, or its posteriors.
+    """
+    return Means(normalize(assigned.transpose(1, 2) @ features), assigned.sum(dim=1))
+
+
+def e_step(features: Tensor, means: Means, labels: Tensor) -> Tensor:
+    """Hard E-step: assign each pixel to the nearest mean, where the vMF density is largest.
+
+    All densities have the same kappa, so the largest cosine decides. A pixel stays where it is on a tie.
+
+    Args:
+        features: [B, N, D] unit vectors.
+        means: of K segments; an empty one attracts no pixel.
+        labels: [B, N] int64, segments before.
+
+    Returns:
+        [B, N] int64, segments after.
+    """
+    scores = cosines(features, means)
+    best, nearest = scores.max(dim=2)
+    own = scores.gather(2, labels[:, :, None])[:, :, 0]
+    return torch.where(own == best, labels, nearest)
+
+
+def soft_e_step(scores: Tensor, kappa: float) -> Tensor:
+    """Soft E-step: posterior of each mean of a vMF mixture with equal weights and one kappa.
+
+    The normalising factor of the density is the same for all means and cancels.
+
+    Args:
+        scores: [B, N, K] cosines.
+        kappa: concentration.
+
+    Returns:
+        [B, N, K], sums over K are 1.
+    """
+    return torch.softmax(kappa * scores, dim=2)
+
+
+def cosines(features: Tensor, means: Means) -> Tensor:
+    """Cosines of pixels [B, N, D] and means: [B, N, K]; -inf for an empty segment, so that it is never nearest."""
+    bias = torch.where(means.sizes > 0, 0.0, float("-inf"))[:, None, :]
+    return torch.baddbmm(bias, features, means.theta.transpose(1, 2))
+
+
+@loops.on_cpu(loops.sort)
+def sort_hard(
+    features: Tensor,
+    grid: Tensor,
+    count: int,
+    iterations: int,
+    coarse_iterations: int = 0,
+    precision: Literal["float32", "int8"] = "float32",
+    left_out: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Hard EM (spherical k-means) from starting labels.
+
+    Further steps change nothing once no pixel moves. The compiled form stops then. This code does all steps, because
+    asking a device whether pixels moved would wait for it.
+
+    Args:
+        features: [B, h*w, D] unit vectors.
+        grid: [h, w] int64 starting labels of each image, 0..count-1.
+        count: K.
+        iterations: E- and M-steps over all pixels.
+        coarse_iterations: E- and M-steps over every second pixel of every second row, before the others.
+        precision: used by the compiled form only.
+        left_out: [B, h*w] bool, pixels that belong to no segment; None: all belong to one.
+
+    Returns:
+        Labels [B, h*w] int64, -1 for pixels left out, and means [B, K, D].
+    """
+
+    def em(features: Tensor, labels: Tensor, iterations: int, left_out: Tensor | None) -> tuple[Tensor, Tensor]:
+        means = m_step(features, _membership(features, labels, count, left_out))
+        for _ in range(iterations):
+            labels = e_step(features, means, labels)
+            means = m_step(features, _membership(features, labels, count, left_out))
+        return labels, means.theta
+
+    return _coarse_to_fine(em, features, grid, iterations, coarse_iterations, left_out)
+
+
+def sort_soft(
+    features: Tensor,
+    grid: Tensor,
+    count: int,
+    iterations: int,
+    coarse_iterations: int,
+    kappa: float,
+    left_out: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Soft EM from starting labels: means are weighted by posteriors. Arguments and results as in `sort_hard`.
+
+    On a CPU it stops when no pixel has another nearest mean than before.
+
+    Args:
+        kappa: concentration of the vMF densities.
+    """
+
+    def em(features: Tensor, labels: Tensor, iterations: int, left_out: Tensor | None) -> tuple[Tensor, Tensor]:
+        posteriors = _membership(features, labels, count, left_out)
+        for step in range(iterations + 1):
+            means = m_step(features, posteriors)
+            scores = cosines(features, means)
+            nearest = scores.argmax(dim=2)
+            if step == iterations or (features.device.type == "cpu" and step and torch.equal(nearest, labels)):
+                break
+            labels, posteriors = nearest, soft_e_step(scores, kappa)
+            if left_out is not None:
+                posteriors = posteriors.masked_fill(left_out[:, :, None], 0)
+        return nearest, means.theta
+
+    return _coarse_to_fine(em, features, grid, iterations, coarse_iterations, left_out)
+
+
+def _coarse_to_fine(
+    em: EM, features: Tensor, grid: Tensor, iterations: int, coarse_iterations: int, left_out: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Run EM over every second pixel of every second row, whose neighbours get its label, and then over all pixels.
+
+    Args:
+        em: of features [B, N, D], labels [B, N], a number of iterations and left_out [B, N] or None.
+    """
+    B, (h, w) = len(features), grid.shape
+    labels = grid.to(features.device).expand(B, h, w)
+    if coarse_iterations > 0:
+        start, out = labels[:, ::2, ::2], None if left_out is None else left_out.reshape(B, h, w)[:, ::2, ::2]
+        fewer = features.reshape(B, h, w, -1)[:, ::2, ::2].flatten(1, 2)
+        found = em(fewer, start.flatten(1), coarse_iterations, None if out is None else out.flatten(1))[0]
+        coarse = found.reshape(start.shape) if out is None else torch.where(out, start, found.reshape(start.shape))
+        labels = coarse.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)[:, :h, :w]
+    labels, theta = em(features, labels.flatten(1), iterations, left_out)
     return labels if left_out is None else labels.masked_fill(left_out, -1), theta
 
 
-def _sort_coarsely(
-    features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, options: SortingOptions
-) -> Tensor:
-    """Sort every second pixel of every second row; its neighbours follow it. labels [B, h, w] -> [B, h, w].
-
-    Hard assignment comes here on a device alone; `_sort_on_cpu` does the same.
-    """
-    B, h, w = labels.shape
-    fewer = features.reshape(B, h, w, -1)[:, ::2, ::2].flatten(1, 2)
-    start, out = labels[:, ::2, ::2], None if left_out is None else left_out.reshape(B, h, w)[:, ::2, ::2].flatten(1)
-    once = replace(options, iterations=options.coarse_iterations)
-    found = _sort(fewer, start.flatten(1), out, count, once)[0].reshape(start.shape)
-    if out is not None:
-        found = torch.where(out.reshape(start.shape), start, found)
-    return found.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)[:, :h, :w]
-
-
-def _sort(
-    features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, options: SortingOptions
-) -> tuple[Tensor, Tensor]:
-    """EM from starting labels: features [B, N, D], labels [B, N] -> labels [B, N], theta [B, count, D].
-
-    Hard assignment comes here on a device alone.
-    """
-    if options.assignment == "hard":
-        return on_device.sort_hard(features, labels, left_out, count, options.iterations)
-    return _sort_soft(features, labels, left_out, count, options)
+def _membership(features: Tensor, labels: Tensor, count: int, left_out: Tensor | None) -> Tensor:
+    """1 where a pixel belongs to a segment, else 0: labels [B, N] -> [B, N, K] of the features' kind."""
+    member = features.new_zeros(*labels.shape, count).scatter_(2, labels[:, :, None], 1)
+    return member if left_out is None else member.masked_fill(left_out[:, :, None], 0)
 
 
 def _check_shapes(embeddings: Tensor, valid: Tensor | None) -> None:
@@ -215,113 +326,3 @@ def _check_shapes(embeddings: Tensor, valid: Tensor | None) -> None:
         raise ValueError(
             f"valid has shape {tuple(valid.shape)}; it must be [B, h, w] like embeddings {tuple(embeddings.shape)}"
         )
-
-
-def _sort_on_cpu(
-    features: np.ndarray, grid: np.ndarray, left_out: np.ndarray | None, count: int, options: SortingOptions
-) -> tuple[np.ndarray, np.ndarray]:
-    """Spherical k-means of one image: features [N, D], grid [h, w], left_out [N] -> labels [N], theta [count, D].
-
-    In numpy alone: torch's operations would wake its threads, which stay awake and in the way.
-    """
-    labels = grid
-    if options.coarse_iterations > 0:  # as _sort_coarsely
-        (h, w), start = grid.shape, grid[::2, ::2]
-        fewer = np.ascontiguousarray(features.reshape(h, w, -1)[::2, ::2]).reshape(start.size, -1)
-        out = None if left_out is None else left_out.reshape(h, w)[::2, ::2]
-        some = None if out is None else out.ravel()
-        found = _sort_rows(fewer, start.flatten(), some, count, options.coarse_iterations, options.precision)[0]
-        coarse = found.reshape(start.shape) if out is None else np.where(out, start, found.reshape(start.shape))
-        labels = coarse.repeat(2, axis=1).repeat(2, axis=0)[:h, :w]
-    return _sort_rows(features, labels.flatten(), left_out, count, options.iterations, options.precision)
-
-
-def _sort_rows(
-    features: np.ndarray,
-    labels: np.ndarray,
-    left_out: np.ndarray | None,
-    count: int,
-    iterations: int,
-    precision: Literal["float32", "int8"],
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same from starting labels [N], which may be changed, by correcting the sums by the rows that moved. It stops
-    when none did.
-    """
-    kept = None if left_out is None else np.flatnonzero(~left_out)
-    rows, moving = (features, labels) if kept is None else (features[kept], labels[kept])
-    columns = np.empty((rows.shape[1], count), dtype=np.float32)
-    if precision == "int8" and byte_kernels.supported():
-        _sort_bytes(rows, moving, columns, iterations)
-    else:
-        _sort_floats(rows, moving, columns, iterations)
-    theta = np.ascontiguousarray(columns.T)
-    if kept is None:
-        return moving, theta
-    everywhere = np.full(len(features), -1, dtype=np.int64)
-    everywhere[kept] = moving
-    return everywhere, theta
-
-
-def _sort_floats(rows: np.ndarray, labels: np.ndarray, theta: np.ndarray, iterations: int) -> None:
-    """Rows [N, D] from labels [N], which change; theta [D, K]: room for the means."""
-    without = np.empty(theta.shape[1], dtype=np.bool_)
-
-    def sort(sums: np.ndarray, sizes: np.ndarray, counters: np.ndarray, number: int) -> None:
-        kernels.sort_rows(rows, labels, theta, sums, sizes, without, iterations, counters, number)
-
-    _share(sort, rows, theta, iterations)
-
-
-def _sort_bytes(rows: np.ndarray, labels: np.ndarray, theta: np.ndarray, iterations: int) -> None:
-    """The same in eight bits."""
-    N, K, depth = len(rows), theta.shape[1], byte_kernels.words(rows.shape[1])
-    means = -(-K // byte_kernels.MEANS) * byte_kernels.MEANS
-    packed = np.empty((-(-N // byte_kernels.ROWS), depth, byte_kernels.ROWS), dtype=np.int32)
-    packed_theta, bias = np.zeros((means, 4 * depth), dtype=np.int8), np.empty(means, dtype=np.int32)
-    scale = np.empty(1, dtype=np.float32)
-
-    def sort(sums: np.ndarray, sizes: np.ndarray, counters: np.ndarray, number: int) -> None:
-        byte_kernels.sort_rows(
-            rows, labels, theta, sums, sizes, packed, packed_theta, bias, scale, iterations, counters, number
-        )
-
-    _share(sort, rows, theta, iterations)
-
-
-def _share(
-    sort: Callable[[np.ndarray, np.ndarray, np.ndarray, int], None],
-    rows: np.ndarray,
-    theta: np.ndarray,
-    iterations: int,
-) -> None:
-    """Run `sort` in as many threads as the rows are worth, with the sums, sizes and counters that they share."""
-    (N, D), K = rows.shape, theta.shape[1]
-    several = threads.useful(N, ROWS_A_THREAD)
-    sums, sizes = np.zeros((several, K, D)), np.zeros((several, K), dtype=np.int64)
-    counters = threads.counters(kernels.FIRST + 2 * iterations)
-
-    def work(number: int) -> None:
-        try:
-            sort(sums, sizes, counters, number)
-        except BaseException:  # the others wait for nobody who has failed
-            kernels.leave(counters, iterations)
-            raise
-
-    threads.together(work, several)
-
-
-def _sort_soft(
-    features: Tensor, labels: Tensor, left_out: Tensor | None, count: int, options: SortingOptions
-) -> tuple[Tensor, Tensor]:
-    """EM with posteriors instead of hard assignments; shapes as in `_sort`."""
-    posterior = one_hot(labels, count).to(features)  # [B, N, K]
-    for step in range(options.iterations + 1):
-        if left_out is not None:
-            posterior = posterior.masked_fill(left_out[:, :, None], 0)
-        theta = normalize(posterior.transpose(1, 2) @ features)
-        cosines = on_device.cosines(features, theta, posterior.sum(dim=1))
-        nearest = cosines.argmax(dim=2)
-        if step == options.iterations or (on_device.compiled(features) and step and torch.equal(nearest, labels)):
-            break
-        labels, posterior = nearest, torch.softmax(options.kappa * cosines, dim=2)
-    return nearest, theta

@@ -1,21 +1,23 @@
-"""From pixel embeddings to segments at an image's own resolution, and to labelled segments where a mask is known."""
+"""From pixel embeddings to segments at an image's own resolution, and to labelled segments where a mask is known.
 
-from collections.abc import Sequence
-from functools import lru_cache
+`segment_image` is the whole way: `outline_images` sorts pixels at the network's stride and gives every pixel of the
+image a segment, and `join_pieces` joins small pieces to their neighbours and takes the prototypes.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from segsort.loops import kmeans as kernels
-from segsort.loops import on_device, threads
-from segsort.loops import pieces as run_kernels
+from segsort import loops
+from segsort.cells import cells_below, centres_of_cells
 from segsort.masks import bounding_boxes
-from segsort.pixel_sorting import ROWS_A_THREAD, SortingOptions, sort_features, sorting_features
+from segsort.pixel_sorting import SortingOptions, sort_features, sorting_features
 from segsort.sphere import unit_rows
 
-PIXELS_A_THREAD = 50_000  # of an answer, below which a thread more costs more than it saves
+_AT_ONCE = 1 << 20  # pixels whose outlines are found at once: 16 cosines each, and as many temporary values
 
 
 class Segments(NamedTuple):
@@ -41,7 +43,7 @@ class LabelledSegments(NamedTuple):
 
 
 class Outlined(NamedTuple):
-    """An image's pixels sorted, before its pieces are joined.
+    """An image's pixels sorted, before small pieces are joined.
 
     labels: [H, W] int32, segments; embeddings: [D, h, w] unit vectors; features: [h*w, D+2], what was sorted.
     """
@@ -64,7 +66,7 @@ def segment_image(embeddings: Tensor, size: tuple[int, int], options: SortingOpt
         min_area: a connected piece smaller than this share of the image joins the neighbour with the longest border.
 
     Raises:
-        ValueError: if `embeddings` is not [D, h, w] or `size` is not positive.
+        ValueError: if `embeddings` is not [D, h, w] or not finite, or `size` is not positive.
     """
     if embeddings.dim() != 3:
         raise ValueError(f"embeddings has shape {tuple(embeddings.shape)}; it must be [D, h, w]: pass one image")
@@ -72,7 +74,9 @@ def segment_image(embeddings: Tensor, size: tuple[int, int], options: SortingOpt
 
 
 def outline_images(embeddings: Tensor, sizes: Sequence[tuple[int, int]], options: SortingOptions) -> list[Outlined]:
-    """The first part of `segment_image`, of several images at once: on a device, its labels alone come down.
+    """Sort the pixels of several images and outline their segments, the first part of `segment_image`.
+
+    On a device, only the labels are copied to the host.
 
     Args:
         embeddings: [B, D, h, w] unit vectors.
@@ -91,8 +95,8 @@ def outline_images(embeddings: Tensor, sizes: Sequence[tuple[int, int]], options
     with torch.no_grad():
         features = sorting_features(embeddings.float(), options.location_weight)
         assigned, theta = sort_features(features, cells, options)
-        found = [_outline(assigned[b].reshape(cells), features[b], theta[b], size) for b, size in enumerate(sizes)]
-        # on a device nothing is waited for, until now
+        found = [outline(features[b], theta[b], assigned[b].reshape(cells), size) for b, size in enumerate(sizes)]
+        # up to here, nothing waits for a device
         return [
             Outlined(labels.cpu().numpy().astype(np.int32, copy=False), embeddings[b], features[b])
             for b, labels in enumerate(found)
@@ -100,36 +104,105 @@ def outline_images(embeddings: Tensor, sizes: Sequence[tuple[int, int]], options
 
 
 def join_pieces(outlined: Outlined, min_area: float) -> Segments:
-    """The second part of `segment_image`: pieces below `min_area` join others, and prototypes are taken. `outlined` is
-    used up: its labels are changed.
+    """Join pieces below `min_area` to neighbours and take the prototypes, the second part of `segment_image`.
+
+    It changes the labels of `outlined`, which must not be used again.
 
     Raises:
         ValueError: if the embeddings are not finite.
     """
     with torch.no_grad():
-        labels, areas = _join_specks(outlined.labels, max(min_area * outlined.labels.size, 1), numbered=True)
-        prototypes = _prototypes(labels, len(areas), outlined.embeddings, outlined.features)
-    if not np.isfinite(prototypes).all():
-        raise ValueError("the embeddings are not finite, so that nothing can be said of this image; check the network")
-    return Segments(labels, prototypes, areas)
+        labels, areas = loops.join_small(outlined.labels, max(min_area * outlined.labels.size, 1), numbered=True)
+        directions = prototypes(outlined.embeddings, outlined.features, labels, len(areas))
+    if not np.isfinite(directions).all():
+        raise ValueError("the embeddings of this image are not finite; check the network")
+    return Segments(labels, directions, areas)
 
 
-def _outline(cells: Tensor, features: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
-    """Assign every pixel of the answer: cells [h, w], features [h*w, D+2], theta [K, D+2], size (H, W) -> [H, W] int.
+@loops.on_cpu(loops.outline_labels)
+def outline(features: Tensor, theta: Tensor, cells: Tensor, size: tuple[int, int]) -> Tensor:
+    """Assign every pixel of the answer to the nearest of the segments of the four cells around it.
 
-    A cosine is linear in the embedding, so interpolating cosines is interpolating embeddings, up to a positive length
-    that is the same for all segments.
+    The features of the four cells are interpolated bilinearly. A cosine is linear in them, up to a positive length that
+    is the same for all segments. Therefore cosines are interpolated instead.
+
+    Args:
+        features: [h*w, D] unit vectors of the cells.
+        theta: [K, D] means of the segments.
+        cells: [h, w] int64, segment of each cell.
+        size: (H, W) of the answer, in pixels.
+
+    Returns:
+        [H, W] segment of each pixel, int16 if all labels fit, else int32.
     """
-    if not on_device.compiled(features):
-        return on_device.outline(cells, features, theta, size)
-    coarse, rows, means = cells.numpy().astype(np.int32), features.numpy(), theta.numpy()
-    labels, counters = np.empty(size, dtype=np.int32), threads.counters(1)
+    (h, w), (H, W) = cells.shape, size
+    near = _quads(torch.arange(h * w, device=cells.device).reshape(h, w))  # [h, w, 4] the four cells
+    candidates = _quads(cells)  # [h, w, 4] their segments
+    scores = features @ theta.T  # [h*w, K]
+    corners = scores[near[:, :, None, :], candidates[:, :, :, None]]  # [h, w, 4 candidates, 4 cells]
+    above, down = _places(H, h, cells.device)
+    left, along = _places(W, w, cells.device)
+    kind = torch.int16 if len(theta) <= torch.iinfo(torch.int16).max else torch.int32
+    labels = torch.empty(size, dtype=kind, device=cells.device)
+    for rows in _bands(H, W):
+        quad = (above[rows, None], left[None, :])
+        c, u, v = corners[quad], along[None, :, None], down[rows, None, None]  # c [R, W, 4, 4]
+        upper = c[..., 0] + u * (c[..., 1] - c[..., 0])
+        lower = c[..., 2] + u * (c[..., 3] - c[..., 2])
+        best = (upper + v * (lower - upper)).argmax(dim=2, keepdim=True)
+        labels[rows] = candidates[quad].gather(2, best)[:, :, 0].to(kind)
+    return labels
 
-    def assign(number: int) -> None:
-        kernels.outline(coarse, rows, means, labels, counters)
 
-    threads.together(assign, threads.useful(len(rows), ROWS_A_THREAD))
-    return torch.from_numpy(labels)
+def _quads(cells: Tensor) -> Tensor:
+    """Each value with those right, below and diagonal, the border repeated: [h, w] -> [h, w, 4]."""
+    h, w = cells.shape
+    y = torch.arange(1, h + 1, device=cells.device).clamp(max=h - 1)
+    x = torch.arange(1, w + 1, device=cells.device).clamp(max=w - 1)
+    return torch.stack([cells, cells[:, x], cells[y], cells[y][:, x]], dim=2)
+
+
+def _places(length: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Place of each of `length` pixel centres among `cells` cell centres: the cell before, and the way on, 0..1."""
+    at = (torch.arange(length, dtype=torch.float64, device=device) + 0.5) * cells / length - 0.5
+    at = at.clamp(0, cells - 1)
+    before = at.long()
+    return before, (at - before).float()
+
+
+def _bands(height: int, width: int) -> Iterator[slice]:
+    """Rows of an image in bands of at most `_AT_ONCE` pixels, or one row."""
+    rows = max(1, _AT_ONCE // width)
+    for first in range(0, height, rows):
+        yield slice(first, first + rows)
+
+
+@loops.on_cpu(loops.prototypes)
+def prototypes(embeddings: Tensor, features: Tensor, labels: np.ndarray, count: int) -> np.ndarray:
+    """Mean direction of the embeddings that each segment covers.
+
+    A cell belongs to the segment at its centre. A segment too thin to cover the centre of a cell takes the cells below
+    its pixels instead, once for each pixel. On a device, only the sums are copied to the host.
+
+    Args:
+        embeddings: [D, h, w] unit vectors.
+        features: [h*w, D+2], the embeddings with any location appended; used by the compiled form only.
+        labels: [H, W] int32 segment of each pixel, 0..count-1; -1: none.
+        count: S.
+
+    Returns:
+        [S, D] float32 unit vectors.
+    """
+    (D, h, w), (H, W), device = embeddings.shape, labels.shape, embeddings.device
+    centres = labels[centres_of_cells(h, H)[:, None], centres_of_cells(w, W)].ravel()  # [h*w] segment of each cell
+    thin = np.setdiff1d(np.arange(count), centres).tolist()
+    below = [cells_below(labels, segment, (h, w)) for segment in thin]
+    cell = np.concatenate([np.arange(h * w), *below])
+    segment = np.concatenate([centres, np.repeat(thin, [len(cells) for cells in below])]).astype(np.int64)
+    groups = torch.from_numpy(np.where(segment < 0, count, segment)).to(device)  # the last group takes what is in none
+    rows = embeddings.flatten(1).T[torch.from_numpy(cell).to(device)].double()
+    sums = rows.new_zeros(count + 1, D).index_add_(0, groups, rows)
+    return unit_rows(sums[:count].cpu().numpy())
 
 
 def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:
@@ -140,7 +213,7 @@ def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:
         min_pixels: the smallest piece left alone. The largest piece of the image is never joined to another.
 
     Returns:
-        [H, W] int32 with the labels that were there.
+        [H, W] int32, a copy in which every label occurs in `labels`.
 
     Raises:
         ValueError: if there are no labels, or negative ones.
@@ -150,78 +223,7 @@ def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:
             f"labels have shape {labels.shape} and begin at {labels.min(initial=0)}; give at least one pixel, and "
             "number the segments from 0 on"
         )
-    return _join_specks(labels, min_pixels)[0]
-
-
-def _join_specks(labels: np.ndarray, min_pixels: float, numbered: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """As `join_specks`; with the pixels of each label: [K] int64. If numbered, those that are left become 0..K-1, and
-    `labels` itself is changed.
-    """
-    pieces, counters = run_kernels.Pieces.room(labels), threads.counters(run_kernels.COUNTERS)
-    several = threads.useful(labels.size, PIXELS_A_THREAD)
-
-    def find(number: int) -> None:
-        try:
-            run_kernels.find_pieces(labels, pieces, float(min_pixels), counters, number)
-        except BaseException:  # the others wait for nobody who has failed
-            run_kernels.leave(counters)
-            raise
-
-    threads.together(find, several)
-    after, pixels = run_kernels.join_small(pieces, numbered)
-    joined, filled = labels if numbered else labels.copy(), threads.counters(1)
-    threads.together(lambda _: run_kernels.fill_runs(joined, pieces, after, filled), several)
-    return joined, pixels
-
-
-def _prototypes(labels: np.ndarray, count: int, embeddings: Tensor, features: Tensor) -> np.ndarray:
-    """[H, W] int32 (-1: none), [D, h, w] -> [count, D] float32: mean direction of the cells whose centres it covers.
-
-    A segment too thin to cover the centre of a cell takes the embeddings at its own pixels instead. features: of the
-    embeddings, [h*w, D+2], with whatever location.
-    """
-    D, h, w = embeddings.shape
-    H, W = labels.shape
-    rows, columns = _centres_of_cells(h, H), _centres_of_cells(w, W)
-    if not on_device.compiled(embeddings):
-        return _prototypes_on_device(labels, labels[rows[:, None], columns].ravel(), count, embeddings)
-    vectors, several, counters = features.numpy(), threads.useful(h * w, ROWS_A_THREAD), threads.counters(1)
-    all_sums, all_sizes = np.zeros((several, count, D)), np.zeros((several, count), dtype=np.int64)
-
-    def add(number: int) -> None:
-        kernels.add_at_centres(vectors, labels, rows, columns, all_sums[number], all_sizes[number], counters)
-
-    threads.together(add, several)
-    sums, sizes = all_sums.sum(axis=0), all_sizes.sum(axis=0)
-    for segment in np.flatnonzero(sizes == 0):
-        cells = _cells_below(labels, int(segment), (h, w))
-        kernels.add_directions(vectors[cells], np.full(len(cells), segment, dtype=labels.dtype), sums, sizes)
-    return unit_rows(sums)
-
-
-@lru_cache(maxsize=16)
-def _centres_of_cells(cells: int, pixels: int) -> np.ndarray:
-    """The pixel at the centre of each cell along one side: [cells] int64, for whoever does not change it."""
-    return (np.arange(cells) * 2 + 1) * pixels // (2 * cells)
-
-
-def _prototypes_on_device(labels: np.ndarray, centres: np.ndarray, count: int, embeddings: Tensor) -> np.ndarray:
-    """As `_prototypes`, of the labels [h*w] at the centres of the cells, which go up, so that embeddings need not come
-    down.
-    """
-    size = (embeddings.shape[1], embeddings.shape[2])
-    thin = np.setdiff1d(np.arange(count), centres).tolist()
-    below = [_cells_below(labels, segment, size) for segment in thin]
-    cell = np.concatenate([np.arange(len(centres)), *below])
-    segment = np.concatenate([centres, np.repeat(thin, [len(cells) for cells in below])]).astype(np.int64)
-    return unit_rows(on_device.sum_by_segment(embeddings.float().flatten(1), cell, segment, count))
-
-
-def _cells_below(labels: np.ndarray, segment: int, size: tuple[int, int]) -> np.ndarray:
-    """The cell, of (h, w), that each pixel of a segment lies in: labels [H, W] -> [n] int64."""
-    (h, w), (H, W) = size, labels.shape
-    y, x = np.nonzero(labels == segment)
-    return np.asarray((y * h // H) * w + x * w // W)
+    return loops.join_small(labels, min_pixels)[0]
 
 
 def split_by_label(
@@ -230,7 +232,7 @@ def split_by_label(
     """Split segments along a label mask: each piece lies in one segment and has one class.
 
     Args:
-        segments: of the image, S of them.
+        segments: of the image.
         embeddings: [D, h, w] unit vectors of the image.
         mask: [H, W] int, class of each pixel, in the size of `segments.labels`.
         ignore: value of `mask` that is no class.
@@ -248,7 +250,7 @@ def split_by_label(
     spans = int(mask.max(initial=0, where=classed)) + 1
     key = segments.labels.astype(np.int64) * spans + np.where(classed, mask, 0)
     pairs = np.arange(len(segments.areas) * spans) if len(segments.areas) * spans <= 4 * mask.size else None
-    if pairs is None:  # classes by large numbers, of which few occur
+    if pairs is None:  # class numbers are large and few occur
         pairs, key = np.unique(key, return_inverse=True)
     areas = np.bincount(key[classed], minlength=len(pairs))
     kept = (areas > 0) & (areas >= min_area * mask.size)
@@ -257,7 +259,7 @@ def split_by_label(
     count = len(values)
     return LabelledSegments(
         labels=labels,
-        prototypes=_prototypes(labels, count, embeddings, sorting_features(embeddings[None].float(), 0)[0]),
+        prototypes=prototypes(embeddings, sorting_features(embeddings[None].float(), 0)[0], labels, count),
         class_ids=pairs[values] % spans,
         areas=areas[values],
         bboxes=bounding_boxes(labels, count),

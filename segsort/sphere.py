@@ -1,10 +1,7 @@
-"""Unit vectors, mean directions and the von Mises-Fisher density on the unit sphere."""
-
-import math
+"""Unit vectors and mean directions."""
 
 import numpy as np
 import torch
-from scipy.special import ive
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -30,27 +27,7 @@ def mean_direction(vectors: Tensor, labels: Tensor, count: int) -> Tensor:
     return normalize(sums.index_add(0, groups, vectors)[:count])
 
 
-def vmf_log_normalizer(dimension: int, kappa: float) -> float:
-    """Log of C_d(kappa), the factor that makes exp(kappa mu.v) a density on the unit sphere of R^d (paper, eq. 1).
-
-    Raises:
-        ValueError: if dimension < 2 or kappa <= 0.
-    """
-    if dimension < 2 or kappa <= 0:
-        raise ValueError(
-            f"dimension={dimension}, kappa={kappa}: dimension must be at least 2 and kappa positive; pass kappa > 0"
-        )
-    order = dimension / 2 - 1
-    log_bessel = math.log(float(ive(order, kappa))) + kappa  # ive is scaled by exp(-kappa), so that it stays finite
-    return order * math.log(kappa) - dimension / 2 * math.log(2 * math.pi) - log_bessel
-
-
-def vmf_log_density(vectors: Tensor, means: Tensor, kappa: float) -> Tensor:
-    """Log density of unit vectors under vMF distributions: [N, D], [K, D] -> [N, K]."""
-    return vmf_log_normalizer(vectors.shape[1], kappa) + kappa * vectors @ means.T
-
-
 def unit_rows(rows: np.ndarray) -> np.ndarray:
-    """`normalize` for numpy: [N, D] float32 -> unit rows, zero rows kept zero."""
+    """Scale rows to unit length in numpy: [N, D] float -> [N, D] float32; a row of zeros stays zero."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)

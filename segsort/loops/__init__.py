@@ -1,1 +1,275 @@
-"""Compiled loops and their counterparts on a device."""
+"""The door to the compiled loops: the only module of `segsort.loops` that other packages import.
+
+Each function here stands for loops that numba compiles for this processor. The loops and numba are loaded when the
+first of these functions is called, so that importing this module costs nothing.
+
+`on_cpu` is the one place that chooses between compiled and plain code. A step of the method is written in plain torch
+and names its compiled form:
+
+    @loops.on_cpu(loops.sort)
+    def sort_hard(features, ...): ...
+
+A call runs the compiled form where its first tensor is float32 on a CPU without gradient. It runs the plain code
+everywhere else, on the device that holds the tensor. `sort_hard.__wrapped__` is the plain code, the reference of the
+tests.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
+
+from segsort.loops.threads import allowed, at_most, beside
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+__all__ = [
+    "allowed", "at_most", "beside", "bounding_boxes", "cosines_of", "encode_masks", "insert_nearest", "join_small",
+    "loops_are_kept", "nearest_rows", "normalise_planes", "on_cpu", "outline_labels", "prototypes", "sort",
+    "sorting_features", "sorts_in_bytes", "takes",
+]  # fmt: skip
+
+P, R = ParamSpec("P"), TypeVar("R")
+
+
+def takes(tensor: "Tensor") -> bool:
+    """Whether the compiled loops take this tensor: float32 on a CPU, without gradient."""
+    import torch
+
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and not tensor.requires_grad
+
+
+def on_cpu(compiled: Callable[P, R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a compiled form do the work of a plain torch function where it can: see the module.
+
+    Args:
+        compiled: a function of this module with the arguments and results of the plain one, whose first argument is a
+            tensor.
+    """
+
+    def decorate(plain: Callable[P, R]) -> Callable[P, R]:
+        @wraps(plain)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            return (compiled if takes(args[0]) else plain)(*args, **kwargs)  # type: ignore[arg-type]
+
+        return run
+
+    return decorate
+
+
+def sorting_features(embeddings: "Tensor", location_weight: float) -> "Tensor":
+    """Compiled form of `segsort.pixel_sorting.sorting_features`: [B, D, h, w] float32 -> [B, h*w, D+2] float32."""
+    from segsort.loops import location
+
+    return _stacked([location.append(one.numpy(), location_weight) for one in embeddings])
+
+
+def sort(
+    features: "Tensor",
+    grid: "Tensor",
+    count: int,
+    iterations: int,
+    coarse_iterations: int = 0,
+    precision: Literal["float32", "int8"] = "float32",
+    left_out: "Tensor | None" = None,
+) -> tuple["Tensor", "Tensor"]:
+    """Compiled form of `segsort.pixel_sorting.sort_hard`.
+
+    Args:
+        features: [B, h*w, D] float32 unit vectors.
+        grid: [h, w] int64 starting labels, 0..count-1.
+        count: K, the number of means.
+        iterations: E- and M-steps at most; it stops when no pixel moves.
+        coarse_iterations: E- and M-steps at most over every second pixel of every second row, before the others.
+        precision: "int8" compares pixels with means in eight bits where `sorts_in_bytes()`.
+        left_out: [B, h*w] bool, pixels that belong to no segment; None: all belong to one.
+
+    Returns:
+        Labels [B, h*w] int64, -1 for pixels left out, and means [B, K, D] float32, zero for empty segments.
+    """
+    from segsort.loops import sort_pixels
+
+    cells = grid.numpy()
+    schedule = sort_pixels.Schedule(count, iterations, coarse_iterations, precision)
+    found = [
+        sort_pixels.sort_image(one.numpy(), cells, schedule, None if left_out is None else left_out[b].numpy())
+        for b, one in enumerate(features)
+    ]
+    return _stacked([labels for labels, _ in found]), _stacked([theta for _, theta in found])
+
+
+def sorts_in_bytes() -> bool:
+    """Whether this processor multiplies bytes (AVX-512 VNNI), which the precision "int8" of `sort` needs."""
+    from segsort.loops import kmeans_bytes
+
+    return kmeans_bytes.supported()
+
+
+def outline_labels(features: "Tensor", theta: "Tensor", cells: "Tensor", size: tuple[int, int]) -> "Tensor":
+    """Compiled form of `segsort.segments.outline`.
+
+    Args:
+        features: [h*w, D] float32 unit vectors of the cells.
+        theta: [K, D] float32 means of the segments.
+        cells: [h, w] int64 segment of each cell.
+        size: (H, W) of the answer, in pixels.
+
+    Returns:
+        [H, W] int32 segment of each pixel.
+    """
+    import torch
+
+    from segsort.loops import outline
+
+    return torch.from_numpy(outline.labels_of(features.numpy(), theta.numpy(), cells.numpy(), size))
+
+
+def prototypes(embeddings: "Tensor", features: "Tensor", labels: "np.ndarray", count: int) -> "np.ndarray":
+    """Compiled form of `segsort.segments.prototypes`.
+
+    Args:
+        embeddings: [D, h, w] float32 unit vectors; only their shape is read here.
+        features: [h*w, D+2] float32, the embeddings with any location appended.
+        labels: [H, W] int32 segment of each pixel, 0..count-1; -1: none.
+        count: S, the number of segments.
+
+    Returns:
+        [S, D] float32 unit vectors.
+    """
+    from segsort.loops import directions
+
+    return directions.prototypes(features.numpy(), (embeddings.shape[1], embeddings.shape[2]), labels, count)
+
+
+def join_small(labels: "np.ndarray", min_pixels: float, numbered: bool = False) -> tuple["np.ndarray", "np.ndarray"]:
+    """Join connected pieces of fewer than `min_pixels` pixels to the neighbour with the longest common border.
+
+    Args:
+        labels: [H, W] int32, 0 or more, H, W >= 1.
+        min_pixels: the smallest piece that is left alone. The largest piece of the image never joins another.
+        numbered: number the remaining labels 0..K-1 in their order, and write the result into `labels` itself.
+
+    Returns:
+        The new labels [H, W] int32, and the number of pixels of each label [K] int64.
+    """
+    from segsort.loops import pieces
+
+    return pieces.join(labels, min_pixels, numbered)
+
+
+def encode_masks(labels: "np.ndarray", count: int) -> tuple["np.ndarray", "np.ndarray", "np.ndarray"]:
+    """COCO's compressed run lengths and the bounding box of each segment of a label map.
+
+    Args:
+        labels: [H, W] int32; labels outside 0..count-1 belong to no segment.
+        count: S, the number of segments.
+
+    Returns:
+        The texts of all segments one after the other, ASCII [n] uint8; the end of each text [S] int64; boxes [S, 4]
+        int32 as (x, y, width, height), zeros for a segment without pixels.
+    """
+    from segsort.loops import run_lengths
+
+    return run_lengths.encode_with_boxes(labels, count)
+
+
+def bounding_boxes(labels: "np.ndarray", count: int) -> "np.ndarray":
+    """Smallest box around each segment: [H, W] int -> [count, 4] int32 (x, y, width, height), zeros where empty."""
+    from segsort.loops import run_lengths
+
+    return run_lengths.boxes_of(labels, count)
+
+
+def nearest_rows(
+    rows: "np.ndarray", queries: "np.ndarray", k: int, gone: "np.ndarray | None" = None
+) -> tuple["np.ndarray", "np.ndarray"]:
+    """The exact nearest rows of each query, by comparison with every row.
+
+    Args:
+        rows: [N, D] float32 unit vectors, contiguous.
+        queries: [Q, D] float32 unit vectors, contiguous.
+        k: how many; all that are not gone, if these are fewer.
+        gone: [N] bool, rows that are never found; None: any row may be found.
+
+    Returns:
+        Cosines [Q, k'] float32, best first, and rows [Q, k'] int64. Equal cosines are in the order of their rows.
+    """
+    from segsort.loops import nearest
+
+    return nearest.search(rows, queries, k, gone)
+
+
+def insert_nearest(
+    found: tuple["np.ndarray", "np.ndarray"],
+    rows: "np.ndarray",
+    first: int,
+    queries: "np.ndarray",
+    k: int,
+    gone: "np.ndarray | None" = None,
+) -> tuple["np.ndarray", "np.ndarray"]:
+    """What `nearest_rows` finds when more rows follow those that it searched.
+
+    Args:
+        found: cosines and rows [Q, k'] of that search for k. k' is below k only if it had no more rows.
+        rows: [n, D] float32 unit vectors, contiguous: the rows that follow.
+        first: number of the first of them.
+        queries: [Q, D] float32 unit vectors, contiguous.
+        k: how many.
+        gone: [n] bool, which of the n are never found; None: any may be found.
+    """
+    from segsort.loops import nearest
+
+    return nearest.insert(found, rows, first, queries, k, gone)
+
+
+def cosines_of(rows: "np.ndarray", queries: "np.ndarray", found: "np.ndarray") -> "np.ndarray":
+    """Cosines of each query with rows that were found for it.
+
+    A pair of vectors has the same cosine to the last bit wherever it is computed here.
+
+    Args:
+        rows: [N, D] float32 unit vectors, contiguous.
+        queries: [Q, D] float32 unit vectors, contiguous.
+        found: [Q, k] int64, rows of each query.
+
+    Returns:
+        [Q, k] float32.
+    """
+    from segsort.loops import nearest
+
+    return nearest.cosines(rows, queries, found)
+
+
+def normalise_planes(
+    image: "np.ndarray", mean: "np.ndarray", scale: "np.ndarray", size: tuple[int, int]
+) -> "np.ndarray":
+    """(image - mean) * scale of each channel, padded by repeating the last row and column.
+
+    Args:
+        image: [C, H, W] uint8.
+        mean: [C] float32.
+        scale: [C] float32.
+        size: (H', W') with padding, at least (H, W).
+
+    Returns:
+        [1, C, H', W'] float32.
+    """
+    from segsort.loops import planes
+
+    return planes.normalise(image, mean, scale, size)
+
+
+def loops_are_kept() -> bool:
+    """Whether an earlier process left compiled loops where this one looks for them."""
+    from segsort.loops import cache
+
+    return cache.loops_are_kept()
+
+
+def _stacked(arrays: "list[np.ndarray]") -> "Tensor":
+    """One tensor of equal arrays; a single array is not copied."""
+    import torch
+
+    tensors = [torch.from_numpy(array) for array in arrays]
+    return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)

@@ -1,34 +1,77 @@
-"""Where compiled loops are kept, so that only the first process after a change of their sources compiles them.
+"""Compiled loops are kept on disk, so that only the first process after a change of their sources compiles them.
 
-numba compiles a loop anew when its own file changes, and not when those do whose loops it has taken in, so that what it
-keeps lies in a folder named by all their sources, and by all else that it asks for: where these lie, its own version,
-Python's, and the processor.
+numba compiles a loop again when its own file changes, but not when the file of a loop that it inlined does. Therefore
+all loops lie in one folder whose name is a digest of everything that they depend on: all sources of this package, the
+place of the sources, the versions of numba and Python, and the processor.
+
+Nothing happens when this module is imported. The folder is looked for when the first loop is declared.
 """
 
 import atexit
+import logging
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numba
 from llvmlite import binding  # type: ignore[import-untyped]
-from numba import config
+from numba import config, njit
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
+F = TypeVar("F", bound=Callable[..., Any])
 _HERE = Path(__file__).parent
-_SOME = bytes(1 << 16)  # a disk that is full still takes files without bytes
+_SOME = bytes(1 << 16)  # a full disk still takes empty files
 _OTHERS = 0o022  # may write: group and others
+_log = logging.getLogger("segsort.loops")
 
 
-def folder_of_loops() -> Path:
-    """The folder for the loops of these sources: beside them, or where that may not be written, as in a container, in
-    the user's cache; if there is none, in a folder of this process alone. What came compiled beside the sources is
-    copied there first, since numba takes nothing from where it may not write.
+def loop(fastmath: bool | set[str] = False) -> Callable[[F], F]:
+    """Decorator: compile a function with numba, without the interpreter's lock, and keep the result on disk.
+
+    Args:
+        fastmath: LLVM's flags for floating-point operations, as `numba.njit` takes them.
+    """
+
+    def decorate(function: F) -> F:
+        compiled: Any = njit(nogil=True, fastmath=fastmath)(function)
+        if folder_of_loops() is not None:
+            compiled._cache = _LoopCache(function)
+        return compiled  # type: ignore[no-any-return]
+
+    return decorate
+
+
+@cache
+def folder_of_loops() -> Path | None:
+    """The folder of this process for compiled loops, or None if no folder can be written."""
+    folder = find_folder()
+    if folder is None:
+        _log.warning("no folder can be written, so compiled loops are not kept; set NUMBA_CACHE_DIR to a folder")
+    return folder
+
+
+def loops_are_kept() -> bool:
+    """Whether an earlier process left compiled loops where this one looks for them."""
+    folder = folder_of_loops()
+    return folder is not None and any(folder.glob("*.nbc"))
+
+
+def find_folder() -> Path | None:
+    """Find a folder that can be written: the first that can of NUMBA_CACHE_DIR, beside the sources, the user's cache,
+    and a temporary folder of this process.
+
+    Where the sources cannot be written, as in a container, loops that were compiled there are copied first.
     """
     name = f"loops-{_digest()}"
+    if config.CACHE_DIR and _can_write(Path(config.CACHE_DIR) / name):  # type: ignore[attr-defined]
+        return Path(config.CACHE_DIR) / name  # type: ignore[attr-defined]
     beside = _HERE / "__pycache__" / name
     if _can_write(beside):
         return beside
@@ -38,50 +81,79 @@ def folder_of_loops() -> Path:
             _copy(beside, parent / name)
             if _can_write(parent / name):
                 return parent / name
-    return beside  # where numba says that it cannot keep anything
+    return None
 
 
-def loops_are_kept() -> bool:
-    """Whether a process before this one compiled loops where this one looks for them."""
-    return any(Path(config.CACHE_DIR).rglob("*.nbc"))  # type: ignore[attr-defined]
-
-
+@cache
 def _digest() -> str:
-    about = sha256()
+    """Digest of everything that compiled loops depend on."""
+    digest = sha256()
     for file in sorted(_HERE.glob("*.py")):
-        about.update(file.read_bytes())
+        digest.update(file.read_bytes())
     features = config.CPU_FEATURES or sorted(binding.get_host_cpu_features().items())  # type: ignore[attr-defined]
     processor = (config.CPU_NAME or binding.get_host_cpu_name(), features)  # type: ignore[attr-defined]
-    about.update(repr((str(_HERE), numba.__version__, sys.implementation.cache_tag, processor)).encode())
-    return about.hexdigest()[:16]
+    digest.update(repr((str(_HERE), numba.__version__, sys.implementation.cache_tag, processor)).encode())
+    return digest.hexdigest()[:16]
+
+
+class _Locator(_CacheLocator):  # type: ignore[misc]
+    """Tells numba the folder and the version of a loop."""
+
+    def __init__(self, folder: Path, line: int) -> None:
+        self._folder, self._line = folder, line
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> "_Locator | None":
+        folder = folder_of_loops()
+        return None if folder is None else cls(folder, py_func.__code__.co_firstlineno)
+
+    def get_cache_path(self) -> str:
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        return _digest()
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+
+class _LoopCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = [_Locator]  # noqa: RUF012 # numba's own name and type
+
+
+class _LoopCache(FunctionCache):  # type: ignore[misc]
+    """numba's cache of one function, in the folder of the loops."""
+
+    _impl_class = _LoopCacheImpl
 
 
 def _users_cache() -> Path:
-    """A folder of the user's that nobody else may write: what lies there is run.
+    """A folder in the user's cache that nobody else can write, since its files are executed.
 
     Raises:
         OSError: if there is none.
     """
-    said = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
-        folder = (said if said.is_absolute() else Path.home() / ".cache") / "segsort"
+        folder = (named if named.is_absolute() else Path.home() / ".cache") / "segsort"
     except RuntimeError as error:
-        raise OSError("nobody says where the user's files are") from error
+        raise OSError("the user has no home folder") from error
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    about = folder.stat()
-    if about.st_uid != os.geteuid() or about.st_mode & _OTHERS:
-        raise PermissionError(f"{folder} is another's, or others may write it")
+    status = folder.stat()
+    if status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
+        raise PermissionError(f"{folder} belongs to another user, or others can write it")
     return folder
 
 
 def _own_folder() -> Path:
-    """A folder that goes when this process does."""
+    """A temporary folder that is removed when this process ends."""
     folder, owner = Path(tempfile.mkdtemp(prefix="segsort-")), os.getpid()
     atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True) if os.getpid() == owner else None)
     return folder
 
 
 def _can_write(folder: Path) -> bool:
+    """Whether files can be written in a folder, which is made if needed."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -93,7 +165,7 @@ def _can_write(folder: Path) -> bool:
 
 
 def _copy(compiled: Path, kept: Path) -> None:
-    """As a whole or not at all, whoever else does so at the same time.
+    """Copy a folder of compiled loops completely or not at all, also if other processes do so at the same time.
 
     Raises:
         OSError: if it cannot be copied.

@@ -1,46 +1,86 @@
-"""Pixel sorting in eight bits: the inner loops of `kernels.sort_rows` for processors that multiply bytes (VNNI).
+"""Spherical k-means in eight bits, for processors that multiply bytes (AVX-512 VNNI); otherwise as in `kmeans`.
 
-Rows and means become bytes, 127 for the largest number in any of them, and their products are added up in whole
-numbers: four times as many at once as in float32, and the same on every such processor. Means are still taken of the
-float32 rows. What rounding changes are assignments between means that are all but equally near.
+Rows and means are rounded to bytes -127..127, scaled so that 127 is the largest number in them. Their products are
+added in whole numbers: four times as many at once as in float32, and equal on every such processor. Means are still
+computed from the float32 rows. Rounding changes only assignments between means that are almost equally near.
 """
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from segsort.loops.kmeans import FIRST, MOVED, OPENED, PIECE, add_pieces, gather, is_open, leave, means
-from segsort.loops.sharing import add
+from segsort.loops.blocks import PIECE
+from segsort.loops.cache import loop
+from segsort.loops.kmeans import FIRST, MOVED, OPENED, Sorting, add_pieces, gather, is_open, leave, means
+from segsort.loops.sharing import add, share
 
 LANES = 16  # numbers of 32 bits in a vector
 ROWS = 2 * LANES  # rows that are compared with the means at once
-MEANS = 6  # means that they are compared with at once: so many sums are still in registers
+MEANS = 6  # means that they are compared with at once: so many sums fit into registers
 NEVER = -(1 << 30)  # less than any product
-LARGEST = 127
+LARGEST = 127  # the largest byte
+
+
+class ByteSorting(NamedTuple):
+    """What threads share while they sort N rows in eight bits. G is `words(D)`, K' is K up to a multiple of `MEANS`.
+
+    Attributes:
+        floats: rows, labels, means and sums.
+        packed: [N/ROWS, G, ROWS] int32, the rows as bytes, see `nearest`.
+        theta: [K', 4 * G] int8, the means as bytes; zeros at first.
+        bias: [K'] int32, added to the products with each mean.
+        scale: [1] float32, by which rows are multiplied before they are rounded.
+    """
+
+    floats: Sorting
+    packed: np.ndarray
+    theta: np.ndarray
+    bias: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def room(cls, floats: Sorting) -> "ByteSorting":
+        """Allocate what is missing beside the float32 arrays."""
+        N, K, depth = len(floats.rows), floats.theta.shape[1], words(floats.rows.shape[1])
+        means = -(-K // MEANS) * MEANS
+        return cls(
+            floats, np.empty((-(-N // ROWS), depth, ROWS), dtype=np.int32), np.zeros((means, 4 * depth), dtype=np.int8),
+            np.empty(means, dtype=np.int32), np.empty(1, dtype=np.float32),
+        )  # fmt: skip
+
+
+def sort(rows: np.ndarray, labels: np.ndarray, count: int, iterations: int, threads: int) -> np.ndarray:
+    """Sort rows [N, D] float32 from labels [N] int64, which are changed: means [count, D] float32."""
+    work = ByteSorting.room(Sorting.room(rows, labels, count, iterations, threads))
+    release = work.floats.counters
+    share(lambda number: sort_rows(work, iterations, number), threads, lambda: leave(release, iterations))
+    return np.ascontiguousarray(work.floats.theta.T)
+
+
 _declared: Any = cgutils.get_or_insert_function
 _word, _vector = ir.IntType(32), ir.VectorType(ir.IntType(32), LANES)
 
 
 @cache
 def supported() -> bool:
-    """Whether this process' compiled code may use the instructions: AVX-512 VNNI."""
+    """Whether numba compiles for a processor with AVX-512 VNNI."""
     _, _, features = cpu_target.target_context.codegen().magic_tuple()
     return {"+avx512f", "+avx512bw", "+avx512vnni"} <= set(features.split(","))
 
 
 def words(dimension: int) -> int:
-    """32-bit words for one row of so many bytes."""
+    """Number of 32-bit words that hold a row of `dimension` bytes."""
     return -(-dimension // 4)
 
 
 def _spread(builder: Any, number: Any) -> Any:
-    """A number in each lane."""
+    """A vector with the same number in each lane."""
     undefined = ir.Constant(_vector, ir.Undefined)
     first = builder.insert_element(undefined, number, ir.Constant(_word, 0))
     return builder.shuffle_vector(first, undefined, ir.Constant(_vector, [0] * LANES))
@@ -127,19 +167,26 @@ def _generate_nearest(typing_context: Any, rows: Any, theta: Any, bias: Any, own
 _nearest: Any = intrinsic(_generate_nearest)
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def nearest(rows: np.ndarray, theta: np.ndarray, bias: np.ndarray, own: np.ndarray, target: np.ndarray) -> Any:
-    """The nearest mean of each of `ROWS` rows into `target`, their own where none is nearer; says if any is.
+    """Find the nearest mean of each of `ROWS` rows; a row keeps its own mean unless another is nearer.
 
-    All are int32, contiguous. rows: [G, ROWS] words of four bytes 1..255 that stand for -127..127; theta: [K, G] words
-    of four bytes -127..127; bias: [K], added to the products; own, target: [ROWS]. K is a multiple of MEANS.
+    Args:
+        rows: [G, ROWS] int32, contiguous: words of four bytes 1..255 that stand for -127..127.
+        theta: [K, G] int32, contiguous: words of four bytes -127..127. K is a multiple of MEANS.
+        bias: [K] int32, added to the products.
+        own: [ROWS] int32, the mean of each row.
+        target: [ROWS] int32, the result.
+
+    Returns:
+        Whether another mean is nearer to any row.
     """
     return _nearest(rows, theta, bias, own, target)
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _largest(rows: np.ndarray) -> Any:
-    """The largest number of float32 rows [N, D], whatever its sign."""
+    """The largest absolute value in float32 rows [N, D]."""
     bits = rows.view(np.int32).reshape(-1)
     top: Any = np.int32(0)
     for i in range(len(bits)):
@@ -148,11 +195,15 @@ def _largest(rows: np.ndarray) -> Any:
     return largest.view(np.float32)[0]
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def pack_rows(rows: np.ndarray, scale: np.float32, packed: np.ndarray, buffer: np.ndarray) -> None:
-    """Rows [N, D] times a scale as bytes into `packed` [N/ROWS, G, ROWS], as `nearest` takes them.
+    """Round rows to bytes in the layout of `nearest`.
 
-    buffer: [4 * G] uint8, 128 past D.
+    Args:
+        rows: [N, D] float32.
+        scale: the rows are multiplied by it.
+        packed: [N/ROWS, G, ROWS] int32, the result.
+        buffer: [4 * G] uint8, room; 128 past D.
     """
     N, D = rows.shape
     word = buffer.view(np.int32)
@@ -164,11 +215,15 @@ def pack_rows(rows: np.ndarray, scale: np.float32, packed: np.ndarray, buffer: n
             lanes[g, i % ROWS] = word[g]
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def pack_means(theta: np.ndarray, sizes: np.ndarray, packed: np.ndarray, bias: np.ndarray) -> None:
-    """Columns of theta [D, K] as bytes into `packed` [K', 4 * G] int8 and `bias` [K'], as `nearest` takes them.
+    """Round means to bytes in the layout of `nearest`.
 
-    Those without rows, by their sizes [K], and those past K attract none.
+    Args:
+        theta: [D, K] float32, means in columns.
+        sizes: [K] int64, rows of each; a mean without rows attracts none.
+        packed: [K', 4 * G] int8, the result.
+        bias: [K'] int32, the result; `NEVER` for means that attract none.
     """
     D, K = theta.shape
     largest = np.float32(1e-12)
@@ -183,32 +238,30 @@ def pack_means(theta: np.ndarray, sizes: np.ndarray, packed: np.ndarray, bias: n
         total: Any = 0
         for d in range(D):
             scaled = np.floor(theta[d, k] * scale + np.float32(0.5))
-            value = np.int32(scaled) if abs(scaled) <= LARGEST else 0  # no number, of embeddings that are none
+            value = np.int32(scaled) if abs(scaled) <= LARGEST else 0  # NaN or infinite embeddings
             packed[k, d] = value
             total += value
         bias[k] = -128 * total
 
 
-@njit(cache=True, nogil=True)
-def _move_to_nearest(
-    rows: np.ndarray,
-    packed: np.ndarray,
-    theta: np.ndarray,
-    bias: np.ndarray,
-    labels: np.ndarray,
-    sums: np.ndarray,
-    sizes: np.ndarray,
-    own: np.ndarray,
-    target: np.ndarray,
-) -> int:
-    """As `kernels._move_to_nearest`: packed [N/ROWS, G, ROWS], theta [K', G], bias [K']; own, target: room."""
-    N, D = rows.shape
-    moved = 0
-    for start in range(0, N, ROWS):
-        count = min(ROWS, N - start)
+@loop()
+def _move_to_nearest(work: ByteSorting, first: int, last: int, own: np.ndarray, target: np.ndarray, number: int) -> int:
+    """E-step of the rows first..last-1: move each to the group of the nearest mean; returns how many moved.
+
+    Args:
+        work: the sorting; its labels, and the thread's own sums and sizes, are changed.
+        first, last: the rows; first is a multiple of ROWS.
+        own, target: [ROWS] int32, room.
+        number: of the thread.
+    """
+    rows, labels, theta = work.floats.rows, work.floats.labels, work.theta.view(np.int32)
+    sums, sizes = work.floats.sums[number], work.floats.sizes[number]
+    D, moved = rows.shape[1], 0
+    for start in range(first, last, ROWS):
+        count = min(ROWS, last - start)
         for i in range(count):
             own[i] = labels[start + i]
-        if not nearest(packed[start // ROWS], theta, bias, own, target):
+        if not nearest(work.packed[start // ROWS], theta, work.bias, own, target):
             continue
         for i in range(count):
             source, to = own[i], target[i]
@@ -224,54 +277,39 @@ def _move_to_nearest(
     return moved
 
 
-@njit(cache=True, nogil=True)
-def sort_rows(
-    rows: np.ndarray,
-    labels: np.ndarray,
-    theta: np.ndarray,
-    sums: np.ndarray,
-    sizes: np.ndarray,
-    packed: np.ndarray,
-    packed_theta: np.ndarray,
-    bias: np.ndarray,
-    scale: np.ndarray,
-    iterations: int,
-    counters: np.ndarray,
-    number: int,
-) -> None:
-    """As `kernels.sort_rows`, in eight bits.
+@loop()
+def sort_rows(work: ByteSorting, iterations: int, number: int) -> None:
+    """Spherical k-means by threads together, each of which calls this with its number; it ends when no row moves.
 
-    packed: [N/ROWS, G, ROWS] int32, room for the rows; packed_theta: [K', 4 * G] int8, zeros; bias: [K'] int32; scale:
-    [1] float32, room. G is `words(D)`, K' a multiple of MEANS.
+    Thread 0 leads: it computes the means (M-step) and opens an iteration. All threads share the E-step. The thread
+    that takes a piece in the first iteration also rounds its rows to bytes.
     """
+    floats, packed = work.floats, work.packed
+    rows, counters = floats.rows, floats.counters
     pieces = -(-len(rows) // PIECE)
-    buffer = np.full(4 * packed.shape[1], 128, np.uint8)
-    own, target, theta_words = np.zeros(ROWS, np.int32), np.empty(ROWS, np.int32), packed_theta.view(np.int32)
-    add_pieces(rows, labels, sums, sizes, counters, number)
+    buffer = np.full(4 * packed.shape[1], 128, np.uint8)  # all room is taken before a piece is
+    own, target = np.zeros(ROWS, np.int32), np.empty(ROWS, np.int32)
+    add_pieces(floats, number)
     if number == 0:
-        scale[0] = np.float32(LARGEST) / max(_largest(rows), np.float32(1e-12))
+        work.scale[0] = np.float32(LARGEST) / max(_largest(rows), np.float32(1e-12))
     for iteration in range(iterations):
         taken, done = FIRST + 2 * iteration, FIRST + 2 * iteration + 1
         if number == 0:
-            means(sums[0], sizes[0], theta)
-            pack_means(theta, sizes[0], packed_theta, bias)
+            means(floats.sums[0], floats.sizes[0], floats.theta)
+            pack_means(floats.theta, floats.sizes[0], work.theta, work.bias)
             add(counters, OPENED, 1)
         elif not is_open(counters, iteration):
             return
         piece = add(counters, taken, 1)
         while piece < pieces:  # from now on, and no sooner, thread 0 waits and changes nothing
             first, last = piece * PIECE, min((piece + 1) * PIECE, len(rows))
-            some, blocks = slice(first, last), packed[first // ROWS : -(-last // ROWS)]
             if iteration == 0:
-                pack_rows(rows[some], scale[0], blocks, buffer)
-            moved = _move_to_nearest(
-                rows[some], blocks, theta_words, bias, labels[some], sums[number], sizes[number], own, target
-            )
-            add(counters, MOVED, moved)
+                pack_rows(rows[first:last], work.scale[0], packed[first // ROWS : -(-last // ROWS)], buffer)
+            add(counters, MOVED, _move_to_nearest(work, first, last, own, target, number))
             add(counters, done, 1)
             piece = add(counters, taken, 1)
-        if number == 0 and gather(sums, sizes, pieces, iteration, counters) == 0:
+        if number == 0 and gather(floats, pieces, iteration) == 0:
             break
     if number == 0:
-        means(sums[0], sizes[0], theta)
+        means(floats.sums[0], floats.sizes[0], floats.theta)
         leave(counters, iterations)

@@ -1,36 +1,114 @@
-"""Inner loops of the exact search, compiled by numba; each has a naive oracle in the tests."""
+"""The exact nearest neighbours among unit vectors, by comparison with every row."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from segsort.loops.kmeans import ORDERED, PIECE, block_of, dot
-from segsort.loops.sharing import add, wait
+from segsort.loops import threads
+from segsort.loops.blocks import ORDERED, PIECE, block_of, dot
+from segsort.loops.cache import loop
+from segsort.loops.sharing import add, counters, wait
 
 GROUP = 16  # rows of which only the largest cosine is remembered
+GROUPED, GROUPING, SEARCHED = range(3)  # counters: pieces of rows done, pieces taken, queries taken
+_ALL = np.zeros(0, dtype=bool)  # no row is gone
+_PRODUCTS_A_THREAD = 1 << 22  # multiplications below which another thread costs more than it saves
+_ROUNDING = np.float32(1e-6)  # products round differently one by one than many at once
 
 
-@njit(cache=True, nogil=True, fastmath=ORDERED)
-def group_maxima(
-    rows: np.ndarray, queries: np.ndarray, gone: np.ndarray, maxima: np.ndarray, counters: np.ndarray
-) -> None:
-    """Largest inner product of each group of rows with each query: rows [N, D], queries [D, Q], maxima [N/GROUP, Q].
+class Search(NamedTuple):
+    """What threads share while they search N rows for the nearest k of each of Q queries.
 
-    gone: [N] bool, rows that count as -2, less than any cosine; or [0], none. Threads share the rows by the counters 0
-    and 1; all are done when this ends.
+    Attributes:
+        rows: [N, D] float32 unit vectors.
+        queries: [Q, D] float32 unit vectors.
+        columns: [D, Q] float32, the queries again.
+        gone: [N] bool, rows that are never found; or [0], none is gone.
+        maxima: [N/GROUP, Q] float32, largest cosine of each group of rows with each query.
+        cosines: [Q, k] float32, the result, best first.
+        found: [Q, k] int64, the result: rows.
+        counters: see `GROUPED`.
     """
-    N, Q = len(rows), queries.shape[1]
+
+    rows: np.ndarray
+    queries: np.ndarray
+    columns: np.ndarray
+    gone: np.ndarray
+    maxima: np.ndarray
+    cosines: np.ndarray
+    found: np.ndarray
+    counters: np.ndarray
+
+    @classmethod
+    def room(
+        cls, rows: np.ndarray, queries: np.ndarray, gone: np.ndarray | None, cosines: np.ndarray, found: np.ndarray
+    ) -> "Search":
+        """Allocate what is missing beside the result."""
+        maxima = np.empty((-(-len(rows) // GROUP), len(queries)), dtype=np.float32)
+        columns = np.ascontiguousarray(queries.T)
+        return cls(rows, queries, columns, _ALL if gone is None else gone, maxima, cosines, found, counters(3))
+
+
+def search(rows: np.ndarray, queries: np.ndarray, k: int, gone: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest k of rows [N, D] for queries [Q, D]: cosines [Q, k'] float32 and rows [Q, k'] int64."""
+    k = min(k, len(rows) - (0 if gone is None else int(np.count_nonzero(gone))))
+    cosines, found = np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64)
+    if cosines.size:
+        work = Search.room(rows, queries, gone, cosines, found)
+
+        def find(number: int) -> None:
+            group_maxima(work)
+            nearest_rows(work)
+
+        threads.together(find, threads.useful(rows.size * len(queries), _PRODUCTS_A_THREAD))
+    return cosines, found
+
+
+def insert(
+    before: tuple[np.ndarray, np.ndarray],
+    rows: np.ndarray,
+    first: int,
+    queries: np.ndarray,
+    k: int,
+    gone: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest k when rows [n, D], numbered from `first` on, follow those that were searched before."""
+    Q, held = before[0].shape
+    k = min(k, held + len(rows) - (0 if gone is None else int(np.count_nonzero(gone))))
+    cosines, found = np.full((Q, k), -2, dtype=np.float32), np.full((Q, k), -1, dtype=np.int64)
+    cosines[:, :held], found[:, :held] = before
+    if cosines.size:
+        work = Search.room(rows, queries, gone, cosines, found)
+        group_maxima(work)
+        insert_rows(work, first)
+    return cosines, found
+
+
+def cosines(rows: np.ndarray, queries: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Cosines of queries [Q, D] with their own rows of [N, D], found [Q, k] int64: [Q, k] float32."""
+    result = np.empty(found.shape, dtype=np.float32)
+    cosines_of(rows, queries, found, result)
+    return result
+
+
+@loop(fastmath=ORDERED)
+def group_maxima(work: Search) -> None:
+    """Fill `maxima`; a row that is gone counts as -2, less than any cosine. Threads share the rows.
+
+    When it ends in any thread, all maxima are there.
+    """
+    rows, gone, maxima, counters = work.rows, work.gone, work.maxima, work.counters
+    N, Q = len(rows), work.columns.shape[1]
     block, pieces = block_of(rows.shape[1], Q), -(-N // PIECE)
-    scores = np.empty((block, Q), rows.dtype)
+    scores = np.empty((block, Q), rows.dtype)  # before a piece is taken
     while True:
-        piece = add(counters, 0, 1)
+        piece = add(counters, GROUPING, 1)
         if piece >= pieces:
             break
         last = min((piece + 1) * PIECE, N)
         for start in range(piece * PIECE, last, block):
             count = min(block, last - start)
-            np.dot(rows[start : start + count], queries, scores[:count])
+            np.dot(rows[start : start + count], work.columns, scores[:count])
             if len(gone):
                 for i in range(count):
                     if gone[start + i]:
@@ -44,27 +122,27 @@ def group_maxima(
                     for q in range(Q):
                         if scores[i, q] > largest[q]:
                             largest[q] = scores[i, q]
-        add(counters, 1, 1)
-    wait(counters, 1, pieces)
+        add(counters, GROUPED, 1)
+    wait(counters, GROUPED, pieces)
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _cosine(a: np.ndarray, b: np.ndarray) -> Any:
-    """Of unit vectors; the same two have the same one to the last bit wherever it is asked for."""
+    """Cosine of two unit vectors [D], -1..1; a pair has the same cosine to the last bit wherever it is computed."""
     return min(max(dot(a, b), np.float32(-1)), np.float32(1))
 
 
-@njit(cache=True, nogil=True)
-def cosines_of(rows: np.ndarray, queries: np.ndarray, found: np.ndarray, cosines: np.ndarray) -> None:
-    """Cosines of queries [Q, D] with their own rows of [N, D], found [Q, k], into [Q, k]; all are unit vectors."""
+@loop()
+def cosines_of(rows: np.ndarray, queries: np.ndarray, found: np.ndarray, result: np.ndarray) -> None:
+    """Cosines of queries [Q, D] with their own rows of [N, D], found [Q, k], into result [Q, k]."""
     for q in range(len(queries)):
         for i in range(found.shape[1]):
-            cosines[q, i] = _cosine(rows[found[q, i]], queries[q])
+            result[q, i] = _cosine(rows[found[q, i]], queries[q])
 
 
-@njit(cache=True, nogil=True, fastmath=ORDERED)
+@loop(fastmath=ORDERED)
 def _bound(values: np.ndarray, k: int) -> Any:
-    """A value that at least k of `values` reach, and few more: the interval they lie in, halved again and again."""
+    """A value that at least k of `values` [n] reach, and few more do, by bisection."""
     low, high = values[0], values[0]
     for i in range(len(values)):
         low = min(low, values[i])
@@ -81,9 +159,9 @@ def _bound(values: np.ndarray, k: int) -> Any:
     return low
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _insert(score: Any, row: int, best: np.ndarray, found: np.ndarray) -> None:
-    """Put a row among the nearest, [k] each, behind those that are as near."""
+    """Insert a row into the nearest so far, best and found [k], behind those that are as near."""
     at = len(best)
     while at > 0 and best[at - 1] < score:
         at -= 1
@@ -93,12 +171,14 @@ def _insert(score: Any, row: int, best: np.ndarray, found: np.ndarray) -> None:
         best[at], found[at] = score, row
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _sort_falling(scores: np.ndarray, rows: np.ndarray, count: int) -> int:
-    """Sort the first `count` of scores[0], and rows[0] with them, [2, N] each, by falling score, stably.
+    """Sort the first `count` of scores[0], and of rows[0] with them, by falling score, stably.
 
-    By merging, from one half of the arrays to the other and back; says in which it ends. (What numba has for it takes
-    longer to compile than all the rest.)
+    Merge sort between the two halves of the arrays [2, N]. numba's own sort takes longer to compile than all the rest.
+
+    Returns:
+        The half that holds the result.
     """
     source, width = 0, 1
     while width < count:
@@ -117,35 +197,26 @@ def _sort_falling(scores: np.ndarray, rows: np.ndarray, count: int) -> int:
     return source
 
 
-@njit(cache=True, nogil=True)
-def nearest_rows(
-    rows: np.ndarray,
-    queries: np.ndarray,
-    gone: np.ndarray,
-    maxima: np.ndarray,
-    best: np.ndarray,
-    found: np.ndarray,
-    counters: np.ndarray,
-) -> None:
-    """The k largest cosines of each query into `best` [Q, k], and their rows into `found` [Q, k]: exact.
+@loop()
+def nearest_rows(work: Search) -> None:
+    """Fill `cosines` and `found` with the nearest k rows of each query, after `group_maxima`; threads share queries.
 
-    rows: [N, D] float32, of which at least k are not gone; queries: [Q, D]; gone: [N] bool, or [0] where none is;
-    maxima: of `group_maxima`. Equal cosines come in the order of their rows. The k-th best is at least the k-th
-    largest maximum of a group, so that only groups that reach it are looked into. Threads share the queries by counter
-    2.
+    At least k rows are not gone. The k-th best cosine is at least the k-th largest maximum of a group, so only groups
+    that reach it are searched. Equal cosines are in the order of their rows.
     """
-    N, (groups, Q), k = len(rows), maxima.shape, found.shape[1]
+    rows, queries, gone, maxima = work.rows, work.queries, work.gone, work.maxima
+    N, (groups, Q), k = len(rows), maxima.shape, work.found.shape[1]
     column = np.empty(groups, np.float32)
-    candidates, scores = np.empty((2, N), np.int64), np.empty((2, N), np.float32)  # and room to sort them
+    candidates, scores = np.empty((2, N), np.int64), np.empty((2, N), np.float32)  # two halves, to sort them
     while True:
-        q = add(counters, 2, 1)
+        q = add(work.counters, SEARCHED, 1)
         if q >= Q:
             return
         for g in range(groups):
             column[g] = maxima[g, q]
         bound = np.float32(-np.inf)
         if groups > k:
-            bound = _bound(column, k) - np.float32(1e-6)  # products round differently one by one than many at once
+            bound = _bound(column, k) - _ROUNDING
         count = 0
         for g in range(groups):
             if column[g] < bound:
@@ -157,32 +228,25 @@ def nearest_rows(
                 if score >= bound:
                     candidates[0, count], scores[0, count] = row, score
                     count += 1
-        at = _sort_falling(scores, candidates, count)
+        half = _sort_falling(scores, candidates, count)
         for i in range(k):
-            best[q, i], found[q, i] = scores[at, i], candidates[at, i]
+            work.cosines[q, i], work.found[q, i] = scores[half, i], candidates[half, i]
 
 
-@njit(cache=True, nogil=True)
-def insert_rows(
-    rows: np.ndarray,
-    queries: np.ndarray,
-    gone: np.ndarray,
-    maxima: np.ndarray,
-    first: int,
-    best: np.ndarray,
-    found: np.ndarray,
-) -> None:
-    """Put rows that come after others at their places among the nearest: as `nearest_rows` over all of them at once.
+@loop()
+def insert_rows(work: Search, first: int) -> None:
+    """Insert rows that follow others into `cosines` and `found`, which hold the nearest of those others.
 
-    rows: [n, D], numbered from `first` on; queries, gone, maxima: as there. best, found: [Q, k], the nearest of the
-    rows before; where these are fewer than k, -2 and any number.
+    Where the others were fewer than k, the rest of `cosines` is -2.
     """
-    n, (groups, Q), k = len(rows), maxima.shape, found.shape[1]
+    rows, queries, gone, maxima = work.rows, work.queries, work.gone, work.maxima
+    n, (groups, Q), k = len(rows), maxima.shape, work.found.shape[1]
     for q in range(Q):
+        best, found = work.cosines[q], work.found[q]
         for g in range(groups):
-            if maxima[g, q] < best[q, k - 1] - np.float32(1e-6):  # rounds differently, as in nearest_rows
+            if maxima[g, q] < best[k - 1] - _ROUNDING:
                 continue
             for row in range(g * GROUP, min((g + 1) * GROUP, n)):
                 if len(gone) and gone[row]:
                     continue
-                _insert(_cosine(rows[row], queries[q]), first + row, best[q], found[q])
+                _insert(_cosine(rows[row], queries[q]), first + row, best, found)

@@ -1,29 +1,41 @@
-"""Connected pieces of a label map, found from its runs of equal labels: compiled by numba, with an oracle in the tests.
+"""Connected pieces of a label map, and joining the small ones, by runs of equal labels.
 
-A label map has many pixels and few runs, so that what is done for each run costs little.
+A label map has many pixels and few runs, so that work by runs costs little.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from segsort.loops.kmeans import grouped
-from segsort.loops.sharing import add, read, wait
+from segsort.loops import threads
+from segsort.loops.cache import loop
+from segsort.loops.grouping import grouped
+from segsort.loops.sharing import add, counters, read, share, wait
 
+PIXELS_A_THREAD = 50_000  # pixels below which another thread costs more than it saves
 BANDS = 8  # of rows, which threads share
-WIDE = 16  # pixels that take no longer to be filled than one
-FOUND, FINDING, KNOWN, BORDERING, LEFT, COUNTERS = range(6)  # counters of `find_pieces`, and how many
+WIDE = 16  # pixels that take no longer to fill than one
+# Counters of `find_pieces`: bands whose runs are found, and taken for that; whether the pieces are known; bands taken
+# for their borders; whether thread 0 has failed; and the number of counters.
+FOUND, FINDING, KNOWN, BORDERING, LEFT, COUNTERS = range(6)
 
 
 class Pieces(NamedTuple):
-    """The connected pieces of equal labels [H, W], by their sides, in the order in which rows meet them.
+    """The connected pieces (by sides) of equal labels [H, W], in the order in which rows meet them.
 
-    first: [H+1] int64, the first run of each row, and the number R of runs; start: [R] int32, the column at which each
-    begins; piece: [R] int64, the piece that it lies in; areas: [R] int64 and labels: [R] int32, of the pieces, as many
-    as `found` [1] int64 says; small: [R] bool, whether a piece is; borders: [BANDS, M, 3] int64, (small piece, other
-    piece, pixel sides) where small pieces touch others, as many of each band as `ends` [BANDS] says; a pair may come
-    more than once.
+    R is the number of runs, P the number of pieces.
+
+    Attributes:
+        first: [H+1] int64, the first run of each row, and R.
+        start: [R] int32, the column at which each run begins.
+        piece: [R] int64, the piece of each run.
+        areas: [R] int64, pixels of each of the first P.
+        labels: [R] int32, label of each of the first P.
+        small: [R] bool, whether each of the first P has too few pixels.
+        found: [1] int64, P.
+        borders: [BANDS, M, 3] int64, (small piece, other piece, pixel sides) where small pieces touch others; a pair
+            may occur more than once.
+        ends: [BANDS] int64, how many borders each band has.
     """
 
     first: np.ndarray
@@ -38,13 +50,13 @@ class Pieces(NamedTuple):
 
     @classmethod
     def room(cls, labels: np.ndarray) -> "Pieces":
-        """Room for those of a label map."""
+        """Count the runs of labels [H, W] and allocate room for their pieces."""
         H = len(labels)
         first = np.zeros(H + 1, dtype=np.int64)
         _count_runs(labels, first)
         R, band = int(first[H]), -(-H // BANDS)
         tops = np.minimum(np.arange(BANDS) * band, H)
-        runs = first[np.minimum(tops + band, H)] - first[np.maximum(tops - 1, 0)]  # of a band and of the row above it
+        runs = first[np.minimum(tops + band, H)] - first[np.maximum(tops - 1, 0)]  # of a band and the row above it
         return cls(
             first, np.empty(R, dtype=np.int32), np.empty(R, dtype=np.int64), np.zeros(R, dtype=np.int64),
             np.empty(R, dtype=np.int32), np.zeros(R, dtype=bool), np.zeros(1, dtype=np.int64),
@@ -52,9 +64,20 @@ class Pieces(NamedTuple):
         )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+def join(labels: np.ndarray, min_pixels: float, numbered: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Join pieces of fewer than `min_pixels` pixels to neighbours: see `segsort.loops.join_small`."""
+    pieces, steps = Pieces.room(labels), counters(COUNTERS)
+    several = threads.useful(labels.size, PIXELS_A_THREAD)
+    share(lambda number: find_pieces(labels, pieces, float(min_pixels), steps, number), several, lambda: leave(steps))
+    after, pixels = join_small(pieces, numbered)
+    joined, filled = labels if numbered else labels.copy(), counters(1)
+    threads.together(lambda _: fill_runs(joined, pieces, after, filled), several)
+    return joined, pixels
+
+
+@loop()
 def _count_runs(labels: np.ndarray, first: np.ndarray) -> None:
-    """How many runs of equal labels the rows before each of [H, W] have, into [H+1]."""
+    """Number of runs of equal labels in the rows before each row of [H, W], into first [H+1]."""
     H, W = labels.shape
     for y in range(H):
         row, count = labels[y], 1
@@ -63,17 +86,18 @@ def _count_runs(labels: np.ndarray, first: np.ndarray) -> None:
         first[y + 1] = first[y] + count
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _root(piece: np.ndarray, run: int) -> int:
+    """The first run of the piece of a run, by union-find with path halving."""
     while piece[run] != run:
         piece[run] = piece[piece[run]]
         run = piece[run]
     return run
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _connect(labels: np.ndarray, first: np.ndarray, start: np.ndarray, piece: np.ndarray, y: int) -> None:
-    """Connect the runs of a row with those of the row above: the first run of a piece stands for it."""
+    """Connect the runs of row y with those of the row above; the first run of a piece represents it."""
     W = labels.shape[1]
     above, below = first[y - 1], first[y]
     while above < first[y] and below < first[y + 1]:
@@ -89,13 +113,15 @@ def _connect(labels: np.ndarray, first: np.ndarray, start: np.ndarray, piece: np
             below += 1
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _find_runs(labels: np.ndarray, pieces: Pieces, top: int, bottom: int, begins: np.ndarray) -> None:
-    """The runs of some rows, and how they are connected among each other; begins: [W+1] int32, zeros, room."""
+    """Find the runs of the rows top..bottom-1 and connect them; begins: [W+1] int32, zeros, room."""
     first, start, piece, W = pieces.first, pieces.start, pieces.piece, labels.shape[1]
     for y in range(top, bottom):
         row, count = labels[y], 1
-        for x in range(1, W):  # without a branch that nobody could foresee: what is no beginning is written over
+        for x in range(
+            1, W
+        ):  # without a branch, which could not be predicted: a place that is no beginning is overwritten
             begins[count] = x
             count += row[x] != row[x - 1]
         run = first[y]
@@ -105,12 +131,12 @@ def _find_runs(labels: np.ndarray, pieces: Pieces, top: int, bottom: int, begins
             _connect(labels, first, start, piece, y)
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _number(labels: np.ndarray, pieces: Pieces, min_pixels: float) -> None:
-    """Number the pieces and measure them."""
+    """Number the pieces, and count their pixels."""
     (H, W), first, start, piece, count = labels.shape, pieces.first, pieces.start, pieces.piece, 0
     for y in range(H):
-        for run in range(first[y], first[y + 1]):  # the run that stands for a piece comes before all others of it
+        for run in range(first[y], first[y + 1]):  # the run that represents a piece comes before its others
             if piece[run] == run:
                 number = count
                 pieces.labels[number] = labels[y, start[run]]
@@ -124,15 +150,16 @@ def _number(labels: np.ndarray, pieces: Pieces, min_pixels: float) -> None:
     pieces.found[0] = count
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _noted(borders: np.ndarray, found: int, small: int, other: int, sides: int) -> int:
+    """Write a border at place `found`; returns the next place."""
     borders[found, 0], borders[found, 1], borders[found, 2] = small, other, sides
     return found + 1
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _find_borders(width: int, pieces: Pieces, top: int, bottom: int, borders: np.ndarray) -> int:
-    """Where small pieces touch others in some rows, and in the row above them; says how many."""
+    """Find where small pieces touch others in the rows top..bottom-1 and the row above; returns how many borders."""
     first, start, piece, small, found = pieces.first, pieces.start, pieces.piece, pieces.small, 0
     for y in range(top, bottom):
         for run in range(first[y], first[y + 1] - 1):
@@ -161,16 +188,16 @@ def _find_borders(width: int, pieces: Pieces, top: int, bottom: int, borders: np
     return found
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def find_pieces(labels: np.ndarray, pieces: Pieces, min_pixels: float, counters: np.ndarray, number: int) -> None:
     """Find the pieces of labels [H, W], those of fewer than `min_pixels` pixels, and where these touch others.
 
-    pieces: `Pieces.room`. Threads call this together, each with its number, and share the rows; thread 0 does what is
-    between. All borders are found when all of them are through.
+    Threads call this together, each with its number, and share the rows. Thread 0 leads: it connects the bands and
+    numbers the pieces. All borders are found when all threads have ended.
     """
     H, W = labels.shape
     rows = -(-H // BANDS)
-    begins = np.zeros(W + 1, np.int32)  # before a band is taken: who has one is waited for, and must not fail
+    begins = np.zeros(W + 1, np.int32)  # before a band is taken
     band = add(counters, FINDING, 1)
     while band < BANDS:
         _find_runs(labels, pieces, min(band * rows, H), min((band + 1) * rows, H), begins)
@@ -193,16 +220,16 @@ def find_pieces(labels: np.ndarray, pieces: Pieces, min_pixels: float, counters:
         band = add(counters, BORDERING, 1)
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def leave(counters: np.ndarray) -> None:
     """Let all threads of `find_pieces` end that wait for thread 0, which has failed."""
     add(counters, LEFT, 1)
     add(counters, KNOWN, 1)
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _all_borders(pieces: Pieces) -> np.ndarray:
-    """Those of all bands, one after the other: [M, 3] int64."""
+    """Borders of all bands, one band after the other: [M, 3] int64."""
     borders, found = np.empty((pieces.ends.sum(), 3), np.int64), 0
     for band in range(BANDS):
         end = pieces.ends[band]
@@ -211,16 +238,16 @@ def _all_borders(pieces: Pieces) -> np.ndarray:
     return borders
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _best_neighbours(pieces: Pieces, target: np.ndarray) -> None:
-    """The neighbour with the longest border of each small piece, a large one before small ones, into `target` [P].
+    """Find the best neighbour of each small piece, into target [P], which holds each piece itself at first.
 
-    There each is itself before. Of equal borders that with the larger piece is best, and then with the later one.
+    A large neighbour is better than a small one, then a longer border, then a larger piece, then a later one.
     """
     small, areas = pieces.small, pieces.areas
     borders = _all_borders(pieces)
     order, begin = grouped(borders[:, 0], len(target))
-    shared = np.zeros(len(target), np.int64)  # with the piece that is looked at
+    shared = np.zeros(len(target), np.int64)  # length of border with the current piece
     for piece in range(len(target)):
         own = order[begin[piece] : begin[piece + 1]]
         for i in own:
@@ -229,7 +256,7 @@ def _best_neighbours(pieces: Pieces, target: np.ndarray) -> None:
         for i in own:
             held, one = target[piece], borders[i, 1]
             length = shared[one]
-            if length == 0:  # seen already
+            if length == 0:  # already compared
                 continue
             shared[one] = 0
             if held == piece:
@@ -246,17 +273,18 @@ def _best_neighbours(pieces: Pieces, target: np.ndarray) -> None:
                 target[piece], longest = one, length
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _specks_by_area(small: np.ndarray, areas: np.ndarray, count: int) -> np.ndarray:
-    """The small ones of `count` pieces, by rising area, and equal ones in their order."""
+    """The small ones of `count` pieces by rising area; equal ones in their order."""
     keys = np.where(small[:count], areas[:count], -1)
     return grouped(keys, keys.max() + 1)[0]
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def _join(pieces: Pieces, target: np.ndarray) -> None:
-    """The piece that each piece becomes into `target` [P]: a small one the neighbour with the longest border, if it can
-    a large one. Small pieces that only small ones surround join each other first; the largest piece joins none.
+    """Find the piece that each piece becomes, into target [P]: a small piece becomes its best neighbour.
+
+    Small pieces that only small ones surround join each other first. The largest piece joins none.
     """
     small, areas, largest = pieces.small, pieces.areas, 0
     for piece in range(len(target)):
@@ -267,21 +295,26 @@ def _join(pieces: Pieces, target: np.ndarray) -> None:
     for piece in _specks_by_area(small, areas, len(target)):
         other = target[piece]
         if piece == largest or (small[other] and areas[other] <= areas[piece] and target[other] == piece):
-            target[piece] = piece  # of two specks that would swap, the larger stays for the other to join
+            target[piece] = piece  # of two pieces that would swap, the larger stays and the other joins it
     for piece in range(len(target)):
         end = target[piece]
-        for _ in range(len(target)):  # no longer where specks go round in a circle
+        for _ in range(len(target)):  # ends also if pieces form a circle
             if target[end] == end:
                 break
             end = target[end]
         target[piece] = end
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def join_small(pieces: Pieces, numbered: bool) -> tuple[np.ndarray, np.ndarray]:
-    """What the pieces become when small ones join their neighbours: the label of each [P] int32, pixels of each [K].
+    """Join the small pieces to their neighbours.
 
-    Labels are 0 or more. numbered: the labels that are left become 0..K-1, in their order; else they stay as they are.
+    Args:
+        pieces: of `find_pieces`; labels are 0 or more.
+        numbered: number the remaining labels 0..K-1 in their order, instead of keeping them.
+
+    Returns:
+        New label of each piece [P] int32, and pixels of each label [K] int64.
     """
     count = pieces.found[0]
     target, after, most = np.empty(count, np.int64), np.empty(count, np.int32), 0
@@ -305,16 +338,20 @@ def join_small(pieces: Pieces, numbered: bool) -> tuple[np.ndarray, np.ndarray]:
     return after, pixels[:kept]
 
 
-@njit(cache=True, nogil=True)
-def fill_runs(labels: np.ndarray, pieces: Pieces, to: np.ndarray, counters: np.ndarray) -> None:
-    """Give pieces other labels: to [P], of each; labels [H, W] are changed, and hold until then what `find_pieces` saw.
+@loop()
+def fill_runs(labels: np.ndarray, pieces: Pieces, to: np.ndarray, taken: np.ndarray) -> None:
+    """Write new labels of pieces into a label map; threads share the rows.
 
-    Threads share the rows by counter 0.
+    Args:
+        labels: [H, W] int32, the labels that `find_pieces` saw, changed.
+        pieces: of `find_pieces`.
+        to: [P] int32, new label of each piece.
+        taken: one counter, zero.
     """
     H, W = labels.shape
     first, start, piece, before, rows = pieces.first, pieces.start, pieces.piece, pieces.labels, -(-H // BANDS)
     while True:
-        band = add(counters, 0, 1)
+        band = add(taken, 0, 1)
         if band >= BANDS:
             return
         for y in range(min(band * rows, H), min((band + 1) * rows, H)):
@@ -324,7 +361,7 @@ def fill_runs(labels: np.ndarray, pieces: Pieces, to: np.ndarray, counters: np.n
                 label = to[piece[run]]
                 if label == before[piece[run]] and begin >= written:
                     continue
-                if begin + WIDE <= W:  # most runs are short; what is written too much, the runs to the right put right
+                if begin + WIDE <= W:  # most runs are short; the runs to the right correct the excess
                     for x in range(WIDE):
                         row[begin + x] = label
                     begin += WIDE

@@ -1,30 +1,46 @@
-"""Masks of a label map as run lengths: inner loops compiled by numba; each has a naive oracle in the tests.
+"""Masks of all segments of a label map as COCO run lengths, and their bounding boxes.
 
-Runs go down the columns, as COCO's do, while a label map lies row by row: each row is compared with the one above it,
-and what begins there is put in its column's place.
+COCO's runs go down the columns, but a label map is stored by rows. Therefore each row is compared with the row above,
+and a run that begins there is written at the next place of its column.
 """
 
 import numpy as np
-from numba import njit
 
-from segsort.loops.kmeans import grouped
+from segsort.loops.cache import loop
+from segsort.loops.grouping import grouped
 
 
-@njit(cache=True, nogil=True)
+def encode_with_boxes(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Texts, their ends and boxes of segments 0..count-1 of labels [H, W]: see `segsort.loops.encode_masks`."""
+    boxes = np.empty((count, 4), dtype=np.int32)
+    text, ends = encode(labels, boxes)
+    return text, ends, boxes
+
+
+def boxes_of(labels: np.ndarray, count: int) -> np.ndarray:
+    """Bounding boxes of segments 0..count-1 of labels [H, W]: [count, 4] int32 (x, y, width, height)."""
+    boxes = np.empty((count, 4), dtype=np.int32)
+    boxes_of_runs(*column_runs(labels), len(labels), boxes)
+    return boxes
+
+
+@loop()
 def _begins(labels: np.ndarray, x: int) -> bool:
-    """Whether a run begins at the top of a column, where the column before may have ended with the same label."""
+    """Whether a run begins at the top of column x; not if the column before ends with the same label."""
     return bool(x == 0 or labels[0, x] != labels[labels.shape[0] - 1, x - 1])
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def column_runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Runs of equal labels [H, W], columns first: whose each is [R] int32, and the pixel at which it starts, with the
-    end [R+1] int64.
+    """Runs of equal labels [H, W], down the columns.
+
+    Returns:
+        Label of each run [R] int32, and the pixel x * H + y at which each starts, with the end H * W [R+1] int64.
     """
     H, W = labels.shape
     if H == 0 or W == 0:
         return np.empty(0, np.int32), np.zeros(1, np.int64)
-    at = np.zeros(W + 1, np.int64)  # where the next run of each column belongs
+    at = np.zeros(W + 1, np.int64)  # place of the next run of each column
     for x in range(W):
         at[x + 1] = _begins(labels, x)
     for y in range(1, H):
@@ -48,11 +64,14 @@ def column_runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return owner, start
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def boxes_of_runs(owner: np.ndarray, start: np.ndarray, height: int, boxes: np.ndarray) -> None:
-    """Smallest box around each segment into `boxes` [S, 4] (x, y, width, height), zeros where it has no pixel.
+    """Smallest box around each segment into boxes [S, 4] (x, y, width, height), zeros where it has no pixel.
 
-    owner [R], start [R+1]: of `column_runs`, in a label map of this height.
+    Args:
+        owner, start: of `column_runs`.
+        height: H of the label map.
+        boxes: [S, 4] int32, the result.
     """
     for box in boxes:
         box[0] = box[1] = np.iinfo(np.int32).max
@@ -67,7 +86,9 @@ def boxes_of_runs(owner: np.ndarray, start: np.ndarray, height: int, boxes: np.n
         box, right = boxes[owner[run]], left if last < (left + 1) * height else last // height
         box[0] = min(box[0], left)
         box[2] = max(box[2], right)
-        box[1] = min(box[1], first - left * height if left == right else 0)  # what goes on in the next column is there
+        box[1] = min(
+            box[1], first - left * height if left == right else 0
+        )  # a run over several columns touches the top
         box[3] = max(box[3], last - right * height if left == right else height - 1)
     for box in boxes:
         if box[2] < 0:
@@ -77,14 +98,22 @@ def boxes_of_runs(owner: np.ndarray, start: np.ndarray, height: int, boxes: np.n
             box[3] += 1 - box[1]
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def compress_runs(owner: np.ndarray, start: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """COCO's compressed run lengths of each segment, one after the other, as in rleToString of COCO's maskApi.c.
+    """COCO's compressed run lengths of each segment, as rleToString of COCO's maskApi.c writes them.
 
-    owner [R], start [R+1]: of `column_runs`; count: S. Gives the text, uint8, and where each one's ends [S].
+    Args:
+        owner, start: of `column_runs`.
+        count: S.
+
+    Returns:
+        The texts one after the other [n] uint8, and the end of each [S] int64.
     """
     order, bounds = grouped(owner, count)
-    text, ends = np.empty(7 * (2 * len(order) + count), np.uint8), np.empty(count, np.int64)  # 7 for each length
+    text, ends = (
+        np.empty(7 * (2 * len(order) + count), np.uint8),
+        np.empty(count, np.int64),
+    )  # 7 digits a length at most
     size, at = start[-1], 0
     for segment in range(count):
         position, before, last, lengths = 0, 0, 0, 0  # `last` and `before` are the last length and the one before it
@@ -112,11 +141,9 @@ def compress_runs(owner: np.ndarray, start: np.ndarray, count: int) -> tuple[np.
     return text[:at], ends
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def encode(labels: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Text and its ends as `compress_runs` gives them, of as many segments of labels [H, W] as there are `boxes`, which
-    are filled as `boxes_of_runs` does.
-    """
+    """Texts and their ends of `compress_runs` for labels [H, W]; `boxes` [S, 4] are filled by `boxes_of_runs`."""
     owner, start = column_runs(labels)
     boxes_of_runs(owner, start, len(labels), boxes)
     return compress_runs(owner, start, len(boxes))

@@ -1,20 +1,60 @@
-"""Work that threads share inside compiled loops: counters that several of them change at once.
+"""How threads share the work of one compiled loop: the protocol, and the atomic counters that it uses.
 
-Each thread takes the next piece of the work by adding to a counter, until none is left. Nobody waits for a thread that
-has not begun, so that one that starts late, or never, only leaves more to the others.
+All threads run the same loop over the same arrays, each with its own number. Thread 0 is the caller's and leads. The
+protocol has four rules:
+
+1. Take pieces. A thread takes the next piece of the work by adding 1 to a counter, and stops when the counter is past
+   the last piece. A thread that starts late, or never, leaves its pieces to the others.
+2. Take room first. A thread allocates all memory that it needs before it takes its first piece. A thread that has taken
+   a piece cannot fail, so others may wait for the piece.
+3. Count done. After each piece a thread adds 1 to a second counter. Where all pieces must be done before the next step,
+   threads wait until this counter has reached their number. Nobody waits for a thread, only for pieces that were taken.
+4. Leave on failure. Where threads wait for a step of the leader, a thread that fails before its first piece lets them
+   go: `share` calls the loop's `leave`, which marks the work as given up and counts the step as done.
+
+An add is sequentially consistent. A thread that reads a counter sees everything that was written before the adds.
 """
 
 import os
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LINE = 8  # numbers of a counter's own line of memory, so that counters do not slow each other
-_SPINS = 2000  # looks at a counter before the core is left to others
+from segsort.loops import threads
+from segsort.loops.cache import loop
+
+LINE = 8  # numbers from one counter to the next: each has its own line of memory, so that they do not slow each other
+_SPINS = 2000  # reads of a counter before a waiting thread yields its core
 _YIELDS = hasattr(os, "sched_yield")
+
+
+def counters(count: int) -> np.ndarray:
+    """So many counters, all zero: [count * LINE] int64."""
+    return np.zeros(count * LINE, dtype=np.int64)
+
+
+def share(work: Callable[[int], None], count: int, leave: Callable[[], None]) -> None:
+    """Run `work(number)` in `count` threads which may wait for each other (rule 4).
+
+    Args:
+        work: a compiled loop that keeps the protocol.
+        count: number of threads.
+        leave: lets the threads end that wait for one that has failed.
+    """
+
+    def run(number: int) -> None:
+        try:
+            work(number)
+        except BaseException:
+            leave()
+            raise
+
+    threads.together(run, count)
 
 
 _declared: Any = cgutils.get_or_insert_function
@@ -55,21 +95,21 @@ _read: Any = intrinsic(_generate_read)
 _leave_core: Any = intrinsic(_generate_leave_core)
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def add(counters: Any, number: int, value: int) -> Any:
-    """Add to a counter, of an int64 array with `LINE` numbers for each: what it was before."""
+    """Add to a counter of an array of `counters`; returns its value before."""
     return _add(counters, number * LINE, value)
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def read(counters: Any, number: int) -> Any:
-    """What a counter is; all that a thread wrote before it added to it can be seen now."""
+    """Value of a counter."""
     return _read(counters, number * LINE)
 
 
-@njit(cache=True, nogil=True)
+@loop()
 def wait(counters: Any, number: int, least: int) -> None:
-    """Wait until a counter is at least so much: for work that another thread is at, which ends soon."""
+    """Wait until a counter is at least `least`: for pieces that other threads have taken, which end soon."""
     spins = 0
     while _read(counters, number * LINE) < least:
         spins += 1

@@ -1,4 +1,4 @@
-"""Threads: how many a call may use, and the same compiled loop in all of them, which share its work (see `sharing`)."""
+"""Threads: how many a call may use, and how one function runs in several of them (see `sharing`)."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -7,25 +7,26 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, TypeVar
 
-import numpy as np
-import torch
-
-from segsort.loops.sharing import LINE
-
 T = TypeVar("T")
 _MOST = 32  # threads beside the caller's
 _limit = threading.local()
 
 
 def allowed() -> int:
-    """Threads that the compiled loops may use here: as `at_most` says, or else as many as torch may."""
+    """Threads that the compiled loops may use in this thread: the limit of `at_most`, or else torch's."""
     count: int | None = getattr(_limit, "count", None)
-    return count if count is not None else torch.get_num_threads()
+    if count is not None:
+        return count
+    import torch
+
+    return torch.get_num_threads()
 
 
 @contextmanager
 def at_most(count: int) -> Iterator[None]:
-    """Let the block, in this thread, use so many: one where callers share the cores, all cores where one is alone.
+    """Limit the threads that compiled loops use when this thread calls them inside the block.
+
+    Use 1 where several callers share the cores, and the number of cores where one caller is alone.
 
     Raises:
         ValueError: if count is below 1.
@@ -40,35 +41,31 @@ def at_most(count: int) -> Iterator[None]:
         _limit.count = before
 
 
-def counters(count: int) -> np.ndarray:
-    """So many counters for `together`, all zero."""
-    return np.zeros(count * LINE, dtype=np.int64)
-
-
 def useful(count: int, each: int) -> int:
-    """Threads for `count` rows, where one for less than `each` rows would cost more than it saves; at least one."""
+    """Threads for `count` rows when a thread pays off from `each` rows on; at least one."""
     return max(1, min(allowed(), count // each, _MOST + 1))
 
 
 def together(work: Callable[[int], None], count: int) -> None:
-    """Run `work` in `count` threads, this one as number 0; those that have not begun when it is through need not.
+    """Run `work(number)` in `count` threads, this one as number 0.
 
-    Where no more threads can be started, those that there are do the work.
+    A thread that has not begun when this one is done is cancelled. If no thread can be started, this one does
+    everything. The first failure is raised here, after all threads have ended.
     """
     others = [_begin(work, number) for number in range(1, count)]
     try:
         work(0)
     finally:
-        failures = [other.exception() for other in others if not other.cancel()]  # all of them are waited for
+        failures = [other.exception() for other in others if not other.cancel()]  # waits for all of them
     for failure in failures:
         if failure is not None:
             raise failure
 
 
 def beside(work: Callable[[], T]) -> Callable[[], T]:
-    """Begin `work` in another thread, where this one may use several; what is returned waits for what comes of it.
+    """Begin `work` in another thread if this one may use several; the returned function waits for its result.
 
-    Where it has not begun by then, or nobody else may, the caller does it.
+    If the work has not begun by then, or only one thread is allowed, the caller runs it.
     """
     if allowed() == 1:
         return work
@@ -77,9 +74,10 @@ def beside(work: Callable[[], T]) -> Callable[[], T]:
 
 
 def _begin(work: Callable[..., T], *arguments: Any) -> Future[T]:
-    """Let another thread do some work; who cancels it can be sure that it never begins, or must wait for it.
+    """Submit work to the pool; after a successful `cancel` it never begins.
 
-    The pool's own future is not enough: where no thread can be started the work stays with the pool, which gives none.
+    The pool's own future does not suffice. If no thread can be started, `submit` raises and gives no future, but the
+    pool keeps the work.
     """
     future: Future[T] = Future()
 
@@ -98,5 +96,5 @@ def _begin(work: Callable[..., T], *arguments: Any) -> Future[T]:
 
 @cache
 def _others() -> ThreadPoolExecutor:
-    """They are started when they are first needed, and wait for more when they are done."""
+    """The pool; its threads start when they are first needed and stay."""
     return ThreadPoolExecutor(_MOST, thread_name_prefix="segsort")

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from segsort.loops.threads import at_most
+from segsort.loops import at_most
 
 
 class CoreSharing:

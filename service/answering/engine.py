@@ -12,8 +12,7 @@ from model_store.live import MAX_CLASSES, LiveExemplars
 from model_store.predictor import Predictor, SegmentLabels, Sized
 from model_store.release import Release
 from model_store.store import open_store
-from segsort.loops.cache import loops_are_kept
-from segsort.loops.threads import beside
+from segsort.loops import beside, loops_are_kept
 from segsort.segments import Segments
 from service.answering.answers import ComposedAnswer, Shapes, compose_answer, image_url, rounded
 from service.answering.catalogue import ReleaseCatalogue

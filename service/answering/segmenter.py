@@ -6,7 +6,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from model_store.predictor import Predictor, Sized
-from segsort.loops.threads import at_most
+from segsort.loops import at_most
 from segsort.segments import Outlined, Segments
 from service.answering.batches import Batches
 from service.answering.core_sharing import CoreSharing

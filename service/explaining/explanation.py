@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from model_store.explanation import explain_vote
-from model_store.index import exact_search
 from model_store.live import LiveExemplars
+from segsort import loops
 from service.answering.answers import Shapes, image_url, rows_of
 from service.answering.engine import Engine
 from service.answering.release_view import ReleaseView, class_json
@@ -76,7 +76,7 @@ def _runner_up(view: ReleaseView, record: Record, rows: np.ndarray, why: dict[st
     """The second class' nearest exemplars among those that were there when the answer was given."""
     there = _rows_then(view, why["runner_up"]["class_id"])
     prototypes = np.ascontiguousarray(view.state.prototypes(there))
-    cosines, places = exact_search(prototypes, np.ascontiguousarray(record.prototype[None]), _OF_RUNNER_UP)
+    cosines, places = loops.nearest_rows(prototypes, np.ascontiguousarray(record.prototype[None]), _OF_RUNNER_UP)
     recorded = dict(zip(rows.tolist(), record.similarities.tolist(), strict=True))
     return [
         exemplar_json(view.live, row, view.state)

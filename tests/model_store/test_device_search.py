@@ -6,9 +6,10 @@ import torch
 
 from model_store import device_search
 from model_store.device_search import DeviceSearch
-from model_store.index import ExemplarIndex, exact_search
+from model_store.index import ExemplarIndex
 from model_store.live import AddedExemplar, LiveExemplars
 from model_store.release import Release
+from segsort.loops import nearest_rows
 from tests.model_store.test_index import unit
 
 HERE = torch.device("cpu")
@@ -22,10 +23,10 @@ def gone_rows(count: int, share: float) -> np.ndarray:
 
 @pytest.mark.parametrize("k", [1, 20, 60, 900])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99, 1.0])
-def test_neighbours_and_cosines_are_those_of_the_exact_search(k: int, share: float) -> None:
+def test_neighbours_and_cosines_are_those_of_the_nearest_rows(k: int, share: float) -> None:
     prototypes, queries, gone = unit(900, 32), unit(40, 32, seed=1), gone_rows(900, share)
     cosines, rows = DeviceSearch(prototypes, HERE).search(queries, k, gone)
-    expected, expected_rows = exact_search(prototypes, queries, k, gone)
+    expected, expected_rows = nearest_rows(prototypes, queries, k, gone)
     np.testing.assert_array_equal(rows, expected_rows)
     np.testing.assert_array_equal(cosines, expected)
     assert not gone[rows].any()
@@ -40,7 +41,7 @@ def test_equal_prototypes_come_in_the_order_of_their_rows_however_many_they_are(
     search = DeviceSearch(prototypes, HERE)
     for k in (1, 7, 99, 100, 101, 500):
         cosines, rows = search.search(prototypes[:5], k)
-        expected, expected_rows = exact_search(prototypes, prototypes[:5].copy(), k)
+        expected, expected_rows = nearest_rows(prototypes, prototypes[:5].copy(), k)
         np.testing.assert_array_equal(rows, expected_rows)
         np.testing.assert_array_equal(cosines, expected)
     assert search.search(prototypes[2:3], 3)[1].tolist() == [[2, 7, 12]]
@@ -54,7 +55,7 @@ def test_neighbours_that_differ_by_less_than_a_device_rounds_are_told_apart() ->
     search, queries = DeviceSearch(prototypes, HERE), unit(8, 32, seed=5)
     search._columns = search._columns + torch.randn(search._columns.shape) * 1e-7  # as another device may round
     cosines, rows = search.search(queries, 20)
-    expected, expected_rows = exact_search(prototypes, queries, 20)
+    expected, expected_rows = nearest_rows(prototypes, queries, 20)
     np.testing.assert_array_equal(rows, expected_rows)
     np.testing.assert_array_equal(cosines, expected)
 

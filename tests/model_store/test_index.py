@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from model_store.index import ExemplarIndex, exact_search
-from segsort.loops.threads import at_most
+from model_store.index import ExemplarIndex
+from segsort.loops import at_most, nearest_rows
 
 
 def unit(count: int, dimension: int = 16, seed: int = 0) -> np.ndarray:
@@ -65,9 +65,9 @@ def test_threads_find_what_one_finds(left: int, k: int) -> None:
     gone = np.arange(6000) >= left
     random.shuffle(gone)
     with at_most(1):
-        alone = exact_search(prototypes, queries, k, gone)
+        alone = nearest_rows(prototypes, queries, k, gone)
     with at_most(3):
-        shared = exact_search(prototypes, queries, k, gone)
+        shared = nearest_rows(prototypes, queries, k, gone)
     for one, other in zip(alone, shared, strict=True):
         np.testing.assert_array_equal(one, other)
     assert alone[0].shape == (90, min(k, left))

@@ -9,17 +9,11 @@ ANSWER = """
 import sys
 from numba.core.dispatcher import Dispatcher
 from benchmarks.latency import photo
-from segsort.loops import kmeans_bytes as byte_kernels
-from segsort.loops import kmeans as kernels
-from segsort.loops import run_lengths as mask_kernels
-from segsort.loops import pieces as run_kernels
-from segsort.loops import nearest as search_kernels
-from segsort.loops import sharing
 from service.answering.engine import Engine, Request
 from service.settings import load_settings
 
 def compiled():
-    modules = (byte_kernels, kernels, mask_kernels, run_kernels, search_kernels, sharing)
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith("segsort.loops.")]
     loops = [(name, loop) for module in modules for name, loop in vars(module).items() if isinstance(loop, Dispatcher)]
     return {f"{name} {signature}" for name, loop in loops for signature in loop.signatures}
 

@@ -1,4 +1,4 @@
-"""What numba has compiled is taken again only while all sources of the loops are what they were."""
+"""Compiled loops are used again only while everything that they depend on is unchanged."""
 
 import errno
 import os
@@ -8,20 +8,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numba
 import pytest
 
 import segsort
 from segsort.loops import cache as loop_cache
 
 HERE = Path(segsort.__file__).parent
-TELL = "import segsort, numba; print(numba.config.CACHE_DIR)"
+PRINT_FOLDER = "from segsort.loops import cache; print(cache.folder_of_loops())"
 
 
-def told(folder: Path, **environment: str) -> str:
+def printed_folder(folder: Path, **environment: str) -> str:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA")}
     done = subprocess.run(
-        [sys.executable, "-c", TELL],
+        [sys.executable, "-c", PRINT_FOLDER],
         cwd=folder,
         env=inherited | environment,
         capture_output=True,
@@ -33,21 +32,23 @@ def told(folder: Path, **environment: str) -> str:
 
 def test_loops_are_kept_by_all_their_sources(tmp_path: Path) -> None:
     shutil.copytree(HERE, tmp_path / "segsort", ignore=shutil.ignore_patterns("__pycache__"))
-    before = told(tmp_path)
+    before = printed_folder(tmp_path)
     assert Path(before).is_relative_to(tmp_path / "segsort")
-    assert told(tmp_path) == before
+    assert printed_folder(tmp_path) == before
     with (tmp_path / "segsort" / "pixel_sorting.py").open("a") as other:
         other.write("# no loop\n")
-    assert told(tmp_path) == before
+    assert printed_folder(tmp_path) == before
     with (tmp_path / "segsort" / "loops" / "sharing.py").open("a") as source:
         source.write("# part of many loops\n")
-    assert told(tmp_path) != before
+    assert printed_folder(tmp_path) != before
 
 
 def test_a_folder_that_the_operator_names_is_used(tmp_path: Path) -> None:
-    assert told(tmp_path, NUMBA_CACHE_DIR=str(tmp_path), PYTHONPATH=str(HERE.parent)) == str(tmp_path)
-    named = told(tmp_path, NUMBA_CACHE_DIR="", PYTHONPATH=str(HERE.parent))
-    assert Path(named).name.startswith("loops-")
+    named = printed_folder(tmp_path, NUMBA_CACHE_DIR=str(tmp_path), PYTHONPATH=str(HERE.parent))
+    assert Path(named).parent == tmp_path
+    other = printed_folder(tmp_path, NUMBA_CACHE_DIR="", PYTHONPATH=str(HERE.parent))
+    assert Path(other).name == Path(named).name
+    assert Path(other).parent != tmp_path
 
 
 @pytest.fixture
@@ -58,7 +59,9 @@ def sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("some_kernels.py", "sharing.py"):
         (sources / name).write_text(name)
     monkeypatch.setattr(loop_cache, "_HERE", sources)
-    beside = loop_cache.folder_of_loops()
+    monkeypatch.setattr(loop_cache, "_digest", loop_cache._digest.__wrapped__)
+    monkeypatch.setattr(loop_cache.config, "CACHE_DIR", "")
+    beside = loop_cache.find_folder()
     assert beside.parent == sources / "__pycache__"
     (beside / "loop.nbi").write_text("compiled")
     can_write = loop_cache._can_write
@@ -72,20 +75,20 @@ def test_what_was_compiled_at_the_installation_is_copied_to_where_more_may_be_ke
     sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    kept = loop_cache.folder_of_loops()
+    kept = loop_cache.find_folder()
     assert kept == tmp_path / "cache" / "segsort" / sealed.name
     assert (kept / "loop.nbi").read_text() == "compiled"
     (kept / "loop.nbi").write_text("compiled for this processor")
-    assert loop_cache.folder_of_loops() == kept
+    assert loop_cache.find_folder() == kept
     assert (kept / "loop.nbi").read_text() == "compiled for this processor"
     assert list(kept.parent.iterdir()) == [kept]
 
 
 def test_other_sources_find_other_loops(sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    before = loop_cache.folder_of_loops()
+    before = loop_cache.find_folder()
     (sealed.parent.parent / "some_kernels.py").write_text("changed")
-    after = loop_cache.folder_of_loops()
+    after = loop_cache.find_folder()
     assert after.parent == before.parent
     assert not (after / "loop.nbi").exists()
 
@@ -111,10 +114,10 @@ def test_without_a_safe_place_of_the_users_a_process_keeps_its_own(
             return Path(copy(source, target))
 
         monkeypatch.setattr(shutil, "copytree", full)
-    own = loop_cache.folder_of_loops()
+    own = loop_cache.find_folder()
     assert own.parent.parent == tmp_path
     assert own.parent.name.startswith("segsort-")
-    assert own != loop_cache.folder_of_loops()
+    assert own != loop_cache.find_folder()
     assert (own / "loop.nbi").read_text() == "compiled"
     assert trouble != "the disk is full" or not list((cache / "segsort").iterdir())
 
@@ -125,21 +128,20 @@ def test_a_cache_that_is_no_place_is_not_taken(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", said)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert loop_cache.folder_of_loops() == tmp_path / "home" / ".cache" / "segsort" / sealed.name
+    assert loop_cache.find_folder() == tmp_path / "home" / ".cache" / "segsort" / sealed.name
 
 
 def test_another_processor_finds_other_loops(sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    before = loop_cache.folder_of_loops()
+    before = loop_cache.find_folder()
     monkeypatch.setattr(loop_cache.binding, "get_host_cpu_name", lambda: "another")
-    after = loop_cache.folder_of_loops()
+    after = loop_cache.find_folder()
     assert after.parent == before.parent
     assert not (after / "loop.nbi").exists()
 
 
 def test_whether_loops_are_kept_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(loop_cache, "folder_of_loops", lambda: tmp_path)
     assert not loop_cache.loops_are_kept()
-    (tmp_path / "segsort_1").mkdir()
-    (tmp_path / "segsort_1" / "run_kernels.find_pieces-1.py311.1.nbc").touch()
+    (tmp_path / "pieces.find_pieces-1.py311.1.nbc").touch()
     assert loop_cache.loops_are_kept()

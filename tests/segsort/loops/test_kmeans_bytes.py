@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from segsort.loops import kmeans as kernels
 from segsort.loops import kmeans_bytes as byte_kernels
+from segsort.loops.blocks import PIECE
 from segsort.pixel_sorting import SortedPixels, SortingOptions, grid_labels, sort_pixels, sorting_features
 from segsort.sphere import normalize
 
@@ -124,7 +124,7 @@ def test_without_the_instructions_bytes_are_floats(monkeypatch: pytest.MonkeyPat
         raise AssertionError("this processor cannot do it")
 
     monkeypatch.setattr(byte_kernels, "supported", lambda: False)
-    monkeypatch.setattr(byte_kernels, "sort_rows", never)
+    monkeypatch.setattr(byte_kernels, "sort", never)
     floats, bytes_ = (sort_pixels(embeddings(), SortingOptions(9, precision=kind)) for kind in ("float32", "int8"))  # type: ignore[arg-type]
     assert torch.equal(floats.labels, bytes_.labels)
     assert torch.equal(floats.theta, bytes_.theta)
@@ -151,4 +151,4 @@ def test_what_is_compiled_for_says_whether_it_can_be_done(
 
 
 def test_a_piece_is_whole_blocks_of_rows() -> None:
-    assert kernels.PIECE % byte_kernels.ROWS == 0
+    assert PIECE % byte_kernels.ROWS == 0

@@ -14,6 +14,7 @@ from segsort.loops import kmeans as kernels
 from segsort.loops import kmeans_bytes as byte_kernels
 from segsort.loops import pieces as run_kernels
 from segsort.loops import threads
+from segsort.loops.blocks import block_of
 from segsort.loops.threads import allowed, at_most, beside, together, useful
 from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
 from segsort.segments import join_specks, outline_images, segment_image
@@ -68,13 +69,11 @@ def test_a_thread_that_never_comes_is_not_waited_for() -> None:
     start = np.arange(len(rows)) * 30 // len(rows)
     found = []
     for count in (1, 3):
-        labels, theta = start.copy(), np.empty((rows.shape[1], 30), np.float32)
-        sums, sizes = np.zeros((count, 30, rows.shape[1])), np.zeros((count, 30), np.int64)
-        counters = threads.counters(kernels.FIRST + 2 * 4)
-        kernels.sort_rows(rows, labels, theta, sums, sizes, np.empty(30, np.bool_), 4, counters, 0)
+        work = kernels.Sorting.room(rows, start.copy(), 30, 4, count)
+        kernels.sort_rows(work, 4, 0)
         if count > 1:  # and one that comes when all is over finds nothing to do
-            kernels.sort_rows(rows, labels, theta, sums, sizes, np.empty(30, np.bool_), 4, counters, 1)
-        found.append(labels)
+            kernels.sort_rows(work, 4, 1)
+        found.append(work.labels)
     np.testing.assert_array_equal(*found)
 
 
@@ -198,7 +197,7 @@ def test_work_beside_that_has_not_begun_is_the_callers(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(("dimension", "columns"), [(34, 1), (34, 100), (34, 400), (66, 400), (34, 900)])
 def test_no_product_is_so_large_that_blas_starts_threads(dimension: int, columns: int) -> None:
-    rows = kernels.block_of(dimension, columns)
+    rows = block_of(dimension, columns)
     assert rows % 16 == 0
     assert 16 <= rows <= 96
     assert rows * dimension * columns < 1 << 20

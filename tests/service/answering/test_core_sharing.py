@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from segsort.loops.threads import allowed
+from segsort.loops import allowed
 from service.answering.core_sharing import CoreSharing
 
 

@@ -1,4 +1,4 @@
-"""What torch does on a device, run here on CPU tensors: the segments that the compiled loops give, up to rounding."""
+"""The plain torch code that runs on a device, here on CPU tensors: its segments are those of the compiled loops."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from segsort.loops import on_device
+from segsort import loops, segments
 from segsort.pixel_sorting import SortedPixels, SortingOptions, sort_pixels
 from segsort.segments import Segments, segment_image, split_by_label
 from segsort.sphere import normalize
@@ -24,7 +24,7 @@ def on_tensors(monkeypatch: pytest.MonkeyPatch) -> By:
 
     def call(function: Callable[..., Any], *arguments: Any) -> Any:
         with monkeypatch.context() as patch:
-            patch.setattr(on_device, "compiled", lambda tensor: False)
+            patch.setattr(loops, "takes", lambda tensor: False)
             return function(*arguments)
 
     return call
@@ -99,7 +99,7 @@ def same_partition(one: np.ndarray, other: np.ndarray) -> float:
 def test_an_image_is_segmented_alike(
     on_tensors: By, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], at_once: int
 ) -> None:
-    monkeypatch.setattr(on_device, "_AT_ONCE", at_once)
+    monkeypatch.setattr(segments, "_AT_ONCE", at_once)
     embeddings, options = blobs(1, 15, 20)[0], SortingOptions(9, location_weight=0.3)
     compiled: Segments = segment_image(embeddings, size, options, 0.001)
     found: Segments = on_tensors(segment_image, embeddings, size, options, 0.001)
@@ -113,11 +113,11 @@ def test_an_image_is_segmented_alike(
 def test_segments_too_thin_for_the_centre_of_a_cell_have_the_same_prototypes(on_tensors: By) -> None:
     """Stripes of one pixel, where cells are four pixels wide: most segments cover no cell's centre."""
     embeddings, options = blobs(1, 10, 10)[0], SortingOptions(4)
-    segments = segment_image(embeddings, (40, 40), options, 0.0)
+    sorted_image = segment_image(embeddings, (40, 40), options, 0.0)
     stripes = np.tile(np.arange(40) % 5, (40, 1))
     stripes[:3] = 255
-    compiled = split_by_label(segments, embeddings, stripes, 255, 0.0)
-    found = on_tensors(split_by_label, segments, embeddings, stripes, 255, 0.0)
+    compiled = split_by_label(sorted_image, embeddings, stripes, 255, 0.0)
+    found = on_tensors(split_by_label, sorted_image, embeddings, stripes, 255, 0.0)
     np.testing.assert_array_equal(found.labels, compiled.labels)
     np.testing.assert_allclose(found.prototypes, compiled.prototypes, atol=1e-6)
 
@@ -125,8 +125,8 @@ def test_segments_too_thin_for_the_centre_of_a_cell_have_the_same_prototypes(on_
 def test_labels_and_prototypes_come_down_once_and_nothing_else(on_tensors: By) -> None:
     embeddings, size = blobs(1, 30, 40, 16)[0], (120, 160)
     with ComesDown() as seen:
-        segments: Segments = on_tensors(segment_image, embeddings, size, SortingOptions(30, coarse_iterations=4), 0.001)
-    labels, prototypes = 120 * 160, segments.prototypes.size
+        found: Segments = on_tensors(segment_image, embeddings, size, SortingOptions(30, coarse_iterations=4), 0.001)
+    labels, prototypes = 120 * 160, found.prototypes.size
     assert seen.numbers == [labels, prototypes]
     assert not seen.waits
 
@@ -138,9 +138,9 @@ def test_the_same_image_comes_out_the_same_to_the_last_bit(on_tensors: By) -> No
     assert torch.equal(first.theta, second.theta)
 
 
-def test_labels_past_sixteen_bits_are_kept() -> None:
+def test_labels_past_sixteen_bits_are_kept(on_tensors: By) -> None:
     cells: Tensor = torch.tensor([[40_000, 3]])
     theta = torch.zeros(40_001, 2)
     theta[40_000, 0] = theta[3, 1] = 1
-    labels = on_device.outline(cells, torch.eye(2), theta, (2, 4))
+    labels = on_tensors(segments.outline, torch.eye(2), theta, cells, (2, 4))
     assert labels.tolist() == [[40_000, 40_000, 3, 3]] * 2
