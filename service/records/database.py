@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session, defer
 from segsort.masks import decode_rle
 from service.problems import Problem
 from service.records.image_store import KeptImages, Picture, insert_image
-from service.records.tables import ImageRow, RevisionRow, SegmentationRow, now, open_database
+from service.records.schema_version import open_database
+from service.records.tables import ImageRow, RevisionRow, SegmentationRow, now
 
 _INSERT = insert(SegmentationRow.__table__)  # type: ignore[arg-type]  # declared as any FROM clause
 

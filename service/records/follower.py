@@ -15,8 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from model_store.live import AddedExemplar, LiveExemplars
 from model_store.release import Release
 from service.problems import Problem
+from service.records.connection import durable_transaction
 from service.records.edit_log import ClassState, Edit, EditLog, Kind
-from service.records.tables import EditRow, ExemplarRow, RevisionRow, durable_transaction, last_revision, now
+from service.records.tables import EditRow, ExemplarRow, RevisionRow, last_revision, now
 
 POLL = 0.25  # seconds between two looks at the log
 PATIENCE = 2.0  # seconds that a request waits for a revision

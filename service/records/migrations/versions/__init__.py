@@ -1,0 +1,1 @@
+"""One module a revision of the schema, each naming the revision before it."""

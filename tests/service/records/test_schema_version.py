@@ -1,0 +1,148 @@
+"""The schema's version: databases are created, upgraded, left alone or refused."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine as Database
+from sqlalchemy import create_engine
+
+from service.records.schema_version import CURRENT, alembic_config, open_database
+from service.records.tables import Base, last_revision
+from tests.service.records.migrations.earlier import restore
+
+POSTGRES = os.environ.get("SEGSORT_TEST_POSTGRES")  # URL of an empty database, to be run against by hand
+
+OPEN = """
+import sys, time
+from service.records.schema_version import open_database
+from service.records.tables import last_revision
+print("ready", flush=True)
+sys.stdin.readline()
+engine = open_database(sys.argv[1])
+with engine.connect() as connection:
+    print(last_revision(connection), flush=True)
+"""
+
+
+def url(file: Path) -> str:
+    return f"sqlite:///{file}"
+
+
+def differences(database: Database) -> list[object]:
+    """What Alembic would change to make the tables those of `service.records.tables`."""
+    with database.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return list(compare_metadata(context, Base.metadata))
+
+
+def dump(file: Path) -> list[str]:
+    with closing(sqlite3.connect(file)) as database:
+        return list(database.iterdump())
+
+
+def set_version(file: Path, version: str) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("UPDATE alembic_version SET version_num = ?", (version,))
+        database.commit()
+
+
+def test_the_migrations_create_the_tables_that_the_program_uses(tmp_path: Path) -> None:
+    database = open_database(url(tmp_path / "new" / "a.sqlite"))
+    assert differences(database) == []
+    with database.connect() as connection:
+        assert last_revision(connection) == 0
+
+
+def test_a_table_that_no_migration_creates_is_noticed(tmp_path: Path) -> None:
+    database = open_database(url(tmp_path / "a.sqlite"))
+    with database.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE edits")
+    assert len(differences(database)) == 1
+
+
+def test_the_program_expects_the_newest_migration() -> None:
+    assert ScriptDirectory.from_config(alembic_config()).get_heads() == [CURRENT]
+
+
+def test_each_database_in_memory_is_created() -> None:
+    for _ in range(2):
+        with open_database("sqlite://").connect() as connection:
+            assert last_revision(connection) == 0
+
+
+def test_a_database_that_is_up_to_date_is_opened_without_alembic(tmp_path: Path) -> None:
+    code = (
+        "import sys; from service.records.schema_version import open_database; open_database(sys.argv[1]);"
+        "print(sorted(name for name in sys.modules if name.startswith('alembic')))"
+    )
+    run = [sys.executable, "-c", code, url(tmp_path / "a.sqlite")]
+    created, opened = (subprocess.check_output(run, text=True) for _ in range(2))
+    assert "alembic.command" in created
+    assert opened.strip() == "[]"
+
+
+def test_a_database_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.sqlite"
+    open_database(url(file)).dispose()
+    set_version(file, "9999")
+    before = dump(file)
+    with pytest.raises(ValueError, match=rf"a\.sqlite has schema revision '9999'.*knows {CURRENT}.*upgrade segsort"):
+        open_database(url(file))
+    assert dump(file) == before
+
+
+def test_a_password_is_not_in_the_message() -> None:
+    with pytest.raises(ValueError, match=r"postgresql\+nothing://anna:\*\*\*@here/db cannot be opened"):
+        open_database("postgresql+nothing://anna:secret@here/db")
+
+
+def test_a_folder_that_may_not_be_written_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    with pytest.raises(ValueError, match="cannot be opened.*SEGSORT_DATA_DIR"):
+        open_database(url(tmp_path / "data" / "a.sqlite"))
+
+
+@pytest.mark.parametrize("before", ["empty", "row_per_segment"])
+def test_processes_that_start_at_once_upgrade_one_database_once(tmp_path: Path, before: str) -> None:
+    file = tmp_path / "a.sqlite"
+    if before != "empty":
+        restore(before, file)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([sys.executable, "-c", OPEN, url(file)], **pipes) for _ in range(3)]  # type: ignore[call-overload]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    outputs = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 3, outputs
+    assert len({revision for revision, _ in outputs}) == 1
+    assert differences(create_engine(url(file))) == []
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [(CURRENT,)]
+
+
+def test_the_schema_version_is_read_by_a_service_that_starts_again(tmp_path: Path) -> None:
+    file = tmp_path / "a.sqlite"
+    restore("before_versions", file)
+    before = dump(file)
+    open_database(url(file)).dispose()
+    after = dump(file)
+    assert [line for line in after if "alembic_version" not in line] == before
+
+
+@pytest.mark.skipif(POSTGRES is None, reason="SEGSORT_TEST_POSTGRES names no empty database")
+def test_postgresql_is_created_and_opened_again() -> None:
+    for _ in range(2):
+        database = open_database(str(POSTGRES))
+        assert differences(database) == []
+        with database.connect() as connection:
+            assert last_revision(connection) == 0
