@@ -11,7 +11,7 @@ from model_store.release import Release
 from service.answering.engine import Engine
 from service.answering.served import ServedRelease, probe
 from service.problems import Problem
-from service.records.follower import LiveRelease
+from service.records.live_release import LiveRelease
 
 _log = logging.getLogger("segsort.activation")
 

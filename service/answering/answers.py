@@ -14,8 +14,8 @@ from service.answering.limits import AnswerOptions, MaskFormat
 from service.answering.release_view import ReleaseView
 from service.images.polygons import polygons
 from service.problems import Problem
-from service.records.database import Answered, Retrieved
-from service.records.follower import LiveRelease
+from service.records.database import Answered, RecordedNeighbours
+from service.records.live_release import LiveRelease
 
 
 class Shapes(NamedTuple):
@@ -59,7 +59,7 @@ class ComposedAnswer(NamedTuple):
     body: dict[str, Any]
     facts: dict[str, Any]
     segments: list[dict[str, Any]]
-    retrieved: Retrieved
+    retrieved: RecordedNeighbours
 
 
 def image_url(segmentation_id: str) -> str:
@@ -101,7 +101,7 @@ def compose_answer(
         facts | {"classes": view.offered, "segments": segments},
         facts | voted,
         recorded,
-        Retrieved(shapes.prototypes, ids, places, labels.similarities),
+        RecordedNeighbours(shapes.prototypes, ids, places, labels.similarities),
     )
 
 

@@ -9,7 +9,8 @@ from model_store.release import Release
 from model_store.store import ReleaseStore
 from service.problems import Problem
 from service.records.database import Answered
-from service.records.follower import Follower, LiveRelease
+from service.records.follower import Follower
+from service.records.live_release import LiveRelease
 
 
 class ReleaseCatalogue:

@@ -24,8 +24,9 @@ from service.answering.served import ServedRelease, probe
 from service.answering.stages import Stages
 from service.images.decode import decode_reduced, pixels_of
 from service.records.database import Records
-from service.records.follower import Follower, LiveRelease
-from service.records.image_store import Picture
+from service.records.follower import Follower
+from service.records.image_store import ImageFile
+from service.records.live_release import LiveRelease
 from service.settings import Settings
 
 _log = logging.getLogger("segsort.engine")
@@ -54,7 +55,7 @@ class _Retrieved(NamedTuple):
     view: ReleaseView
     labels: SegmentLabels
     shapes: Shapes
-    picture: Picture
+    picture: ImageFile
 
 
 class Engine:
@@ -181,7 +182,7 @@ class Engine:
     def _retrieve(
         served: ServedRelease, found: Segments, k: int | None, content: bytes, size: tuple[int, int]
     ) -> _Retrieved:
-        encoded = beside(lambda: (Shapes.of_segments(found), Picture.of(content, size)))
+        encoded = beside(lambda: (Shapes.of_segments(found), ImageFile.of(content, size)))
         view = ReleaseView.current(served.live)  # taken here and not earlier, to include the latest edit
         labels = served.predictor.retrieve(found.prototypes, found.areas, k, view.state)
         return _Retrieved(view, labels, *encoded())

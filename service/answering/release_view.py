@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from model_store.card import ClassInfo
 from model_store.live import LiveExemplars
 from service.records.edit_log import ClassState
-from service.records.follower import LiveRelease
+from service.records.live_release import LiveRelease
 
 
 class ReleaseView(NamedTuple):

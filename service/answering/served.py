@@ -12,7 +12,7 @@ from service.answering.limits import AnswerOptions
 from service.answering.release_view import ReleaseView
 from service.problems import Problem
 from service.records.database import Answered
-from service.records.follower import LiveRelease
+from service.records.live_release import LiveRelease
 
 PROBE = (48, 64)  # pixels, height and width
 TOLERANCE = 0.01  # allowed deviation of a vector's length from 1

@@ -17,8 +17,9 @@ from service.editing.strength import needed_strength, wins_already
 from service.problems import Problem
 from service.records.database import Record
 from service.records.edit_log import Changes, Edit, EditLog
-from service.records.follower import Author, LiveRelease, Plan
-from service.records.image_store import Picture, image_is_kept, insert_image
+from service.records.follower import Author, Plan
+from service.records.image_store import ImageFile, image_is_stored, insert_image
+from service.records.live_release import LiveRelease
 from service.records.tables import ExemplarRow, now
 
 
@@ -46,7 +47,7 @@ class Curation:
     def __init__(self, engine: Engine) -> None:
         self._engine, self.served = engine, engine.served
 
-    def add(self, author: Author, picture: Picture, pieces: Sequence[Piece], source: str) -> Added:
+    def add(self, author: Author, picture: ImageFile, pieces: Sequence[Piece], source: str) -> Added:
         """Make exemplars of labelled segments of a picture, which is kept with them.
 
         Raises:
@@ -86,7 +87,7 @@ class Curation:
         meant: list[AddedExemplar] = []
 
         def plan(connection: Connection, revision: int) -> Plan | None:
-            if not image_is_kept(connection, facts.image_id):
+            if not image_is_stored(connection, facts.image_id):
                 raise _not_kept(record.segment_id)
             classes = Classes(live.log.class_states())
             info = classes.find(ref)
@@ -228,7 +229,7 @@ def _name(classes: Classes, class_id: int) -> str:
     return classes.states[class_id].info.name if known else classes.new[class_id - len(classes.states)].name
 
 
-def _exemplar(log: EditLog, class_id: int, piece: Piece, picture: Picture, source: str) -> AddedExemplar:
+def _exemplar(log: EditLog, class_id: int, piece: Piece, picture: ImageFile, source: str) -> AddedExemplar:
     """A piece as an exemplar, whose id follows from its content."""
     name = exemplar_id(piece.prototype, class_token(log, class_id, piece.ref), source, piece.mask)
     return AddedExemplar(

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from service.answering.release_view import class_json
 from service.records.edit_log import Edit
-from service.records.follower import edit_of
+from service.records.edit_rows import edit_of
 from service.records.tables import EditRow, iso
 
 
@@ -48,7 +48,7 @@ def edit_told(edit: Edit, reverted: Mapping[int, int]) -> dict[str, Any]:
         "created": iso(edit.created),
         "summary": payload["summary"],
         "exemplar_ids": list(payload.get("exemplar_ids", ())),
-        "classes": [class_json(info) for info in ([edit.class_after] if edit.kind == "class" else edit.creates)],
+        "classes": [class_json(info) for info in ([edit.class_after] if edit.kind == "class" else edit.new_classes)],
         "reverted_by": reverted.get(edit.revision),
     }
     return told | {name: payload[name] for name in ("segment_id", "replaces", "reverts") if name in payload}

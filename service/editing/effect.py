@@ -10,7 +10,7 @@ from model_store.live import LiveExemplars
 from service.answering.answers import image_url
 from service.answering.release_view import ReleaseView
 from service.records.database import Answered, Records
-from service.records.follower import LiveRelease
+from service.records.live_release import LiveRelease
 
 
 def effect_of(records: Records, live: LiveRelease, revision: int, recent: int) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from model_store.store import open_store
 from service.images.decode import decode
 from service.problems import Problem
 from service.records.database import Records
-from service.records.follower import Follower, LiveRelease
+from service.records.follower import Follower
+from service.records.live_release import LiveRelease
 from service.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -12,8 +12,8 @@ from segsort.masks import decode_rle
 from service.images.decode import decode
 from service.images.drawing import exemplar_image, outlined_crop
 from service.problems import Problem
-from service.records.follower import LiveRelease
-from service.records.image_store import KeptImages, Picture
+from service.records.image_store import ImageFile, ImageStore
+from service.records.live_release import LiveRelease
 
 
 def exemplar_json(live: LiveRelease, row: int, state: LiveExemplars | None = None) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def exemplar_rows(live: LiveRelease, class_id: int | None, query: str | None, re
             yield row
 
 
-def exemplar_file(live: LiveRelease, row: int, images: KeptImages) -> Picture:
+def exemplar_file(live: LiveRelease, row: int, images: ImageStore) -> ImageFile:
     """The picture that an exemplar lies in.
 
     Raises:
@@ -66,7 +66,7 @@ def exemplar_file(live: LiveRelease, row: int, images: KeptImages) -> Picture:
     if added is None:
         image_id = int(live.release.exemplars.image_ids[row])
         source, file = live.release.sources[image_id], live.release.image_path(image_id)
-        return Picture.of(file.read_bytes(), (source.height, source.width))
+        return ImageFile.of(file.read_bytes(), (source.height, source.width))
     picture = images.get(added.image_id)
     if picture is None:
         raise Problem(
@@ -76,7 +76,7 @@ def exemplar_file(live: LiveRelease, row: int, images: KeptImages) -> Picture:
     return picture
 
 
-def exemplar_crop(live: LiveRelease, row: int, images: KeptImages, max_pixels: int) -> Image.Image:
+def exemplar_crop(live: LiveRelease, row: int, images: ImageStore, max_pixels: int) -> Image.Image:
     """The part of its picture around an exemplar, its mask outlined."""
     told = exemplar_facts(live.state, row)
     if live.state.added(row) is None:

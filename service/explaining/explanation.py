@@ -14,7 +14,7 @@ from service.explaining.boundary import DISTANCE, boundary_of
 from service.explaining.exemplar_detail import exemplar_json
 from service.explaining.similar_segments import similar_segments
 from service.records.database import Record
-from service.records.follower import LiveRelease
+from service.records.live_release import LiveRelease
 
 _OF_RUNNER_UP = 5
 

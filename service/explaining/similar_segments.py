@@ -7,7 +7,7 @@ import numpy as np
 from service.answering.answers import image_url
 from service.answering.release_view import ReleaseView
 from service.records.database import Answered, Record, Records
-from service.records.follower import LiveRelease
+from service.records.live_release import LiveRelease
 
 LOOKED_AT = 500  # answers
 TOLD = 8

@@ -1,4 +1,4 @@
-"""Segment records: what an explanation needs, kept past restarts."""
+"""Recorded answers: everything that an explanation needs, kept over restarts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,18 @@ from sqlalchemy.orm import Session, defer
 
 from segsort.masks import decode_rle
 from service.problems import Problem
-from service.records.image_store import KeptImages, Picture, insert_image
+from service.records.image_store import ImageFile, ImageStore, insert_image
 from service.records.schema_version import open_database
 from service.records.tables import ImageRow, RevisionRow, SegmentationRow, now
 
 _INSERT = insert(SegmentationRow.__table__)  # type: ignore[arg-type]  # declared as any FROM clause
 
 
-class Retrieved(NamedTuple):
-    """What an answer was made of: prototypes [S, D] float32, exemplar_ids, neighbours [S, R] places in exemplar_ids,
-    similarities [S, R] float32.
+class RecordedNeighbours(NamedTuple):
+    """The arrays of an answer.
+
+    prototypes: [S, D] float32; exemplar_ids: every neighbour once; neighbours: [S, R] int32, positions in
+    exemplar_ids, best first; similarities: [S, R] float32, cosines to the neighbours.
     """
 
     prototypes: np.ndarray
@@ -32,10 +34,15 @@ class Retrieved(NamedTuple):
 
 
 class Answered:
-    """An answer as it was recorded.
+    """An answer as it was recorded. Its columns are decoded when they are first used.
 
-    facts: its row; segments: one object each, as the column says; prototypes: [S, D] float32; neighbours: [S, R] int32,
-    places in exemplar_ids; similarities: [S, R] float32.
+    Attributes:
+        facts: its row.
+        segments: one object a segment, as in the column `segments`.
+        prototypes: [S, D] float32.
+        exemplar_ids: every neighbour once.
+        neighbours: [S, R] int32, positions in exemplar_ids, best first.
+        similarities: [S, R] float32, cosines to the neighbours.
     """
 
     def __init__(self, row: SegmentationRow) -> None:
@@ -43,8 +50,8 @@ class Answered:
 
     @cached_property
     def segments(self) -> list[dict[str, Any]]:
-        told: list[dict[str, Any]] = orjson.loads(self.facts.segments)
-        return told
+        segments: list[dict[str, Any]] = orjson.loads(self.facts.segments)
+        return segments
 
     @cached_property
     def prototypes(self) -> np.ndarray:
@@ -66,7 +73,7 @@ class Answered:
         return f"{self.facts.segmentation_id}-{n}"
 
     def record(self, n: int) -> "Record":
-        """One of its segments."""
+        """Its n-th segment."""
         return Record(
             answered=self,
             segmentation=self.facts,
@@ -83,7 +90,8 @@ class Answered:
 class Record:
     """A segment as it was answered.
 
-    neighbours: exemplar ids, best first; similarities: [R] float32; prototype: [D] float32; bbox: x, y, width, height.
+    prototype: [D] float32; neighbours: exemplar ids, best first; similarities: [R] float32, cosines to the neighbours;
+    bbox: x, y, width, height; counts: compressed run lengths of the mask.
     """
 
     answered: Answered
@@ -108,19 +116,21 @@ class Record:
 
     @property
     def mask(self) -> np.ndarray:
-        """[H, W] bool, its pixels."""
+        """[H, W] bool, true on the pixels of the segment."""
         return decode_rle(self.counts, self.size)
 
 
 class Records:
-    """The database of segment records.
+    """The database of recorded answers.
 
     Args:
-        url: SQLAlchemy URL; SQLite by default, PostgreSQL where several replicas share one.
-        keep_images: bytes of pictures that are kept beside their answers.
+        url: SQLAlchemy URL of an SQLite or PostgreSQL database.
+        keep_images: largest total size of the images that are kept for answers, bytes.
 
     Attributes:
-        trouble: why the last answer could not be recorded; None if it could.
+        engine: the open database.
+        images: the images in it.
+        trouble: why the last answer could not be recorded; None if it was recorded.
 
     Raises:
         ValueError: if the database cannot be opened.
@@ -128,26 +138,26 @@ class Records:
 
     def __init__(self, url: str, keep_images: int = 0) -> None:
         self.engine = open_database(url)
-        self.images = KeptImages(self.engine, keep_images)
+        self.images = ImageStore(self.engine, keep_images)
         self.trouble: str | None = None
 
     def add(
         self,
         segmentation: dict[str, Any],
         segments: list[dict[str, Any]],
-        retrieved: Retrieved,
-        picture: Picture | None = None,
+        retrieved: RecordedNeighbours,
+        image: ImageFile | None = None,
     ) -> None:
-        """Keep one answer, in one transaction, before it is sent.
+        """Record one answer in one transaction.
 
         Args:
-            segmentation: the columns of `SegmentationRow` that are plain values, but for `created`.
-            segments: as its column `segments` holds them.
-            retrieved: the arrays.
-            picture: the file that was answered.
+            segmentation: the columns of `SegmentationRow` that hold plain values, without `created`.
+            segments: content of the column `segments`.
+            retrieved: content of the columns that hold arrays.
+            image: the image file that was segmented.
 
         Raises:
-            Problem: 503 if the database does not take it.
+            Problem: 503 if the database refuses the answer.
         """
         row = segmentation | {
             "created": now(),
@@ -160,19 +170,19 @@ class Records:
         try:
             with self.engine.begin() as connection:
                 connection.execute(_INSERT, row)
-                if picture is not None:
-                    self.images.insert(connection, picture)
+                if image is not None:
+                    self.images.insert(connection, image)
             self.trouble = None
         except SQLAlchemyError as error:
             self.trouble = str(getattr(error, "orig", error))[:200]
             raise Problem(
-                503, "The answer could not be recorded, and an answer that cannot be explained is not given.",
+                503, "The answer could not be recorded in the database. Only recorded answers are sent.",
                 received=str(getattr(error, "orig", error)),
-                fix="Try again; the operator should look at the database.",
+                fix="Try again. If it fails again, the operator should check the database and the disk.",
             ) from error  # fmt: skip
 
     def get(self, segment_id: str) -> Record | None:
-        """One segment's record, None if there is none."""
+        """Read the record of a segment; None if there is none."""
         segmentation_id, _, number = segment_id.rpartition("-")
         if not (number.isascii() and number.isdigit() and len(number) < 10):
             return None
@@ -182,9 +192,9 @@ class Records:
         return answered.record(n)
 
     def answer(self, segmentation_id: str) -> Answered | None:
-        """One answer, None if there is none."""
+        """Read an answer; None if there is none."""
         if not (segmentation_id.isascii() and segmentation_id.isalnum()):
-            return None  # what a database might stumble over
+            return None  # a database may refuse such characters
         with Session(self.engine, expire_on_commit=False) as session:
             row = session.get(SegmentationRow, segmentation_id)
         return None if row is None else Answered(row)
@@ -192,13 +202,13 @@ class Records:
     def newest(
         self, count: int, before: SegmentationRow | None = None, release: str | None = None, light: bool = False
     ) -> list[Answered]:
-        """The answers recorded last, the newest first.
+        """Read the newest answers, the newest first.
 
         Args:
-            count: at most so many.
-            before: only those recorded before this one.
-            release: only those that this release gave.
-            light: leave the neighbours out, which most readers do not look at.
+            count: largest number of answers.
+            before: only answers recorded before this one.
+            release: only answers of this release.
+            light: leave out the neighbours and similarities, which most readers do not use.
         """
         conditions = [] if release is None else [SegmentationRow.release == release]
         if before is not None:
@@ -218,8 +228,8 @@ class Records:
             connection.execute(select(1))
 
     def try_to_write(self) -> None:
-        """Raise SQLAlchemyError if the database takes nothing; what is written is gone when it is committed."""
-        probe = Picture("probe", "image/png", 1, 1, bytes(100_000))
+        """Raise SQLAlchemyError if the database cannot be written. The rows of the trial are removed again."""
+        probe = ImageFile("probe", "image/png", 1, 1, bytes(100_000))
         with self.engine.begin() as connection:
             connection.execute(update(RevisionRow).values(number=RevisionRow.number))
             insert_image(connection, probe)
@@ -227,5 +237,5 @@ class Records:
         self.trouble = None
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self.engine.dispose()

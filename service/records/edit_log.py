@@ -1,17 +1,20 @@
-"""The log of edits of one release: which exemplars are alive, which classes there are, at any revision.
+"""The log of edits of one release: its living exemplars and its classes at any revision.
 
-Everything follows from the edits and their order. All that is kept only ever grows, each entry with the revision it
-came with: whoever asks for a revision gets the same answer whatever comes later, so that readers need no lock.
+The state follows from the edits and their order. An edit is effective unless an effective later revert names it.
 
-An edit is effective unless an effective revert names it. Its payload, by kind:
+Every list only grows, and each entry carries the revision of its edit. A query at a revision therefore has the same
+result whatever is appended later, and readers need no lock.
 
-- add: exemplar_ids, classes (those the edit creates);
-- label: the same, with segment_id, a correction; replaces: exemplars of earlier corrections of that segment, that go;
-- remove: exemplar_ids;
-- class: class_id, before, after: {name, color}, before None where the class is new;
-- revert: reverts, a revision.
+The payload of an edit, by kind:
 
-Each has a summary too, in the words of its time.
+- add: exemplar_ids; classes, the ones that the edit creates.
+- label (a correction of a segment): exemplar_ids; classes; segment_id; replaces, the exemplars of earlier corrections
+  of the segment, which the edit removes.
+- remove: exemplar_ids.
+- class: class_id; before and after, each {name, color}. `before` is None where the class is new.
+- revert: reverts, the revision of the edit that it reverts.
+
+Every payload has a summary for people, with the names that classes had when it was written.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,12 +26,12 @@ from model_store.card import ClassInfo
 
 Kind = Literal["add", "label", "remove", "class", "revert"]
 T = TypeVar("T")
-_Dated = list[tuple[int, T]]  # what held from a revision on, in their order
+_Dated = list[tuple[int, T]]  # (revision, value from that revision on), revisions ascending
 
 
 @dataclass(frozen=True)
 class Edit:
-    """A row of the log."""
+    """An entry of the log; `payload` is described at the top of this module."""
 
     revision: int
     release: str
@@ -39,38 +42,39 @@ class Edit:
     created: datetime
 
     @property
-    def says(self) -> dict[str, bool]:
-        """Exemplars it touches, and whether they are there after it."""
+    def sets_alive(self) -> dict[str, bool]:
+        """The exemplars that it touches, and whether they are alive after it."""
         if self.kind in ("add", "label"):
             gone = dict.fromkeys(self.payload.get("replaces", ()), False)
             return gone | dict.fromkeys(self.payload["exemplar_ids"], True)
         return dict.fromkeys(self.payload["exemplar_ids"], False) if self.kind == "remove" else {}
 
     @property
-    def creates(self) -> list[ClassInfo]:
-        """Classes it creates."""
+    def new_classes(self) -> list[ClassInfo]:
+        """The classes that it creates."""
         if self.kind == "class" and self.payload["before"] is None:
             return [self.class_after]
         return [ClassInfo.model_validate(info) for info in self.payload.get("classes", ())]
 
     @property
     def class_after(self) -> ClassInfo:
-        """Of an edit of a class: how it is after it."""
+        """The class after an edit of kind class."""
         return ClassInfo.model_validate({"class_id": self.payload["class_id"], **self.payload["after"]})
 
 
 class ClassState(NamedTuple):
-    """A class; a retired one was created by an edit that is taken back."""
+    """A class. It is retired where the edit that created it is reverted."""
 
     info: ClassInfo
     retired: bool
 
 
 class Changes(NamedTuple):
-    """What one more edit would change.
+    """The changes that one more edit makes.
 
-    reverted: by revision, the effective revert that names it now, or None; alive: exemplars that come or go;
-    classes: those that are new, renamed, retired or back.
+    reverted: by revision of an earlier edit: the effective revert that now names it, or None.
+    alive: exemplars that are added to the living ones (True) or removed from them (False).
+    classes: classes that are created, renamed, recoloured, retired or restored.
     """
 
     reverted: dict[int, int | None]
@@ -80,11 +84,16 @@ class Changes(NamedTuple):
 
 @dataclass
 class EditLog:
-    """Edits of one release, in their order.
+    """The edits of one release, in their order.
 
     Args:
-        classes: those of the release.
-        released: the exemplars of the release.
+        classes: the classes of the release.
+        released: the exemplars of the release; all are alive before the first edit.
+
+    Attributes:
+        edits: by revision.
+        added_in: by exemplar that is not of the release: the revision of the first edit that added it.
+        corrections: by segment: the revisions of its corrections.
     """
 
     classes: Sequence[ClassState]
@@ -102,61 +111,72 @@ class EditLog:
         self._class_states = [[(0, state)] for state in self.classes]
 
     def changes(self, edit: Edit) -> Changes:
-        """What an edit would change that came next."""
-        if edit.kind != "revert":
-            alive = {name: there for name, there in edit.says.items() if there != self.is_alive(name)}
-            states = {info.class_id: ClassState(info, False) for info in edit.creates}
-            if edit.kind == "class" and edit.payload["before"] is not None:
-                retired = self.class_states()[edit.class_after.class_id].retired
-                states[edit.class_after.class_id] = ClassState(edit.class_after, retired)
-            return Changes({}, alive, states)
-        reverted = self._flips(edit)
+        """Compute the changes that an edit makes if it is appended now."""
+        if edit.kind == "revert":
+            return self._changes_of_revert(edit)
+        alive = {name: lives for name, lives in edit.sets_alive.items() if lives != self.is_alive(name)}
+        states = {info.class_id: ClassState(info, False) for info in edit.new_classes}
+        if edit.kind == "class" and edit.payload["before"] is not None:
+            retired = self.class_states()[edit.class_after.class_id].retired
+            states[edit.class_after.class_id] = ClassState(edit.class_after, retired)
+        return Changes({}, alive, states)
+
+    def _changes_of_revert(self, revert: Edit) -> Changes:
+        reverted = self._flips(revert)
         flipped = [self.edits[revision] for revision in reverted]
-        names = {name for other in flipped for name in other.says}
+        names = {name for other in flipped for name in other.sets_alive}
         alive = {name: self._would_live(name, reverted) for name in names}
-        classes = {info.class_id for other in flipped for info in other.creates}
+        classes = {info.class_id for other in flipped for info in other.new_classes}
         classes |= {other.class_after.class_id for other in flipped if other.kind == "class"}
         return Changes(
             reverted,
-            {name: there for name, there in sorted(alive.items()) if there != self.is_alive(name)},
-            {class_id: self._would_be(class_id, reverted) for class_id in sorted(classes)},
+            {name: lives for name, lives in sorted(alive.items()) if lives != self.is_alive(name)},
+            {class_id: self._class_after(class_id, reverted) for class_id in sorted(classes)},
         )
 
     def append(self, edit: Edit) -> Changes:
-        """Take one more edit in, which comes after all that are here."""
-        changes, revision = self.changes(edit), edit.revision
-        for name, there in edit.says.items():
-            self._touches.setdefault(name, []).append((revision, there))
-            if there and name not in self.released:
+        """Append an edit, whose revision is later than all in the log, and return its changes."""
+        changes = self.changes(edit)
+        self._index(edit)
+        self._apply(edit.revision, changes)
+        self.edits[edit.revision] = edit
+        return changes
+
+    def _index(self, edit: Edit) -> None:
+        """Note which exemplars, classes and segments an edit names."""
+        revision = edit.revision
+        for name, lives in edit.sets_alive.items():
+            self._touches.setdefault(name, []).append((revision, lives))
+            if lives and name not in self.released:
                 self.added_in.setdefault(name, revision)
-        for info in edit.creates:
+        for info in edit.new_classes:
             self._class_edits.setdefault(info.class_id, []).append(revision)
         if edit.kind == "class" and edit.payload["before"] is not None:
             self._class_edits.setdefault(edit.class_after.class_id, []).append(revision)
         if edit.kind == "label":
             self.corrections.setdefault(edit.payload["segment_id"], []).append(revision)
+
+    def _apply(self, revision: int, changes: Changes) -> None:
         for other, by in changes.reverted.items():
             self._reverted.setdefault(other, []).append((revision, by))
-        for name, there in changes.alive.items():
-            self._lives.setdefault(name, []).append((revision, there))
+        for name, lives in changes.alive.items():
+            self._lives.setdefault(name, []).append((revision, lives))
         for class_id, state in sorted(changes.classes.items()):
             if class_id == len(self._class_states):
                 self._class_states.append([])
             self._class_states[class_id].append((revision, state))
-        self.edits[revision] = edit
-        return changes
 
     def reverted_by(self, revision: int, at: int | None = None) -> int | None:
-        """The effective revert that names an edit."""
+        """The effective revert that names an edit, at a revision or now; None if the edit is effective."""
         return _last(self._reverted.get(revision, ()), at)
 
     def is_alive(self, exemplar_id: str, at: int | None = None) -> bool:
-        """Whether an exemplar is in the live state."""
-        there = _last(self._lives.get(exemplar_id, ()), at)
-        return exemplar_id in self.released if there is None else there
+        """Check whether an exemplar is alive, at a revision or now."""
+        lives = _last(self._lives.get(exemplar_id, ()), at)
+        return exemplar_id in self.released if lives is None else lives
 
     def removed_in(self, exemplar_id: str, at: int | None = None) -> int | None:
-        """The revision since which an exemplar is gone, None while it is there."""
+        """The revision that removed an exemplar, at a revision or now; None while it is alive."""
         if self.is_alive(exemplar_id, at):
             return None
         return next((r for r, _ in reversed(self._lives.get(exemplar_id, ())) if at is None or r <= at), None)
@@ -166,23 +186,26 @@ class EditLog:
         return iter(list(self._touches))
 
     def class_states(self, at: int | None = None) -> list[ClassState]:
-        """Classes by class_id, the retired ones among them."""
+        """All classes in the order of class_id, at a revision or now, with the retired ones."""
         states = (_last(dated, at) for dated in list(self._class_states))
         return [state for state in states if state is not None]
 
     def first_name(self, class_id: int) -> str:
-        """What a class was called when it was made: unlike its name now, it never changes."""
+        """The name that a class was created with. It never changes."""
         return self._class_states[class_id][0][1].info.name
 
     def touched_by(self, revision: int) -> frozenset[str]:
-        """Exemplars that an edit touches; of a revert, those of what it takes back."""
+        """The exemplars that an edit touches. A revert touches those of the edit that it reverts."""
         edit = self.edits[revision]
         while edit.kind == "revert":
             edit = self.edits[edit.payload["reverts"]]
-        return frozenset(edit.says)
+        return frozenset(edit.sets_alive)
 
     def _flips(self, revert: Edit) -> dict[int, int | None]:
-        """Edits that a revert makes ineffective or, where it reverts a revert, effective again."""
+        """By revision: the effective revert that names each edit after this revert, or None.
+
+        A chain of reverts alternates. Reverting a revert makes its target effective again, and so on.
+        """
         flips: dict[int, int | None] = {}
         by: int | None = revert.revision
         target = self.edits[revert.payload["reverts"]]
@@ -197,13 +220,14 @@ class EditLog:
         return (flips[revision] if revision in flips else self.reverted_by(revision)) is None
 
     def _would_live(self, exemplar_id: str, flips: Mapping[int, int | None]) -> bool:
-        for revision, there in reversed(self._touches.get(exemplar_id, ())):
+        """Whether the last effective edit of an exemplar leaves it alive."""
+        for revision, lives in reversed(self._touches.get(exemplar_id, ())):
             if self._effective(revision, flips):
-                return there
+                return lives
         return exemplar_id in self.released
 
-    def _would_be(self, class_id: int, flips: Mapping[int, int | None]) -> ClassState:
-        """A class as the last effective edit of it says; without its creation it is retired."""
+    def _class_after(self, class_id: int, flips: Mapping[int, int | None]) -> ClassState:
+        """A class after its last effective edit. It is retired where the edit that created it is not effective."""
         revisions = self._class_edits.get(class_id, [])
         info, retired = self._class_states[class_id][0][1]
         if class_id >= len(self.classes):
@@ -216,7 +240,7 @@ class EditLog:
 
 
 def _last(dated: Sequence[tuple[int, T]], at: int | None) -> T | None:
-    """What holds at a revision, or now; None if nothing does yet."""
+    """The value at a revision, or the newest one; None if there is none yet."""
     for revision, value in reversed(dated):
         if at is None or revision <= at:
             return value

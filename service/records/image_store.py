@@ -1,4 +1,4 @@
-"""Pictures as they came: kept so that an answer can be looked at again and its segments can become exemplars."""
+"""Image files in the database. An answer can be shown again, and its segments can become exemplars."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from service.records.tables import ExemplarRow, ImageRow, RevisionRow, now
 
-_BEGINNINGS = (
+_SIGNATURES = (
     (b"\xff\xd8", "image/jpeg"),
     (b"\x89PNG", "image/png"),
     (b"RIFF", "image/webp"),
@@ -18,11 +18,20 @@ _BEGINNINGS = (
     (b"BM", "image/bmp"),
     (b"GIF8", "image/gif"),
 )
+_UNKNOWN = "application/octet-stream"
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as it came; image_id: SHA-256 of content, hexadecimal; width, height: of the upright image."""
+class ImageFile:
+    """An image file as it was received.
+
+    Attributes:
+        image_id: SHA-256 of the content, hexadecimal.
+        media_type: by the first bytes of the content.
+        width: pixels of the upright image.
+        height: pixels of the upright image.
+        content: the file.
+    """
 
     image_id: str
     media_type: str
@@ -31,91 +40,92 @@ class Picture:
     content: bytes
 
     @classmethod
-    def of(cls, content: bytes, size: tuple[int, int]) -> "Picture":
-        """A file that has been decoded to an upright image of size (H, W)."""
-        media_type = next((kind for start, kind in _BEGINNINGS if content.startswith(start)), _UNKNOWN)
+    def of(cls, content: bytes, size: tuple[int, int]) -> "ImageFile":
+        """Describe a file that was decoded to an upright image of size (H, W)."""
+        media_type = next((kind for start, kind in _SIGNATURES if content.startswith(start)), _UNKNOWN)
         return cls(hashlib.sha256(content).hexdigest(), media_type, size[1], size[0], content)
 
 
-_UNKNOWN = "application/octet-stream"
-
-
-def _insert(dialect: Any) -> Any:
+def _upsert(dialect: Any) -> Any:
     statement = dialect.insert(ImageRow.__table__)
     return statement.on_conflict_do_update(index_elements=["image_id"], set_={"created": statement.excluded.created})
 
 
-_INSERTS = {"postgresql": _insert(postgresql), "sqlite": _insert(sqlite)}
+_UPSERTS = {"postgresql": _upsert(postgresql), "sqlite": _upsert(sqlite)}
 
 
-def insert_image(connection: Connection, picture: Picture) -> None:
-    """Keep a picture; one that is there already is the newest again."""
-    row = vars(picture) | {"size": len(picture.content), "created": now()}
-    connection.execute(_INSERTS[connection.dialect.name], row)
+def insert_image(connection: Connection, image: ImageFile) -> None:
+    """Store an image. An image that is already stored becomes the newest one."""
+    row = vars(image) | {"size": len(image.content), "created": now()}
+    connection.execute(_UPSERTS[connection.dialect.name], row)
 
 
-def image_is_kept(connection: Connection, image_id: str | None) -> bool:
-    """Whether a picture is there."""
+def image_is_stored(connection: Connection, image_id: str | None) -> bool:
+    """Check whether an image is in the database."""
     return connection.execute(select(ImageRow.image_id).where(ImageRow.image_id == image_id)).first() is not None
 
 
-class KeptImages:
-    """The pictures in the database, as many as the operator wants to keep.
+class ImageStore:
+    """The images in the database. The oldest ones are removed when they exceed a budget.
 
     Args:
-        database: where they are.
-        budget: bytes of pictures that are no exemplars'; 0: such are not kept at all.
+        database: the database.
+        budget: largest total size of the images without exemplars, bytes; 0 stores no such image.
     """
 
     def __init__(self, database: Engine, budget: int) -> None:
         self._database, self.budget = database, budget
-        self._unseen = budget + 1  # bytes that came since the last look; before the first one nobody knows
+        self._unchecked = budget + 1  # bytes stored since the last `trim`; unknown at the start, so above the budget
 
-    def insert(self, connection: Connection, picture: Picture) -> None:
-        """Keep the picture of an answer, in the transaction that records the answer."""
+    def insert(self, connection: Connection, image: ImageFile) -> None:
+        """Store the image of an answer, in the transaction that records the answer."""
         if self.budget:
-            insert_image(connection, picture)
-            self._unseen += len(picture.content)
+            insert_image(connection, image)
+            self._unchecked += len(image.content)
 
-    def get(self, image_id: str | None) -> Picture | None:
-        """A picture, None if it is not kept."""
+    def get(self, image_id: str | None) -> ImageFile | None:
+        """Read an image; None if it is not stored."""
         with self._database.connect() as connection:
             row = connection.execute(select(ImageRow.__table__).where(ImageRow.image_id == image_id)).mappings().first()
         if row is None:
             return None
-        return Picture(row["image_id"], row["media_type"], row["width"], row["height"], bytes(row["content"]))
+        return ImageFile(row["image_id"], row["media_type"], row["width"], row["height"], bytes(row["content"]))
 
     def has(self, image_id: str | None) -> bool:
-        """Whether a picture is kept."""
+        """Check whether an image is stored."""
         with self._database.connect() as connection:
-            return image_is_kept(connection, image_id)
+            return image_is_stored(connection, image_id)
 
     def which(self, image_ids: set[str]) -> set[str]:
-        """Those of some pictures that are kept."""
+        """Select the ids of stored images."""
         with self._database.connect() as connection:
             return set(connection.execute(select(ImageRow.image_id).where(ImageRow.image_id.in_(image_ids))).scalars())
 
     def trim(self) -> None:
-        """Let the oldest pictures go that are past the budget and no exemplar's, if enough came since the last look.
+        """Remove the oldest images without exemplars that exceed the budget.
+
+        The database is searched only after images of 2 % of the budget were stored.
 
         Raises:
             SQLAlchemyError: if the database does not answer.
         """
-        if self._unseen <= self.budget // 50:
+        if self._unchecked <= self.budget // 50:
             return
-        self._unseen = 0
-        used = exists().where(ExemplarRow.image_id == ImageRow.image_id)
-        query = (
-            select(ImageRow.image_id, ImageRow.size).where(~used).order_by(ImageRow.created.desc(), ImageRow.image_id)
-        )
+        self._unchecked = 0
+        has_exemplars = exists().where(ExemplarRow.image_id == ImageRow.image_id)
+        for image_id in self._past_budget(has_exemplars):
+            with self._database.begin() as connection:
+                # This locks the row that every edit locks: no process can make an exemplar of the image meanwhile.
+                connection.execute(update(RevisionRow).values(number=RevisionRow.number))
+                connection.execute(delete(ImageRow).where(ImageRow.image_id == image_id, ~has_exemplars))
+
+    def _past_budget(self, has_exemplars: Any) -> list[str]:
+        columns = select(ImageRow.image_id, ImageRow.size)
+        query = columns.where(~has_exemplars).order_by(ImageRow.created.desc(), ImageRow.image_id)
+        total, old = 0, []
         with self._database.connect() as connection:
-            total, old = 0, []
             for image_id, size in connection.execute(query):
                 total += size
                 if total > self.budget:
                     old.append(image_id)
-        for image_id in old:
-            with self._database.begin() as connection:
-                # counted as an edit of nothing: no picture goes while another process makes an exemplar of it
-                connection.execute(update(RevisionRow).values(number=RevisionRow.number))
-                connection.execute(delete(ImageRow).where(ImageRow.image_id == image_id, ~used))
+        return old

@@ -22,7 +22,7 @@ from service.http.body_limit import too_large
 from service.problems import CallerLeft, Problem
 from service.records.edit_log import Edit
 from service.records.follower import Author
-from service.records.image_store import Picture
+from service.records.image_store import ImageFile
 
 LARGEST = 2**62  # of what databases hold
 Reader = Annotated[Caller, Depends(reader)]
@@ -83,7 +83,7 @@ def _is_text(value: str) -> bool:
     return all(character.isprintable() or character in "\n\t\r" for character in value)
 
 
-def picture_response(picture: Picture | None, image_id: str | None) -> Response:
+def picture_response(picture: ImageFile | None, image_id: str | None) -> Response:
     """A picture as it came.
 
     Raises:

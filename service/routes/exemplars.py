@@ -16,7 +16,7 @@ from service.explaining.exemplar_detail import exemplar_crop, exemplar_file, exe
 from service.http.access import Caller
 from service.images.decode import decode
 from service.images.drawing import png
-from service.records.image_store import Picture
+from service.records.image_store import ImageFile
 from service.routes.dependencies import (
     LARGEST,
     Body,
@@ -81,7 +81,7 @@ async def show(
 def _show(engine: Engine, curation: Curation, caller: Caller, shown: Shown, segments: int | None) -> Response:
     by, most = author(caller, shown.reason), engine.settings.max_pixels
     image = decode(shown.image, most)
-    picture = Picture.of(shown.image, (image.shape[0], image.shape[1]))
+    picture = ImageFile.of(shown.image, (image.shape[0], image.shape[1]))
     pieces = pieces_of(engine, curation.served, image, shown.labels((image.shape[0], image.shape[1]), most), segments)
     added = curation.add(by, picture, pieces, shown.source or f"picture {picture.image_id[:16]}")
     infos = [state.info for state in curation.served.live.log.class_states()]
@@ -96,7 +96,7 @@ def _show(engine: Engine, curation: Curation, caller: Caller, shown: Shown, segm
         }
         for one in added.exemplars
     ]
-    classes = [] if added.edit is None else [class_json(info) for info in added.edit.creates]
+    classes = [] if added.edit is None else [class_json(info) for info in added.edit.new_classes]
     return edited(engine, added.edit, 201, exemplars=told, classes=classes, already=len(added.already))
 
 

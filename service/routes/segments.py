@@ -66,7 +66,7 @@ def label(
     return edited(
         engine, added.edit, 201,
         exemplar=exemplar_json(live, row), strength=added.exemplars[0].strength, relabelled=again,
-        classes=[] if added.edit is None else [class_json(info) for info in added.edit.creates],
+        classes=[] if added.edit is None else [class_json(info) for info in added.edit.new_classes],
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from model_store.live import LiveExemplars
 from service.answering.engine import Engine
-from service.records.follower import Follower, LiveRelease
+from service.records.follower import Follower
+from service.records.live_release import LiveRelease
 from service.records.tables import ExemplarRow, ImageRow, last_revision
 
 LARGEST_REFUSAL = 30_000  # bytes: a refusal names what is wrong and does not send it back
@@ -83,7 +84,7 @@ def assert_consistent(engine: Engine) -> None:
         assert image_id in pictures
     stored = {exemplar_id for exemplar_id, _, _ in rows}
     for edit in live.log.edits.values():
-        assert stored | set(live.log.released) >= set(edit.says)
+        assert stored | set(live.log.released) >= set(edit.sets_alive)
     again = LiveRelease.of(LiveExemplars.of_release(live.release))
     Follower(database).follow(again)
     assert again.log.class_states() == live.log.class_states()

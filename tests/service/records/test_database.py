@@ -127,7 +127,7 @@ def test_the_oldest_pictures_go_and_those_of_exemplars_stay(settings: Settings, 
         answers = [client.post("/segment", content=noise(seed)).json() for seed in range(4)]
         assert {one["image_url"] is not None for one in client.get("/segmentations").json()} == {True}
         pictures.budget = int(2.5 * len(noise(0)))
-        pictures._unseen = pictures.budget
+        pictures._unchecked = pictures.budget
         pictures.trim()
         kept = {one["segmentation_id"]: one["image_url"] for one in client.get("/segmentations").json()}
         assert [kept[a["segmentation_id"]] is not None for a in answers] == [False, False, True, True]

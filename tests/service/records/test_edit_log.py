@@ -1,4 +1,4 @@
-"""The log against its definition, computed anew from all edits for each revision."""
+"""The log of edits, compared with its definition, which is computed from all edits at each revision."""
 
 from datetime import datetime
 from typing import Any
@@ -36,14 +36,14 @@ def effective(edits: list[Edit]) -> dict[int, bool]:
 def naive(edits: list[Edit]) -> tuple[dict[str, bool], dict[int, tuple[str, bool]]]:
     """Alive exemplars, and classes' names and whether they are retired, as the definition says."""
     there = effective(edits)
-    names = {*RELEASED, *(name for one in edits for name in one.says)}
+    names = {*RELEASED, *(name for one in edits for name in one.sets_alive)}
     alive = {}
     for name in names:
-        said = [one.says[name] for one in edits if name in one.says and there[one.revision]]
+        said = [one.sets_alive[name] for one in edits if name in one.sets_alive and there[one.revision]]
         alive[name] = said[-1] if said else name in RELEASED
     classes = {info.class_id: (info.name, False) for info in BASE}
     for one in edits:
-        for info in one.creates:
+        for info in one.new_classes:
             classes[info.class_id] = (info.name, not there[one.revision])
     for one in edits:
         if one.kind == "class" and there[one.revision]:

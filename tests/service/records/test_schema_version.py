@@ -106,7 +106,7 @@ def test_a_password_is_not_in_the_message() -> None:
 
 def test_a_folder_that_may_not_be_written_is_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
-    with pytest.raises(ValueError, match="cannot be opened.*SEGSORT_DATA_DIR"):
+    with pytest.raises(ValueError, match=r"cannot be opened.*SEGSORT_DATA_DIR"):
         open_database(url(tmp_path / "data" / "a.sqlite"))
 
 

@@ -119,7 +119,7 @@ def test_an_upgraded_answer_has_the_similarity_of_its_image(client: TestClient, 
         expected = sum(a * s for a, s in zip(areas, nearest, strict=True)) / sum(areas)
         found = client.get(f"/explain/{segment_id}").json()
         assert found["known"] == why["known"]
-        assert found["vote"]["image_similarity"] == pytest.approx(expected, abs=1e-6)
+        assert found["image_similarity"] == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["row_per_segment", BOTH_KINDS])
@@ -129,7 +129,7 @@ def test_an_upgrade_that_fails_leaves_the_database_unchanged(settings: Settings)
         database.execute("CREATE TABLE segmentations_aside (segmentation_id VARCHAR)")  # in the way of the upgrade
         database.commit()
         before = list(database.iterdump())
-    with pytest.raises(ValueError, match="cannot be opened: .*already .*segmentations_aside"):
+    with pytest.raises(ValueError, match=r"cannot be opened: .*already .*segmentations_aside"):
         open_database(settings.database)
     with closing(sqlite3.connect(file)) as database:
         assert list(database.iterdump()) == before

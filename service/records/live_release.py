@@ -1,0 +1,71 @@
+"""A release with the edits made on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from model_store.live import AddedExemplar, LiveExemplars
+from model_store.release import Release
+from service.records.edit_log import ClassState, Edit, EditLog
+
+
+@dataclass
+class LiveRelease:
+    """A release with the edits made on it.
+
+    Attributes:
+        release: as it was built.
+        state: an immutable snapshot, replaced by each edit. A reader takes it once and queries the log at its revision.
+        log: the edits.
+    """
+
+    release: Release
+    state: LiveExemplars
+    log: EditLog
+
+    @classmethod
+    def of(cls, state: LiveExemplars) -> "LiveRelease":
+        """A release before its first edit."""
+        release = state.release
+        classes = [ClassState(info, info.class_id in release.card.retired) for info in release.card.classes]
+        return cls(release, state, EditLog(classes, release.rows))
+
+    @property
+    def name(self) -> str:
+        return self.release.card.name
+
+    def advance(self, revision: int, edits: Sequence[Edit], added: Sequence[AddedExemplar]) -> None:
+        """Apply all edits of this release up to a revision.
+
+        Args:
+            revision: of the whole log; later than that of `state`.
+            edits: the edits of this release since the revision of `state`, in their order.
+            added: the exemplars that they added, in their order.
+        """
+        if not edits:
+            self.state = self.state.edited(revision)
+            return
+        alive: dict[str, bool] = {}
+        classes_changed = False
+        for edit in edits:
+            changes = self.log.append(edit)
+            alive |= changes.alive
+            classes_changed = classes_changed or bool(changes.classes)
+        classes = self._classes() if classes_changed else {}
+        self.state = self.state.edited(revision, added=added, alive=alive, **classes)
+
+    def classes_at(self, revision: int) -> LiveExemplars:
+        """The present state, but with the names and colours that classes had at a revision.
+
+        Classes that were made later keep their present names.
+        """
+        states = self.log.class_states(revision)
+        newer = self.state.classes[len(states) :]
+        return replace(self.state, classes=(*(state.info for state in states), *newer))
+
+    def _classes(self) -> dict[str, Any]:
+        states = self.log.class_states()
+        return {
+            "classes": [state.info for state in states],
+            "retired": frozenset(n for n, state in enumerate(states) if state.retired),
+        }
