@@ -1,4 +1,4 @@
-"""The database: older ones, those that are locked or full, and how many pictures it keeps."""
+"""The database: what is recorded, a locked or full database, and which images are kept."""
 
 import sqlite3
 from collections.abc import Callable
@@ -15,13 +15,6 @@ from service.app import create_app
 from service.settings import Settings
 from tests.service.conftest import encoded
 
-OLD = """CREATE TABLE segmentations (
-    segmentation_id VARCHAR NOT NULL, created DATETIME NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
-    release VARCHAR NOT NULL, release_path VARCHAR NOT NULL, index_revision INTEGER NOT NULL, k INTEGER NOT NULL,
-    kappa FLOAT NOT NULL, image_similarity FLOAT NOT NULL, segments BLOB NOT NULL, prototypes BLOB NOT NULL,
-    exemplar_ids VARCHAR NOT NULL, neighbours BLOB NOT NULL, similarities BLOB NOT NULL,
-    PRIMARY KEY (segmentation_id))"""
-
 
 def file_of(settings: Settings) -> Path:
     return settings.data_dir / "segsort.sqlite"
@@ -36,37 +29,7 @@ def noise(seed: int, size: int = 60) -> bytes:
     return encoded(np.random.default_rng(seed).integers(0, 255, (size, size, 3), dtype=np.uint8))
 
 
-def test_a_database_of_the_version_before_opens_and_its_answers_are_explained(
-    start: Callable[..., TestClient], settings: Settings, photo: bytes
-) -> None:
-    with start() as client:
-        segment_id = client.post("/segment", content=photo).json()["segments"][0]["segment_id"]
-        before = client.get(f"/explain/{segment_id}").json()
-    with closing(sqlite3.connect(file_of(settings))) as database:  # as the version before left it
-        database.execute("ALTER TABLE segmentations RENAME TO kept")
-        database.execute("DROP INDEX segmentations_by_age")
-        database.execute(OLD)
-        names = [row[1] for row in database.execute("PRAGMA table_info(segmentations)")]
-        columns = ", ".join(names)
-        database.execute(f"INSERT INTO segmentations ({columns}) SELECT {columns} FROM kept")
-        for table in ("kept", "images", "edits", "exemplars", "revisions"):
-            database.execute(f"DROP TABLE {table}")
-        database.commit()
-    with start() as client:
-        after = client.get(f"/explain/{segment_id}").json()
-        assert after == before | {"image_url": None}
-        assert client.get(f"/segments/{segment_id}/crop").status_code == 404
-        refused = client.post(f"/segments/{segment_id}/label", json={"class_name": "grass"})
-        assert refused.status_code == 409
-        assert "POST /segment" in refused.json()["fix"]
-        listed = client.get("/segmentations").json()
-        assert [one["image_url"] for one in listed] == [None]
-        again = client.post(f"/segmentations/{segment_id.split('-')[0]}/relabel").raise_for_status().json()
-        assert again["changed"] == []
-        assert client.post("/segment", content=photo).json()["index_revision"] == 0
-
-
-def test_an_edit_waits_for_no_one_for_ever_and_a_locked_database_is_a_503(settings: Settings, photo: bytes) -> None:
+def test_a_locked_database_refuses_an_edit_with_503_and_goes_on_answering(settings: Settings, photo: bytes) -> None:
     engine = Engine(settings)
     with TestClient(create_app(settings, engine)) as client:
         answer = client.post("/segment", content=photo).json()
@@ -86,7 +49,7 @@ def test_an_edit_waits_for_no_one_for_ever_and_a_locked_database_is_a_503(settin
 
 
 def _at_connection(engine: Engine, statement: str) -> None:
-    """Let every connection begin with a statement."""
+    """Run a statement at the start of every connection."""
 
     @event.listens_for(engine.records.engine, "connect")
     def begin(connection: sqlite3.Connection, _: object) -> None:
@@ -118,17 +81,17 @@ def test_a_full_database_is_a_503_and_loses_nothing(settings: Settings, photo: b
         assert client.post("/exemplars", files=files, data=data).json()["index_revision"] == 2
 
 
-def test_the_oldest_pictures_go_and_those_of_exemplars_stay(settings: Settings, photo: bytes) -> None:
+def test_the_oldest_images_are_removed_and_those_of_exemplars_are_kept(settings: Settings, photo: bytes) -> None:
     engine = Engine(settings)
-    pictures = engine.records.images
+    images = engine.records.images
     with TestClient(create_app(settings, engine)) as client:
         first = client.post("/segment", content=photo).json()
         client.post(f"/segments/{first['segments'][0]['segment_id']}/label", json={"class_name": "grass"})
         answers = [client.post("/segment", content=noise(seed)).json() for seed in range(4)]
         assert {one["image_url"] is not None for one in client.get("/segmentations").json()} == {True}
-        pictures.budget = int(2.5 * len(noise(0)))
-        pictures._unchecked = pictures.budget
-        pictures.trim()
+        images.budget = int(2.5 * len(noise(0)))
+        images._unchecked = images.budget
+        images.trim()
         kept = {one["segmentation_id"]: one["image_url"] for one in client.get("/segmentations").json()}
         assert [kept[a["segmentation_id"]] is not None for a in answers] == [False, False, True, True]
         assert client.get(kept[first["segmentation_id"]]).content == photo
@@ -140,7 +103,7 @@ def test_the_oldest_pictures_go_and_those_of_exemplars_stay(settings: Settings, 
         assert client.post(f"/segmentations/{answers[0]['segmentation_id']}/relabel").status_code == 200
 
 
-def test_no_picture_is_kept_where_the_operator_wants_none(start: Callable[..., TestClient], photo: bytes) -> None:
+def test_no_image_of_an_answer_is_stored_if_the_budget_is_zero(start: Callable[..., TestClient], photo: bytes) -> None:
     with start(keep_images_mb=0) as client:
         answer = client.post("/segment", content=photo).json()
         assert answer["image_url"] is None
@@ -153,7 +116,7 @@ def test_no_picture_is_kept_where_the_operator_wants_none(start: Callable[..., T
         assert client.get(f"/exemplars/{shown['exemplars'][0]['exemplar_id']}/image").content == photo
 
 
-def test_edits_of_another_release_of_the_same_name_end_the_start_with_a_clear_message(
+def test_the_start_is_refused_if_edits_were_made_on_another_release_of_the_same_name(
     start: Callable[..., TestClient], settings: Settings, photo: bytes
 ) -> None:
     with start() as client:

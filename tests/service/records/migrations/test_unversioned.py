@@ -95,6 +95,19 @@ def test_edits_go_on_with_the_next_revision(client: TestClient) -> None:
     assert effect["answers"] >= 3
 
 
+@pytest.mark.parametrize("name", ["row_per_segment", "before_edits"])
+def test_an_answer_without_its_image_is_relabelled_but_not_corrected(client: TestClient, name: str) -> None:
+    segment_id = next(iter(explanations(name)))
+    assert {one["image_url"] for one in client.get("/segmentations").json()} == {None}
+    assert client.get(f"/explain/{segment_id}").json()["image_url"] is None
+    assert client.get(f"/segments/{segment_id}/crop").status_code == 404
+    refused = client.post(f"/segments/{segment_id}/label", json={"class_name": "grass"})
+    assert refused.status_code == 409
+    assert "POST /segment" in refused.json()["fix"]
+    again = client.post(f"/segmentations/{segment_id.split('-')[0]}/relabel").raise_for_status().json()
+    assert again["changed"] == []
+
+
 @pytest.mark.parametrize("name", ["before_versions"])
 def test_edits_of_the_earlier_commit_are_in_effect(client: TestClient) -> None:
     edits = client.get("/edits").json()
