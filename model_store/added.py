@@ -1,4 +1,4 @@
-"""Exemplars added to a release while it is served: columns that grow, of which earlier readers see the beginning."""
+"""Exemplars that edits add to a served release: columns that only grow, shared by all snapshots."""
 
 import threading
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_FIRST_ROOM = 64  # rows; doubled whenever they are full
+_FIRST_CAPACITY = 64  # rows; doubled whenever they are full
 
 
 @dataclass(frozen=True)
@@ -14,12 +14,12 @@ class AddedExemplar:
     """A labelled segment that an edit adds.
 
     Attributes:
-        exemplar_id: its name, made from its content (see `exemplar_id` in `model_store.exemplar_table`).
+        exemplar_id: digest of its content (see `exemplar_id` in `model_store.exemplar_table`).
         prototype: [D] float32 unit vector.
         class_id: its class.
-        strength: as how many exemplars it counts in the vote, above 0; 1 unless it corrects a label.
+        strength: weight in the vote, as a number of exemplars, above 0; 1 unless it corrects a label.
         image_id: SHA-256 of its image's content, in hexadecimal digits.
-        source: what the image is called.
+        source: name of the image.
         width, height: of the upright image, pixels.
         bbox: (x, y, width, height), in pixels of that image.
         area: pixels of that image.
@@ -39,30 +39,30 @@ class AddedExemplar:
     mask: str
 
     def same_as(self, other: "AddedExemplar") -> bool:
-        """Whether both vote alike."""
-        told = (self.class_id, np.float32(self.strength)) == (other.class_id, np.float32(other.strength))
-        return told and np.array_equal(self.prototype, other.prototype)
+        """Whether both have the same class, strength and prototype."""
+        equal = (self.class_id, np.float32(self.strength)) == (other.class_id, np.float32(other.strength))
+        return equal and np.array_equal(self.prototype, other.prototype)
 
 
 class _Columns:
-    """What rows are written into, shared by all that see a beginning of it; `lock` is held while writing."""
+    """Arrays with spare capacity, shared by several `AddedRows`. Hold `lock` while writing."""
 
     def __init__(self, dimension: int) -> None:
-        self.prototypes = np.empty((_FIRST_ROOM, dimension), dtype=np.float32)
-        self.class_ids = np.empty(_FIRST_ROOM, dtype=np.int64)
-        self.strengths = np.empty(_FIRST_ROOM, dtype=np.float32)
+        self.prototypes = np.empty((_FIRST_CAPACITY, dimension), dtype=np.float32)
+        self.class_ids = np.empty(_FIRST_CAPACITY, dtype=np.int64)
+        self.strengths = np.empty(_FIRST_CAPACITY, dtype=np.float32)
         self.exemplars: list[AddedExemplar] = []
         self.rows: dict[str, int] = {}
         self.lock = threading.Lock()
 
     def append(self, exemplars: Sequence[AddedExemplar]) -> None:
         start, stop = len(self.exemplars), len(self.exemplars) + len(exemplars)
-        room = len(self.class_ids)
-        while room < stop:
-            room *= 2
-        if room > len(self.class_ids):
-            self.prototypes = _grown(self.prototypes, room)
-            self.class_ids, self.strengths = _grown(self.class_ids, room), _grown(self.strengths, room)
+        capacity = len(self.class_ids)
+        while capacity < stop:
+            capacity *= 2
+        if capacity > len(self.class_ids):
+            self.prototypes = _grown(self.prototypes, capacity)
+            self.class_ids, self.strengths = _grown(self.class_ids, capacity), _grown(self.strengths, capacity)
         for row, exemplar in enumerate(exemplars, start):
             self.prototypes[row] = exemplar.prototype
             self.class_ids[row], self.strengths[row] = exemplar.class_id, exemplar.strength
@@ -71,7 +71,7 @@ class _Columns:
 
 
 class AddedRows:
-    """The first rows of growing columns; it never changes, whatever is appended later.
+    """The first rows of shared columns. It never changes: rows that are appended later are not part of it.
 
     Attributes:
         prototypes: [n, D] float32; class_ids: [n] int64; strengths: [n] float32.
@@ -101,7 +101,10 @@ class AddedRows:
         return row if row is not None and row < self._count else None
 
     def extended(self, exemplars: Sequence[AddedExemplar]) -> "AddedRows":
-        """These rows and more; in place behind them, unless another has already been written there."""
+        """These rows with more behind them. This object stays unchanged.
+
+        The new rows are appended in place. If another caller has appended rows there already, the columns are copied.
+        """
         columns = self._columns
         with columns.lock:
             if len(columns.exemplars) == self._count:
@@ -112,7 +115,7 @@ class AddedRows:
         return AddedRows(copied, len(copied.exemplars))
 
 
-def _grown(column: np.ndarray, room: int) -> np.ndarray:
-    grown = np.empty((room, *column.shape[1:]), dtype=column.dtype)
+def _grown(column: np.ndarray, capacity: int) -> np.ndarray:
+    grown = np.empty((capacity, *column.shape[1:]), dtype=column.dtype)
     grown[: len(column)] = column
     return grown

@@ -1,4 +1,4 @@
-"""Explanations: why a segment has its label, told so that it can be recomputed by hand; and that recomputation."""
+"""Explanations: all numbers that a segment's label follows from, and the recomputation of the label from them."""
 
 import math
 from collections import defaultdict
@@ -12,14 +12,14 @@ from model_store.live import LiveExemplars
 from model_store.release import Release
 from segsort.retrieval import flip_set
 
-State = TypeVar("State", Release, LiveExemplars)  # what answers; a release is its live state before any edit
+State = TypeVar("State", Release, LiveExemplars)  # a release stands for its live state before any edit
 
 
 def exemplar_facts(state: Release | LiveExemplars, row: int) -> dict[str, Any]:
-    """What an exemplar is and where it lies, as plain values: its mask is in the pixels of its source image."""
+    """An exemplar as JSON: id, class, strength, source image, and its box, area and mask in pixels of that image."""
     live = _live(state)
     class_id = int(live.class_ids(np.array([row]))[0])
-    told = {
+    facts = {
         "exemplar_id": live.ids([row])[0],
         "class_id": class_id,
         "class_name": live.classes[class_id].name,
@@ -28,10 +28,10 @@ def exemplar_facts(state: Release | LiveExemplars, row: int) -> dict[str, Any]:
     added = live.added(row)
     if added is not None:
         mask = {"size": [added.height, added.width], "counts": added.mask}
-        return told | {"source": added.source, "bbox": list(added.bbox), "area": added.area, "mask": mask}
+        return facts | {"source": added.source, "bbox": list(added.bbox), "area": added.area, "mask": mask}
     exemplars = live.release.exemplars
     source = live.release.sources[int(exemplars.image_ids[row])]
-    return told | {
+    return facts | {
         "source": source.source,
         "bbox": exemplars.bboxes[row].tolist(),
         "area": int(exemplars.areas[row]),
@@ -48,23 +48,23 @@ def explain_vote(
     describe: Callable[[State, int], dict[str, Any]] = exemplar_facts,
     classes: Sequence[ClassInfo] | None = None,
 ) -> dict[str, Any]:
-    """The vote on one segment, with everything needed to recompute it; `replay` does so.
+    """Explain the vote on one segment with everything that is needed to recompute it; see `replay`.
 
     Args:
-        state: whose exemplars voted. They may have been removed since.
+        state: the exemplars that voted. They may have been removed since.
         similarities: [R] cosines of the segment's nearest exemplars, best first, R >= 1.
         rows: [R] those exemplars' rows in the state.
-        k: how many of them vote; at most R do.
-        kappa: as in `segsort.retrieval.vote`.
-        describe: what is said of an exemplar beside its similarity, strength and weight.
-        classes: as they were named when the vote was taken, by class_id; None: as the state names them.
+        k: number of exemplars that vote, at most R.
+        kappa: concentration, see `segsort.retrieval.vote`.
+        describe: writes an exemplar as JSON, without similarity, strength and weight.
+        classes: with their names at the time of the vote, by class_id; None: the classes of the state.
 
     Returns:
         class_id, class_name: the label. share: the winner's part of the vote, 0..1. vote: k, kappa and the classes that
         have a share, the largest first. exemplars: the k that voted, nearest first, with similarity, strength and
-        weight. reserve: the neighbours that follow, which move up when others are taken away. runner_up: the second
-        class or None. margin: the winner's share less the runner-up's. flip_set: ids of the fewest exemplars whose
-        removal changes the label, or None if the reserve does not hold enough to flip it.
+        weight. reserve: the next neighbours, which vote when others are removed. runner_up: the class with the second
+        largest share, or None. margin: the winner's share minus the runner-up's. flip_set: ids of the smallest set of
+        exemplars whose removal changes the label, or None if the reserve is too small to change it.
 
     Raises:
         ValueError: if similarities and rows are not both [R], R >= 1, k is below 1, or `classes` lacks one that voted.
@@ -110,11 +110,11 @@ def _live(state: Release | LiveExemplars) -> LiveExemplars:
 
 
 class Replay(NamedTuple):
-    """What follows from an explanation alone.
+    """The label that was recomputed from an explanation alone.
 
-    class_id, class_name: the label; shares: of the classes that have one, by class id, 0..1, summing to 1;
-    flip_set_holds: whether taking the flip set away changes the label and taking fewer away does not, or, where there
-    is none, that the label stays whatever the reserve can replace.
+    class_id, class_name: the label; shares: of the classes with votes, by class id, 0..1, with the sum 1;
+    flip_set_holds: whether removing the flip set changes the label and removing fewer exemplars does not. Without a
+    flip set: whether the label stays for every number of removals that the reserve can replace.
     """
 
     class_id: int
@@ -123,38 +123,38 @@ class Replay(NamedTuple):
     flip_set_holds: bool
 
 
-def replay(told: Mapping[str, Any]) -> Replay:
-    """Recompute a label from its explanation, by plain arithmetic over what the explanation says.
+def replay(explanation: Mapping[str, Any]) -> Replay:
+    """Recompute a label from its explanation by plain arithmetic.
 
-    On purpose it shares no code with the vote: only so can it contradict it.
+    It shares no code with the vote on purpose, so that it can find errors there.
 
     Args:
-        told: the JSON of GET /explain/{segment_id}, or what `explain_vote` returns. Used are vote.k, vote.kappa,
-            flip_set, and of the exemplars and the reserve their id, class, similarity and strength (1 where none is
-            told).
+        explanation: the JSON of GET /explain/{segment_id}, or the result of `explain_vote`. The values used are vote.k,
+            vote.kappa, flip_set, and exemplar_id, class_id, class_name, similarity and strength (1 if missing) of the
+            exemplars and the reserve.
 
     Raises:
-        ValueError: if one of these is missing or no exemplar is told.
+        ValueError: if one of these is missing, or there is no exemplar.
     """
     try:
-        k, kappa = int(told["vote"]["k"]), float(told["vote"]["kappa"])
+        k, kappa = int(explanation["vote"]["k"]), float(explanation["vote"]["kappa"])
         ranked = [
             _Neighbour(str(e["exemplar_id"]), int(e["class_id"]), float(e["similarity"]), float(e.get("strength", 1)))
-            for e in [*told["exemplars"], *told["reserve"]]
+            for e in [*explanation["exemplars"], *explanation["reserve"]]
         ]
-        names = {int(e["class_id"]): str(e["class_name"]) for e in [*told["exemplars"], *told["reserve"]]}
-        flips = told["flip_set"]
+        names = {int(e["class_id"]): str(e["class_name"]) for e in [*explanation["exemplars"], *explanation["reserve"]]}
+        flips = explanation["flip_set"]
     except KeyError as error:
         raise ValueError(f"the explanation has no {error}; give the whole JSON of GET /explain/SEGMENT_ID") from error
     if not ranked[:k]:
-        raise ValueError(f"the explanation tells {len(ranked)} exemplars and k={k}; a vote needs at least one of both")
+        raise ValueError(f"the explanation has {len(ranked)} exemplars and k={k}; a vote needs at least one of both")
     shares = _recount(ranked[:k], kappa)
     label = _winner(shares)
     return Replay(label, names[label], shares, _flip_set_holds(ranked, flips, k, kappa, label))
 
 
 class _Neighbour(NamedTuple):
-    """An exemplar as it is told."""
+    """An exemplar of an explanation."""
 
     exemplar_id: str
     class_id: int
@@ -166,7 +166,7 @@ _Ranked = Sequence[_Neighbour]  # nearest first
 
 
 def _recount(voters: _Ranked, kappa: float) -> dict[int, float]:
-    """Each class's share of the vote."""
+    """The share of each class in the vote."""
     nearest = max(one.similarity for one in voters)  # weights relative to it: exp of a large kappa overflows
     weights: dict[int, float] = defaultdict(float)
     for one in voters:
@@ -176,23 +176,23 @@ def _recount(voters: _Ranked, kappa: float) -> dict[int, float]:
 
 
 def _winner(shares: Mapping[int, float]) -> int:
-    """The class of the largest share, the lowest of equals."""
+    """The class with the largest share; a tie goes to the lowest class id."""
     return min(shares, key=lambda class_id: (-shares[class_id], class_id))
 
 
 def _flip_set_holds(ranked: _Ranked, flips: Sequence[str] | None, k: int, kappa: float, label: int) -> bool:
-    """Whether the flip set flips the label, and the heaviest of the label's own, fewer than it, do not."""
+    """Whether removing the flip set changes the label, and removing fewer of its heaviest exemplars does not."""
 
-    def label_without(gone: Sequence[str]) -> int:
-        return _winner(_recount([one for one in ranked if one.exemplar_id not in gone][:k], kappa))
+    def label_without(removed: Sequence[str]) -> int:
+        return _winner(_recount([one for one in ranked if one.exemplar_id not in removed][:k], kappa))
 
     def heaviest(count: int) -> list[str]:
-        """Of the label's own among those that are left to vote or take a place of those taken."""
+        """The heaviest exemplars of the label among those that vote when this many are removed."""
         own = [one for one in ranked[: k + count] if one.class_id == label]
         own.sort(key=lambda one: -(kappa * one.similarity + math.log(one.strength)))
         return [one.exemplar_id for one in own[:count]]
 
     own = sum(one.class_id == label for one in ranked)
     fewer = min(own, len(ranked) - k) + 1 if flips is None else len(flips)
-    stays = all(label_without(heaviest(removed)) == label for removed in range(fewer))
+    stays = all(label_without(heaviest(count)) == label for count in range(fewer))
     return stays and (flips is None or (len(ranked) - len(flips) >= k and label_without(flips) != label))

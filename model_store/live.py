@@ -1,4 +1,4 @@
-"""The live state of a release: its exemplars and what edits made of them, at one revision."""
+"""The live state of a release: its exemplars after the edits up to one revision."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,22 +15,23 @@ from segsort.retrieval import Vote, vote
 
 __all__ = ["MAX_CLASSES", "AddedExemplar", "LiveExemplars"]
 
-MAX_CLASSES = 256  # label maps have eight bits a pixel
+MAX_CLASSES = 256  # label maps have eight bits for each pixel
 
 
 @dataclass(frozen=True, eq=False)
 class LiveExemplars:
-    """A release's exemplars as edits left them: a snapshot that never changes, of which an edit makes the next.
+    """An immutable snapshot of a release's exemplars after edits. An edit makes a new snapshot.
 
-    Rows 0..N-1 are the release's, those from N on the added ones in the order they came. A removed exemplar keeps its
-    row, so that an answer given before can still be told. Calls from several threads are safe, `edited` included.
+    Rows 0..N-1 are the exemplars of the release. Rows from N on are the added ones, in the order of their edits. A
+    removed exemplar keeps its row, so that recorded answers can be explained. Calls from several threads are safe,
+    `edited` included.
 
     Attributes:
         release: the release as it was built.
-        index: over its exemplars.
-        revision: number of the last edit that is part of it; 0: none.
-        classes: by class_id, with the retired ones, so that old votes keep their names.
-        retired: classes that are not offered any more; their numbers go to no other class.
+        index: over the release's exemplars.
+        revision: number of the last edit that is included; 0: none.
+        classes: all classes by class_id, retired ones too, so that recorded votes keep their names.
+        retired: ids of classes that are no longer offered. Their ids are not used again.
     """
 
     release: Release
@@ -39,22 +40,22 @@ class LiveExemplars:
     classes: tuple[ClassInfo, ...]
     retired: frozenset[int]
     _added: AddedRows
-    _gone: np.ndarray | None  # [N + added] bool, rows that are not alive; None: all are
+    _gone: np.ndarray | None  # [N + added] bool, removed rows; None: no row is removed
     _counts: np.ndarray | None  # [C] int64, alive exemplars of each class; None: those of the release
 
     @classmethod
     def of_release(
         cls, release: Release, device: Literal["cpu", "cuda"] = "cpu", index: ExemplarIndex | None = None
     ) -> "LiveExemplars":
-        """A release before any edit.
+        """The state of a release before any edit.
 
         Args:
             release: an opened release.
-            device: where the release's index is searched; added exemplars are searched on the CPU.
-            index: over the release's exemplars, if there is one already; `device` then says nothing.
+            device: where the release's index is searched. Added exemplars are searched on the CPU.
+            index: an index over the release's exemplars that is already open; `device` is then ignored.
 
         Raises:
-            ValueError: if the index cannot be read, or not searched on this device.
+            ValueError: if the index cannot be read, or cannot be searched on this device.
         """
         if index is None:
             index = release.index if device == "cpu" else release.index.to(device)
@@ -70,18 +71,18 @@ class LiveExemplars:
         classes: Sequence[ClassInfo] | None = None,
         retired: Collection[int] | None = None,
     ) -> "LiveExemplars":
-        """The state after one edit, or after several at once. This one stays as it is.
+        """Make the state after one or several edits. This object stays unchanged.
 
         Args:
             revision: of the last of these edits.
-            added: new exemplars, alive unless `alive` says otherwise. One that is there already comes back to life.
-            alive: whether exemplars take part from now on, by id; of those just added too.
-            classes: all classes, by class_id, with the retired ones; None: as before.
-            retired: the class ids that are not offered any more; None: as before.
+            added: new exemplars, alive unless `alive` says otherwise. An exemplar that exists already becomes alive.
+            alive: whether exemplars vote from now on, by id. It may name exemplars in `added`.
+            classes: all classes by class_id, retired ones too; None: unchanged.
+            retired: ids of the classes that are no longer offered; None: unchanged.
 
         Raises:
-            ValueError: if the revision falls, an id is not known or stands for something else already, a class is
-                missing, renumbered or one too many, or an exemplar is not of this release's form.
+            ValueError: if the revision is lower than before, an id is unknown or names a different exemplar, a class
+                is missing, renumbered or one too many, or an exemplar does not fit this release.
         """
         if revision < self.revision:
             raise ValueError(f"revision={revision} is before {self.revision}; edits are applied in their order")
@@ -92,18 +93,18 @@ class LiveExemplars:
         new = self._new_among(added, len(new_classes))
         rows = self._added.extended(new) if new else self._added
         state = replace(self, revision=revision, classes=new_classes, retired=new_retired, _added=rows)
-        told = {exemplar.exemplar_id: True for exemplar in added} | dict(alive or {})
-        return state._with_alive(self, told) if told or len(new_classes) > len(self.classes) else state
+        changed = {exemplar.exemplar_id: True for exemplar in added} | dict(alive or {})
+        return state._with_alive(self, changed) if changed or len(new_classes) > len(self.classes) else state
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The nearest exemplars of each query among those alive.
+        """Find the nearest exemplars of each query among those alive.
 
-        What is exact in the release's index is exact here. An index that may miss neighbours (HNSW, an inverted file)
-        may miss those of the release, but none that was added.
+        The search is exact if the release's index is exact. An approximate index (HNSW, an inverted file) may miss
+        exemplars of the release. Added exemplars are never missed.
 
         Args:
             queries: [Q, D] float32 unit vectors.
-            k: how many; all that are alive, if these are fewer.
+            k: number of exemplars for each query. If fewer are alive, all of them are found.
 
         Returns:
             Cosines [Q, k'] float32, best first, and rows [Q, k'] int64; equal cosines are in the order of their rows.
@@ -136,19 +137,19 @@ class LiveExemplars:
         return vote(similarities, self.class_ids(rows), len(self.classes), kappa, self.strengths(rows))
 
     def warm(self) -> None:
-        """Compile what a search after edits needs, which takes seconds on a machine's first start."""
+        """Compile the loops that a search after edits needs. It takes seconds on the first start on a machine."""
         one = replace(self._as_added(0), exemplar_id="warm")
         other = self.edited(self.revision, added=[one], alive={self.release.exemplars.ids[0]: False})
         other.search(self.prototypes(np.array([0])), 1)
 
     @property
     def count(self) -> int:
-        """Exemplars alive."""
+        """Number of exemplars alive."""
         return self.index.ntotal if self._counts is None else int(self._counts.sum())
 
     @property
     def counts_per_class(self) -> np.ndarray:
-        """[C] int64, alive exemplars of each class, by class_id."""
+        """[C] int64, number of alive exemplars of each class, by class_id. The array is read-only."""
         counts = self._class_counts()
         counts.flags.writeable = False
         return counts
@@ -158,7 +159,7 @@ class LiveExemplars:
         return self._column(self.release.exemplars.class_ids, self._added.class_ids, rows)
 
     def strengths(self, rows: np.ndarray) -> np.ndarray:
-        """As how many exemplars each counts: float32, in the shape of rows."""
+        """Strengths of exemplars, alive or not: float32, in the shape of rows. Strength s counts as s exemplars."""
         strengths = self.release.exemplars.strengths
         if strengths is None and not len(self._added):
             return np.ones(np.shape(rows), dtype=np.float32)
@@ -170,14 +171,14 @@ class LiveExemplars:
         return self._column(self.index.prototypes, self._added.prototypes, rows)
 
     def ids(self, rows: Iterable[int]) -> list[str]:
-        """Names of exemplars [n]."""
+        """Ids of exemplars, by rows [n]."""
         N, names, wanted = self.index.ntotal, self.release.exemplars.ids, np.asarray(rows).tolist()
         if not len(self._added):
             return list(map(names.__getitem__, wanted))
         return [names[row] if row < N else self._added[row - N].exemplar_id for row in wanted]
 
     def row(self, exemplar_id: str) -> int | None:
-        """Row of an exemplar, alive or not; None if neither the release nor an edit up to here has it."""
+        """Row of an exemplar, alive or not; None if neither the release nor an included edit has it."""
         row = self.release.rows.get(exemplar_id)
         if row is not None:
             return row
@@ -185,14 +186,18 @@ class LiveExemplars:
         return None if row is None else self.index.ntotal + row
 
     def is_alive(self, row: int) -> bool:
-        """Whether an exemplar takes part in votes."""
+        """Whether an exemplar takes part in votes.
+
+        Raises:
+            ValueError: if there is no such row.
+        """
         N = self.index.ntotal
         if not 0 <= row < N + len(self._added):
             raise ValueError(f"row={row}; there are 0..{N + len(self._added) - 1}")
         return self._gone is None or not self._gone[row]
 
     def added(self, row: int) -> AddedExemplar | None:
-        """What an edit added in this row; None: the row is the release's."""
+        """The exemplar that an edit added in this row; None if the row belongs to the release."""
         return None if row < self.index.ntotal else self._added[row - self.index.ntotal]
 
     def rows_of_class(self, class_id: int) -> np.ndarray:
@@ -215,27 +220,27 @@ class LiveExemplars:
         return values
 
     def _class_counts(self) -> np.ndarray:
-        """As `counts_per_class`, the caller's own."""
+        """[C] int64, number of alive exemplars of each class, as a new array."""
         if self._counts is not None:
             return self._counts.copy()
         return np.bincount(self.release.exemplars.class_ids, minlength=len(self.classes))
 
     def _new_among(self, added: Sequence[AddedExemplar], num_classes: int) -> list[AddedExemplar]:
-        """Those that are not there yet, in their order."""
+        """The exemplars that do not exist yet, in their order, without repetitions."""
         new: dict[str, AddedExemplar] = {}
         for exemplar in added:
             _check_exemplar(exemplar, self.index.prototypes.shape[1], num_classes)
             row = self.row(exemplar.exemplar_id)
-            there = new.setdefault(exemplar.exemplar_id, exemplar) if row is None else self._as_added(row)
-            if not exemplar.same_as(there):
+            existing = new.setdefault(exemplar.exemplar_id, exemplar) if row is None else self._as_added(row)
+            if not exemplar.same_as(existing):
                 raise ValueError(
-                    f"exemplar {exemplar.exemplar_id!r} is there already with another prototype, class or strength; "
-                    "an id stands for one thing: give the new one another id"
+                    f"exemplar {exemplar.exemplar_id!r} exists already with another prototype, class or strength; "
+                    "give the new one another id"
                 )
         return list(new.values())
 
     def _as_added(self, row: int) -> AddedExemplar:
-        """An exemplar as an added one; of one of the release only what votes is true."""
+        """An exemplar as AddedExemplar. If the release has it, only id, prototype, class and strength are valid."""
         found = self.added(row)
         if found is not None:
             return found
@@ -245,7 +250,12 @@ class LiveExemplars:
         return AddedExemplar(name, self.prototypes(one)[0], class_id, strength, "", "", 1, 1, (0, 0, 1, 1), 1, "")
 
     def _with_alive(self, before: "LiveExemplars", alive: Mapping[str, bool]) -> "LiveExemplars":
-        """This state, whose rows past those of `before` are not counted yet, with exemplars alive or not."""
+        """This state with some exemplars made alive or removed, and with its counts.
+
+        Args:
+            before: the state that this one was made from. Rows added since are alive and not counted yet.
+            alive: whether exemplars are alive, by id.
+        """
         N, already = self.index.ntotal, len(before._added)
         counts = np.zeros(len(self.classes), dtype=np.int64)
         counts[: len(before.classes)] = before._class_counts()
@@ -259,13 +269,17 @@ class LiveExemplars:
         return replace(self, _gone=gone if gone.any() else None, _counts=counts)
 
     def _rows_of(self, ids: Iterable[str]) -> np.ndarray:
-        """[n] int64 rows of exemplars by name."""
+        """[n] int64, rows of exemplars by id.
+
+        Raises:
+            ValueError: if an id is unknown.
+        """
         found = {exemplar_id: self.row(exemplar_id) for exemplar_id in ids}
         unknown = [exemplar_id for exemplar_id, row in found.items() if row is None]
         if unknown:
             raise ValueError(
-                f"exemplars {unknown[:3]} are neither of release {self.release.card.name!r} nor added to it up to "
-                f"revision {self.revision}; name those that are"
+                f"exemplars {unknown[:3]} are neither in release {self.release.card.name!r} nor added to it up to "
+                f"revision {self.revision}; name exemplars that exist"
             )
         return np.array(list(found.values()), dtype=np.int64)
 
@@ -275,7 +289,7 @@ def _checked_classes(classes: Sequence[ClassInfo], before: int) -> tuple[ClassIn
     if ids != list(range(len(ids))) or len(ids) < before or len(ids) > max(MAX_CLASSES, before):
         raise ValueError(
             f"classes have the ids {ids}; they must be 0, 1, 2, ..., all {before} from before among them and at most "
-            f"{MAX_CLASSES}: a class that is no longer wanted is retired, never dropped"
+            f"{MAX_CLASSES}: retire a class that is no longer wanted, and keep it in the list"
         )
     return tuple(classes)
 

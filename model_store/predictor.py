@@ -1,4 +1,4 @@
-"""Predictor: the one way an image becomes labelled segments."""
+"""The predictor: embeds an image, sorts its pixels into segments, and labels these by retrieval."""
 
 import time
 from collections.abc import Sequence
@@ -14,21 +14,22 @@ from model_store.release import Release
 from segsort.retrieval import Vote, calibrate, familiarity
 from segsort.segments import Outlined, Segments, join_pieces, outline_images, segment_image
 
-RESERVE = 3  # times k neighbours are looked up: those past the k-th show what would flip a label
+RESERVE = 3  # times k neighbours are searched: those after the k-th are needed for flip sets
 
 
 class Sized(NamedTuple):
-    """An image [h, w, 3] uint8, perhaps reduced, and the size (H, W) at which its segments are wanted."""
+    """An image [h, w, 3] uint8, perhaps reduced, and the size (H, W) of its segments."""
 
     image: np.ndarray
     size: tuple[int, int]
 
 
 class SegmentLabels(NamedTuple):
-    """What the exemplars say of S segments.
+    """The labels of S segments, by the vote of their nearest exemplars.
 
-    similarities: [S, R] float32 cosines, best first; rows: [S, R] int64, exemplars; vote: of the first k of the R;
-    confidence: [S] float64, 0..1; known: [S] bool; image_similarity: mean cosine, by area, to the nearest exemplar.
+    similarities: [S, R] float32 cosines, best first; rows: [S, R] int64, rows of those exemplars; vote: of the first k;
+    confidence: [S] float64, 0..1; known: [S] bool, whether a segment is familiar enough; image_similarity: mean over
+    the segments of the cosine to the nearest exemplar, weighted by area.
     """
 
     similarities: np.ndarray
@@ -40,11 +41,10 @@ class SegmentLabels(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """An image's labelled segments.
+    """The labelled segments of an image.
 
-    segments: tiling the image; similarities: [S, R] float32 cosines, best first, R = min(3 * k, N); rows: [S, R] int64,
-    exemplars; vote: of the first k; confidence: [S] float64, 0..1; known: [S] bool; image_similarity: mean cosine,
-    by area, to the nearest exemplar; timings_ms: "embed", "sort" and "retrieve", milliseconds.
+    segments: every pixel belongs to one; similarities to image_similarity: see `SegmentLabels`, R = min(3 * k, N);
+    timings_ms: of "embed", "sort" and "retrieve", milliseconds.
     """
 
     segments: Segments
@@ -66,13 +66,13 @@ class Predictor:
     """Labels images with a release. Calls from several threads are safe.
 
     Args:
-        release: network, exemplars and how they are used.
+        release: network, exemplars and card.
         device: "cpu" or "cuda", for the network, pixel sorting and retrieval.
-        threads: threads of the network on a CPU; None: as many as there are cores for this process.
+        threads: threads of the network on a CPU; None: one for each core of this process.
         half: run the network in float16.
 
     Raises:
-        ValueError: if the release cannot be used, or not on this device.
+        ValueError: if the release cannot be used, or cannot be used on this device.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class Predictor:
         Args:
             image: [H, W, 3] uint8 RGB, upright, of any size.
             segments: K at the start of pixel sorting; None: the card's.
-            k: exemplars that vote, at most all there are; None: the card's.
-            state: the exemplars to ask, of this release; None: those it was built with.
+            k: exemplars that vote; all of them if there are fewer; None: the card's.
+            state: the exemplars of this release that vote; None: those it was built with.
 
         Raises:
-            ValueError: if the image is not of this form, segments or k is below 1, or no exemplar is alive.
+            ValueError: if the image has another form, segments or k is below 1, or no exemplar is alive.
         """
         started = time.perf_counter()
         embeddings = self.embedder.embed(image)
@@ -122,15 +122,25 @@ class Predictor:
         return Prediction(found, *retrieved, {name: seconds * 1000 for name, seconds in timings.items()})
 
     def sort(self, embeddings: Tensor, size: tuple[int, int], segments: int | None = None) -> Segments:
-        """Segments of one image: embeddings [D, h, w], size (H, W) of the answer."""
+        """Sort the pixels of one image into segments.
+
+        Args:
+            embeddings: [D, h, w] unit vectors.
+            size: (H, W) of the segments' labels.
+            segments: K at the start of pixel sorting; None: the card's.
+        """
         sorting = self.release.card.sorting
         return segment_image(embeddings, size, sorting.options(segments), sorting.min_area)
 
     def outline(self, images: Sequence[Sized], segments: int | None = None) -> tuple[list[Outlined], dict[str, float]]:
-        """Embed images of one bucket (`Embedder.bucket`) at once, and sort their pixels; then each takes `finish`.
+        """Embed several images of one bucket together and sort their pixels. Call `finish` for each of them.
+
+        Args:
+            images: of one bucket, see `Embedder.bucket`.
+            segments: K at the start of pixel sorting; None: the card's.
 
         Returns:
-            One for each image, and the time of "embed" and "sort" for all of them, milliseconds.
+            One result for each image, and the times of "embed" and "sort" for all images together, milliseconds.
         """
         started = time.perf_counter()
         embeddings = self.embedder.embed_all([one.image for one in images])
@@ -141,7 +151,7 @@ class Predictor:
         return outlined, {"embed": (embedded - started) * 1000, "sort": (sorted_ - embedded) * 1000}
 
     def finish(self, outlined: Outlined) -> Segments:
-        """Segments of one image: with `outline`, the same as `sort` gives."""
+        """Make the segments of one image from the result of `outline`. They equal those of `sort`."""
         return join_pieces(outlined, self.release.card.sorting.min_area)
 
     def retrieve(
@@ -151,9 +161,13 @@ class Predictor:
         k: int | None = None,
         state: LiveExemplars | None = None,
     ) -> SegmentLabels:
-        """The vote of the exemplars nearest to each segment of one image: prototypes [S, D] float32, areas [S].
+        """Label the segments of one image by the vote of the exemplars nearest to each.
 
-        `state` are the exemplars to ask, of this release; None: those it was built with.
+        Args:
+            prototypes: [S, D] float32 unit vectors.
+            areas: [S] pixels.
+            k: exemplars that vote; all of them if there are fewer; None: the card's.
+            state: the exemplars of this release that vote; None: those it was built with.
 
         Raises:
             ValueError: if k is below 1, or no exemplar is alive.
@@ -164,8 +178,8 @@ class Predictor:
             raise ValueError(f"k={k} must be at least 1; ask for one exemplar or more")
         if not state.count:
             raise ValueError(
-                f"no exemplar of release {card.name!r} is left at revision {state.revision}, so that nothing can vote; "
-                "add some, or take a removal back"
+                f"no exemplar of release {card.name!r} is left at revision {state.revision}, so no label is possible; "
+                "add exemplars, or revert a removal"
             )
         similarities, rows = state.search(prototypes, RESERVE * min(k, state.count))
         result = state.vote(similarities[:, :k], rows[:, :k])

@@ -1,4 +1,4 @@
-"""Settings: a file, then the environment (prefix SEGSORT_), then the command line, the later over the earlier."""
+"""Settings: read from a file, the environment (prefix SEGSORT_) and the command line; later sources take precedence."""
 
 import os
 from pathlib import Path
@@ -17,70 +17,69 @@ from model_store.cores import available_cores
 
 
 class Settings(BaseSettings):
-    """Everything an operator can set. A settings file (TOML, or .env) is named by SEGSORT_SETTINGS_FILE."""
+    """All settings of the service. SEGSORT_SETTINGS_FILE names a settings file (TOML or .env)."""
 
     model_config = SettingsConfigDict(env_prefix="SEGSORT_", extra="ignore", frozen=True)
 
     data_dir: Path = Field(
-        Path("segsort-data"), description="database, releases of one's own, and all else that is written"
+        Path("segsort-data"),
+        description="folder of the database, of your own releases, and of all other files that are written",
     )
     database_url: str | None = Field(None, description="SQLAlchemy URL; None: SQLite in data_dir")
-    release: str | None = Field(None, description="name or path of the release served; None: the active one")
+    release: str | None = Field(None, description="name or path of the release to serve; None: the active one")
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     device: Literal["cpu", "cuda"] = "cpu"
-    half: bool = Field(False, description="on a GPU, the network in 16 bits")
+    half: bool = Field(False, description="run the network in 16 bits; only on a GPU")
     threads: int | None = Field(
-        None, ge=1, description="threads of an image that is alone in the engine; None: every core of this process"
+        None, ge=1, description="threads for a single image in the engine; None: one for each core of this process"
     )
     at_once: int | None = Field(
-        None, ge=1, description="images in the engine at the same time; None: one a core, or two batches of them"
+        None, ge=1, description="images in the engine at the same time; None: one for each core, or two batches"
     )
     batch: int | None = Field(
-        None, ge=1, description="images that go through the network at once, if so many wait; None: 16 on a GPU, else 1"
+        None, ge=1, description="largest number of images in one run of the network; None: 16 on a GPU, else 1"
     )
-    max_bytes: int = Field(20_000_000, ge=1, description="largest request body")
-    max_pixels: int = Field(40_000_000, ge=1, description="largest image, width times height")
+    max_bytes: int = Field(20_000_000, ge=1, description="largest request body, bytes")
+    max_pixels: int = Field(40_000_000, ge=1, description="largest image, pixels")
     max_ratio: float = Field(
-        2000, gt=0, description="largest ratio of decoded to encoded bytes, of images past a million pixels"
+        2000, gt=0, description="largest compression ratio (decoded to encoded bytes) of images above a million pixels"
     )
     max_segments: int = Field(400, ge=1, description="largest `segments` of a request")
     max_k: int = Field(200, ge=1, description="largest `k` of a request")
     max_exemplars: int = Field(50, ge=1, description="largest `exemplars` of a request")
-    queue_pixels: int = Field(40_000_000, ge=0, description="pixels of the images that may wait for their turn")
+    queue_pixels: int = Field(40_000_000, ge=0, description="largest number of pixels that wait in the queue")
     engine_pixels: int = Field(
-        64_000_000, ge=1, description="pixels of the images in the engine; one alone may have more"
+        64_000_000, ge=1, description="largest number of pixels in the engine; a single image may have more"
     )
-    deadline_s: float = Field(30, gt=0, description="longest wait of an image for its turn, seconds")
-    upload_timeout_s: float = Field(
-        20, gt=0, description="longest time that a request's body may take to come, seconds"
-    )
-    drain_s: float = Field(20, ge=0, description="how long requests that have begun may go on after SIGTERM, seconds")
-    log_format: Literal["text", "json"] = Field("text", description="lines for a person, or JSON objects")
+    deadline_s: float = Field(30, gt=0, description="longest wait in the queue, seconds")
+    upload_timeout_s: float = Field(20, gt=0, description="longest time to receive a request body, seconds")
+    drain_s: float = Field(20, ge=0, description="time to finish running requests after SIGTERM, seconds")
+    log_format: Literal["text", "json"] = Field("text", description="log lines as text, or as JSON objects")
     keep_images_mb: int = Field(
         1000,
         ge=0,
-        description="megabytes of answered pictures that are kept, the newest; 0: none. Those of exemplars stay",
+        description="megabytes of answered images to keep, the newest; 0: none. Images of exemplars are always kept",
     )
-    api_keys: str = Field("", description="keys that are accepted: name:role:sha256, separated by commas")
-    api_keys_file: Path | None = Field(None, description="more of them, one a line")
-    open: bool = Field(False, description="without keys, let callers from other machines do everything")
+    api_keys: str = Field("", description="accepted API keys: name:role:sha256, separated by commas")
+    api_keys_file: Path | None = Field(None, description="file with more API keys, one on each line")
+    open: bool = Field(False, description="without API keys, let callers from other machines read and edit")
 
     @property
     def cores(self) -> int:
-        """Threads that images in the engine share."""
+        """Threads that the images in the engine share."""
         return self.threads if self.threads is not None else available_cores()
 
     @property
     def lanes(self) -> int:
-        """Images in the engine at the same time: while some are in the network, others are decoded and recorded."""
+        """Images in the engine at the same time: some run through the network while others are decoded or recorded."""
         if self.at_once is not None:
             return self.at_once
         return max(2, self.cores) if self.largest_batch == 1 else 2 * self.largest_batch
 
     @property
     def largest_batch(self) -> int:
-        """Images that go through the network at once, at most."""
+        """Largest number of images in one run of the network."""
         if self.batch is not None:
             return self.batch
         return min(16, self.at_once or 16) if self.device == "cuda" else 1
@@ -89,7 +88,7 @@ class Settings(BaseSettings):
     def _half_is_for_gpus(self) -> "Settings":
         if self.half and self.device != "cuda":
             raise ValueError(
-                f"half=True is for device='cuda'; the device is {self.device!r}, where 16 bits take longer: unset "
+                f"half=True is for device='cuda'; the device is {self.device!r}, where 16 bits are slower: unset "
                 "SEGSORT_HALF, or set SEGSORT_DEVICE=cuda"
             )
         return self
@@ -98,14 +97,14 @@ class Settings(BaseSettings):
     def _batches_fit(self) -> "Settings":
         if self.at_once is not None and self.batch is not None and self.at_once < self.batch:
             raise ValueError(
-                f"at_once={self.at_once} is below batch={self.batch}, so that no batch could be so large; raise "
-                "SEGSORT_AT_ONCE, to twice as much if others are to be decoded meanwhile, or lower SEGSORT_BATCH"
+                f"at_once={self.at_once} is below batch={self.batch}, so no batch can be full; raise SEGSORT_AT_ONCE, "
+                "best to twice the batch, so that other images are decoded meanwhile, or lower SEGSORT_BATCH"
             )
         return self
 
     @property
     def database(self) -> str:
-        """The database's URL."""
+        """URL of the database."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'segsort.sqlite').absolute()}"
 
     @classmethod
@@ -117,13 +116,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags over environment over file."""
+        """The sources, highest precedence first: flags, environment, file."""
         file = os.environ.get("SEGSORT_SETTINGS_FILE")
         if file is None:
             return init_settings, env_settings
         if not Path(file).is_file():
             raise ValueError(
-                f"SEGSORT_SETTINGS_FILE names {file!r}, which is no file; create it, or unset the variable"
+                f"SEGSORT_SETTINGS_FILE names {file!r}, which is not a file; create it, or unset the variable"
             )
         if file.endswith(".toml"):
             return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(file))
@@ -131,7 +130,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(**flags: Any) -> Settings:
-    """Settings with the given flags; a flag that is None was not given.
+    """Load the settings. A flag that is None was not given.
 
     Raises:
         ValueError: naming the setting, its value and what is allowed.

@@ -1,1 +1,1 @@
-"""From the bytes of an image to its recorded answer."""
+"""Answering: from the bytes of an image to its recorded answer."""

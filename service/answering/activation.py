@@ -1,4 +1,4 @@
-"""Activation: another release is served, without a restart and without a request that fails for it."""
+"""Activation: serve another release without a restart and without failing a request."""
 
 import logging
 import threading
@@ -19,28 +19,32 @@ _log = logging.getLogger("segsort.activation")
 class Activation:
     """Changes the release that an engine serves, one change at a time.
 
-    A release is verified, opened, brought to the end of the log and probed beside the one that is served; then one
-    reference is swapped. Requests that have begun end with the release that they began with.
+    A release is verified, opened, probed and brought to the end of the edit log while the old one answers. Then one
+    reference is replaced. Requests that have begun keep the release that they began with.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine, self._catalogue = engine, engine.catalogue
         self._busy = threading.Lock()
 
     def activate(self, name: str, author: str) -> dict[str, Any]:
-        """Serve a release from now on; whatever fails, the one that is served stays.
+        """Serve a release from now on. If anything fails, the release before stays.
+
+        Args:
+            name: of the release.
+            author: who asks, for the log.
 
         Returns:
-            What is told of it.
+            The JSON of POST /releases/{name}/activate.
 
         Raises:
-            Problem: 404 if there is no such release; 409 while another one is activated, or if the edits in the
-                database do not fit it; 422 if it cannot be used; 503 if it cannot be remembered.
+            Problem: 404 if there is no such release; 409 during another activation, or if the edits in the database
+                do not fit it; 422 if it cannot be used; 503 if the active release cannot be stored.
         """
         if not self._busy.acquire(blocking=False):
             raise Problem(
-                409, "A release is being activated.", received=name, allowed="one activation at a time",
-                fix="Send it again in a few seconds; GET /readyz names the release that is served.",
+                409, "Another release is being activated.", received=name, allowed="one activation at a time",
+                fix="Send it again in a few seconds. GET /readyz names the release that is served.",
             )  # fmt: skip
         try:
             return self._activate(name, author)
@@ -70,12 +74,12 @@ class Activation:
         }
 
     def _find(self, name: str) -> tuple[Path, bool]:
-        """Where a release is, and whether it is in the store, which remembers it."""
-        stored = {one.name: one.path for one in self._engine.catalogue.store.list()}
+        """The folder of a release, and whether it is in the store, which keeps the name of the active release."""
+        stored = {one.name: one.path for one in self._catalogue.store.list()}
         if name in stored:
             return stored[name], True
-        # one given by its path at the start, or that gave an answer that was asked for
-        opened = self._engine.catalogue.opened(name)
+        # a release outside the store: given by its path at the start, or by a recorded answer
+        opened = self._catalogue.opened(name)
         if opened is not None:
             return opened.release.path, False
         raise Problem(
@@ -84,13 +88,13 @@ class Activation:
         )  # fmt: skip
 
     def _prepare(self, name: str, path: Path) -> ServedRelease:
-        """A release that is ready to be served: nothing of it is kept if it is not."""
+        """Open and check a release. If that fails, nothing of it is kept."""
         settings = self._engine.settings
         try:
             release = Release.open(path)
             predictor = Predictor(release, settings.device, settings.threads, settings.half)
             probe(ServedRelease(LiveRelease.of(predictor.as_built), predictor))
-        except Exception as error:  # whatever a network or a file may raise, the release that is served stays
+        except Exception as error:  # a network or a file may raise any error, and the old release must stay
             _log.warning("release %s was not activated", name, exc_info=error)
             raise Problem(
                 422, f"The release {name!r} cannot be served; {self._engine.served.name!r} stays.",
@@ -98,28 +102,28 @@ class Activation:
                 allowed="a release that `segsort releases verify` passes", fix="Build or copy the release again.",
             ) from error  # fmt: skip
         try:
-            live = self._engine.catalogue.adopt(release)
+            live = self._catalogue.adopt(release)
             self._engine.follower.catch_up()
             if not live.state.count:
                 raise ValueError(f"edits have removed every exemplar of release {name!r}")
         except ValueError as error:
             raise Problem(
-                409, f"The edits of release {name!r} do not let it be served; {self._engine.served.name!r} stays.",
+                409, f"Release {name!r} cannot be served with its edits; {self._engine.served.name!r} stays.",
                 received=str(error)[:500], fix="Give the release another name, under which there are no edits.",
             ) from error  # fmt: skip
         return ServedRelease(live, predictor)
 
     def _remember(self, name: str) -> None:
         try:
-            self._engine.catalogue.store.remember(name)
+            self._catalogue.store.remember(name)
         except OSError as error:
             raise Problem(
-                503, "That the release is active could not be written down, so the one before stays.",
-                received=str(error)[:200], fix="The operator should look at SEGSORT_DATA_DIR; then try again.",
+                503, "The name of the active release could not be written to disk, so the release before stays.",
+                received=str(error)[:200], fix="Ask the operator to check SEGSORT_DATA_DIR, then try again.",
             ) from error  # fmt: skip
 
     def _after_restart(self) -> str | None:
-        """The release that a restart would serve: the one that is set where one is set."""
+        """The release that a restart would serve: the setting `release`, or else the active one of the store."""
         if self._engine.settings.release is not None:
             return self._engine.settings.release
-        return next((one.name for one in self._engine.catalogue.store.list() if one.active), None)
+        return next((one.name for one in self._catalogue.store.list() if one.active), None)

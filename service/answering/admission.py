@@ -1,4 +1,4 @@
-"""Admission: a bounded queue of images before the engine, counted in pixels, in the order of arrival."""
+"""Admission: a first-in, first-out queue of images before the engine, bounded by their pixels."""
 
 import asyncio
 import math
@@ -12,14 +12,18 @@ from typing import Any
 from service.answering.pace import Pace
 from service.problems import CallerLeft, Problem
 
-LEAST = 1_000_000  # pixels that every image counts as: the network takes as long for it as the rest for so many
+LEAST = 1_000_000  # pixels that a small image counts as: the network takes the same time for every image
 
 Receive = Callable[[], Awaitable[Any]]
 
 
 @dataclass(eq=False)
 class _Ticket:
-    """An image in the queue, and then in the engine; share: the work done for each when it began."""
+    """An image in the queue, later in the engine.
+
+    pixels: as the queue counts them; turn: done when the image may enter; share: `Admission._share` when it entered;
+    began: the clock when it entered.
+    """
 
     pixels: int
     turn: "asyncio.Future[None]"
@@ -29,15 +33,17 @@ class _Ticket:
 
 @dataclass
 class Admission:
-    """Lets few images at once into the engine, and few pixels wait. It lives on one event loop, so it needs no lock.
+    """Limits the images in the engine and the pixels that wait for it. It runs on one event loop and needs no lock.
 
     Attributes:
-        queue_pixels: how many may wait. An image that finds nobody waiting may do so whatever its size.
-        deadline: seconds that a request may wait.
-        at_once: images in the engine at the same time.
-        engine_pixels: pixels of those, which bound the memory they take; one alone may have more.
+        queue_pixels: limit of the pixels that wait. If the queue is empty, an image of any size may wait.
+        deadline: longest wait, seconds.
+        at_once: limit of the images in the engine.
+        engine_pixels: limit of the pixels in the engine, which bounds memory. A single image may have more.
         least: pixels that every image counts as at least.
-        refused: by reason, how many were turned away.
+        clock: monotonic time, seconds.
+        pace: predicts the time of an image from recent ones.
+        refused: number of refused requests by reason.
     """
 
     queue_pixels: int
@@ -59,14 +65,14 @@ class Admission:
 
         Args:
             pixels: of the image.
-            receive: of the request, whose body has been read: it says when the caller leaves.
+            receive: ASGI receive of the request, after its body. It reports when the caller disconnects.
 
         Yields:
             Seconds waited.
 
         Raises:
-            Problem: 429 if the queue is full or the turn would come too late, 504 if it came too late.
-            CallerLeft: if the caller left meanwhile.
+            Problem: 429 if the queue is full or the wait would exceed the deadline; 504 if the wait exceeded it.
+            CallerLeft: if the caller disconnected while waiting.
         """
         ticket = _Ticket(max(pixels, self.least), asyncio.get_running_loop().create_future())
         self._check_room(ticket.pixels)
@@ -78,49 +84,51 @@ class Admission:
                 await self._wait(ticket, receive)
             yield self.clock() - arrived
             self._tick()
-            self.pace.add(ticket.pixels, self._share - ticket.share)  # of what failed there is nothing to learn
+            self.pace.add(
+                ticket.pixels, self._share - ticket.share
+            )  # not reached by a failed image, whose time says nothing
         finally:
             self._leave(ticket)
 
     @property
     def length(self) -> int:
-        """Images that wait."""
+        """Number of images that wait."""
         return len(self._waiting)
 
     @property
     def pixels(self) -> int:
-        """Pixels that wait."""
+        """Number of pixels that wait."""
         return sum(ticket.pixels for ticket in list(self._waiting))
 
     @property
     def running(self) -> int:
-        """Images in the engine."""
+        """Number of images in the engine."""
         return len(self._running)
 
     def longest(self) -> float:
-        """Seconds that an image has been in the engine, the longest."""
+        """Seconds since the earliest image in the engine entered; 0 if there is none."""
         return max((self.clock() - ticket.began for ticket in list(self._running)), default=0.0)
 
     def seconds_ahead(self) -> float:
-        """How long what is here will take, by the pace of recent images."""
+        """Predicted seconds until all images in the engine and in the queue are done."""
         self._tick()
         done = (max(0.0, self.pace.seconds(t.pixels) - (self._share - t.share)) for t in self._running)
         return sum(done) + sum(self.pace.seconds(t.pixels) for t in self._waiting)
 
     def _check_room(self, pixels: int) -> None:
-        if not self._waiting:  # which costs nothing while there is no queue
+        if not self._waiting:  # the common case, without a prediction
             return
         ahead = self.seconds_ahead()
         if self.pixels + pixels > self.queue_pixels:
             raise self._refuse("queue_full", f"{self.pixels} pixels wait already", ahead)
         if ahead > self.deadline:
-            raise self._refuse("too_late", f"the turn would come in {ahead:.0f} s", ahead)
+            raise self._refuse("too_late", f"the wait would be {ahead:.0f} s", ahead)
 
     def _refuse(self, reason: str, received: str, ahead: float) -> Problem:
         self.refused[reason] += 1
         again = max(1, math.ceil(ahead))
         return Problem(
-            429, "Too many images wait.", received=received,
+            429, "Too many images are waiting.", received=received,
             allowed=f"{self.queue_pixels} pixels, and {self.deadline:g} s of waiting",
             fix=f"Send it again in {again} s, or let the operator raise SEGSORT_QUEUE_PIXELS or SEGSORT_DEADLINE_S.",
             headers={"Retry-After": str(again)},
@@ -134,20 +142,20 @@ class Admission:
             gone.cancel()
             await asyncio.wait({gone})
         if not gone.cancelled():
-            gone.exception()  # however it ended, nobody is there
+            gone.exception()  # retrieve it, so that asyncio does not log it
             self.refused["caller_left"] += 1
             raise CallerLeft
         if not ticket.turn.done():
             self.refused["deadline"] += 1
             raise Problem(
-                504, "The image waited too long and was not looked at.", received=f"{self.deadline:g} s of waiting",
-                allowed=f"less than {self.deadline:g} s", fix="Send it again when fewer others do.",
+                504, "The image waited too long and was not processed.", received=f"{self.deadline:g} s of waiting",
+                allowed=f"less than {self.deadline:g} s", fix="Send it again when the service is less busy.",
             )  # fmt: skip
 
     def _call_next(self) -> None:
         while self._waiting and len(self._running) < self.at_once:
-            there = sum(ticket.pixels for ticket in self._running)
-            if there and there + self._waiting[0].pixels > self.engine_pixels:
+            inside = sum(ticket.pixels for ticket in self._running)
+            if inside and inside + self._waiting[0].pixels > self.engine_pixels:
                 return
             self._tick()
             ticket = self._waiting.popleft()
@@ -164,7 +172,11 @@ class Admission:
         self._call_next()
 
     def _tick(self) -> None:
-        """Share the time since the last look among those that run: what each would take alone, if they divide it."""
+        """Add the time since the last call to the running share: elapsed time divided by the images in the engine.
+
+        If images divide the machine equally, the increase of the share while an image runs is the time that it would
+        take alone.
+        """
         now = self.clock()
         if self._running:
             self._share += (now - self._ticked) / len(self._running)

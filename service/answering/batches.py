@@ -1,4 +1,4 @@
-"""Batches: a device works for all who wait, at once, as soon as it is free; nobody waits for others to come."""
+"""Batches: run all waiting requests together as soon as the device is free, without waiting for more."""
 
 import logging
 import threading
@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-PATIENCE = 5.0  # seconds
+PATIENCE = 5.0  # seconds that `close` waits for a batch to end
 _log = logging.getLogger("segsort.batches")
 
 _Item = TypeVar("_Item")
@@ -24,13 +24,13 @@ class _Waiting(Generic[_Item, _Result]):
 
 
 class Batches(Generic[_Item, _Result]):
-    """Runs work for several callers at once, in one thread of its own.
+    """Runs work for several callers in one batch, in a thread of its own.
 
-    A batch is begun as soon as the one before is done: with whoever has waited longest, and those behind of the same
-    key. If it fails it is halved, so that whatever fails alone fails alone.
+    A batch starts when the one before is done. It takes the request that has waited longest and others with the same
+    key. If a batch fails it is split in halves, so that only the item that causes an error gets the error.
 
     Args:
-        most: the largest batch.
+        most: size of the largest batch.
     """
 
     def __init__(self, most: int) -> None:
@@ -41,15 +41,15 @@ class Batches(Generic[_Item, _Result]):
         self._closed = False
 
     def ask(self, key: Hashable, work: Callable[[Sequence[_Item]], Sequence[_Result]], item: _Item) -> _Result:
-        """The result for one item, of a batch of items with its key.
+        """Run one item in a batch, and wait for its result.
 
         Args:
-            key: what those have in common that can be worked on at once: all of one key give the same work.
-            work: gives a result for each of some items.
+            key: only items with equal keys share a batch, and they must pass equivalent `work`.
+            work: computes one result for each item.
             item: of the caller.
 
         Raises:
-            Exception: what `work` raised for this item alone.
+            Exception: the error of `work` for this item alone.
             RuntimeError: if the batches are closed.
         """
         waiting = _Waiting(key, work, item)
@@ -64,7 +64,7 @@ class Batches(Generic[_Item, _Result]):
         return waiting.result.result()
 
     def close(self) -> None:
-        """End the thread once nobody waits, or who waits if it does not end soon."""
+        """Run what waits, then end the thread. What still waits after `PATIENCE` seconds fails with RuntimeError."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -79,11 +79,11 @@ class Batches(Generic[_Item, _Result]):
             pass
 
     def _run_one(self) -> bool:
-        """Run the next batch, of which nothing is kept; False when it is to end."""
+        """Run the next batch and drop all references to it; False if there is none and the batches are closed."""
         batch = self._next()
         try:
             self._work(batch)
-        except BaseException as error:  # whatever it is: no caller waits in vain, and the next ones are served
+        except BaseException as error:  # no caller may wait for ever, and the thread must go on
             _log.exception("a batch of %d failed", len(batch))
             self._fail(batch, error if isinstance(error, Exception) else RuntimeError(repr(error)))
         return bool(batch)
@@ -95,7 +95,7 @@ class Batches(Generic[_Item, _Result]):
                 one.result.set_exception(error)
 
     def _next(self) -> list[_Waiting[_Item, _Result]]:
-        """Those who are next, none when it is to end."""
+        """Wait for the next batch; empty if the batches are closed and nothing waits."""
         with self._changed:
             while not self._queue and not self._closed:
                 self._changed.wait()

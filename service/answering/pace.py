@@ -1,4 +1,4 @@
-"""Pace: how many seconds of the machine an image of so many pixels takes, from those that came last."""
+"""Pace: predicts the processing time of an image from its pixels, by the times of recent images."""
 
 from collections import deque
 
@@ -6,19 +6,19 @@ REMEMBERED = 64  # requests
 
 
 class Pace:
-    """A straight line through the seconds of recent requests against their pixels; neither part is ever negative."""
+    """A least-squares line of seconds over pixels of recent requests. Intercept and slope are never negative."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, float]] = deque(maxlen=REMEMBERED)
         self._line: tuple[float, float] | None = None
 
     def add(self, pixels: int, seconds: float) -> None:
-        """Take one more request into account."""
+        """Add one request."""
         self._seen.append((float(pixels), seconds))
         self._line = None
 
     def seconds(self, pixels: int) -> float:
-        """What an image of so many pixels will take; 0 while nothing is known."""
+        """Predicted seconds for an image of this many pixels; 0 before the first request."""
         if not self._seen:
             return 0.0
         if self._line is None:
@@ -27,7 +27,7 @@ class Pace:
         return fixed + each * pixels
 
     def _fitted(self) -> tuple[float, float]:
-        """Seconds of any image, and of each pixel, by least squares."""
+        """Intercept (seconds) and slope (seconds per pixel)."""
         count = len(self._seen)
         mean_x = sum(x for x, _ in self._seen) / count
         mean_y = sum(y for _, y in self._seen) / count

@@ -1,4 +1,4 @@
-"""Stages: the named steps of an answer, timed, so that one that fails is known by its name."""
+"""Stages: the named and timed steps of an answer, so that an error names the step that failed."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from service.problems import Problem
 
 
 class StageFailure(RuntimeError):
-    """A stage raised what it never should; the cause is chained."""
+    """A stage raised an unexpected error, which is the `__cause__`."""
 
     def __init__(self, stage: str) -> None:
         super().__init__(f"the stage {stage} failed")
@@ -16,8 +16,9 @@ class StageFailure(RuntimeError):
 
 
 class Stages:
-    """How long each stage of one answer took: milliseconds by name, in their order, and when each began: nanoseconds
-    since the epoch.
+    """Times of the stages of one answer.
+
+    ms: durations by name, milliseconds, in the order of the stages; begun_ns: starts by name, nanoseconds since 1970.
     """
 
     def __init__(self) -> None:
@@ -29,7 +30,7 @@ class Stages:
         """Time a block.
 
         Raises:
-            StageFailure: if it raises anything but a Problem.
+            StageFailure: if the block raises any other exception than Problem.
         """
         self.begun_ns[name], started = time.time_ns(), time.perf_counter()
         try:

@@ -1,4 +1,4 @@
-"""How much of a segment lies at its boundary, and beside whom: near there, an outline is least sure."""
+"""The boundary of a segment: how many of its pixels are close to other segments, where outlines are least certain."""
 
 from typing import NamedTuple
 
@@ -8,13 +8,15 @@ from scipy import ndimage
 from segsort.masks import decode_rle
 from service.answering.answers import Shapes
 
-DISTANCE = 3  # pixels
-_BLOCK = 1 << 18  # pixels looked at together, to bound the memory
+DISTANCE = 3  # pixels, between the centres of two pixels
+_BLOCK = 1 << 18  # pixels that are processed together, to bound the memory
 
 
 class Boundary(NamedTuple):
-    """share: of a segment's pixels that lie within `DISTANCE` of another segment; shares: by the number of the other,
-    the largest first.
+    """Shares of a segment's pixels that are close to other segments, 0..1.
+
+    share: of the pixels that are within `DISTANCE` of any other segment; shares: of those within `DISTANCE` of one
+    segment, by that segment's number, the largest first.
     """
 
     share: float
@@ -22,7 +24,12 @@ class Boundary(NamedTuple):
 
 
 def boundary_of(shapes: Shapes, number: int) -> Boundary:
-    """Where one segment of an image meets the others. Distances are between the centres of pixels."""
+    """Measure how close the pixels of one segment are to the other segments of its image.
+
+    Args:
+        shapes: of all segments of the image.
+        number: of the segment, 0..S-1.
+    """
     x, y, width, height = shapes.boxes[number]
     top, left = max(y - DISTANCE, 0), max(x - DISTANCE, 0)
     bottom, right = min(y + height + DISTANCE, shapes.size[0]), min(x + width + DISTANCE, shapes.size[1])
@@ -34,14 +41,16 @@ def boundary_of(shapes: Shapes, number: int) -> Boundary:
     counts = np.zeros(len(shapes.counts), dtype=np.int64)
     rows, columns = np.nonzero(near)
     for start in range(0, len(rows), _BLOCK):
-        counts += _beside(labels, rows[start : start + _BLOCK], columns[start : start + _BLOCK], number, len(counts))
+        counts += _counts_close_to(
+            labels, rows[start : start + _BLOCK], columns[start : start + _BLOCK], number, len(counts)
+        )
     others = sorted(np.flatnonzero(counts).tolist(), key=lambda n: (-counts[n], n))
     area = int(inside.sum())
     return Boundary(len(rows) / area, {n: int(counts[n]) / area for n in others})
 
 
 def _labels(shapes: Shapes, window: tuple[int, int, int, int]) -> np.ndarray:
-    """[h, w] int32, segment of each pixel of a window (top, left, bottom, right)."""
+    """[h, w] int32, the segment of each pixel in a window (top, left, bottom, right); -1: none."""
     top, left, bottom, right = window
     labels = np.full((bottom - top, right - left), -1, dtype=np.int32)
     for n, (x, y, width, height) in enumerate(shapes.boxes):
@@ -50,15 +59,25 @@ def _labels(shapes: Shapes, window: tuple[int, int, int, int]) -> np.ndarray:
     return labels
 
 
-def _beside(labels: np.ndarray, rows: np.ndarray, columns: np.ndarray, own: int, count: int) -> np.ndarray:
-    """[count] int64: of some pixels, how many lie near each other segment."""
+def _counts_close_to(labels: np.ndarray, rows: np.ndarray, columns: np.ndarray, own: int, count: int) -> np.ndarray:
+    """Count the pixels that are within `DISTANCE` of each other segment.
+
+    Args:
+        labels: [h, w] int32, segments; -1: none.
+        rows, columns: [n] int64, the pixels, all of segment `own`.
+        own: their segment.
+        count: S.
+
+    Returns:
+        [S] int64.
+    """
     H, W = labels.shape
     pairs = []
     span = np.arange(-DISTANCE, DISTANCE + 1)
     for dy, dx in ((dy, dx) for dy in span for dx in span if 0 < dy * dy + dx * dx <= DISTANCE * DISTANCE):
         y, x = rows + dy, columns + dx
-        there = (y >= 0) & (y < H) & (x >= 0) & (x < W)
-        found = labels[y[there], x[there]]
+        inside = (y >= 0) & (y < H) & (x >= 0) & (x < W)
+        found = labels[y[inside], x[inside]]
         other = (found != own) & (found >= 0)
-        pairs.append(np.flatnonzero(there)[other] * count + found[other])
+        pairs.append(np.flatnonzero(inside)[other] * count + found[other])
     return np.bincount(np.unique(np.concatenate(pairs)) % count, minlength=count)

@@ -1,4 +1,4 @@
-"""Exemplars as they are told: the release's and those that edits added, alive or not."""
+"""Exemplars as JSON, as rows of a list, and as images: those of the release and those that edits added."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,12 +17,18 @@ from service.records.live_release import LiveRelease
 
 
 def exemplar_json(live: LiveRelease, row: int, state: LiveExemplars | None = None) -> dict[str, Any]:
-    """An exemplar, where it can be fetched, whose it is, and when it came and went."""
+    """An exemplar as JSON: what it is, the URLs of its images, and the edits that added and removed it.
+
+    Args:
+        live: the release.
+        row: of the exemplar.
+        state: the exemplars of the release; None: as they are now.
+    """
     state = live.state if state is None else state
-    told = exemplar_facts(state, row)
-    exemplar_id = told["exemplar_id"]
+    facts = exemplar_facts(state, row)
+    exemplar_id = facts["exemplar_id"]
     added_in = live.log.added_in.get(exemplar_id)
-    return told | {
+    return facts | {
         "added_in": added_in,
         "removed_in": live.log.removed_in(exemplar_id),
         "author": None if added_in is None else live.log.edits[added_in].author,
@@ -33,13 +39,13 @@ def exemplar_json(live: LiveRelease, row: int, state: LiveExemplars | None = Non
 
 
 def exemplar_rows(live: LiveRelease, class_id: int | None, query: str | None, removed: bool) -> Iterator[int]:
-    """Rows of the exemplars of a class, or of all, those that edits added last first.
+    """Rows of exemplars, those that edits added first, the latest of them first.
 
     Args:
         live: the release.
-        class_id: of which class; None: of any.
-        query: what occurs in their id or source, however its letters are cased; None: anything.
-        removed: those that were removed, rather than those that are there.
+        class_id: only exemplars of this class; None: of any class.
+        query: only exemplars whose id or source contains this text, in upper or lower case; None: any.
+        removed: list the removed exemplars, in place of those that are alive.
     """
     state = live.state
     rows = _removed(live, state) if removed else state.alive_rows()
@@ -57,10 +63,10 @@ def exemplar_rows(live: LiveRelease, class_id: int | None, query: str | None, re
 
 
 def exemplar_file(live: LiveRelease, row: int, images: ImageStore) -> ImageFile:
-    """The picture that an exemplar lies in.
+    """The file of the image that an exemplar was taken from.
 
     Raises:
-        Problem: 404 if the database has lost it.
+        Problem: 404 if the database does not have it.
     """
     added = live.state.added(row)
     if added is None:
@@ -70,20 +76,20 @@ def exemplar_file(live: LiveRelease, row: int, images: ImageStore) -> ImageFile:
     picture = images.get(added.image_id)
     if picture is None:
         raise Problem(
-            404, "The picture of this exemplar is not in the database.", received=added.exemplar_id,
-            fix="The operator should put the database back as it was: pictures of exemplars are never removed.",
+            404, "The image of this exemplar is not in the database.", received=added.exemplar_id,
+            fix="Ask the operator to restore the database. Images of exemplars are never removed from it.",
         )  # fmt: skip
     return picture
 
 
 def exemplar_crop(live: LiveRelease, row: int, images: ImageStore, max_pixels: int) -> Image.Image:
-    """The part of its picture around an exemplar, its mask outlined."""
-    told = exemplar_facts(live.state, row)
+    """The part of the image around an exemplar, with the outline of its mask."""
+    facts = exemplar_facts(live.state, row)
     if live.state.added(row) is None:
         image = np.asarray(exemplar_image(live.release, int(live.release.exemplars.image_ids[row])))
     else:
         image = decode(exemplar_file(live, row, images).content, max_pixels)
-    return outlined_crop(image, decode_rle(told["mask"]["counts"], tuple(told["mask"]["size"])), told["bbox"])
+    return outlined_crop(image, decode_rle(facts["mask"]["counts"], tuple(facts["mask"]["size"])), facts["bbox"])
 
 
 def _removed(live: LiveRelease, state: LiveExemplars) -> np.ndarray:

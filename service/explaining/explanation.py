@@ -16,15 +16,19 @@ from service.explaining.similar_segments import similar_segments
 from service.records.database import Record
 from service.records.live_release import LiveRelease
 
-_OF_RUNNER_UP = 5
+_RUNNER_UP_EXEMPLARS = 5  # of the runner-up, listed
 
 
 def explain(engine: Engine, record: Record) -> dict[str, Any]:
-    """The JSON of GET /explain/{segment_id}: a function of the record and of the log up to its revision.
+    """Write the JSON of GET /explain/{segment_id}.
 
-    Only what became of it since is told as of now: `removed_in` of exemplars, `corrections`, and whether pictures are
-    still kept. The vote is over `exemplars`; `reserve` are the neighbours that follow, which move up when others are
-    taken away.
+    It depends on the record and on the edits up to its revision. Only these values depend on later edits: `removed_in`
+    of exemplars, `corrections`, and URLs of images. The exemplars in `exemplars` voted. Those in `reserve` are the next
+    neighbours, which vote when others are removed.
+
+    Args:
+        engine: where the record's release is found.
+        record: of the segment.
 
     Raises:
         Problem: 410 if the release is gone, or no longer has an exemplar of the record.
@@ -38,24 +42,9 @@ def explain(engine: Engine, record: Record) -> dict[str, Any]:
         return exemplar_json(live, row, state)
 
     why = explain_vote(view.state, record.similarities, rows, facts.k, facts.kappa, described, view.infos)
-    kept = engine.records.images.has(facts.image_id)
     return {
-        "segment_id": record.segment_id,
-        "segmentation_id": facts.segmentation_id,
-        "class_id": record.class_id,
-        "class_name": view.name(record.class_id),
-        "confidence": record.confidence,
-        "share": why["share"],
-        "known": record.known,
-        "familiarity": (float(record.similarities[0]) + facts.image_similarity) / 2,
-        "image_similarity": facts.image_similarity,
-        "area": record.area,
-        "bbox": list(record.bbox),
-        "mask": {"size": list(record.size), "counts": record.counts},
-        "vote": why["vote"] | {"classes": [_colored(view, told) for told in why["vote"]["classes"]]},
-        **{name: why[name] for name in ("exemplars", "reserve")},
-        "runner_up": why["runner_up"] and why["runner_up"] | {"exemplars": _runner_up(view, record, rows, why)},
-        **{name: why[name] for name in ("margin", "flip_set")},
+        **_label(view, record, why["share"]),
+        **_vote(view, record, rows, why),
         "boundary": _boundary(view, record),
         "similar": similar_segments(engine.records, live, record),
         "corrections": _corrections(live, record.segment_id),
@@ -63,30 +52,64 @@ def explain(engine: Engine, record: Record) -> dict[str, Any]:
         "release": live.name,
         "index_revision": facts.index_revision,
         "label_url": f"/segments/{record.segment_id}/label",
-        "image_url": image_url(facts.segmentation_id) if kept else None,
+        "image_url": image_url(facts.segmentation_id) if engine.records.images.has(facts.image_id) else None,
         "crop_url": f"/segments/{record.segment_id}/crop",
     }
 
 
-def _colored(view: ReleaseView, told: dict[str, Any]) -> dict[str, Any]:
-    return told | {"color": class_json(view.infos[told["class_id"]])["color"]}
+def _label(view: ReleaseView, record: Record, share: float) -> dict[str, Any]:
+    """The segment and its label, as they were answered."""
+    facts = record.segmentation
+    return {
+        "segment_id": record.segment_id,
+        "segmentation_id": facts.segmentation_id,
+        "class_id": record.class_id,
+        "class_name": view.name(record.class_id),
+        "confidence": record.confidence,
+        "share": share,
+        "known": record.known,
+        "familiarity": (float(record.similarities[0]) + facts.image_similarity) / 2,
+        "image_similarity": facts.image_similarity,
+        "area": record.area,
+        "bbox": list(record.bbox),
+        "mask": {"size": list(record.size), "counts": record.counts},
+    }
 
 
-def _runner_up(view: ReleaseView, record: Record, rows: np.ndarray, why: dict[str, Any]) -> list[dict[str, Any]]:
-    """The second class' nearest exemplars among those that were there when the answer was given."""
-    there = _rows_then(view, why["runner_up"]["class_id"])
-    prototypes = np.ascontiguousarray(view.state.prototypes(there))
-    cosines, places = loops.nearest_rows(prototypes, np.ascontiguousarray(record.prototype[None]), _OF_RUNNER_UP)
+def _vote(view: ReleaseView, record: Record, rows: np.ndarray, why: dict[str, Any]) -> dict[str, Any]:
+    """The vote with the colours of its classes, and with the nearest exemplars of the runner-up."""
+    runner_up = why["runner_up"]
+    return {
+        "vote": why["vote"] | {"classes": [_with_color(view, entry) for entry in why["vote"]["classes"]]},
+        "exemplars": why["exemplars"],
+        "reserve": why["reserve"],
+        "runner_up": runner_up and runner_up | {"exemplars": _runner_up_exemplars(view, record, rows, runner_up)},
+        "margin": why["margin"],
+        "flip_set": why["flip_set"],
+    }
+
+
+def _with_color(view: ReleaseView, entry: dict[str, Any]) -> dict[str, Any]:
+    return entry | {"color": class_json(view.infos[entry["class_id"]])["color"]}
+
+
+def _runner_up_exemplars(
+    view: ReleaseView, record: Record, rows: np.ndarray, runner_up: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The exemplars of the runner-up that are nearest to the segment, among those alive at the answer's revision."""
+    candidates = _rows_at_revision(view, runner_up["class_id"])
+    prototypes = np.ascontiguousarray(view.state.prototypes(candidates))
+    cosines, places = loops.nearest_rows(prototypes, np.ascontiguousarray(record.prototype[None]), _RUNNER_UP_EXEMPLARS)
     recorded = dict(zip(rows.tolist(), record.similarities.tolist(), strict=True))
     return [
         exemplar_json(view.live, row, view.state)
-        | {"class_name": why["runner_up"]["class_name"], "similarity": recorded.get(row, cosine)}
-        for row, cosine in zip(there[places[0]].tolist(), cosines[0].tolist(), strict=True)
+        | {"class_name": runner_up["class_name"], "similarity": recorded.get(row, cosine)}
+        for row, cosine in zip(candidates[places[0]].tolist(), cosines[0].tolist(), strict=True)
     ]
 
 
-def _rows_then(view: ReleaseView, class_id: int) -> np.ndarray:
-    """[n] int64, rows of the exemplars of a class that were alive at a revision, rising."""
+def _rows_at_revision(view: ReleaseView, class_id: int) -> np.ndarray:
+    """[n] int64, rows of the exemplars of a class that were alive at the view's revision, in ascending order."""
     log, state = view.live.log, view.state
     touched = {name: state.row(name) for name in log.touched()}
     rows = np.array([row for row in touched.values() if row is not None], dtype=np.int64)
@@ -111,12 +134,12 @@ def _boundary(view: ReleaseView, record: Record) -> dict[str, Any]:
 
 def _corrections(live: LiveRelease, segment_id: str) -> list[dict[str, Any]]:
     """The corrections of a segment that are in effect, the newest first."""
-    told = []
+    corrections = []
     for revision in reversed(live.log.corrections.get(segment_id, ())):
         edit = live.log.edits[revision]
         row = live.state.row(edit.payload["exemplar_ids"][0])
         if row is not None and live.log.reverted_by(revision) is None:
             class_id = int(live.state.class_ids(np.array([row]))[0])
             name = live.log.class_states()[class_id].info.name
-            told.append({"revision": revision, "class_name": name, "author": edit.author})
-    return told
+            corrections.append({"revision": revision, "class_name": name, "author": edit.author})
+    return corrections

@@ -258,5 +258,5 @@ def test_a_vote_of_nothing_is_refused(similarities: int, rows: int, k: int, pred
 def test_a_replay_of_half_an_explanation_is_refused(torn: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="has no 'reserve'; give the whole JSON"):
         replay({name: value for name, value in torn.items() if name != "reserve"})
-    with pytest.raises(ValueError, match="tells 0 exemplars and k=5"):
+    with pytest.raises(ValueError, match="has 0 exemplars and k=5"):
         replay(torn | {"exemplars": [], "reserve": []})

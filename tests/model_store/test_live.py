@@ -360,9 +360,9 @@ def test_what_cannot_be_applied_is_refused_and_changes_nothing(released: dict[st
     state = start.edited(1, added=[one])
     for edit, message in (
         ({"revision": 0}, "revision=0 is before 1"),
-        ({"alive": {"nobody": False}}, "'nobody'.*neither of release 'tiny' nor added"),
-        ({"added": [replace(one, strength=2.0)]}, "'added-1' is there already with another prototype, class or"),
-        ({"added": [replace(one, exemplar_id=start.release.exemplars.ids[0])]}, "an id stands for one thing"),
+        ({"alive": {"nobody": False}}, "'nobody'.*neither in release 'tiny' nor added"),
+        ({"added": [replace(one, strength=2.0)]}, "'added-1' exists already with another prototype, class or"),
+        ({"added": [replace(one, exemplar_id=start.release.exemplars.ids[0])]}, "give the new one another id"),
         ({"added": [added(2, unit(1, 3)[0], 3)]}, r"class_id=3, strength=1\.0; allowed are the classes 0\.\.2"),
         ({"added": [added(2, unit(1, 3)[0], 0, 0.0)]}, r"strength=0\.0"),
         ({"added": [added(2, np.ones(D, dtype=np.float32))]}, r"length 2\.8284; it must be a unit vector \[8\]"),
