@@ -13,12 +13,13 @@ def answering(threads: int | None = None, data: Path | None = None) -> Callable[
     """What answers a picture as `POST /segment` does, recorded in data or SEGSORT_DATA_DIR; threads: the network's."""
     import torch
 
-    from service.answering.engine import Engine, Request
+    from service.answering.engine import Engine
+    from service.answering.limits import SegmentRequest
     from service.settings import load_settings
 
     torch.set_num_threads(1)
     engine = Engine(load_settings(threads=threads, data_dir=data))
-    return lambda content: orjson.dumps(engine.segment(content, Request()).body)
+    return lambda content: orjson.dumps(engine.segment(content, SegmentRequest()).body)
 
 
 def workers() -> int:

@@ -115,12 +115,12 @@ def _segment_one(engine: "Engine", file: Path, out: Path | None) -> dict[str, An
     import numpy as np
 
     from segsort.masks import decode_rle
-    from service.answering.engine import Request
+    from service.answering.limits import SegmentRequest
     from service.images.decode import decode
     from service.images.drawing import contact_sheet, label_map_png, overlay
 
     content = file.read_bytes()
-    answer = engine.segment(content, Request())
+    answer = engine.segment(content, SegmentRequest())
     body: dict[str, Any] = answer.body
     if out is None:
         return body

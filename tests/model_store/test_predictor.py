@@ -1,6 +1,9 @@
 """From an image of any size to labelled segments in its own pixels."""
 
+import copy
+import itertools
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,6 @@ from model_store.live import AddedExemplar
 from model_store.predictor import Predictor, Sized
 from model_store.release import Release
 from model_store.store import BUNDLED
-from segsort.retrieval import familiarity
 from tests.conftest import Blocks
 
 PREPROCESSING = Preprocessing(working_size=96, mean=(10.0, 20.0, 30.0), std=(1.0, 2.0, 4.0))
@@ -46,12 +48,46 @@ def test_labels_are_right_where_the_exemplars_are(predictor: Predictor) -> None:
         assert (predictor.predict(sample.image).class_map == sample.labels)[known].mean() > 0.95
 
 
+def naive_familiarity(predictor: Predictor, labels: np.ndarray, prototypes: np.ndarray) -> tuple[list[float], float]:
+    """By comparing every pixel's segment with every exemplar: of each segment, and of the image."""
+    exemplars = predictor.release.exemplars.prototypes.astype(np.float64)
+    nearest = [max(float(np.dot(one, other)) for other in exemplars) for one in prototypes.astype(np.float64)]
+    pixels = [nearest[segment] for segment in labels.ravel().tolist()]
+    image = sum(pixels) / len(pixels)
+    return [0.5 * own + 0.5 * image for own in nearest], image
+
+
 def test_a_segment_is_known_by_its_own_cosine_and_its_images(predictor: Predictor) -> None:
-    prediction = predictor.predict(Blocks("val")[1].image)
-    familiar, image = familiarity(prediction.similarities[:, 0], prediction.segments.areas)
-    assert prediction.image_similarity == image
-    threshold = predictor.release.card.calibration.known_threshold
-    np.testing.assert_array_equal(prediction.known, familiar >= threshold)
+    noisy = Blocks("val")[1].image.copy()
+    noisy[:, 40:] = np.random.default_rng(0).integers(0, 256, (72, 56, 3))
+    found = predictor.predict(noisy)
+    expected, image = naive_familiarity(predictor, found.segments.labels, found.segments.prototypes)
+    assert len(set(np.round(expected, 4))) > 2, "so that the threshold divides segments"
+    assert found.image_similarity == pytest.approx(image, abs=1e-6)
+    ordered = sorted(expected)
+    for threshold in [(low + high) / 2 for low, high in itertools.pairwise(ordered) if high - low > 1e-5]:
+        calibration = predictor.release.card.calibration.model_copy(update={"known_threshold": threshold})
+        stricter = copy.copy(predictor)
+        card = predictor.release.card.model_copy(update={"calibration": calibration})
+        stricter.release = replace(predictor.release, card=card)
+        known = stricter.retrieve(found.segments.prototypes, found.segments.areas, state=predictor.as_built).known
+        assert known.tolist() == [one >= threshold for one in expected]
+
+
+def test_confidence_is_the_calibrated_share_of_the_winner(predictor: Predictor) -> None:
+    found, calibration = predictor.predict(Blocks("val")[1].image), predictor.release.card.calibration
+    for shares, confidence in zip(found.vote.shares.tolist(), found.confidence.tolist(), strict=True):
+        expected = np.interp(max(shares), calibration.confidence_x, calibration.confidence_y)
+        assert confidence == pytest.approx(expected)
+
+
+def test_neighbours_are_the_nearest_exemplars_and_three_times_those_that_vote(predictor: Predictor) -> None:
+    found, k = predictor.predict(Blocks("val")[0].image), predictor.release.card.retrieval.k
+    exemplars = predictor.release.exemplars.prototypes
+    cosines = np.sort(found.segments.prototypes.astype(np.float64) @ exemplars.astype(np.float64).T)[:, ::-1]
+    assert found.similarities.shape == found.rows.shape == (len(cosines), 3 * k)
+    assert found.vote.weights.shape == (len(cosines), k)
+    np.testing.assert_allclose(found.similarities, cosines[:, : 3 * k], atol=1e-6)
 
 
 def test_k_and_the_number_of_segments_may_be_asked_for(predictor: Predictor) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segsort.retrieval import calibrate, flip_set, vote
+from segsort.retrieval import calibrate, familiarity, flip_set, vote, winning_strength
 
 
 def test_vote_equals_naive_loop() -> None:
@@ -148,3 +148,66 @@ def test_calibration_is_piecewise_linear_and_constant_outside() -> None:
 def test_calibration_refuses_knots_that_fall() -> None:
     with pytest.raises(ValueError, match="not decreasing"):
         calibrate(np.array([0.5]), [0.0, 1.0], [0.9, 0.1])
+
+
+@given(
+    segments=st.lists(st.tuples(st.floats(-1, 1, width=32), st.integers(1, 50)), min_size=1, max_size=8),
+)
+def test_familiarity_is_half_the_segment_and_half_the_mean_pixel(segments: list[tuple[float, int]]) -> None:
+    pixels = [cosine for cosine, area in segments for _ in range(area)]
+    mean = sum(pixels) / len(pixels)
+    cosines, areas = (np.array(column) for column in zip(*segments, strict=True))
+    own, image = familiarity(cosines.astype(np.float32), areas)
+    assert image == pytest.approx(mean, abs=1e-9)
+    assert own == pytest.approx([(cosine + mean) / 2 for cosine, _ in segments], abs=1e-9)
+
+
+def share_with(strength: float, voters: list[tuple[float, bool, int]], cosine: float, kappa: float) -> float:
+    """The share of the new exemplar's class, by `vote` with the new exemplar among the voters."""
+    cosines = np.array([[cosine, *(one for one, _, _ in voters)]])
+    classes = np.array([[1, *(int(same) for _, same, _ in voters)]])
+    strengths = np.array([[strength, *(float(s) for _, _, s in voters)]])
+    return float(vote(cosines, classes, 2, kappa, strengths).shares[0, 1])
+
+
+@given(
+    voters=st.lists(
+        st.tuples(st.floats(0.5, 1), st.booleans(), st.sampled_from([1, 1, 2, 7])),
+        max_size=6,
+    ),
+    cosine=st.floats(0.7, 1),
+    share=st.sampled_from([0.5, 0.6, 0.9]),
+)
+@settings(max_examples=200, deadline=None)
+def test_the_winning_strength_is_the_first_whole_number_that_reaches_the_share(
+    voters: list[tuple[float, bool, int]], cosine: float, share: float
+) -> None:
+    """A search tries 1, 2, 3, ... with the vote itself."""
+    kappa = 6.0
+    tried = 1
+    while share_with(tried, voters, cosine, kappa) < share + 1e-9:
+        tried += 1
+    cosines, same, strengths = (np.array([one[i] for one in voters]) for i in range(3))
+    found = winning_strength(cosines, same.astype(bool), cosine, share, kappa, strengths.astype(float))
+    assert found == tried or share_with(tried, voters, cosine, kappa) < share + 1e-5, "a tie, which rounding decides"
+
+
+def test_the_winning_strength_of_some_votes_by_hand() -> None:
+    """With equal cosines each exemplar weighs 1: 3 others against it need 4.5 for 60 %, so 5."""
+    against = np.zeros(3, dtype=bool)
+    assert winning_strength(np.full(3, 0.8), against, 0.8, 0.6, 10.0) == 5
+    assert winning_strength(np.full(3, 0.8), ~against, 0.8, 0.6, 10.0) == 1
+    assert winning_strength(np.full(3, 0.8), np.array([True, False, False]), 0.8, 0.6, 10.0) == 3  # 2 of 4 are short
+    assert winning_strength(np.zeros(0), np.zeros(0, dtype=bool), 0.8, 0.6, 10.0) == 1
+    assert winning_strength(np.full(3, 0.8), against, 0.8, 0.6, 10.0, np.array([4.0, 1, 1])) == 10  # 9 and rounding
+
+
+def test_a_winning_strength_beyond_floats_is_infinite() -> None:
+    assert winning_strength(np.array([1.0]), np.array([False]), -1.0, 0.6, 1e5) == math.inf
+    assert winning_strength(np.array([1.0]), np.array([True]), -1.0, 0.6, 1e5) == 1
+
+
+@pytest.mark.parametrize(("voters", "flags", "share"), [(2, 3, 0.6), (2, 2, 0.0), (2, 2, 1.0)])
+def test_a_winning_strength_of_nothing_sensible_is_refused(voters: int, flags: int, share: float) -> None:
+    with pytest.raises(ValueError, match=rf"shape \({voters},\), same_class \({flags},\), share={share}"):
+        winning_strength(np.zeros(voters), np.zeros(flags, dtype=bool), 1.0, share, 10.0)

@@ -9,7 +9,8 @@ ANSWER = """
 import sys
 from numba.core.dispatcher import Dispatcher
 from benchmarks.latency import photo
-from service.answering.engine import Engine, Request
+from service.answering.engine import Engine
+from service.answering.limits import SegmentRequest
 from service.settings import load_settings
 
 def compiled():
@@ -21,7 +22,7 @@ engine = Engine(load_settings())
 before = compiled()
 assert before
 for masks in ("rle", "polygon"):
-    assert engine.segment(photo(None), Request(masks=masks)).body["segments"]
+    assert engine.segment(photo(None), SegmentRequest(masks=masks)).body["segments"]
 engine.close()
 print(*sorted(compiled() - before), sep="\\n")
 """

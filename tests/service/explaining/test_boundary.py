@@ -42,6 +42,22 @@ def test_the_boundary_is_that_of_comparing_every_two_pixels(seed: int) -> None:
         assert list(found.shares.values()) == sorted(found.shares.values(), reverse=True)
 
 
-def test_a_segment_that_is_the_whole_picture_has_no_boundary() -> None:
+def test_blocks_of_pixels_give_what_all_pixels_at_once_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.random.default_rng(1).integers(0, 3, (9, 11)).astype(np.int32)
+    monkeypatch.setattr("service.explaining.boundary._BLOCK", 4)
+    for own in range(3):
+        share, shares = naive(labels, own)
+        found = boundary_of(shapes_of(labels), own)
+        assert found.share == pytest.approx(share)
+        assert found.shares == pytest.approx(shares)
+
+
+def test_pixels_at_a_distance_of_exactly_three_are_close_and_farther_ones_are_not() -> None:
+    labels = np.zeros((1, 12), dtype=np.int32)
+    labels[0, 6:] = 1
+    assert boundary_of(shapes_of(labels), 0) == (0.5, {1: 0.5})  # columns 3, 4 and 5 of six
+
+
+def test_a_segment_that_is_the_whole_image_has_no_boundary() -> None:
     found = boundary_of(shapes_of(np.zeros((5, 7), dtype=np.int32)), 0)
     assert found == (0.0, {})

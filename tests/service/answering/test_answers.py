@@ -1,0 +1,64 @@
+"""Composed answers, and recorded answers that are written again."""
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.answering.answers import Shapes, _numbered, compose_answer, recorded_answer_json
+from service.answering.engine import Engine
+from service.answering.limits import AnswerOptions
+from service.answering.release_view import ReleaseView
+from tests.conftest import Blocks
+
+
+@given(rows=st.lists(st.lists(st.integers(0, 50), min_size=3, max_size=3), max_size=6))
+def test_numbering_rows_equals_unique_with_inverse(rows: list[list[int]]) -> None:
+    table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+    found, places = _numbered(table)
+    expected, inverse = np.unique(table, return_inverse=True)
+    assert found.tolist() == expected.tolist()
+    assert places.tolist() == inverse.reshape(-1, 3).tolist()
+
+
+@pytest.fixture
+def engine(client: TestClient) -> Engine:
+    engine: Engine = client.app.state.engine  # type: ignore[attr-defined]
+    return engine
+
+
+@pytest.mark.parametrize("masks", ["rle", "polygon", "none"])
+@pytest.mark.parametrize("exemplars", [0, 2, 50])
+def test_a_recorded_answer_is_written_again_as_it_was(
+    client: TestClient, engine: Engine, photo: bytes, masks: str, exemplars: int
+) -> None:
+    body = client.post(f"/segment?masks={masks}&exemplars={exemplars}", content=photo).raise_for_status().json()
+    answered = engine.records.answer(body["segmentation_id"])
+    assert answered is not None
+    live = engine.catalogue.release_of(answered)
+    again = recorded_answer_json(live, answered, AnswerOptions(exemplars, masks), True)  # type: ignore[arg-type]
+    del body["timings_ms"]
+    assert again == body
+    assert recorded_answer_json(live, answered, AnswerOptions(), False)["image_url"] is None
+
+
+def test_an_answer_says_of_each_segment_what_the_prediction_says(engine: Engine) -> None:
+    prediction = engine.served.predictor.predict(Blocks("val")[0].image)
+    view, shapes = ReleaseView.current(engine.served.live), Shapes.of_segments(prediction.segments)
+    composed = compose_answer(view, shapes, prediction, AnswerOptions(exemplars=3), "id")
+    assert len(composed.segments) == len(composed.body["segments"]) == len(prediction.segments.areas)
+    ids = engine.served.release.exemplars.ids
+    for n, segment in enumerate(composed.body["segments"]):
+        class_id = int(prediction.vote.class_ids[n])
+        assert (segment["segment_id"], segment["class_id"]) == (f"id-{n}", class_id)
+        assert segment["class_name"] == view.name(class_id)
+        assert composed.segments[n]["share"] == prediction.vote.shares[n, class_id]
+        mask = prediction.segments.labels == n
+        np.testing.assert_array_equal(shapes.mask(n), mask)
+        x, y, width, height = segment["bbox"]
+        assert mask[y : y + height, x : x + width].sum() == segment["area"] == mask.sum()
+        assert [one["exemplar_id"] for one in segment["exemplars"]] == [ids[row] for row in prediction.rows[n, :3]]
+        assert [one["weight"] for one in segment["exemplars"]] == prediction.vote.weights[n, :3].tolist()
+    names = [composed.retrieved.exemplar_ids[place] for place in composed.retrieved.neighbours[0]]
+    assert names == [ids[row] for row in prediction.rows[0]]
