@@ -73,13 +73,13 @@ def exemplar_file(live: LiveRelease, row: int, images: ImageStore) -> ImageFile:
         image_id = int(live.release.exemplars.image_ids[row])
         source, file = live.release.sources[image_id], live.release.image_path(image_id)
         return ImageFile.of(file.read_bytes(), (source.height, source.width))
-    picture = images.get(added.image_id)
-    if picture is None:
+    stored = images.get(added.image_id)
+    if stored is None:
         raise Problem(
             404, "The image of this exemplar is not in the database.", received=added.exemplar_id,
             fix="Ask the operator to restore the database. Images of exemplars are never removed from it.",
         )  # fmt: skip
-    return picture
+    return stored
 
 
 def exemplar_crop(live: LiveRelease, row: int, images: ImageStore, max_pixels: int) -> Image.Image:
