@@ -1,4 +1,4 @@
-"""The web page and what it is made of. Open to everybody: it asks for a key itself."""
+"""The web page and its files. They need no key: the page asks for the key itself."""
 
 import hashlib
 from pathlib import Path
@@ -28,36 +28,42 @@ _TYPES = {
 
 @router.get("/")
 def page(request: Request) -> Response:
-    """The page."""
+    """The HTML of the web page."""
     return _file(request, STATIC / "index.html")
 
 
 @router.get("/static/{name:path}")
 def static(name: str, request: Request) -> Response:
-    """A file of the page."""
+    """A script, style sheet or icon of the web page.
+
+    Raises:
+        Problem: 404 if the page has no such file.
+    """
     file = _find(name)
     if file is None or file.suffix not in _TYPES:
         raise Problem(
-            404, "The page has no such file.", received=name[:200].encode(errors="replace").decode(),
-            fix="Open / instead.",
+            404, "The web page has no such file.", received=name[:200].encode(errors="replace").decode(),
+            fix="Open the web page at /.",
         )  # fmt: skip
     return _file(request, file)
 
 
 def html(content: str) -> Response:
-    """A page that may load nothing from elsewhere."""
+    """An HTML response whose content security policy forbids resources of other hosts."""
     return Response(content, media_type="text/html; charset=utf-8", headers=_headers())
 
 
 def _find(name: str) -> Path | None:
+    """The file of this name below STATIC; None if there is none, or if it is elsewhere."""
     try:
         file = (STATIC / name).resolve()
         return file if file.is_relative_to(STATIC.resolve()) and file.is_file() else None
-    except (OSError, ValueError):  # a name that no file can have
+    except (OSError, ValueError):  # no file can have this name
         return None
 
 
 def _file(request: Request, file: Path) -> Response:
+    """The content of a file with its ETag, or 304 if the browser has this content already."""
     content = file.read_bytes()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = _headers() | {"ETag": tag}
@@ -68,7 +74,7 @@ def _file(request: Request, file: Path) -> Response:
 
 def _headers() -> dict[str, str]:
     return {
-        "Cache-Control": "no-cache",  # asked for again, answered by its tag
+        "Cache-Control": "no-cache",  # the browser asks each time and gets 304 while the ETag is the same
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",

@@ -1,17 +1,19 @@
 """The page in use: segment, explain, correct, undo."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from segsort.masks import decode_rle
 
 Street = Callable[[int], Path]
+CONTROLS = {"button", "checkbox", "combobox", "DisclosureTriangle", "link", "listbox", "searchbox", "slider", "textbox"}
+INTERNAL = re.compile(r"\b(GET|POST|DELETE)\b|b'|exemplar_id|segment_id|index.revision|undefined|NaN|\bnull\b|\[object")
 
 
 def segment(page: Page, image: Path) -> Locator:
@@ -105,7 +107,7 @@ def test_a_correction_is_seen_in_the_other_recent_images_it_changes(page: Page, 
     after = other_class(page, before)
     page.locator(".chip", has_text=after).click()
     outcome = page.get_by_role("region", name="What the edit changed")
-    expect(outcome).to_contain_text("changed in 1 other recent image")
+    expect(outcome).to_contain_text(re.compile(r"changed in \d+ other recent image"))
     outcome.get_by_role("button", name=f"{before} became {after}: open it").first.click()
     expect(page.get_by_text("1 edit made since this image was labelled")).to_be_visible()
     page.get_by_role("button", name="Update labels").click()
@@ -262,3 +264,65 @@ def test_releases_say_what_is_served_and_how_good_it_is(page: Page, unedited: st
     served = page.locator(".release.active")
     expect(served).to_contain_text("streets")
     expect(served.locator(".metrics").first).to_contain_text("mIoU")
+
+
+def open_each_page(page: Page, address: str, image: Path) -> Iterator[str]:
+    """Opens one page after another, and yields what is open."""
+    yield "welcome"
+    page.get_by_label("Images to segment").set_input_files(image)
+    page.locator(".segment-row").first.wait_for()
+    yield "labels"
+    explain(page, page.locator(".segment-row").first)
+    page.locator(".chip:not(.current)").first.click()
+    expect(page.get_by_role("region", name="What the edit changed")).to_be_visible()
+    expect(page.get_by_role("heading", name="The vote")).to_be_visible()
+    yield "explanation of a corrected segment"
+    page.locator(".why .cards .card-view").first.click()
+    expect(page.get_by_role("dialog")).to_contain_text("Area")
+    yield "exemplar"
+    page.keyboard.press("Escape")
+    for name in ("exemplars", "edits", "releases"):
+        page.goto(f"{address}/#/{name}")
+        page.wait_for_load_state("networkidle")
+        yield name
+
+
+def test_every_control_has_a_name_for_screen_readers(page: Page, street: Street, unedited: str) -> None:
+    tree = page.context.new_cdp_session(page)
+    for shown in open_each_page(page, unedited, street(4)):
+        nodes = tree.send("Accessibility.getFullAXTree")["nodes"]
+        controls = [node for node in nodes if not node["ignored"] and node["role"]["value"] in CONTROLS]
+        assert len(controls) > 5, shown
+        assert [node for node in controls if not node.get("name", {}).get("value")] == [], shown
+
+
+def test_nothing_that_a_person_reads_is_written_for_programs(page: Page, street: Street, unedited: str) -> None:
+    for shown in open_each_page(page, unedited, street(4)):
+        found = INTERNAL.search(page.locator("body").inner_text())
+        assert not found, f"{shown}: {found[0]!r}" if found else ""
+    page.goto(f"{unedited}/#/s/0123456789abcdef")  # no such segmentation: the API names requests that help
+    problem = page.locator(".toast.problem")
+    expect(problem).to_contain_text("Segment the image again.")
+    assert not INTERNAL.search(problem.inner_text())
+
+
+def test_detail_changes_the_number_of_segments(page: Page, street: Street) -> None:
+    few = segment(page, street(5)).count()
+    address = page.url
+    page.get_by_label("Detail").select_option("Highest detail")
+    expect(page).not_to_have_url(address)
+    assert page.locator(".segment-row").count() > few
+
+
+def test_the_explanation_stays_until_that_of_the_corrected_segment_is_loaded(page: Page, street: Street) -> None:
+    rows = segment(page, street(6))
+    explain(page, rows.first)
+    held: list[Route] = []
+    page.route("**/explain/*", held.append)
+    page.locator(".chip:not(.current)").first.click()
+    expect(page.get_by_role("region", name="What the edit changed")).to_be_visible()
+    page.wait_for_timeout(300)  # longer than the page waits before it shows grey bars
+    expect(page.get_by_role("heading", name="The vote")).to_be_visible()
+    before = title(page).inner_text()
+    held[0].continue_()
+    expect(title(page)).not_to_have_text(before)

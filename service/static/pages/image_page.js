@@ -84,7 +84,7 @@ export class ImagePage {
     const { answer } = this;
     if (!answer?.segments[index]) return;
     if (!this.view.changed.has(index)) this.#clearResult();
-    this.#open(answer, index, focus);
+    this.#open(answer, index, { focus, keep: index === this.selected });
   }
 
   /** Close the explanation. @param {boolean} [setAddress] */
@@ -169,8 +169,8 @@ export class ImagePage {
     PHONE.addEventListener("change", () => this.#leaveRoomForSheet());
   }
 
-  /** @param {Answer} answer @param {number} index @param {boolean} focus */
-  #open(answer, index, focus) {
+  /** @param {Answer} answer @param {number} index @param {{focus: boolean, keep: boolean}} options of the panel */
+  #open(answer, index, { focus, keep }) {
     const first = !this.explanation.isOpen;
     if (first) this.opener = document.activeElement;
     this.selected = index;
@@ -186,6 +186,7 @@ export class ImagePage {
       pixels: answer.width * answer.height,
       position: row < 0 ? "" : `${row + 1} of ${this.list.order.length}`,
       focus,
+      keep,
     });
   }
 
@@ -331,7 +332,7 @@ export class ImagePage {
           ? `${counted(changed.length, "label")} changed; the segments have a dashed outline`
           : "No label of this image changed",
       );
-    if (this.selected >= 0) this.#open(answer, this.selected, true);
+    if (this.selected >= 0) this.#open(answer, this.selected, { focus: true, keep: true });
     this.recent.refresh();
   }
 

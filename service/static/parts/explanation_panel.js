@@ -10,7 +10,13 @@ import { explanationContent } from "./explanation.js";
 
 /** @typedef {import("../lib/types.js").Segment} Segment */
 /** @typedef {import("./context.js").Context} Context */
-/** @typedef {{pixels: number, position: string, focus: boolean}} ShowOptions pixels of the image; position: "12 of 68" */
+/**
+ * @typedef {object} ShowOptions
+ * @property {number} pixels of the image
+ * @property {string} position such as "12 of 68"
+ * @property {boolean} focus whether the focus moves to the panel
+ * @property {boolean} keep whether the content stays until the new one is loaded
+ */
 
 const PATIENCE_MS = 120; // before grey bars replace the content
 
@@ -48,15 +54,15 @@ export class ExplanationPanel extends Emitter {
     return this.segment !== null;
   }
 
-  /** @param {Segment} segment @param {ShowOptions} options focus: whether the focus moves to the panel */
-  async show(segment, { pixels, position, focus }) {
-    const other = this.segment?.segment_id !== segment.segment_id;
+  /** Explain a segment. @param {Segment} segment @param {ShowOptions} options */
+  async show(segment, options) {
+    const { pixels, position, focus, keep } = options;
     this.segment = segment;
     this.head.hidden = this.element.hidden = false;
     this.position.textContent = position;
     this.picker?.setBusy(true);
     const slow = setTimeout(
-      () => this.segment === segment && other && this.element.replaceChildren(skeleton()),
+      () => this.segment === segment && !keep && this.element.replaceChildren(skeleton()),
       PATIENCE_MS,
     );
     try {
@@ -72,7 +78,7 @@ export class ExplanationPanel extends Emitter {
       this.context.announce(`${name}${known ? "" : ", unknown"}, ${sure}. ${position}.`);
     } catch (error) {
       if (this.segment === segment)
-        this.element.replaceChildren(failure(error, () => this.show(segment, { pixels, position, focus })));
+        this.element.replaceChildren(failure(error, () => this.show(segment, options)));
     } finally {
       clearTimeout(slow);
     }

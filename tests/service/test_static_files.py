@@ -1,4 +1,4 @@
-"""The imports between the scripts of the page: pages import parts, parts import lib, and no circles."""
+"""The source of the web page: imports from lib up to pages, without circles, and its words."""
 
 import re
 from pathlib import Path
@@ -44,3 +44,9 @@ def test_every_script_is_loaded_by_the_page_or_imported() -> None:
     }
     known = loaded.union(*(imports(script) for script in SCRIPTS))
     assert {script.resolve() for script in SCRIPTS} == known
+
+
+@pytest.mark.parametrize("file", sorted(STATIC.rglob("*.*")), ids=lambda file: str(file.relative_to(STATIC)))
+def test_the_page_says_image_and_fix_as_the_documents_do(file: Path) -> None:
+    words = re.findall(r"picture|mend(?:ed)?\b", file.read_text(), re.IGNORECASE)
+    assert not words
