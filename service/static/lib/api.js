@@ -3,18 +3,22 @@
 import { request, upload } from "./http.js";
 
 /**
+ * @typedef {import("./types.js").ActivatedRelease} ActivatedRelease
  * @typedef {import("./types.js").Answer} Answer
+ * @typedef {import("./types.js").AnswerSummary} AnswerSummary
  * @typedef {import("./types.js").Caller} Caller
- * @typedef {import("./types.js").ClassInfo} ClassInfo
+ * @typedef {import("./types.js").ClassChanged} ClassChanged
  * @typedef {import("./types.js").Edit} Edit
  * @typedef {import("./types.js").Edited} Edited
  * @typedef {import("./types.js").Effect} Effect
  * @typedef {import("./types.js").Exemplar} Exemplar
  * @typedef {import("./types.js").ExemplarList} ExemplarList
  * @typedef {import("./types.js").Explanation} Explanation
- * @typedef {import("./types.js").Recent} Recent
- * @typedef {import("./types.js").Release} Release
- * @typedef {import("./types.js").Activated} Activated
+ * @typedef {import("./types.js").NewAnswer} NewAnswer
+ * @typedef {import("./types.js").OfferedClass} OfferedClass
+ * @typedef {import("./types.js").RelabelledAnswer} RelabelledAnswer
+ * @typedef {import("./types.js").ReleaseSummary} ReleaseSummary
+ * @typedef {import("./types.js").SegmentLabelled} SegmentLabelled
  */
 /** @typedef {{class_id: number}|{class_name: string}} ClassChoice a known class, or the name of a new one */
 
@@ -26,18 +30,18 @@ const id = encodeURIComponent;
  * @param {(share: number|null) => void} progress share that is sent, 0..1; null: sent, being segmented
  * @param {AbortSignal} signal
  * @param {number|null} segments that pixel sorting starts with; null: the release's own number
- * @returns {Promise<Answer>}
+ * @returns {Promise<NewAnswer>}
  */
 export const segment = (file, progress, signal, segments) =>
   upload(`/segment?exemplars=0${segments ? `&segments=${segments}` : ""}`, file, progress, signal);
 
-/** @param {number} limit @returns {Promise<Recent[]>} the newest first */
+/** @param {number} limit @returns {Promise<AnswerSummary[]>} the newest first */
 export const listSegmentations = (limit) => request("GET", `/segmentations?limit=${limit}`);
 /** @param {string} segmentationId @returns {Promise<Answer>} without exemplars */
 export const getSegmentation = (segmentationId) => request("GET", `/segmentations/${id(segmentationId)}?exemplars=0`);
 /** @param {string} segmentationId @returns {Promise<Answer>} with the exemplars of each segment */
 export const getFullSegmentation = (segmentationId) => request("GET", `/segmentations/${id(segmentationId)}`);
-/** @param {string} segmentationId @returns {Promise<Answer>} the same segments with the labels of now */
+/** @param {string} segmentationId @returns {Promise<RelabelledAnswer>} the same segments with the labels of now */
 export const relabel = (segmentationId) => request("POST", `/segmentations/${id(segmentationId)}/relabel`);
 /** @param {string} segmentationId */
 export const imageUrl = (segmentationId) => `/segmentations/${id(segmentationId)}/image`;
@@ -46,7 +50,7 @@ export const imageUrl = (segmentationId) => `/segmentations/${id(segmentationId)
 export const explain = (segmentId) => request("GET", `/explain/${id(segmentId)}`);
 /** The explanation as a page to print. @param {string} segmentId */
 export const explanationUrl = (segmentId) => `/explain/${id(segmentId)}`;
-/** @param {string} segmentId @param {ClassChoice} choice @returns {Promise<Edited>} */
+/** @param {string} segmentId @param {ClassChoice} choice @returns {Promise<SegmentLabelled>} */
 export const labelSegment = (segmentId, choice) => request("POST", `/segments/${id(segmentId)}/label`, choice);
 
 /** @param {URLSearchParams} query @returns {Promise<ExemplarList>} */
@@ -61,12 +65,12 @@ export const removeExemplars = (exemplarIds) =>
     ? request("DELETE", `/exemplars/${id(exemplarIds[0])}`)
     : request("POST", "/exemplars/remove", { exemplar_ids: exemplarIds });
 
-/** @returns {Promise<ClassInfo[]>} */
+/** @returns {Promise<OfferedClass[]>} */
 export const listClasses = () => request("GET", "/classes");
 /**
  * Make a class, or change the one of `class_id`.
  * @param {{class_id?: number, name?: string, color?: string}} change
- * @returns {Promise<Edited>}
+ * @returns {Promise<ClassChanged>}
  */
 export const saveClass = (change) => request("POST", "/classes", change);
 
@@ -83,9 +87,9 @@ export const getEffect = (revision, recent = 50) => request("GET", `/edits/${rev
 /** @param {number} revision @returns {Promise<Edited>} */
 export const revertEdit = (revision) => request("POST", `/edits/${revision}/revert`, {});
 
-/** @returns {Promise<Release[]>} */
+/** @returns {Promise<ReleaseSummary[]>} */
 export const listReleases = () => request("GET", "/releases");
-/** @param {string} name @returns {Promise<Activated>} */
+/** @param {string} name @returns {Promise<ActivatedRelease>} */
 export const activateRelease = (name) => request("POST", `/releases/${id(name)}/activate`);
 
 /** @returns {Promise<Caller>} */

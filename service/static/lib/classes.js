@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { Emitter } from "./emitter.js";
 
 /** @typedef {import("./types.js").ClassInfo} ClassInfo */
+/** @typedef {import("./types.js").OfferedClass} OfferedClass */
 
 export const UNKNOWN_COLOR = "#888888";
 
@@ -14,7 +15,7 @@ export const UNKNOWN_COLOR = "#888888";
 export class Classes extends Emitter {
   constructor() {
     super();
-    /** @type {ClassInfo[]} */
+    /** @type {OfferedClass[]} */
     this.list = [];
     /** @type {Map<string, string>} also of classes that only older answers name */
     this.colors = new Map();

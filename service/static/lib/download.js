@@ -2,7 +2,7 @@
 
 import { UNKNOWN_COLOR } from "./classes.js";
 import { context2d, h } from "./dom.js";
-import { decodeRunLengths } from "./run_lengths.js";
+import { runLengthsOf } from "./run_lengths.js";
 
 /** @typedef {import("./types.js").Answer} Answer */
 
@@ -31,7 +31,7 @@ export function labelCanvas(answer) {
   for (const segment of answer.segments) {
     const color = colors.get(segment.class_id) ?? rgba(UNKNOWN_COLOR);
     let at = 0; // counted down the columns
-    decodeRunLengths(segment.mask.counts).forEach((length, turn) => {
+    runLengthsOf(segment).forEach((length, turn) => {
       const end = at + length;
       if (turn % 2 === 0) at = end;
       for (; at < end; at++) pixels.setUint32(((at % height) * width + Math.floor(at / height)) * 4, color);

@@ -5,10 +5,9 @@ import { Emitter } from "./emitter.js";
 import { Problem } from "./http.js";
 
 /**
- * @typedef {import("./types.js").Answer} Answer
+ * @typedef {import("./types.js").RelabelledAnswer} RelabelledAnswer
  * @typedef {import("./types.js").Edit} Edit
- * @typedef {import("./types.js").Edited} Edited
- * @typedef {{edit: Edit|null, relabelled: Answer|null}} EditResult edit: null where nothing had to change;
+ * @typedef {{edit: Edit|null, relabelled: RelabelledAnswer|null}} EditResult edit: null where nothing had to change;
  *   relabelled: the corrected image with its new labels, null for other edits
  */
 
@@ -69,7 +68,7 @@ export class Edits extends Emitter {
     return last;
   }
 
-  /** @param {Edited} edited @param {boolean} [undoable] */
+  /** @param {Omit<EditResult, "relabelled"> & Partial<EditResult>} edited @param {boolean} [undoable] */
   async #finish({ edit, relabelled = null }, undoable = true) {
     await this.refreshClasses().catch(() => null);
     if (edit && undoable) this.undoable.push(edit);

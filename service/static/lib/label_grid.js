@@ -1,6 +1,6 @@
 /** The segment of each pixel, from the run lengths of the segments. */
 
-import { decodeRunLengths } from "./run_lengths.js";
+import { runLengthsOf } from "./run_lengths.js";
 
 /** @typedef {import("./types.js").Segment} Segment */
 
@@ -24,10 +24,10 @@ export class LabelGrid {
     this.labels = new Uint16Array(this.columns * this.rows).fill(NONE);
   }
 
-  /** The grid of an answer's segments. @param {Segment[]} segments @param {number} width @param {number} height */
+  /** The grid of an answer's segments. @param {Pick<Segment, "mask">[]} segments @param {number} width @param {number} height */
   static of(segments, width, height) {
     const grid = new LabelGrid(width, height);
-    segments.forEach((segment, index) => grid.#paint(segment.mask.counts, index));
+    segments.forEach((segment, index) => grid.#paint(segment, index));
     return grid;
   }
 
@@ -50,10 +50,10 @@ export class LabelGrid {
     return this.labels.map((label) => table[label]);
   }
 
-  /** @param {string} counts @param {number} index */
-  #paint(counts, index) {
+  /** @param {Pick<Segment, "mask">} segment @param {number} index */
+  #paint(segment, index) {
     let start = 0;
-    decodeRunLengths(counts).forEach((length, turn) => {
+    runLengthsOf(segment).forEach((length, turn) => {
       if (turn % 2) this.#fill(start, start + length, index);
       start += length;
     });

@@ -1,5 +1,10 @@
 /** COCO's compressed run lengths. */
 
+/** @typedef {import("./types.js").Segment} Segment */
+
+/** The run lengths of a segment; empty where the answer has none. @param {Pick<Segment, "mask">} segment */
+export const runLengthsOf = ({ mask }) => (mask && "counts" in mask ? decodeRunLengths(mask.counts) : []);
+
 /**
  * Decode the run lengths of a mask: pixels outside and inside by turns, down the columns.
  * @param {string} counts

@@ -8,7 +8,8 @@ import { LabelGrid } from "./label_grid.js";
 /** @typedef {import("./photo.js").Photo} Photo */
 /** @typedef {import("./types.js").Segment} Segment */
 /** @typedef {import("./types.js").ClassInfo} ClassInfo */
-/** @typedef {{width: number, height: number, segments: Segment[], classes: ClassInfo[]}} Drawn what is drawn of an answer */
+/** @typedef {{width: number, height: number, segments: Pick<Segment, "class_id"|"known"|"mask">[],
+ *   classes: ClassInfo[]}} Drawn what is drawn of an answer */
 /** @typedef {{scale: number, x: number, y: number}} View position of the image on the canvas, in canvas pixels */
 /** @typedef {{paths: Path2D[], colors: string[], classIds: number[], unknown: Path2D}} Labelling one path a class */
 /**

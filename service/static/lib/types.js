@@ -1,40 +1,679 @@
+/** Types of the service's JSON. Generated from docs/openapi.json by `make openapi`. */
+
 /**
- * The types of the service's answers.
+ * A release that is served from now on.
  *
- * @typedef {{size: [number, number], counts: string}} Mask COCO run lengths; size is [height, width]
- * @typedef {{class_id: number, name: string, color: string, exemplars?: number, origin?: "release"|"edit"}} ClassInfo
- * @typedef {{segment_id: string, class_id: number, class_name: string, confidence: number, known: boolean, area: number,
- *   bbox: [number, number, number, number], mask: Mask}} Segment
- * @typedef {{segment_id: string, before_segment_id: string, before: string, after: string}} Change
- * @typedef {{segmentation_id: string, width: number, height: number, release: string, index_revision: number,
- *   image_id?: string, image_url?: string|null, classes: ClassInfo[], segments: Segment[], relabelled_from?: string,
- *   changed?: Change[]}} Answer
- * @typedef {{exemplar_id: string, class_id: number, class_name: string, source: string, area: number,
- *   bbox: [number, number, number, number], mask?: Mask, strength?: number, similarity?: number, weight?: number,
- *   added_in?: number|null, removed_in?: number|null, author?: string|null, image_url: string, crop_url: string}} Exemplar
- * @typedef {{class_id: number, class_name: string, weight: number}} Share
- * @typedef {{segment_id: string, class_name: string, confidence: number, similarity: number, crop_url: string}} Similar
- * @typedef {Segment & {share: number, familiarity: number, vote: {k: number, kappa: number, classes: Share[]},
- *   exemplars: Exemplar[], reserve: Exemplar[], runner_up: (Share & {exemplars?: Exemplar[]})|null, margin: number,
- *   flip_set: string[]|null, boundary?: {distance_px: number, share: number,
- *   neighbours: {segment_id: string, class_name: string, share: number}[]}|null, similar?: Similar[],
- *   crop_url?: string|null, corrections?: {revision: number, class_name: string, author: string|null}[],
- *   release: string, index_revision: number}} Explanation
- * @typedef {{revision: number, kind: "add"|"label"|"remove"|"class"|"revert", release: string, author: string|null,
- *   reason: string|null, created: string, summary: string, exemplar_ids: string[], classes: unknown[],
- *   segment_id?: string|null, reverts?: number|null, reverted_by: number|null}} Edit
- * @typedef {{segment_id: string, before: string, after: string, image_url: string|null, crop_url: string,
- *   image_id?: string|null}} EffectSegment
- * @typedef {{segments: EffectSegment[], answers: number}} Effect
- * @typedef {{index_revision: number, edit: Edit|null, relabelled?: Answer|null, strength?: number}} Edited
- * @typedef {{segmentation_id: string, created: string, width: number, height: number, release: string,
- *   index_revision: number, segments: number, image_url: string|null, image_id?: string|null}} Recent
- * @typedef {{name: string, role: "reader"|"curator", keys: boolean}} Caller
- * @typedef {{exemplars: Exemplar[], total: number}} ExemplarList total: of all pages
- * @typedef {{miou?: number, pixel_accuracy?: number, per_class?: Record<string, number|null>}} Metrics each 0..1
- * @typedef {{name: string, active: boolean, created: string, description: string, problem: string|null, bundled: boolean,
- *   classes: number|null, exemplars: number|null, network: {name?: string, parameters?: number}|null,
- *   metrics: Record<string, Metrics>|null}} Release
- * @typedef {{after_restart: string|null}} Activated after_restart: the release that a restart would serve
+ * @typedef {object} ActivatedRelease
+ * @property {string} release Name of the release.
+ * @property {string} before Name of the release that was served before.
+ * @property {boolean} changed False: it was served already.
+ * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {number} exemplars Number of its exemplars that take part in votes.
+ * @property {string|null} after_restart Release that this process would serve after a restart: the setting `release` overrides activation.
+ * @property {number} seconds How long it took, in seconds.
  */
+
+/**
+ * A labelled part of the image.
+ *
+ * @typedef {object} AddedExemplar
+ * @property {string} exemplar_id Id of the exemplar.
+ * @property {number} class_id Number of the class; it never changes.
+ * @property {string} class_name Name of the class.
+ * @property {number} area Number of pixels.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
+ * @property {boolean} added False: the same exemplar was there already.
+ */
+
+/**
+ * What lies where: a class by name or id, and a mask or polygons [x, y, x, y, ...] in pixels.
+ *
+ * @typedef {object} Annotation
+ * @property {string|null} [class_name]
+ * @property {number|null} [class_id]
+ * @property {string|null} [color]
+ * @property {RunLengths|null} [mask]
+ * @property {number[][]|null} [polygons]
+ */
+
+/**
+ * A segmented image.
+ *
+ * @typedef {object} Answer
+ * @property {string} segmentation_id Id of the answer.
+ * @property {number} width Width of the upright image in pixels.
+ * @property {number} height Height of the upright image in pixels.
+ * @property {string} release Name of the release.
+ * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {ClassInfo[]} classes Classes that segments could take.
+ * @property {Segment[]} segments
+ * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
+ * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
+ */
+
+/**
+ * An answer in a list.
+ *
+ * @typedef {object} AnswerSummary
+ * @property {string} segmentation_id Id of the answer.
+ * @property {string} created Time in UTC, ISO 8601 with milliseconds.
+ * @property {number} width Width of the upright image in pixels.
+ * @property {number} height Height of the upright image in pixels.
+ * @property {string} release Name of the release.
+ * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {number} segments Number of segments.
+ * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
+ * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
+ */
+
+/**
+ * How much of the segment lies near other segments, where its outline is least certain.
+ *
+ * @typedef {object} Boundary
+ * @property {number} distance_px Largest distance that counts as near, in pixels.
+ * @property {number} share Share of the segment's pixels that are near, 0 to 1.
+ * @property {BoundaryNeighbour[]} neighbours The other segments, the largest share first.
+ */
+
+/**
+ * Another segment at the boundary.
+ *
+ * @typedef {object} BoundaryNeighbour
+ * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
+ * @property {string} class_name Name of the class.
+ * @property {number} share Share of the pixels that lie near this segment, 0 to 1.
+ */
+
+/**
+ * Confidence of a winning share, linear between knots, and the familiarity from which on a segment is known. Familiarity is `segsort.retrieval.familiarity`: the mean of two cosines. `how` says on which data both were fitted.
+ *
+ * @typedef {object} Calibration
+ * @property {number[]} confidence_x
+ * @property {number[]} confidence_y
+ * @property {number} known_threshold
+ * @property {string} how
+ */
+
+/**
+ * Who sends the request.
+ *
+ * @typedef {object} Caller
+ * @property {string} name Name of the key; `local` where the service asks for no keys.
+ * @property {"reader"|"curator"} role A reader may read; a curator may also edit.
+ * @property {boolean} keys Whether the service asks for keys.
+ */
+
+/**
+ * A new class, or, with a class_id, what to change of a class.
+ *
+ * @typedef {object} ClassBody
+ * @property {number|null} [class_id] The class to change; null: create one.
+ * @property {string|null} [name] Its name, 1 to 60 characters.
+ * @property {string|null} [color] Colour of the class as #rrggbb.
+ * @property {string|null} [reason] Why, in your words, at most 1000 characters.
+ */
+
+/**
+ * A class that was created or changed.
+ *
+ * @typedef {object} ClassChanged
+ * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {Edit|null} edit The edit; null: the class had this name and colour already.
+ * @property {ClassInfo} class The class after the edit.
+ */
+
+/**
+ * A class.
+ *
+ * @typedef {object} ClassInfo
+ * @property {number} class_id Number of the class; it never changes.
+ * @property {string} name Name of the class.
+ * @property {string} color Colour in which it is drawn.
+ */
+
+/**
+ * A correction of this segment's label that is in effect.
+ *
+ * @typedef {object} Correction
+ * @property {number} revision Number of the edit.
+ * @property {string} class_name Name of the class.
+ * @property {string|null} author Name of the key that made the edit.
+ */
+
+/**
+ * What each step runs on.
+ *
+ * @typedef {object} DeviceSteps
+ * @property {string} network What runs the network.
+ * @property {string} sorting What sorts pixels.
+ * @property {string} search What searches exemplars.
+ * @property {string|null} name Name of the device.
+ */
+
+/**
+ * One change to exemplars or classes.
+ *
+ * @typedef {object} Edit
+ * @property {number} revision Number of the edit.
+ * @property {"add"|"label"|"remove"|"class"|"revert"} kind add: exemplars of a labelled image; label: the corrected label of a segment; remove: exemplars removed; class: a class created or changed; revert: an earlier edit reverted.
+ * @property {string} release Name of the release.
+ * @property {string|null} author Name of the key that made the edit.
+ * @property {string|null} reason Why, in the author's words.
+ * @property {string} created Time in UTC, ISO 8601 with milliseconds.
+ * @property {string} summary What the edit does, in one line.
+ * @property {string[]} exemplar_ids Exemplars that the edit adds or removes.
+ * @property {ClassInfo[]} classes Classes that the edit creates or changes.
+ * @property {number|null} reverted_by Number of the edit that reverts this one; null: it is in effect.
+ * @property {string} [segment_id] Of a correction: the id of the segment.
+ * @property {string[]} [replaces] Of a correction: exemplars of earlier corrections of the same segment, which it removes.
+ * @property {number} [reverts] Of a revert: the number of the edit that it reverts.
+ */
+
+/**
+ * The result of an edit.
+ *
+ * @typedef {object} Edited
+ * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {Edit|null} edit The edit; null: there was nothing to change.
+ */
+
+/**
+ * What an edit changes in recent answers.
+ *
+ * @typedef {object} Effect
+ * @property {EffectSegment[]} segments Segments whose label changes through this edit.
+ * @property {number} answers Number of answers that were compared.
+ */
+
+/**
+ * A segment that would get another label now.
+ *
+ * @typedef {object} EffectSegment
+ * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
+ * @property {string} before Name of the class that it was given.
+ * @property {string} after Name of the class that it would be given now.
+ * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
+ * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
+ * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
+ */
+
+/**
+ * A labelled segment that votes on the labels of others.
+ *
+ * @typedef {object} Exemplar
+ * @property {string} exemplar_id Id of the exemplar.
+ * @property {number} class_id Number of the class; it never changes.
+ * @property {string} class_name Name of the class.
+ * @property {number} strength How many ordinary exemplars this one counts for in a vote.
+ * @property {string} source Name of the image that it lies in.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
+ * @property {number} area Number of pixels.
+ * @property {number|null} added_in Number of the edit that added it; null: it is part of the release.
+ * @property {number|null} removed_in Number of the edit that removed it; null: it takes part in votes.
+ * @property {string|null} author Name of the key that added it; null: it is part of the release.
+ * @property {string} release Name of the release.
+ * @property {string} image_url Path of the image file that it lies in.
+ * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
+ * @property {Mask} mask Its pixels, in the image that it lies in.
+ */
+
+/**
+ * One page of exemplars.
+ *
+ * @typedef {object} ExemplarList
+ * @property {number} total Number of exemplars on all pages.
+ * @property {ExemplarSummary[]} exemplars
+ */
+
+/**
+ * An exemplar in a list: everything but its mask.
+ *
+ * @typedef {object} ExemplarSummary
+ * @property {string} exemplar_id Id of the exemplar.
+ * @property {number} class_id Number of the class; it never changes.
+ * @property {string} class_name Name of the class.
+ * @property {number} strength How many ordinary exemplars this one counts for in a vote.
+ * @property {string} source Name of the image that it lies in.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
+ * @property {number} area Number of pixels.
+ * @property {number|null} added_in Number of the edit that added it; null: it is part of the release.
+ * @property {number|null} removed_in Number of the edit that removed it; null: it takes part in votes.
+ * @property {string|null} author Name of the key that added it; null: it is part of the release.
+ * @property {string} release Name of the release.
+ * @property {string} image_url Path of the image file that it lies in.
+ * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
+ */
+
+/**
+ * The exemplars that a labelled image gave.
+ *
+ * @typedef {object} ExemplarsAdded
+ * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {Edit|null} edit The edit; null: there was nothing to change.
+ * @property {AddedExemplar[]} exemplars
+ * @property {ClassInfo[]} classes Classes that the edit created.
+ * @property {number} already Number of exemplars that were there already.
+ */
+
+/**
+ * The result of removing exemplars.
+ *
+ * @typedef {object} ExemplarsRemoved
+ * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {Edit|null} edit The edit; null: there was nothing to change.
+ * @property {number} already Number of exemplars that had been removed before.
+ */
+
+/**
+ * Why a segment has its label: everything needed to compute the vote by hand.
+ *
+ * @typedef {object} Explanation
+ * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
+ * @property {string} segmentation_id Id of the answer.
+ * @property {number} class_id Number of the class; it never changes.
+ * @property {string} class_name Name of the class.
+ * @property {number} confidence Calibrated probability that the label is right, 0 to 1.
+ * @property {number} share Share of the vote that the class has, 0 to 1.
+ * @property {boolean} known False: the segment is so unlike every exemplar that its label should not be trusted.
+ * @property {number} familiarity Mean of image_similarity and the similarity of the nearest exemplar; below the threshold in `calibration` the segment is not known.
+ * @property {number} image_similarity Mean similarity of the image's segments to their nearest exemplars, weighted by area.
+ * @property {number} area Number of pixels.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
+ * @property {Mask} mask
+ * @property {Vote} vote
+ * @property {Voter[]} exemplars The exemplars that voted, nearest first.
+ * @property {Neighbour[]} reserve The next nearest exemplars. They vote if exemplars before them are removed.
+ * @property {RunnerUp|null} runner_up The second class; null: every exemplar voted for the same class.
+ * @property {number} margin Share of the class minus that of the runner-up, 0 to 1.
+ * @property {string[]|null} flip_set Ids of the smallest set of exemplars whose removal changes the label; null: removing any of the listed exemplars does not change it.
+ * @property {Boundary} boundary
+ * @property {SimilarSegment[]} similar Similar segments of other images, the most similar first.
+ * @property {Correction[]} corrections Corrections of this segment's label, the newest first.
+ * @property {Calibration} calibration How a share becomes a confidence, and from which familiarity on a segment is known.
+ * @property {string} release Name of the release.
+ * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {string} label_url Path to which a corrected label is sent with POST.
+ * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
+ * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
+ */
+
+/**
+ * The right class of a segment, by name or by id.
+ *
+ * @typedef {object} Label
+ * @property {string|null} [class_name] Its name; a new name creates a class.
+ * @property {number|null} [class_id] Its id, in place of the name.
+ * @property {string|null} [color] Colour of the class as #rrggbb.
+ * @property {string|null} [reason] Why, in your words, at most 1000 characters.
+ */
+
+/**
+ * A segment whose label is different.
+ *
+ * @typedef {object} LabelChange
+ * @property {string} segment_id Id of the segment in the new answer.
+ * @property {string} before_segment_id Id of the segment in the earlier answer.
+ * @property {string} before Name of its class in the earlier answer.
+ * @property {string} after Name of its class in the new answer.
+ */
+
+/**
+ * The process answers.
+ *
+ * @typedef {object} Liveness
+ * @property {"ok"} status
+ */
+
+/**
+ * Pixels of one region as COCO compressed run lengths; `pycocotools.mask.decode` reads it.
+ *
+ * @typedef {object} Mask
+ * @property {[number, number]} size [height, width] of the image in pixels.
+ * @property {string} counts Compressed run lengths, column by column.
+ */
+
+/**
+ * One of the nearest exemplars of a segment.
+ *
+ * @typedef {object} Neighbour
+ * @property {string} exemplar_id Id of the exemplar.
+ * @property {number} class_id Number of the class; it never changes.
+ * @property {string} class_name Name of the class.
+ * @property {number} strength How many ordinary exemplars this one counts for in a vote.
+ * @property {string} source Name of the image that it lies in.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
+ * @property {number} area Number of pixels.
+ * @property {number|null} added_in Number of the edit that added it; null: it is part of the release.
+ * @property {number|null} removed_in Number of the edit that removed it; null: it takes part in votes.
+ * @property {string|null} author Name of the key that added it; null: it is part of the release.
+ * @property {string} release Name of the release.
+ * @property {string} image_url Path of the image file that it lies in.
+ * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
+ * @property {Mask} mask Its pixels, in the image that it lies in.
+ * @property {number} similarity Cosine of the two prototypes; 1: same direction.
+ */
+
+/**
+ * The network of a release.
+ *
+ * @typedef {object} NetworkInfo
+ * @property {string} name
+ * @property {string} backbone
+ * @property {number} [dimension]
+ * @property {number} [stride]
+ * @property {number} parameters
+ * @property {number} opset
+ */
+
+/**
+ * A segmented image, and how long it took.
+ *
+ * @typedef {object} NewAnswer
+ * @property {string} segmentation_id Id of the answer.
+ * @property {number} width Width of the upright image in pixels.
+ * @property {number} height Height of the upright image in pixels.
+ * @property {string} release Name of the release.
+ * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {ClassInfo[]} classes Classes that segments could take.
+ * @property {Segment[]} segments
+ * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
+ * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
+ * @property {Timings} timings_ms
+ */
+
+/**
+ * A class that segments may take.
+ *
+ * @typedef {object} OfferedClass
+ * @property {number} class_id Number of the class; it never changes.
+ * @property {string} name Name of the class.
+ * @property {string} color Colour in which it is drawn.
+ * @property {number} exemplars Number of exemplars of this class that take part in votes.
+ * @property {"release"|"edit"} origin Whether the release or an edit brought the class.
+ */
+
+/**
+ * Outlines of one region.
+ *
+ * @typedef {object} PolygonMask
+ * @property {[number, number]} size [height, width] of the image in pixels.
+ * @property {number[][][]} polygons Closed rings of points [x, y] in pixels. Holes run in the opposite direction.
+ */
+
+/**
+ * How an image becomes the network's input: its longest side is resized to working_size, then (rgb - mean) / std. The right and bottom edges are then repeated until both sides are multiples of multiple_of. mean and std are of RGB in 0..255.
+ *
+ * @typedef {object} Preprocessing
+ * @property {number} working_size
+ * @property {number} [multiple_of]
+ * @property {[number, number, number]} mean
+ * @property {[number, number, number]} std
+ * @property {"bilinear"} [resample]
+ */
+
+/**
+ * An error as RFC 9457 problem JSON: what is wrong, what was received, what is allowed, and how to fix it.
+ *
+ * @typedef {object} Problem
+ * @property {string} type Always about:blank: `title` and `status` say what kind it is.
+ * @property {string} title The phrase of the status.
+ * @property {number} status HTTP status.
+ * @property {string} detail What is wrong, in one sentence.
+ * @property {unknown} [received] What the request contained, shortened.
+ * @property {unknown} [allowed] What it may contain.
+ * @property {string} [fix] What to do about it.
+ * @property {string} [request_id] Id of the request, also in the header X-Request-ID and in the log.
+ */
+
+/**
+ * The service can segment images.
+ *
+ * @typedef {object} Readiness
+ * @property {"ready"} status
+ * @property {string} release Name of the release.
+ * @property {"cpu"|"cuda"} device Device in the settings.
+ * @property {string} runs_on Provider by which ONNX Runtime runs the network.
+ * @property {16|32} network_bits Bits of the numbers in the network.
+ * @property {DeviceSteps} steps_run_on
+ * @property {number} exemplars Number of exemplars that take part in votes.
+ * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ */
+
+/**
+ * Time in milliseconds; neither the network nor pixel sorting runs.
+ *
+ * @typedef {object} RelabelTimings
+ * @property {number} retrieve Searching exemplars and voting.
+ * @property {number} total All stages.
+ */
+
+/**
+ * The segments of an earlier answer, labelled with the present exemplars.
+ *
+ * @typedef {object} RelabelledAnswer
+ * @property {string} segmentation_id Id of the answer.
+ * @property {number} width Width of the upright image in pixels.
+ * @property {number} height Height of the upright image in pixels.
+ * @property {string} release Name of the release.
+ * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {ClassInfo[]} classes Classes that segments could take.
+ * @property {Segment[]} segments
+ * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
+ * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
+ * @property {string} relabelled_from Id of the earlier answer.
+ * @property {LabelChange[]} changed Segments whose label is different.
+ * @property {RelabelTimings} timings_ms
+ */
+
+/**
+ * Everything that is recorded about a release: how it was made, how it was measured, under which licence.
+ *
+ * @typedef {object} ReleaseCard
+ * @property {1} [format_version]
+ * @property {string} name
+ * @property {string} created
+ * @property {string} description
+ * @property {ReleaseClass[]} classes
+ * @property {number[]} [retired]
+ * @property {NetworkInfo} network
+ * @property {Preprocessing} preprocessing
+ * @property {SortingInfo} sorting
+ * @property {RetrievalInfo} retrieval
+ * @property {Calibration} calibration
+ * @property {Record<string, any>} [provenance]
+ * @property {Record<string, any>} [licence]
+ * @property {Record<string, any>} [data]
+ * @property {Record<string, any>} [training]
+ * @property {Record<string, any>} [metrics]
+ */
+
+/**
+ * A class in a release's card; its colour is [red, green, blue], each 0 to 255.
+ *
+ * @typedef {object} ReleaseClass
+ * @property {number} class_id
+ * @property {string} name
+ * @property {[number, number, number]} color
+ */
+
+/**
+ * A release in a list.
+ *
+ * @typedef {object} ReleaseSummary
+ * @property {string} name Name of the release.
+ * @property {boolean} active Whether it is served.
+ * @property {string|null} created When it was built, ISO 8601.
+ * @property {string|null} description What it is for.
+ * @property {string|null} problem Why it cannot be served; null: it can.
+ * @property {boolean} bundled Whether it came with the program.
+ * @property {number|null} classes Number of classes.
+ * @property {number|null} exemplars Number of exemplars; null where its card does not say.
+ * @property {NetworkInfo|null} network Its network.
+ * @property {Record<string, any>|null} metrics How it was measured, and the results.
+ */
+
+/**
+ * Exemplars to remove.
+ *
+ * @typedef {object} Removal
+ * @property {string[]} exemplar_ids Their ids.
+ * @property {string|null} [reason] Why, in your words, at most 1000 characters.
+ */
+
+/**
+ * The vote: k exemplars, each weighing exp(kappa * cosine); index_factory is FAISS' name of the index.
+ *
+ * @typedef {object} RetrievalInfo
+ * @property {number} [k]
+ * @property {number} [kappa]
+ * @property {string} [index_factory]
+ */
+
+/**
+ * Why an edit is reverted.
+ *
+ * @typedef {object} Revert
+ * @property {string|null} [reason] Why, in your words, at most 1000 characters.
+ */
+
+/**
+ * COCO run lengths: size is [height, width]; counts compressed, or a list of numbers.
+ *
+ * @typedef {object} RunLengths
+ * @property {[number, number]} size
+ * @property {string|number[]} counts
+ */
+
+/**
+ * The class with the second largest share.
+ *
+ * @typedef {object} RunnerUp
+ * @property {number} class_id Number of the class; it never changes.
+ * @property {string} class_name Name of the class.
+ * @property {number} weight Share of the vote, 0 to 1.
+ * @property {Neighbour[]} exemplars Its nearest exemplars at the time of the answer, at most 5.
+ */
+
+/**
+ * A segment of the image with its label. The segments of an answer cover every pixel once.
+ *
+ * @typedef {object} Segment
+ * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
+ * @property {number} class_id Number of the class; it never changes.
+ * @property {string} class_name Name of the class.
+ * @property {number} confidence Calibrated probability that the label is right, 0 to 1.
+ * @property {boolean} known False: the segment is so unlike every exemplar that its label should not be trusted.
+ * @property {number} area Number of pixels.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
+ * @property {Mask|PolygonMask} [mask] Run lengths with masks=rle, outlines with masks=polygon, absent with masks=none.
+ * @property {SegmentExemplar[]} exemplars The exemplars with the largest similarity, best first: as many as `exemplars` asks for.
+ */
+
+/**
+ * An exemplar that voted on a segment.
+ *
+ * @typedef {object} SegmentExemplar
+ * @property {string} exemplar_id Id of the exemplar.
+ * @property {string} class_name Name of the class.
+ * @property {number} similarity Cosine of the two prototypes; 1: same direction.
+ * @property {number} weight Share of the vote, 0 to 1.
+ */
+
+/**
+ * A segment with a corrected label, which is an exemplar from now on.
+ *
+ * @typedef {object} SegmentLabelled
+ * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {Edit|null} edit The edit; null: there was nothing to change.
+ * @property {Exemplar} exemplar
+ * @property {number} strength Strength that it needs to take the label. Usually 1.
+ * @property {RelabelledAnswer|null} relabelled The whole image, labelled again; null with relabel=false, or where that failed.
+ * @property {ClassInfo[]} classes Classes that the edit created.
+ */
+
+/**
+ * A key to sign in with.
+ *
+ * @typedef {object} SignIn
+ * @property {string} key A key of `segsort keys new`.
+ */
+
+/**
+ * A segment of an earlier answer with a similar prototype.
+ *
+ * @typedef {object} SimilarSegment
+ * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
+ * @property {string} class_name Name of the class that it was given.
+ * @property {number} confidence Calibrated probability that the label is right, 0 to 1.
+ * @property {number} similarity Cosine of the two prototypes; 1: same direction.
+ * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
+ * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
+ */
+
+/**
+ * How pixels are sorted when serving; min_area is the smallest piece left alone, as a share of the image. Four iterations over a quarter of the pixels and two over all label as well as ten over all, in a third of the time (mIoU on CamVid's held-out tenth and on val within 0.003). precision: of `segsort.pixel_sorting`; bytes instead of floats change nothing that can be measured (mean cosine on CamVid val by 0.00001).
+ *
+ * @typedef {object} SortingInfo
+ * @property {number} [segments]
+ * @property {number} [iterations]
+ * @property {number} [coarse_iterations]
+ * @property {number} [location_weight]
+ * @property {"hard"|"soft"} [assignment]
+ * @property {number} [kappa]
+ * @property {number} [min_area]
+ * @property {"float32"|"int8"} [precision]
+ */
+
+/**
+ * Time of each stage in milliseconds.
+ *
+ * @typedef {object} Timings
+ * @property {number} decode Decoding the image file.
+ * @property {number} embed Running the network.
+ * @property {number} sort Sorting pixels into segments.
+ * @property {number} retrieve Searching exemplars and voting.
+ * @property {number} total All stages.
+ */
+
+/**
+ * The vote of the nearest exemplars.
+ *
+ * @typedef {object} Vote
+ * @property {number} k Number of exemplars that voted.
+ * @property {number} kappa Concentration: a larger one gives near exemplars more weight.
+ * @property {VotedClass[]} classes Classes with a share, the largest first. Shares sum to 1.
+ */
+
+/**
+ * The votes for one class, and its colour.
+ *
+ * @typedef {object} VotedClass
+ * @property {number} class_id Number of the class; it never changes.
+ * @property {string} class_name Name of the class.
+ * @property {number} weight Share of the vote, 0 to 1.
+ * @property {string} color Colour in which the class is drawn.
+ */
+
+/**
+ * An exemplar that voted; its weight is strength * exp(kappa * similarity), divided by the sum over all voters.
+ *
+ * @typedef {object} Voter
+ * @property {string} exemplar_id Id of the exemplar.
+ * @property {number} class_id Number of the class; it never changes.
+ * @property {string} class_name Name of the class.
+ * @property {number} strength How many ordinary exemplars this one counts for in a vote.
+ * @property {string} source Name of the image that it lies in.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
+ * @property {number} area Number of pixels.
+ * @property {number|null} added_in Number of the edit that added it; null: it is part of the release.
+ * @property {number|null} removed_in Number of the edit that removed it; null: it takes part in votes.
+ * @property {string|null} author Name of the key that added it; null: it is part of the release.
+ * @property {string} release Name of the release.
+ * @property {string} image_url Path of the image file that it lies in.
+ * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
+ * @property {Mask} mask Its pixels, in the image that it lies in.
+ * @property {number} similarity Cosine of the two prototypes; 1: same direction.
+ * @property {number} weight Share of the vote, 0 to 1.
+ */
+
 export {};

@@ -12,11 +12,11 @@ export function winnerWithout(explanation, removed) {
   const { k, kappa } = explanation.vote;
   const left = [...explanation.exemplars, ...explanation.reserve].filter((one) => !removed.includes(one.exemplar_id)).slice(0, k);
   if (!left.length) return null;
-  const nearest = Math.max(...left.map((one) => one.similarity ?? 0));
+  const nearest = Math.max(...left.map((one) => one.similarity));
   /** @type {Map<string, number>} */
   const weights = new Map();
   for (const one of left) {
-    const weight = (one.strength ?? 1) * Math.exp(kappa * ((one.similarity ?? 0) - nearest));
+    const weight = one.strength * Math.exp(kappa * (one.similarity - nearest));
     weights.set(one.class_name, (weights.get(one.class_name) ?? 0) + weight);
   }
   return [...weights].sort((a, b) => b[1] - a[1])[0][0];

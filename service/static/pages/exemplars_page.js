@@ -9,7 +9,7 @@ import { classForm } from "../parts/class_form.js";
 import { exemplarCard } from "../parts/exemplar_card.js";
 
 /** @typedef {import("../lib/types.js").ClassInfo} ClassInfo */
-/** @typedef {import("../lib/types.js").Exemplar} Exemplar */
+/** @typedef {import("../lib/types.js").ExemplarSummary} ExemplarSummary */
 /** @typedef {import("../parts/context.js").Context} Context */
 
 const PER_PAGE = 60;
@@ -86,10 +86,10 @@ export class ExemplarsPage {
 
   #showClasses() {
     const { list } = this.context.classes;
-    const total = list.reduce((sum, one) => sum + (one.exemplars ?? 0), 0);
+    const total = list.reduce((sum, one) => sum + one.exemplars, 0);
     this.classes.replaceChildren(
       this.#classRow(null, "All classes", total, h("span", { class: "swatch all" })),
-      ...list.map((one) => this.#classRow(one.class_id, one.name, one.exemplars ?? 0, swatch(one.color))),
+      ...list.map((one) => this.#classRow(one.class_id, one.name, one.exemplars, swatch(one.color))),
     );
     this.#showHead();
   }
@@ -185,7 +185,7 @@ export class ExemplarsPage {
     return "No exemplars yet. Correct a segment to this class to add the first.";
   }
 
-  /** @param {Exemplar} exemplar */
+  /** @param {ExemplarSummary} exemplar */
   #card(exemplar) {
     const { classes, viewer, session } = this.context;
     const card = exemplarCard(exemplar, {
@@ -197,7 +197,7 @@ export class ExemplarsPage {
     return card;
   }
 
-  /** @param {Exemplar} exemplar @param {HTMLElement} card */
+  /** @param {ExemplarSummary} exemplar @param {HTMLElement} card */
   #checkbox(exemplar, card) {
     const box = h("input", {
       type: "checkbox",

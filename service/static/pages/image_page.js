@@ -19,6 +19,8 @@ import { UploadQueue } from "../parts/upload_queue.js";
 
 /** @typedef {import("../lib/types.js").Answer} Answer */
 /** @typedef {import("../lib/types.js").Edit} Edit */
+/** @typedef {import("../lib/types.js").LabelChange} LabelChange */
+/** @typedef {import("../lib/types.js").RelabelledAnswer} RelabelledAnswer */
 /** @typedef {import("../parts/context.js").Context} Context */
 
 const PHONE = matchMedia("(max-width: 760px)"); // as in phone.css
@@ -297,7 +299,7 @@ export class ImagePage {
     this.element.classList.toggle("busy", working);
   }
 
-  /** @param {Edit|null} edit null: nothing had to change @param {Answer|null} relabelled */
+  /** @param {Edit|null} edit null: nothing had to change @param {RelabelledAnswer|null} relabelled */
   async #edited(edit, relabelled) {
     if (!this.answer) return;
     if (!edit && this.selected >= 0) this.open(this.selected);
@@ -317,14 +319,14 @@ export class ImagePage {
     }
   }
 
-  /** Show new labels. @param {Answer} answer @param {Edit|null} edit that caused them; null: edits made elsewhere */
+  /** Show new labels. @param {RelabelledAnswer} answer @param {Edit|null} edit null: edits that were made elsewhere */
   #relabel(answer, edit) {
     if (!this.image.relabel(answer)) return this.#show(answer, this.image.photo);
     this.answer = answer;
     this.sameSegments.add(answer.segmentation_id);
     this.#showLabels(answer);
     this.#setAddress(false);
-    const changed = answer.changed ?? [];
+    const { changed } = answer;
     if (edit) this.#showResult(edit, changed);
     else
       this.context.notify(
@@ -336,7 +338,7 @@ export class ImagePage {
     this.recent.refresh();
   }
 
-  /** @param {Edit} edit @param {import("../lib/types.js").Change[]} changed */
+  /** @param {Edit} edit @param {LabelChange[]} changed */
   #showResult(edit, changed) {
     const { context } = this;
     const card = editResult(edit, changed, {

@@ -6,9 +6,12 @@ import { bar } from "../lib/elements.js";
 import { percent } from "../lib/format.js";
 import { icon } from "../lib/icons.js";
 
-/** @typedef {import("../lib/types.js").Metrics} Metrics */
-/** @typedef {import("../lib/types.js").Release} Release */
+/** @typedef {import("../lib/types.js").ReleaseSummary} ReleaseSummary */
 /** @typedef {import("../parts/context.js").Context} Context */
+/**
+ * What evaluations write into a release's card; each number is in 0..1.
+ * @typedef {{miou?: number, pixel_accuracy?: number, per_class?: Record<string, number|null>}} Metrics
+ */
 
 export class ReleasesPage {
   /** @param {Context} context */
@@ -43,7 +46,7 @@ export class ReleasesPage {
     }
   }
 
-  /** @param {Release} release */
+  /** @param {ReleaseSummary} release */
   #card(release) {
     const { name, active, bundled, problem, description, metrics } = release;
     const servable = !active && !problem && this.context.session.mayEdit;
@@ -115,7 +118,7 @@ export class ReleasesPage {
   }
 }
 
-/** What the release says of itself, without what it does not know. @param {Release} release @returns {[string, string][]} */
+/** What the release says of itself, without what it does not know. @param {ReleaseSummary} release @returns {[string, string][]} */
 function facts({ classes, exemplars, network, created }) {
   const all = /** @type {[string, string|null|undefined][]} */ ([
     ["Classes", classes?.toLocaleString("en")],

@@ -6,7 +6,7 @@ import { iconButton, labelChange, thumbnail } from "../lib/elements.js";
 import { capitalized, counted } from "../lib/format.js";
 import { icon } from "../lib/icons.js";
 
-/** @typedef {import("../lib/types.js").Change} Change */
+/** @typedef {import("../lib/types.js").LabelChange} LabelChange */
 /** @typedef {import("../lib/types.js").Edit} Edit */
 /** @typedef {import("../lib/types.js").Effect} Effect */
 /** @typedef {import("../lib/types.js").EffectSegment} EffectSegment */
@@ -25,7 +25,7 @@ import { icon } from "../lib/icons.js";
 const ROWS = 5;
 const CARDS = 6;
 
-/** @param {Edit} edit @param {Change[]} changed segments of the image that is shown @param {Options} options */
+/** @param {Edit} edit @param {LabelChange[]} changed segments of the image that is shown @param {Options} options */
 export function editResult(edit, changed, options) {
   const elsewhere = h(
     "div",
@@ -55,7 +55,7 @@ export function editResult(edit, changed, options) {
   );
 }
 
-/** @param {Change[]} changed @param {Options} options */
+/** @param {LabelChange[]} changed @param {Options} options */
 function thisImage(changed, options) {
   if (!changed.length) return h("p", { class: "fine" }, "No label in this image changed.");
   const more = changed.length - ROWS;
@@ -89,7 +89,7 @@ function beforeAfter(options) {
   return h("div", { class: "toggle", role: "group", "aria-label": "Compare labels" }, ...buttons);
 }
 
-/** @param {Change} change @param {Options} options */
+/** @param {LabelChange} change @param {Options} options */
 const changedRow = (change, options) =>
   h(
     "li",

@@ -4,17 +4,18 @@ import { h } from "../lib/dom.js";
 import { bar, iconButton, swatch, thumbnail } from "../lib/elements.js";
 import { percent } from "../lib/format.js";
 
-/** @typedef {import("../lib/types.js").Exemplar} Exemplar */
+/** @typedef {import("../lib/types.js").ExemplarSummary} ExemplarSummary */
+/** @typedef {ExemplarSummary & {similarity?: number, weight?: number}} CardExemplar similarity and weight of a voter */
 /**
  * @typedef {object} CardOptions
  * @property {string} color of its class
  * @property {number} [heaviest] the largest weight of the vote, which has a full bar
  * @property {boolean} [flips] whether it belongs to the flip set
- * @property {(exemplar: Exemplar) => void} view
- * @property {((exemplar: Exemplar) => void)|null} [remove] null for users who may not edit
+ * @property {(exemplar: ExemplarSummary) => void} view
+ * @property {((exemplar: ExemplarSummary) => void)|null} [remove] null for users who may not edit
  */
 
-/** @param {Exemplar} exemplar @param {CardOptions} options */
+/** @param {CardExemplar} exemplar @param {CardOptions} options */
 export function exemplarCard(exemplar, { color, heaviest, flips = false, view, remove }) {
   const removed = Boolean(exemplar.removed_in);
   const { class_name: name, similarity, weight } = exemplar;
@@ -52,9 +53,9 @@ export function exemplarCard(exemplar, { color, heaviest, flips = false, view, r
   );
 }
 
-/** @param {Exemplar} exemplar @param {boolean} flips */
+/** @param {ExemplarSummary} exemplar @param {boolean} flips */
 function tags(exemplar, flips) {
-  const { strength = 1, added_in: added, removed_in: removed, author } = exemplar;
+  const { strength, added_in: added, removed_in: removed, author } = exemplar;
   const tag = (/** @type {string} */ text, /** @type {string} */ kind, /** @type {string} */ title) =>
     h("span", { class: `tag ${kind}`, title }, text);
   const list = [];

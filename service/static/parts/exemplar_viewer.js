@@ -7,11 +7,12 @@ import { Photo } from "../lib/photo.js";
 import { SegmentationDrawing } from "../lib/segmentation_drawing.js";
 
 /** @typedef {import("../lib/types.js").Exemplar} Exemplar */
+/** @typedef {import("../lib/types.js").ExemplarSummary} ExemplarSummary */
 /**
  * @typedef {object} Options
  * @property {(name: string) => string} colorOf
  * @property {() => boolean} mayEdit
- * @property {(exemplar: Exemplar) => void} remove
+ * @property {(exemplar: ExemplarSummary) => void} remove
  * @property {(error: unknown) => void} showProblem
  */
 
@@ -25,7 +26,7 @@ export class ExemplarViewer {
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
   }
 
-  /** @param {Exemplar} exemplar */
+  /** @param {ExemplarSummary} exemplar */
   async open(exemplar) {
     const canvas = h("canvas", {
       class: "viewer-canvas",
@@ -48,7 +49,7 @@ export class ExemplarViewer {
     }
   }
 
-  /** @param {Exemplar} exemplar */
+  /** @param {ExemplarSummary} exemplar */
   #head(exemplar) {
     const { class_name: name } = exemplar;
     return h(
@@ -59,7 +60,7 @@ export class ExemplarViewer {
     );
   }
 
-  /** @param {Exemplar} exemplar */
+  /** @param {ExemplarSummary} exemplar */
   #foot(exemplar) {
     const remove = () => {
       this.dialog.close();
@@ -76,7 +77,7 @@ export class ExemplarViewer {
 
 /** @param {Exemplar} exemplar */
 function rows(exemplar) {
-  const { source, area, strength = 1, added_in: added, removed_in: removed, author } = exemplar;
+  const { source, area, strength, added_in: added, removed_in: removed, author } = exemplar;
   const facts = [
     ["Image", source],
     ["Area", `${area.toLocaleString("en")} pixels`],
@@ -96,7 +97,6 @@ function rows(exemplar) {
  */
 function draw(canvas, exemplar, photo, color) {
   const { mask, class_id, class_name: name } = exemplar;
-  if (!mask) return;
   const [height, width] = mask.size;
   const ratio = devicePixelRatio || 1;
   const scale = Math.min(canvas.clientWidth / width, (innerHeight * TALLEST) / height) * ratio;
@@ -105,8 +105,8 @@ function draw(canvas, exemplar, photo, color) {
   canvas.style.setProperty("aspect-ratio", `${width} / ${height}`);
   const context = context2d(canvas);
   photo?.draw(context, scale, 0, 0, width, height);
-  const segment = { ...exemplar, segment_id: exemplar.exemplar_id, confidence: 1, known: true, mask };
-  const drawing = new SegmentationDrawing({ width, height, classes: [{ class_id, name, color }], segments: [segment] });
+  const segments = [{ class_id, known: true, mask }];
+  const drawing = new SegmentationDrawing({ width, height, classes: [{ class_id, name, color }], segments });
   const view = { scale, x: 0, y: 0 };
   drawing.paint(context, view, drawing.labelling, { opacity: 0.25, outlines: false, only: null, ratio });
   drawing.mark(context, view, 0, "selected", ratio);

@@ -10,8 +10,8 @@ import { ClassPicker } from "./class_picker.js";
 import { exemplarCard } from "./exemplar_card.js";
 
 /** @typedef {import("../lib/types.js").Explanation} Explanation */
-/** @typedef {import("../lib/types.js").Exemplar} Exemplar */
-/** @typedef {import("../lib/types.js").Similar} Similar */
+/** @typedef {import("../lib/types.js").ExemplarSummary} ExemplarSummary */
+/** @typedef {import("../lib/types.js").SimilarSegment} SimilarSegment */
 /** @typedef {import("../lib/dom.js").Child} Child */
 /**
  * @typedef {object} Actions
@@ -20,8 +20,8 @@ import { exemplarCard } from "./exemplar_card.js";
  * @property {(name: string) => string} colorOf
  * @property {number} pixels of the image
  * @property {(choice: import("../lib/api.js").ClassChoice, name: string) => void} correct
- * @property {(exemplars: Exemplar[]) => void} remove
- * @property {(exemplar: Exemplar) => void} view
+ * @property {(exemplars: ExemplarSummary[]) => void} remove
+ * @property {(exemplar: ExemplarSummary) => void} view
  * @property {(segmentId: string) => void} open
  * @property {(text: string) => void} notify
  */
@@ -62,11 +62,11 @@ const block = (title, ...children) => h("section", { class: "block" }, h("h3", {
 
 /** @param {Explanation} explanation @param {Actions} actions */
 function summary(explanation, actions) {
-  const { class_name: name, known, confidence, area, crop_url: crop, corrections = [] } = explanation;
+  const { class_name: name, known, confidence, area, crop_url: crop, corrections } = explanation;
   return h(
     "header",
     { class: "summary" },
-    crop ? thumbnail(crop, "this segment") : null,
+    thumbnail(crop, "this segment"),
     h(
       "div",
       {},
@@ -164,7 +164,7 @@ function flipSet(explanation, actions) {
   );
 }
 
-/** @param {Exemplar} exemplar @param {Actions} actions */
+/** @param {ExemplarSummary} exemplar @param {Actions} actions */
 const exemplarThumbnail = (exemplar, actions) =>
   h(
     "li",
@@ -184,8 +184,8 @@ const exemplarThumbnail = (exemplar, actions) =>
 /** @param {Explanation} explanation @param {Actions} actions */
 function voters(explanation, actions) {
   const { exemplars } = explanation;
-  const heaviest = Math.max(...exemplars.map((one) => one.weight ?? 0));
-  const card = (/** @type {Exemplar} */ one) =>
+  const heaviest = Math.max(...exemplars.map((one) => one.weight));
+  const card = (/** @type {import("../lib/types.js").Voter} */ one) =>
     exemplarCard(one, {
       color: actions.colorOf(one.class_name),
       heaviest,
@@ -207,7 +207,7 @@ function voters(explanation, actions) {
 function runnerUp(explanation, actions) {
   const second = explanation.runner_up;
   if (!second) return null;
-  const exemplars = second.exemplars ?? [];
+  const exemplars = second.exemplars;
   const best = explanation.exemplars[0]?.similarity ?? 0;
   const nearest = exemplars[0]?.similarity;
   const share = `${second.class_name} has ${percent(second.weight)} of the vote.`;
@@ -231,7 +231,6 @@ function runnerUp(explanation, actions) {
 /** @param {Explanation} explanation @param {Actions} actions */
 function boundary(explanation, actions) {
   const border = explanation.boundary;
-  if (!border) return null;
   return block(
     "Neighbours",
     h(
@@ -256,14 +255,14 @@ function boundary(explanation, actions) {
 
 /** @param {Explanation} explanation @param {Actions} actions */
 function similar(explanation, actions) {
-  if (!explanation.similar?.length) return null;
+  if (!explanation.similar.length) return null;
   return block(
     "Similar segments in other images",
     h("ul", { class: "cards" }, ...explanation.similar.slice(0, 6).map((one) => similarCard(one, actions))),
   );
 }
 
-/** @param {Similar} one @param {Actions} actions */
+/** @param {SimilarSegment} one @param {Actions} actions */
 const similarCard = (one, actions) =>
   h(
     "li",

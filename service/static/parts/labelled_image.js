@@ -8,6 +8,7 @@ import { Tooltip } from "./tooltip.js";
 
 /** @typedef {import("../lib/photo.js").Photo} Photo */
 /** @typedef {import("../lib/types.js").Answer} Answer */
+/** @typedef {import("../lib/types.js").RelabelledAnswer} RelabelledAnswer */
 /** @typedef {import("../lib/types.js").Segment} Segment */
 
 export class LabelledImage {
@@ -56,14 +57,14 @@ export class LabelledImage {
     this.noImage.hidden = photo !== null;
   }
 
-  /** Show new labels of the same segments. @param {Answer} answer @returns {boolean} false: its segments are others */
+  /** Show new labels of the same segments. @param {RelabelledAnswer} answer @returns {boolean} false: its segments are others */
   relabel(answer) {
     if (!this.drawing?.hasSegmentsOf(answer)) return false;
     const indices = new Map(answer.segments.map((one, index) => [one.segment_id, index]));
     this.outdated.hide();
     this.previous = this.drawing.labelling;
     this.drawing.labelling = this.drawing.labellingOf(answer);
-    this.view.changed = new Set((answer.changed ?? []).map((one) => indices.get(one.segment_id) ?? -1));
+    this.view.changed = new Set(answer.changed.map((one) => indices.get(one.segment_id) ?? -1));
     this.compare(false);
     return true;
   }

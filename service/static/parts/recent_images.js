@@ -4,7 +4,7 @@ import * as api from "../lib/api.js";
 import { h, markCurrent } from "../lib/dom.js";
 import { counted, timeAgo } from "../lib/format.js";
 
-/** @typedef {import("../lib/types.js").Recent} Recent */
+/** @typedef {import("../lib/types.js").AnswerSummary} AnswerSummary */
 
 const ASKED = 48; // answers; several may be of one image
 const SHOWN = 16; // images
@@ -25,7 +25,7 @@ export class RecentImages {
 
   /** Load the list anew. Without an answer of the service it is empty. */
   async refresh() {
-    const answers = await api.listSegmentations(ASKED).catch(() => /** @type {Recent[]} */ ([]));
+    const answers = await api.listSegmentations(ASKED).catch(() => /** @type {AnswerSummary[]} */ ([]));
     const images = newestOfEachImage(answers).slice(0, SHOWN);
     this.list.replaceChildren(...images.map((one) => this.#item(one)));
     this.element.hidden = !images.length;
@@ -39,7 +39,7 @@ export class RecentImages {
       markCurrent(button, button.dataset.id === segmentationId);
   }
 
-  /** @param {Recent} one */
+  /** @param {AnswerSummary} one */
   #item(one) {
     const facts = `${counted(one.segments, "segment")}, ${one.width}×${one.height}, ${timeAgo(one.created)}`;
     return h(
@@ -60,9 +60,9 @@ export class RecentImages {
   }
 }
 
-/** Relabelling gives an image several answers; keep the first of each. @param {Recent[]} answers newest first */
+/** Relabelling gives an image several answers; keep the first of each. @param {AnswerSummary[]} answers newest first */
 function newestOfEachImage(answers) {
-  /** @type {Map<string, Recent>} */
+  /** @type {Map<string, AnswerSummary>} */
   const images = new Map();
   for (const one of answers) {
     const key = one.image_id ?? one.image_url ?? one.segmentation_id;
@@ -71,7 +71,7 @@ function newestOfEachImage(answers) {
   return [...images.values()];
 }
 
-/** @param {Recent} one */
+/** @param {AnswerSummary} one */
 function preview(one) {
   const note = (/** @type {string} */ text) => h("span", { class: "missing", "aria-hidden": "true" }, text);
   if (!one.image_url) return note("not stored");
