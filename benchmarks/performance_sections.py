@@ -1,33 +1,46 @@
-"""The sections of docs/performance.md: which benchmark each shows, and what there is to say about it beside figures."""
+"""The sections of docs/performance.md: the benchmark that each one shows, its text and its column headings."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Section:
-    """One benchmark's table; note: a sentence made of its details; left_out: columns that are not shown."""
+    """The table of one benchmark.
+
+    Attributes:
+        title: heading of the section.
+        benchmark: name of the JSON file in docs/performance.
+        command: the command that measures it.
+        text: what was measured, in Markdown.
+        left_out: columns of the JSON file that the table does not show.
+        headings: headings of columns whose key in the JSON file is no clear heading.
+        values: cells whose text in the JSON file is no clear text.
+        note: makes the sentence after the table from the `details` of the JSON file.
+    """
 
     title: str
     benchmark: str
     command: str
     text: str
     left_out: tuple[str, ...] = ()
+    headings: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
     note: Callable[[Mapping[str, Any]], str] | None = None
 
 
 def _capacity(details: Mapping[str, Any]) -> str:
     before, after = details["capacities"]
     return (
-        f"Capacity: {before:.1f} images a second before, {after:.1f} after; deadline {details['deadline_s']:g} s, "
-        f"{details['queue_pixels']:,} pixels may wait."
+        f"Capacity: {before:.1f} images a second before and {after:.1f} after the overload. The deadline is "
+        f"{details['deadline_s']:g} s and the queue holds {details['queue_pixels']:,} pixels."
     )
 
 
 def _peers(details: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in details["versions"].items())
-    absent = "; ".join(f"{name} is left out: {why}" for name, why in details["absent"].items())
+    absent = "; ".join(f"{name} is missing: {why}" for name, why in details["absent"].items())
     return f"{details['callers']} callers; {versions}." + (f" {absent}." if absent else "")
 
 
@@ -38,96 +51,113 @@ def _memory(details: Mapping[str, Any]) -> str:
 
 SECTIONS = (
     Section(
-        "One request beside the network alone",
+        "One request",
         "latency",
         "python -m benchmarks.latency",
-        "One caller, one JPEG of 480x360 over HTTP: decoding, network, sorting, retrieval, answer and record,"
-        " beside ONNX Runtime's `session.run` on the same input. Each some times on end, in turn.",
+        "One caller sends one JPEG of 480x360 over HTTP. `POST /segment` includes decoding, network, pixel sorting,\n"
+        "retrieval, the answer and its record in the database. `session.run` is ONNX Runtime alone on the same input.\n"
+        "The two are measured in turn.",
+        headings={"of session.run": "ratio to session.run"},
     ),
     Section(
-        "Callers beside a loop in process",
+        "Throughput over HTTP",
         "serving",
         "python -m benchmarks.serving",
-        "JPEGs of 480x360. The loop decodes, embeds, sorts and retrieves, and neither writes an answer nor "
-        "records it; the callers run on the same cores as the service.",
+        "JPEGs of 480x360. The loop in process decodes, embeds, sorts and retrieves. It writes no answer and no\n"
+        "record. The HTTP callers share the cores with the service.",
+        headings={"of the loop": "ratio to the loop"},
         note=lambda details: f"Medians of {details['rounds']} rounds of {details['seconds']:g} s.",
     ),
     Section(
-        "The same engine under other servers",
+        "Other servers, same engine",
         "serving_peers",
         "python -m benchmarks.serving_peers",
-        "Each answers with the same JSON, which is compared before, and records it: all that they share is the "
-        "same code, so that only what lies around it differs. One worker has two threads at BentoML, and one at "
-        "LitServe, as is their way. `segsort's` is how many times as many images a second segsort answers. The last "
-        "row calls the engine by a thread a core, without server and callers: the most that any server can reach.",
+        "LitServe and BentoML run the same engine and record the same answers; the benchmark compares the JSON first.\n"
+        "A BentoML worker uses two threads and a LitServe worker one, which are their defaults. The speed-up is the\n"
+        "throughput of segsort divided by that of the row. The last row calls the engine with one thread per core,\n"
+        "without a server: it is the upper bound for any server.",
+        headings={"segsort's": "speed-up of segsort"},
         note=_peers,
     ),
     Section(
-        "Asked more than it can",
+        "Overload",
         "serving_overload",
         "python -m benchmarks.serving_overload",
-        "Pictures arrive at a constant pace, whether those before are answered or not. Goodput is the good "
-        "answers a second.",
+        "Images arrive at a constant rate, whether or not earlier ones are answered. Goodput is the number of\n"
+        "successful answers per second.",
+        headings={"of capacity": "goodput / capacity"},
         note=_capacity,
     ),
     Section(
-        "Size of the picture",
+        "Image size",
         "serving_sizes",
         "python -m benchmarks.serving_sizes",
-        "One caller. The network sees every picture at the working size, to which large JPEGs are reduced as they "
-        "are decoded; outlines and masks are at the picture's own.",
+        "One caller. The network sees every image at the working size. Large JPEGs are reduced to that size while\n"
+        "they are decoded. Outlines and masks have the size of the original image.",
         left_out=("p10_ms",),
+        headings={"picture": "image"},
     ),
     Section(
         "Pixel sorting",
         "pixel_sorting",
         "python -m benchmarks.pixel_sorting",
-        "64 segments, ten iterations from the same means, some times on end; ours begins with the embeddings, the "
-        "others with finished features. segsort compares pixels with means in eight bits, as releases are served; all "
-        "others, and its second row, in float32. `of segsort` is how many times as long as segsort, `as good` whether "
-        "the mean cosine is within 0.001 of segsort's. The kernels of flash-kmeans need a GPU, which this machine "
-        "has not: its own PyTorch path is shown.",
+        "Spherical k-means with 64 segments and ten iterations from the same starting means. The time of segsort\n"
+        "includes making the features from the embeddings; the others start from finished features. segsort compares\n"
+        "pixels with means in 8 bits, as a release does. Its second row and all others use float32. The ratio is the\n"
+        "time divided by segsort's time. `as good` says whether the mean cosine is within 0.001 of segsort's. The\n"
+        "kernels of flash-kmeans need a GPU, and this machine has none, so its PyTorch path is measured.",
         left_out=("p10_ms", "p90_ms"),
+        headings={"of segsort": "ratio to segsort"},
     ),
     Section(
         "Retrieval",
         "retrieval",
         "python -m benchmarks.retrieval",
-        "64 queries, 20 neighbours, 32 dimensions; recall is against FAISS' flat index, which is exact.",
+        "64 queries, 20 neighbours, 32 dimensions. Recall is measured against the flat index of FAISS, which is exact.",
         left_out=("p10_ms", "p90_ms"),
+        headings={"what": "search", "of index": "ratio to the index"},
     ),
     Section(
         "Building an index",
         "index_building",
         "python -m benchmarks.index_building",
-        "Images a second of a whole build (network, sorting, splitting by label, choosing, calibrating, WebP,"
-        " checksums) beside the network alone.",
+        "A whole build runs the network, pixel sorting, splitting by label, selection, calibration, WebP encoding and\n"
+        "checksums. It is compared with the network alone.",
+        headings={"of the network": "ratio to the network"},
     ),
     Section(
         "Start",
         "serving_start",
         "python -m benchmarks.serving_start",
-        "From the start of the process to 200 at `/readyz`. The first start after an installation compiles "
-        "the kernels.",
+        "Time from the start of the process until `/readyz` answers 200. The first start after an installation\n"
+        "compiles the loops.",
     ),
     Section(
         "Memory",
         "serving_memory",
         "python -m benchmarks.serving_memory",
-        "Resident memory of the service over pictures of mixed kinds and sizes, 33x700 to 1600x1200, one in a"
-        " hundred broken.",
+        "Resident memory of the service. The images have mixed formats and sizes, 33x700 to 1600x1200, and one in a\n"
+        "hundred is broken.",
+        headings={"of the first": "ratio to 500 requests"},
         note=_memory,
     ),
     Section(
         "Edits",
         "edits",
         "python -m benchmarks.edits",
-        "Edits of a running service, and requests without and with edits beside them.",
+        "Edits of a running service, and requests with and without edits at the same time.",
+        values={
+            "correct, and label its picture anew": "correct a segment, then relabel its image",
+            "take an edit back": "revert an edit",
+            "POST /segment without edits beside": "POST /segment, no edits meanwhile",
+            "POST /segment with edits beside": "POST /segment, edits meanwhile",
+        },
     ),
     Section(
-        "The live index",
+        "Live index",
         "live_index",
         "python -m benchmarks.live_index",
-        "How long an edit takes until it is searched, and a search over a thousand edits beside one over none.",
+        "The time from an edit until a search finds it, and the time of a search after 0, 100 and 1,000 edits.",
+        headings={"of the index": "ratio to the index"},
     ),
 )
