@@ -7,12 +7,14 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 ARGS ?=
 
 TORCH := $(shell sed -n 's/^cpu = \["\(torch==[^"]*\)".*/\1/p' pyproject.toml)
+# The packages of the extra `docs` alone: the site is built from the sources, without importing them.
+DOCS := $(shell sed -n 's/^docs = \[\(.*\)\]/\1/p' pyproject.toml | tr ',' ' ')
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test check format openapi bench clean
+.PHONY: help serve test check format openapi docs bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -37,6 +39,9 @@ format: $(VENV)/.check ## rewrite the sources as `make check` wants them
 openapi: $(VENV)/.test ## rewrite docs/openapi.json as the routes say it is
 	$(BIN)/python -m tests.robustness.openapi
 
+docs: $(VENV)/.docs ## build the documentation as a website in site/; a broken link or a warning fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 bench: $(VENV)/.bench ## run the benchmarks; JSON goes to out/benchmarks
 	$(BIN)/python -m benchmarks.pixel_sorting
 	$(BIN)/python -m benchmarks.retrieval
@@ -44,7 +49,7 @@ bench: $(VENV)/.bench ## run the benchmarks; JSON goes to out/benchmarks
 	$(BIN)/python -m benchmarks.latency
 
 clean: ## remove the environment and all caches
-	rm -rf $(VENV) tools/typescript/node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) tools/typescript/node_modules build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says that the environment holds what pyproject.toml asked for when the stamp was made.
@@ -62,12 +67,16 @@ $(VENV)/.runtime: $(VENV)/.torch
 	touch $@
 
 $(VENV)/.test: $(VENV)/.torch
-	$(PIP) install -e '.[cpu,train,test]'
-	touch $@ $(VENV)/.runtime
+	$(PIP) install -e '.[cpu,train,test,docs]'
+	touch $@ $(VENV)/.runtime $(VENV)/.docs
 
 $(VENV)/.check: $(VENV)/.torch
-	$(PIP) install -e '.[cpu,train,test,dev]'
-	touch $@ $(VENV)/.test $(VENV)/.runtime
+	$(PIP) install -e '.[cpu,train,test,dev,docs]'
+	touch $@ $(VENV)/.test $(VENV)/.runtime $(VENV)/.docs
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(PIP) install $(DOCS)
+	touch $@
 
 # The TypeScript compiler checks the types of the page's scripts. Node.js comes with the extra `dev`.
 $(VENV)/.typescript: tools/typescript/package-lock.json $(VENV)/.check

@@ -1,8 +1,7 @@
-"""Every command of the documents is checked, and those that take seconds are run.
+"""Every command of the documents is checked; commands that take seconds are run. Links and named functions exist.
 
-In them `SEGMENT_ID`, `EXEMPLAR_ID`, `REVISION` and `NAME` stand for those of a real answer, edit and release, and every
-image for one of the bundled release.
-A program without a checker fails its test: `tests/written_commands.py` is the place for one.
+`SEGMENT_ID`, `EXEMPLAR_ID`, `REVISION` and `NAME` stand for those of a real answer, edit and release. Every image name
+stands for an image of the bundled release. A program without a checker fails: add one to `tests/written_commands.py`.
 """
 
 import os
@@ -19,16 +18,10 @@ from PIL import Image
 from benchmarks.running_service import COMMAND, running_service
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
-from tests.written_commands import CHECKERS, Written, commands, segsort_subcommand, simple_commands
+from tests.written_commands import CHECKERS, ROOT, Written, commands, segsort_subcommand, simple_commands
 
-DOCUMENTS = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "docs/training.md",
-    "docs/regions.md",
-    "docs/operating.md",
-    "examples/README.md",
-)
+PAGES = ("README.md", "CONTRIBUTING.md", "examples/README.md")
+DOCUMENTS = (*PAGES, *sorted(file.relative_to(ROOT).as_posix() for file in (ROOT / "docs").glob("*.md")))
 ALL = [command for document in DOCUMENTS for command in commands(document)]
 REQUESTS = [command for command in ALL if command.program == "curl"]
 CHEAP = {("segment",), ("releases", "list"), ("releases", "verify")}
@@ -39,7 +32,7 @@ IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture of the bundled release, as a JPEG."""
+    """An image of the bundled release, as a JPEG."""
     release = Release.open(ReleaseStore([BUNDLED], None).active())
     path = tmp_path_factory.mktemp("photo") / "photo.jpg"
     Image.open(release.image_path(0)).convert("RGB").save(path)
@@ -54,7 +47,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def ids(service: str, photo: Path) -> dict[str, str]:
-    """What the placeholders stand for."""
+    """The values of the placeholders."""
     kind = {"content-type": "image/jpeg"}
     answer = httpx.post(f"{service}/segment", content=photo.read_bytes(), headers=kind, timeout=60).raise_for_status()
     segment = answer.json()["segments"][0]
@@ -127,7 +120,7 @@ def test_a_command_that_takes_seconds_runs(command: Written, photo: Path, tmp_pa
 def test_a_written_request_is_answered(command: Written, service: str, photo: Path, ids: dict[str, str]) -> None:
     request = _curl().parse_args(command.words[1:])
     url = re.fullmatch(r"(?:http://)?(?:localhost|127\.0\.0\.1):8000(/.*)?", request.url)
-    assert url, f"{command}: {request.url} is not where `make serve` and the container answer"
+    assert url, f"{command}: {request.url} is not the address of `make serve` and of the container"
     path = re.sub("|".join(ids), lambda placeholder: ids[placeholder[0]], url[1] or "/")
     body = photo.read_bytes()
     fields = [field.partition("=@")[0] for field in request.form]
@@ -143,7 +136,7 @@ def test_a_written_request_is_answered(command: Written, service: str, photo: Pa
 
 
 def _curl() -> ArgumentParser:
-    """The flags of curl that the documents may use."""
+    """A parser with the flags of curl that the documents may use."""
     parser = ArgumentParser("curl", exit_on_error=False)
     parser.add_argument("url")
     parser.add_argument("-X", "--request")
@@ -157,10 +150,33 @@ def _curl() -> ArgumentParser:
     return parser
 
 
+@pytest.mark.parametrize("document", [*PAGES, "CHANGELOG.md"])
+def test_every_link_of_a_document_leads_to_a_file(document: str) -> None:
+    text = re.sub(r"^```.*?^```", "", (ROOT / document).read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text)
+    missing = [link for link in links if not ((ROOT / document).parent / link).exists()]
+    assert not missing, f"{document} links to {', '.join(missing)}"
+
+
+PAPER = re.compile(r"\| `([\w.]+)` \| \[[\w/.]+\]\(([\w/.]+\.py)\) \|$", re.MULTILINE)  # function and file, in a table
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/how-it-works.md"])
+def test_every_step_of_the_paper_is_in_the_file_that_the_document_names(document: str) -> None:
+    rows = PAPER.findall((ROOT / document).read_text(encoding="utf-8"))
+    assert len(rows) >= 8, f"{document} has a table of the paper's steps, with the columns function and file"
+    for name, file in rows:
+        source = ((ROOT / document).parent / file).read_text(encoding="utf-8")
+        for part in name.split("."):
+            assert re.search(rf"^ *(?:def|class) {part}\b", source, re.MULTILINE), (
+                f"{document}: {name} is not in {file}"
+            )
+
+
 def test_the_figures_of_the_bundled_release_are_those_of_its_card() -> None:
-    """Nobody types them from memory: a new release needs a new table."""
+    """A new release needs a new table."""
     metrics = Release.open(ReleaseStore([BUNDLED], None).active(), verify=False).card.metrics
     rows = re.findall(r"^\|[^|]*exemplars[^|]*\|(.*)\|$", Path("README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    told = [[float(cell) for cell in row.split("|")] for row in rows]
+    written = [[float(cell) for cell in row.split("|")] for row in rows]
     expected = [[m["miou"], m["pixel_accuracy"], m["boundary_f"]["2"]] for m in metrics.values()]
-    assert told == [[pytest.approx(value, abs=0.0005) for value in row] for row in expected]
+    assert written == [[pytest.approx(value, abs=0.0005) for value in row] for row in expected]
