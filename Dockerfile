@@ -1,32 +1,39 @@
 # The service on port 8000, with its database in the volume /data.
-#   docker build -t segsort .                            CPU
-#   docker build -t segsort:gpu --build-arg FLAVOUR=gpu .   CUDA 12, by the libraries that PyTorch's wheels bring
+#   docker build -t segsort .                               CPU
+#   docker build -t segsort:gpu --build-arg FLAVOUR=gpu .   CUDA 12, with the CUDA libraries of PyTorch's wheels
+# To fix the base image to exact contents, give its digest: --build-arg BASE_IMAGE=python:3.11-slim-bookworm@sha256:...
 ARG FLAVOUR=cpu
-FROM python:3.11-slim-bookworm AS build
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+FROM ${BASE_IMAGE} AS build
 ARG FLAVOUR
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 RUN python -m venv /opt/segsort
 COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY requirements requirements
 
-# The CPU build of PyTorch first and alone: if its index does not answer, pip warns and looks where it is configured to.
+# PyTorch's CPU build comes first and alone, by its exact version: "+cpu" exists on PyTorch's own index only. It is the one
+# package without a hash here, because that index may be replaced by a mirror (TORCH_INDEX). Without "+cpu", pip would take
+# the CUDA build wherever the index does not answer.
 RUN if [ "$FLAVOUR" = cpu ]; then \
       torch=$(sed -n 's/^cpu = \["\(torch==[^"]*\)".*/\1/p' pyproject.toml) && \
-      /opt/segsort/bin/pip install --no-deps --retries 1 --timeout 10 --extra-index-url "$TORCH_INDEX" "$torch"; \
+      /opt/segsort/bin/pip install --no-deps --retries 1 --timeout 10 --extra-index-url "$TORCH_INDEX" "$torch+cpu"; \
     fi
-# Dependencies before sources, so that a change of the sources does not install them anew. What was built of the empty package
-# goes: it is newer than the sources, and setuptools would take it for them.
-RUN mkdir segsort && touch segsort/__init__.py && /opt/segsort/bin/pip install ".[$FLAVOUR]" && rm -r build segsort *.egg-info
+# Everything else comes from the lock files. pip refuses a file whose hash is not listed, and --no-deps any package that is
+# not listed. Dependencies come before the sources, so that a change of the sources does not install them again.
+RUN for lock in "$FLAVOUR" build; do \
+      /opt/segsort/bin/pip install --require-hashes --no-deps --only-binary :all: -r "requirements/$lock.txt" || exit 1; \
+    done
 COPY segsort segsort
 COPY model_store model_store
 COPY index_builder index_builder
 COPY service service
 COPY command_line command_line
-RUN /opt/segsort/bin/pip install --no-deps --force-reinstall .
-# What nothing needs at run time: C++ headers and static libraries, the packages' own tests, what PyTorch has to compile
-# models (torch.compile: its own part, Triton, SymPy, NetworkX), and pip itself. The imports show that no more than that has
-# gone (PyTorch refuses to be imported without torch_shm_manager, for one).
+RUN /opt/segsort/bin/pip install --no-deps --no-build-isolation . && /opt/segsort/bin/pip check
+# Remove what nothing needs at run time: C++ headers, static libraries, the packages' own tests, PyTorch's compiler of models
+# (torch.compile with Triton, SymPy and NetworkX), and pip. The imports at the end prove that the rest still works: PyTorch
+# cannot be imported without torch_shm_manager, for example.
 RUN cd /opt/segsort/lib/python3*/site-packages && \
     rm -rf torch/include torch/share torch/test torch/_inductor nvidia/*/include && \
     find torch/bin -type f -not -name torch_shm_manager -delete && \
@@ -34,23 +41,23 @@ RUN cd /opt/segsort/lib/python3*/site-packages && \
     find . -name '*.a' -delete && \
     /opt/segsort/bin/pip uninstall --quiet --yes triton sympy mpmath networkx setuptools pip && \
     /opt/segsort/bin/python -c "import cc3d, faiss, onnxruntime, scipy.special, skimage.measure, torch, service.server"
-# The loops compiled for this machine's processor, so that a container is ready at once. On another kind of processor the first
-# start compiles them for that one, and keeps them in /data/.cache.
+# Compile the loops for this machine's processor, so that a container starts without compiling. On another kind of processor
+# the first start compiles them again, and keeps them in /data/.cache.
 RUN cd /tmp && SEGSORT_DATA_DIR=/tmp/data /opt/segsort/bin/python -c \
       "from service.answering.engine import Engine; from service.settings import load_settings; Engine(load_settings()).close()" && \
     rm -r /tmp/data
 
-# An image for GPUs asks for one: where it sees none, it says so and ends.
-FROM python:3.11-slim-bookworm AS base-cpu
+# An image for GPUs requires one: if it finds none, it says so and exits.
+FROM ${BASE_IMAGE} AS base-cpu
 ENV SEGSORT_DEVICE=cpu
-FROM python:3.11-slim-bookworm AS base-gpu
+FROM ${BASE_IMAGE} AS base-gpu
 ENV SEGSORT_DEVICE=cuda
 
 FROM base-${FLAVOUR}
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin segsort && \
     install --directory --owner=segsort --group=segsort /data
 COPY --from=build /opt/segsort /opt/segsort
-# SEGSORT_OPEN: here the published port decides who reaches the service. Where keys are set, they are asked for all the same.
+# SEGSORT_OPEN: the published port decides who can reach the service. If keys are set, requests need a key nevertheless.
 ENV PATH=/opt/segsort/bin:$PATH PYTHONUNBUFFERED=1 SEGSORT_DATA_DIR=/data SEGSORT_OPEN=true
 USER segsort
 WORKDIR /data
