@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV ?= .venv
 PORT ?= 8000
-# Where PyTorch publishes its CPU builds; the ordinary build of Linux brings several GB of CUDA along.
+# PyTorch's own index of CPU builds. On Linux, the package registry has the CUDA build, which is several GB larger.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 ARGS ?=
 
@@ -11,36 +11,61 @@ TORCH := $(shell sed -n 's/^cpu = \["\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 DOCS := $(shell sed -n 's/^docs = \[\(.*\)\]/\1/p' pyproject.toml | tr ',' ' ')
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+TORCH_INSTALL := pip install --no-deps --retries 1 --timeout 10 --extra-index-url $(TORCH_INDEX) $(TORCH)
+# The whole suite must reach the coverage that pyproject.toml asks for; a part of it cannot.
+COVERAGE := $(if $(ARGS),,--cov --cov-report=term:skip-covered)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test check format openapi docs bench clean
+.PHONY: help serve test check format openapi docs structure lock wheel test-oldest test-newest bench clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 serve: $(VENV)/.runtime ## install what serving needs, serve the bundled release on $$PORT (8000); ARGS adds flags
 	exec $(BIN)/segsort serve --port $(PORT) $(ARGS)
 
-test: $(VENV)/.test ## install what the tests need and run them all; ARGS="-k name" picks some
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.test ## run all tests and check their coverage; ARGS="-k name" runs some, without coverage
+	$(BIN)/python -m pytest $(COVERAGE) $(ARGS)
 
-check: $(VENV)/.check $(VENV)/.typescript ## format, lint, types, import rule
+check: $(VENV)/.check $(VENV)/.typescript ## check format, lint, types, import rules, workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/node tools/typescript/node_modules/typescript/bin/tsc --project tools/typescript
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[bf]*.yml
 
-format: $(VENV)/.check ## rewrite the sources as `make check` wants them
+format: $(VENV)/.check ## format the sources and apply the linter's fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-openapi: $(VENV)/.test ## rewrite docs/openapi.json as the routes say it is
+openapi: $(VENV)/.test ## rewrite docs/openapi.json from the routes
 	$(BIN)/python -m tests.robustness.openapi
 
 docs: $(VENV)/.docs ## build the documentation as a website in site/; a broken link or a warning fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+structure: $(VENV)/.check ## print rooms, floors, arrows and circles of service; ARGS="segsort.loops --git COMMIT"
+	$(BIN)/python -m tools.structure $(or $(ARGS),service)
+
+lock: $(VENV)/.check ## rewrite requirements/*.txt; ARGS=--upgrade takes the newest versions
+	$(BIN)/python -m tools.lock $(ARGS)
+
+wheel: $(VENV)/.test ## build the wheel into dist, and serve from it in a new environment
+	$(PIP) wheel --no-deps --wheel-dir dist .
+	$(BIN)/python -m pytest tests/packaging/test_wheel.py $(ARGS)
+
+test-oldest: ## run the tests with the oldest direct dependencies that pyproject.toml allows; ARGS picks tests
+test-newest: ## run the tests with the newest versions of all dependencies; ARGS picks tests
+test-oldest: RESOLUTION := lowest-direct
+test-newest: RESOLUTION := highest
+test-oldest test-newest: test-%: $(VENV)/.check
+	$(PYTHON) -m venv --clear $(VENV)-$*
+	$(VENV)-$*/bin/python -m $(TORCH_INSTALL)
+	$(BIN)/uv pip install --python $(VENV)-$*/bin/python --resolution $(RESOLUTION) -e '.[cpu,test]'
+	$(VENV)-$*/bin/python -m pytest $(ARGS)
 
 bench: $(VENV)/.bench ## run the benchmarks; JSON goes to out/benchmarks
 	$(BIN)/python -m benchmarks.pixel_sorting
@@ -48,18 +73,19 @@ bench: $(VENV)/.bench ## run the benchmarks; JSON goes to out/benchmarks
 	$(BIN)/python -m benchmarks.live_index
 	$(BIN)/python -m benchmarks.latency
 
-clean: ## remove the environment and all caches
-	rm -rf $(VENV) tools/typescript/node_modules build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+clean: ## remove the environments and all caches
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest tools/typescript/node_modules build dist site *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says that the environment holds what pyproject.toml asked for when the stamp was made.
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# One line of its own, without dependencies: should the index not answer, pip warns, gives up after the one retry and takes
-# the version from where it is configured to look; everything else never asks that index.
+# PyTorch is installed alone and without dependencies, so that nothing else is ever looked up on its index. If that index
+# does not answer, pip warns, gives up after one retry, and takes the version from the package registry.
 $(VENV)/.torch: pyproject.toml | $(BIN)/python
-	$(PIP) install --no-deps --retries 1 --timeout 10 --extra-index-url $(TORCH_INDEX) $(TORCH)
+	$(BIN)/python -m $(TORCH_INSTALL)
 	touch $@
 
 $(VENV)/.runtime: $(VENV)/.torch
@@ -67,11 +93,11 @@ $(VENV)/.runtime: $(VENV)/.torch
 	touch $@
 
 $(VENV)/.test: $(VENV)/.torch
-	$(PIP) install -e '.[cpu,train,test,docs]'
+	$(PIP) install -e '.[cpu,test]'
 	touch $@ $(VENV)/.runtime $(VENV)/.docs
 
 $(VENV)/.check: $(VENV)/.torch
-	$(PIP) install -e '.[cpu,train,test,dev,docs]'
+	$(PIP) install -e '.[cpu,test,dev]'
 	touch $@ $(VENV)/.test $(VENV)/.runtime $(VENV)/.docs
 
 $(VENV)/.docs: pyproject.toml | $(BIN)/python

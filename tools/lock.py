@@ -2,13 +2,13 @@
 
 python -m tools.lock [--upgrade]
 
-requirements/cpu.txt and requirements/gpu.txt hold the dependencies of the flavours, and requirements/build.txt what builds
-the package itself. Versions that are locked already are kept if pyproject.toml still allows them. `--upgrade` takes the
-newest versions instead.
+requirements/cpu.txt and requirements/gpu.txt hold the dependencies of the flavours. requirements/build.txt holds what
+builds the package itself. Versions that are locked already are kept if pyproject.toml still allows them. `--upgrade`
+takes the newest versions instead.
 
-The CPU flavour's PyTorch is left out of cpu.txt. PyTorch publishes its CPU builds on an index of its own, with hashes that
-differ from those of the package registry. The image installs that build first, by its exact version, and the CUDA
-libraries that the registry's build of PyTorch depends on are left out too.
+PyTorch's CPU build is not in cpu.txt. PyTorch publishes its CPU builds on an index of its own, with other hashes than the
+package registry. The image installs that build first, by its exact version. The CUDA libraries that the registry's build
+of PyTorch depends on are not in cpu.txt either.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "requirements"
 OLDEST_PYTHON = "3.11"
-# Packages that PyTorch's CPU build neither is on the registry nor depends on.
+# PyTorch, and the CUDA libraries that its CPU build does not need.
 NOT_IN_CPU = re.compile(r"torch|triton|nvidia-.*|cuda-.*")
 
 
