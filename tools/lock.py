@@ -6,9 +6,9 @@ requirements/cpu.txt and requirements/gpu.txt hold the dependencies of the flavo
 builds the package itself. Versions that are locked already are kept if pyproject.toml still allows them. `--upgrade`
 takes the newest versions instead.
 
-PyTorch's CPU build is not in cpu.txt. PyTorch publishes its CPU builds on an index of its own, with other hashes than the
-package registry. The image installs that build first, by its exact version. The CUDA libraries that the registry's build
-of PyTorch depends on are not in cpu.txt either.
+PyTorch's CPU build is not in cpu.txt. PyTorch publishes its CPU builds on an index of its own, with other hashes than
+the package registry. The image installs that build first, by its exact version. The CUDA libraries that the registry's
+build of PyTorch depends on are not in cpu.txt either.
 """
 
 import argparse

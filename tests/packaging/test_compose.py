@@ -1,4 +1,4 @@
-"""What docker compose starts: on the CPU by default, on a GPU by a profile, neither of them open to other machines."""
+"""docker compose starts the CPU service by default and the GPU service by profile; both listen on this machine only."""
 
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def test_the_image_runs_as_a_user_of_its_own() -> None:
 
 
 def test_the_image_of_a_flavour_asks_for_its_device() -> None:
-    """Else an image that was built for GPUs would serve on the CPU without a word where nobody set the variable."""
+    """Without it, an image built for GPUs would silently serve on the CPU."""
     assert "\nFROM base-${FLAVOUR}\n" in DOCKERFILE
     for flavour, device in (("cpu", "cpu"), ("gpu", "cuda")):
         assert f" AS base-{flavour}\nENV SEGSORT_DEVICE={device}\n" in DOCKERFILE

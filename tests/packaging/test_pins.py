@@ -1,4 +1,4 @@
-"""What the Makefile, the Dockerfile and pyproject.toml each say must be the same."""
+"""The Makefile, the Dockerfile and pyproject.toml agree with each other."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ PACKAGES = [pattern.rstrip("*") for pattern in PROJECT["tool"]["setuptools"]["pa
 
 
 def make_variable(name: str) -> str:
-    """The value that make gives a variable where neither caller nor environment sets it."""
+    """Value of a variable in make, if neither the caller nor the environment sets it."""
     show = f"--eval=show-variable: ; @echo '$({name})'"
     done = subprocess.run(
         ["make", "-s", show, "show-variable"], cwd=ROOT, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True
@@ -46,4 +46,21 @@ def test_every_package_gets_into_the_image(package: str) -> None:
 def test_both_flavours_are_extras_and_the_image_takes_one() -> None:
     assert {"cpu", "gpu"} <= set(PROJECT["project"]["optional-dependencies"])
     assert "ARG FLAVOUR=cpu\n" in DOCKERFILE
-    assert '".[$FLAVOUR]"' in DOCKERFILE
+    assert '"requirements/$lock.txt"' in DOCKERFILE
+    for lock in ("cpu", "gpu", "build"):
+        assert (ROOT / "requirements" / f"{lock}.txt").is_file()
+
+
+def test_the_image_installs_only_what_is_locked() -> None:
+    installs = re.findall(r"pip install ((?:[^&|;\\]|\\\n)*)", DOCKERFILE)
+    assert len(installs) == 3
+    pytorch, dependencies, package = installs
+    assert pytorch.split()[-1] == '"$torch+cpu"'
+    assert "--require-hashes" in dependencies
+    assert "--no-build-isolation" in package
+    assert all("--no-deps" in install for install in installs)
+
+
+def test_every_stage_of_the_image_begins_with_the_base_that_the_caller_names() -> None:
+    assert re.findall(r"^ARG BASE_IMAGE=(.*)$", DOCKERFILE, re.MULTILINE) == ["python:3.11-slim-bookworm"]
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${BASE_IMAGE}", "base-${FLAVOUR}"}
