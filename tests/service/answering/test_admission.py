@@ -220,3 +220,17 @@ async def test_the_pace_is_that_of_the_machine_however_many_run_at_once() -> Non
     now = 2.25
     assert queue.seconds_ahead() == pytest.approx(0.75)
     await alone.end()
+
+
+@on_a_loop
+async def test_an_image_that_fails_has_used_its_share_of_the_machine() -> None:
+    now = 0.0
+    queue = admission(at_once=2, clock=lambda: now)
+    failing, other = Caller(queue), Caller(queue)
+    await settled()
+    now = 2.0  # two seconds side by side: one second each
+    failing.task.cancel()
+    await asyncio.wait({failing.task})
+    now = 3.0  # and one second alone
+    await other.end()
+    assert queue.pace.seconds(100) == pytest.approx(2.0)

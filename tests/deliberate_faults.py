@@ -1,0 +1,169 @@
+"""Deliberate faults: change one line of the method, and see a test of the same package fail.
+
+    python -m tests.deliberate_faults              all faults
+    python -m tests.deliberate_faults flip         those whose name contains "flip"
+
+Each fault replaces a piece of one module's source while it is imported; no file is changed. The tests are those of the
+mirrored package alone. It prints the first test that failed, or that the fault went unnoticed, and then exits with 1.
+"""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from pathlib import Path
+from types import CodeType
+from typing import NamedTuple
+
+import pytest
+
+_ROOT = Path(__file__).parent.parent
+_RETRIEVAL, _ADDED = ("tests/segsort/test_retrieval.py",), ("tests/model_store/test_added.py",)
+_QUEUE = ("tests/service/answering/test_admission.py",)
+_CORES = ("tests/service/answering/test_core_sharing.py",)
+_BOUNDARY = ("tests/service/explaining/test_boundary.py",)
+_STRENGTH = ("tests/service/editing/test_strength.py",)
+_LOG = ("tests/service/records/test_edit_log.py",)
+_PREDICTOR = ("tests/model_store/test_predictor.py",)
+
+
+class Fault(NamedTuple):
+    """One replacement in one module: `old` occurs there exactly once."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+FAULTS = (
+    Fault("flip set: one exemplar too many", "segsort.retrieval", "[:removed]\n", "[: removed + 1]\n", _RETRIEVAL),
+    Fault("flip set: window too short", "segsort.retrieval", "window = k + removed", "window = k + removed - 1",
+          _RETRIEVAL),
+    Fault("flip set: starts at two", "segsort.retrieval", "in range(1, len(columns) - k + 1)",
+          "in range(2, len(columns) - k + 1)", _RETRIEVAL),
+    Fault("flip set: gives up too early", "segsort.retrieval", "in range(1, len(columns) - k + 1)",
+          "in range(1, len(columns) - k)", _RETRIEVAL),
+    Fault("flip set: strengths forgotten", "segsort.retrieval", " + np.log(strengths.astype(np.float64))", "",
+          _RETRIEVAL),
+    Fault("strength: other classes forgotten", "segsort.retrieval", "share * other - (1 - share) * own",
+          "share * other", _RETRIEVAL),
+    Fault("strength: wrong divisor", "segsort.retrieval", "own) / (1 - share) + _ROUNDING", "own) / share + _ROUNDING",
+          _RETRIEVAL),
+    Fault("strength: rounded down", "segsort.retrieval", "math.ceil((share", "math.floor((share", _RETRIEVAL),
+    Fault("strength: strengths of others forgotten", "segsort.retrieval",
+          "        weights *= strengths\n    own,", "        weights *= 1\n    own,", _RETRIEVAL),
+    Fault("strength: the new exemplar's place is not kept free", "service.editing.strength", "cosines[: k - 1]",
+          "cosines[:k]", _STRENGTH),
+    Fault("strength: removed exemplars still count", "service.editing.strength", "rows[0][kept]", "rows[0]", _STRENGTH),
+    Fault("familiarity: image not weighted by area", "segsort.retrieval", ", weights=areas", "", _RETRIEVAL),
+    Fault("familiarity: the segment alone", "segsort.retrieval", "(nearest.astype(np.float64) + image) / 2, image",
+          "nearest.astype(np.float64), image", _RETRIEVAL),
+    Fault("familiarity: not of the nearest exemplar", "model_store.predictor", "familiarity(similarities[:, 0]",
+          "familiarity(similarities[:, 1]", _PREDICTOR),
+    Fault("familiarity: known above and not from the threshold", "model_store.predictor",
+          "known = familiar >= card", "known = familiar - 0.01 >= card", _PREDICTOR),
+    Fault("familiarity: known by the image alone", "model_store.predictor", "known = familiar >= card",
+          "known = familiar * 0 + image_similarity >= card", _PREDICTOR),
+    Fault("familiarity: image not weighted by area, seen from the predictor", "segsort.retrieval",
+          ", weights=areas", "", _PREDICTOR),
+    Fault("queue share: not divided by the images in the engine", "service.answering.admission",
+          " / len(self._running)\n", "\n", _QUEUE),
+    Fault("queue share: not counted from the entrance", "service.answering.admission",
+          "self.pace.add(ticket.pixels, self._share - ticket.share)", "self.pace.add(ticket.pixels, self._share)", _QUEUE),
+    Fault("queue share: not updated when an image leaves", "service.answering.admission",
+          "            self._tick()\n            self._running.remove(ticket)",
+          "            self._running.remove(ticket)", _QUEUE),
+    Fault("queue share: no image waits for the pixels in the engine", "service.answering.admission",
+          "> self.engine_pixels", "> self.engine_pixels + 10**9", _QUEUE),
+    Fault("queue share: cores not divided", "service.answering.core_sharing", "self.cores // max(1, self._inside)",
+          "self.cores", _CORES),
+    Fault("boundary: distance exclusive", "service.explaining.boundary",
+          "if 0 < dy * dy + dx * dx <= DISTANCE", "if 0 < dy * dy + dx * dx < DISTANCE", _BOUNDARY),
+    Fault("boundary: near pixels exclusive", "service.explaining.boundary",
+          "distance_transform_edt(inside) <= DISTANCE", "distance_transform_edt(inside) < DISTANCE", _BOUNDARY),
+    Fault("boundary: window without margin", "service.explaining.boundary", "max(y - DISTANCE, 0)", "max(y, 0)",
+          _BOUNDARY),
+    Fault("boundary: pixels counted once for each neighbour pixel", "service.explaining.boundary",
+          "np.unique(np.concatenate(pairs))", "np.concatenate(pairs)", _BOUNDARY),
+    Fault("boundary: only the last block counts", "service.explaining.boundary", "counts += _", "counts = _",
+          _BOUNDARY),
+    Fault("added rows: a later row is seen", "model_store.added", "row is not None and row < self._count",
+          "row is not None and row <= self._count", _ADDED),
+    Fault("added rows: written over those of another", "model_store.added",
+          "if len(columns.exemplars) == self._count:", "if len(columns.exemplars) >= self._count:", _ADDED),
+    Fault("added rows: copied without the last", "model_store.added", "*columns.exemplars[: self._count]",
+          "*columns.exemplars[: self._count - 1]", _ADDED),
+    Fault("added rows: growth loses old rows", "model_store.added", "grown[: len(column)] = column",
+          "grown[: len(column) // 2] = column[: len(column) // 2]", _ADDED),
+    Fault("added rows: strengths forgotten", "model_store.added",
+          "= exemplar.class_id, exemplar.strength\n", "= exemplar.class_id, 1\n", _ADDED),
+    Fault("revert parity: a revert of a revert changes nothing", "service.records.edit_log",
+          "by = None if by is not None else reverting.revision", "by = reverting.revision", _LOG),
+    Fault("revert parity: exemplars ignore reverts", "service.records.edit_log",
+          "            if self._effective(revision, flips):\n                return lives",
+          "            if revision:\n                return lives", _LOG),
+)  # fmt: skip
+
+
+class _Loader(SourceFileLoader):
+    """Loads one module with a fault in it."""
+
+    def __init__(self, fault: Fault, path: str) -> None:
+        super().__init__(fault.module, path)
+        self._fault = fault
+
+    def get_code(self, fullname: str) -> CodeType:
+        source = Path(self.path).read_text(encoding="utf-8")
+        count = source.count(self._fault.old)
+        if count != 1:
+            raise SystemExit(f"{self._fault.name}: {self._fault.old!r} occurs {count} times in {self.path}, not once")
+        return compile(source.replace(self._fault.old, self._fault.new), self.path, "exec", dont_inherit=True)
+
+
+class _Finder:
+    """Finds the module of one fault before Python's own finders do."""
+
+    def __init__(self, fault: Fault) -> None:
+        self._fault = fault
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if name != self._fault.module:
+            return None
+        file = str(_ROOT.joinpath(*name.split(".")).with_suffix(".py"))
+        return importlib.util.spec_from_file_location(name, file, loader=_Loader(self._fault, file))
+
+
+def _run_with(fault: Fault) -> int:
+    """Run the tests of a fault in this process, with the fault."""
+    sys.meta_path.insert(0, _Finder(fault))  # type: ignore[arg-type]
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *fault.tests]))
+
+
+def _check(number: int) -> bool:
+    """Whether a test notices a fault; says which one."""
+    fault = FAULTS[number]
+    command = [sys.executable, "-m", "tests.deliberate_faults", "--run", str(number)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT, check=False)
+    failed = [line.split(" - ")[0] for line in done.stdout.splitlines() if line.startswith("FAILED ")]
+    caught = done.returncode == 1 and bool(failed)
+    print(f"{fault.name}: {failed[0].removeprefix('FAILED ') if caught else 'NOT NOTICED'}", flush=True)
+    if not caught and done.returncode:
+        print(done.stdout[-2000:], done.stderr[-2000:], file=sys.stderr)
+    return caught
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check all faults, or those whose names contain the first argument."""
+    if arguments[:1] == ["--run"]:
+        return _run_with(FAULTS[int(arguments[1])])
+    chosen = [n for n, fault in enumerate(FAULTS) if not arguments or arguments[0] in fault.name]
+    caught = [_check(number) for number in chosen]
+    print(f"{sum(caught)} of {len(caught)} faults were noticed")
+    return 0 if chosen and all(caught) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
