@@ -72,7 +72,7 @@ FAULTS = (
     Fault("queue share: not divided by the images in the engine", "service.answering.admission",
           " / len(self._running)\n", "\n", _QUEUE),
     Fault("queue share: not counted from the entrance", "service.answering.admission",
-          "self.pace.add(ticket.pixels, self._share - ticket.share)", "self.pace.add(ticket.pixels, self._share)", _QUEUE),
+          "self._share - ticket.share)  # not", "self._share)  # not", _QUEUE),
     Fault("queue share: not updated when an image leaves", "service.answering.admission",
           "            self._tick()\n            self._running.remove(ticket)",
           "            self._running.remove(ticket)", _QUEUE),
