@@ -84,9 +84,7 @@ class Admission:
                 await self._wait(ticket, receive)
             yield self.clock() - arrived
             self._tick()
-            self.pace.add(
-                ticket.pixels, self._share - ticket.share
-            )  # not reached by a failed image, whose time says nothing
+            self.pace.add(ticket.pixels, self._share - ticket.share)  # not reached if the block fails
         finally:
             self._leave(ticket)
 
