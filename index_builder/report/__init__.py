@@ -1,1 +1,1 @@
-"""The page of results: tables, plots and pictures made from what runs left, none of it typed by hand."""
+"""The page of results: tables, plots and example images, made from the files of runs."""

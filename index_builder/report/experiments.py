@@ -1,4 +1,4 @@
-"""Runs of one label taken together: mean and spread over seeds, and ratios of runs of the same seed."""
+"""Groups runs by label: mean and spread over seeds, and ratios of runs with the same seed."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ KNN, SOFTMAX, CLUSTER = PROTOCOLS = "knn", "softmax", "cluster"
 
 
 class Setting(NamedTuple):
-    """What figures must share to stand in one column."""
+    """Protocol and data set: figures are comparable only within one setting."""
 
     protocol: str
     dataset: str
@@ -24,7 +24,7 @@ class Setting(NamedTuple):
 class Measured:
     """One experiment in one setting: a document for each of its runs, which differ by seed.
 
-    `variant` is what the documents' name adds to the setting: another index, other images.
+    `variant` is the part of the documents' name that is not in the setting, such as another index.
     """
 
     label: str
@@ -35,17 +35,17 @@ class Measured:
 
     @property
     def title(self) -> str:
-        """What tables call it."""
+        """The name in tables."""
         return f"{self.label} ({self.variant})" if self.variant else self.label
 
     @property
     def seeds(self) -> str:
-        """How many and which: "3 (0, 1, 2)"."""
+        """Number and list of the seeds: "3 (0, 1, 2)"."""
         return seeds_of(self.runs)
 
     @property
     def objective(self) -> str:
-        """That of its runs."""
+        """The objective of its runs."""
         return self.runs[0].objective
 
     def values(self, *path: str) -> list[float | None]:
@@ -71,7 +71,7 @@ METRICS: dict[str, tuple[str, ...]] = {"mIoU": ("miou",), "boundary F, 2 px": ("
 
 
 def measured(runs: Iterable[Run]) -> dict[Setting, list[Measured]]:
-    """All evaluations by setting, and there by experiment, SegSort's before the twin's.
+    """All evaluations by setting and experiment, those of SegSort before those of its twin.
 
     Raises:
         ValueError: if a run was evaluated twice in one setting and nothing says what is different.
@@ -96,12 +96,12 @@ def measured(runs: Iterable[Run]) -> dict[Setting, list[Measured]]:
 
 
 def protocol_of(document: Json) -> str:
-    """How an evaluation found labels; documents from before there was a choice are of kNN."""
+    """The protocol of an evaluation; older documents without one are kNN."""
     return str(document.get("protocol") or KNN)
 
 
 def protocol_order(protocol: str) -> tuple[int, str]:
-    """What is served first, then its twin, then what is compared with neither."""
+    """A sort key: kNN first, then softmax, then clusters, then other protocols by name."""
     return PROTOCOLS.index(protocol) if protocol in PROTOCOLS else len(PROTOCOLS), protocol
 
 
@@ -124,25 +124,25 @@ def mean_spread(values: Iterable[float | None]) -> str:
     if not defined:
         return NONE
     digits = 3 if abs(mean(defined)) < 10 else 1
-    told = f"{mean(defined):.{digits}f}"
-    return f"{told} ± {stdev(defined):.{digits}f}" if len(defined) > 1 else told
+    text = f"{mean(defined):.{digits}f}"
+    return f"{text} ± {stdev(defined):.{digits}f}" if len(defined) > 1 else text
 
 
 def at(document: Any, *path: str) -> float | None:
-    """The number at some keys of a document; None where there is none."""
+    """The number at a path of keys, or None."""
     for key in path:
         document = document.get(key) if isinstance(document, dict) else None
     return float(document) if isinstance(document, int | float) and not isinstance(document, bool) else None
 
 
 def seeds_of(runs: Sequence[Run]) -> str:
-    """How many and which: "3 (0, 1, 2)"."""
+    """Number and list of the seeds: "3 (0, 1, 2)"."""
     seeds = [str(run.seed) for run in runs if run.seed is not None]
     return f"{len(seeds)} ({', '.join(seeds)})" if seeds else NONE
 
 
 def where(environments: Iterable[Json]) -> list[str]:
-    """At what commit and on what something was measured, as a line of the page; [] where nobody kept it."""
+    """Commit, machine and threads of a measurement as one line, or [] if they are unknown."""
     kept = list(environments)
     parts = []
     for key, before, after in (("commit", "at commit ", ""), ("machine", "on ", ""), ("threads", "", " threads")):
@@ -153,7 +153,7 @@ def where(environments: Iterable[Json]) -> list[str]:
 
 
 def environments(group: Iterable[Measured]) -> list[Json]:
-    """Of all runs of some experiments; what an evaluation itself says of where it ran comes before its run's."""
+    """The environments of all runs; that of an evaluation replaces that of its run."""
     return [
         document.get("environment") or run.environment
         for one in group
@@ -162,7 +162,7 @@ def environments(group: Iterable[Measured]) -> list[Json]:
 
 
 def _short(value: Any) -> str:
-    """A commit by its first digits, anything else as it is."""
+    """Shorten a commit to nine digits; return other values unchanged."""
     return str(value)[:9] if re.fullmatch("[0-9a-f]{40}", str(value)) else str(value)
 
 
@@ -177,7 +177,7 @@ def _order(found: dict[tuple[Setting, str, str], list[tuple[Run, Json]]]) -> Cal
 
 
 def _variant(name: str, setting: Setting) -> str:
-    """What is left of evaluation-NAME once the setting's own words are taken out."""
+    """The words of evaluation-NAME that are not words of the setting."""
     words = {setting.protocol, *re.split(r"\W+", setting.dataset)}
     return "-".join(word for word in name.split("-") if word not in words)
 

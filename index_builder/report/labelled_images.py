@@ -1,4 +1,4 @@
-"""Pictures of images that may be shown, labelled by a release, with the exemplars that gave the labels."""
+"""Draws publishable images that a release has labelled, with the exemplars that decided the labels."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,11 +16,11 @@ from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore, open_store
 from segsort.masks import bounding_boxes, decode_rle
 
-WIDTH, GAP, TILE, TEXT = 960, 8, 146, 34  # pixels of a picture, and of one crop in it
+WIDTH, GAP, TILE, TEXT = 960, 8, 146, 34  # pixels, of an example image and of one crop in it
 NEAREST = 5  # exemplars of a segment
-ROWS = 3  # segments of a picture
-LEAST = 0.002  # share of the image that a chosen segment has at least: of a smaller one nothing is seen
-FIRST = ("bicyclist", "car", "pedestrian", "sign", "tree", "pavement")  # what a reader looks for first
+ROWS = 3  # segments per example image
+LEAST = 0.002  # smallest share of the image of a chosen segment; smaller ones are hard to see
+FIRST = ("bicyclist", "car", "pedestrian", "sign", "tree", "pavement")  # classes that are shown first
 OUTLINE = (255, 64, 160)
 
 
@@ -37,50 +37,50 @@ def _sample(name: str) -> np.ndarray:
 
 
 class Shown(NamedTuple):
-    """What is painted: the image, the classes of which segments are shown first, and the picture that is made."""
+    """An input image, the classes that are shown first, and the example image that is made of it."""
 
     image: Callable[[], np.ndarray]
     first: Sequence[str]
     picture: Picture
 
 
-# Only what may be published stands here.
+# Only images that may be published.
 SHOWN = (
     Shown(partial(_street, 1), FIRST, Picture("street-1.webp", "A painted street of the validation split, scene 1")),
     Shown(partial(_street, 4), FIRST, Picture("street-4.webp", "A painted street of the validation split, scene 4")),
     Shown(
         partial(_sample, "rocket"),
         (),
-        Picture("rocket.webp", "No street at all: `rocket` of scikit-image (SpaceX, public domain)"),
+        Picture("rocket.webp", "Not a street: `rocket` of scikit-image (SpaceX, public domain)"),
     ),
     Shown(
         partial(_sample, "astronaut"),
         (),
-        Picture("astronaut.webp", "No street at all: `astronaut` of scikit-image (NASA, public domain)"),
+        Picture("astronaut.webp", "Not a street: `astronaut` of scikit-image (NASA, public domain)"),
     ),
 )
 
 
 def open_shown(name: str | None) -> Release:
-    """The release that pictures are made with: by name or path, None the bundled one.
+    """Open the release that labels the example images, by name or path; None opens the bundled one.
 
     Raises:
-        ValueError: if an exemplar of it is not painted: others may not be published.
+        ValueError: if one of its exemplars is not painted, because it may not be published.
     """
     release = Release.open(ReleaseStore([BUNDLED], None).active() if name is None else open_store().resolve(name))
     foreign = [source.source for source in release.sources if not source.source.startswith("streets/")]
     if foreign:
         raise ValueError(
-            f"release {release.card.name} shows exemplars such as {foreign[0]}; a published page may show painted ones "
-            "alone; give a release of exemplars of `streets`, or --no-pictures"
+            f"release {release.card.name} has exemplars such as {foreign[0]}; a published page may show painted ones "
+            "only; give a release with exemplars of `streets`, or --no-pictures"
         )
     return release
 
 
 def paint_pictures(release: Release, folder: Path) -> None:
-    """Write every picture of `SHOWN` into a folder."""
+    """Write every example image of `SHOWN` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    predictor = Predictor(release, threads=1)  # one thread adds up in one order
+    predictor = Predictor(release, threads=1)  # one thread adds in a fixed order
     for shown in SHOWN:
         painted = paint(shown.image(), predictor, shown.first)
         painted.save(folder / shown.picture.file, "WEBP", quality=80)
@@ -109,7 +109,7 @@ def choose(prediction: Prediction, names: Sequence[str], first: Sequence[str] = 
 
 
 def _beside(image: np.ndarray, prediction: Prediction, chosen: list[int], classes: Sequence[ClassInfo]) -> Image.Image:
-    """The image, and its labels in colour with the chosen segments numbered; unknown segments are hatched grey."""
+    """The image beside its coloured labels. Chosen segments are numbered; unknown ones are hatched in grey."""
     class_map, labels = prediction.class_map, prediction.segments.labels
     colors = np.asarray([info.color for info in classes], dtype=np.float32)
     blended = image * 0.45 + colors[class_map] * 0.55
@@ -132,16 +132,18 @@ def _beside(image: np.ndarray, prediction: Prediction, chosen: list[int], classe
 
 
 def _legend(prediction: Prediction, classes: Sequence[ClassInfo]) -> Image.Image:
-    """The classes that were found, by their share of the image, and the share that is unknown."""
+    """The classes with their shares of the image, and the unknown share."""
     labels = prediction.segments.labels
     shares = np.bincount(prediction.class_map.ravel(), minlength=len(classes)) / labels.size
     unknown = float((~prediction.known[labels]).mean())
-    told = [(info.color, f"{info.name} {share:.1%}") for info, share in zip(classes, shares, strict=True) if share > 0]
-    told += [((150, 150, 150), f"unknown {unknown:.1%}")] if unknown else []
+    entries = [
+        (info.color, f"{info.name} {share:.1%}") for info, share in zip(classes, shares, strict=True) if share > 0
+    ]
+    entries += [((150, 150, 150), f"unknown {unknown:.1%}")] if unknown else []
     columns = WIDTH // 160
-    legend = Image.new("RGB", (WIDTH, 12 + 20 * -(-len(told) // columns)), "white")
+    legend = Image.new("RGB", (WIDTH, 12 + 20 * -(-len(entries) // columns)), "white")
     draw, font = ImageDraw.Draw(legend), ImageFont.load_default(13)
-    for i, (color, text) in enumerate(told):
+    for i, (color, text) in enumerate(entries):
         x, y = 4 + i % columns * 160, 6 + i // columns * 20
         draw.rectangle((x, y + 1, x + 14, y + 14), fill=color, outline="black")
         draw.text((x + 20, y), text, "black", font)
@@ -149,7 +151,7 @@ def _legend(prediction: Prediction, classes: Sequence[ClassInfo]) -> Image.Image
 
 
 def _row(n: int, s: int, image: np.ndarray, prediction: Prediction, release: Release) -> Image.Image:
-    """A segment and, to its right, the exemplars nearest to it."""
+    """A segment and, to its right, its nearest exemplars."""
     names = [info.name for info in release.card.classes]
     mask = prediction.segments.labels == s
     known = "" if prediction.known[s] else ", unknown"
@@ -171,7 +173,7 @@ def _row(n: int, s: int, image: np.ndarray, prediction: Prediction, release: Rel
 
 
 def _exemplar(release: Release, row: int) -> tuple[np.ndarray, np.ndarray]:
-    """An exemplar's image and mask: [H, W, 3] uint8, [H, W] bool."""
+    """Image and mask of an exemplar: [H, W, 3] uint8, [H, W] bool."""
     image_id = int(release.exemplars.image_ids[row])
     source = release.sources[image_id]
     with Image.open(release.image_path(image_id)) as opened:
@@ -180,7 +182,7 @@ def _exemplar(release: Release, row: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _crop(image: np.ndarray, mask: np.ndarray) -> Image.Image:
-    """The square around a mask, with what surrounds it dimmed and the mask outlined, as a tile."""
+    """A square tile around a mask; the mask is outlined and its surroundings are dimmed."""
     x, y, width, height = (int(v) for v in bounding_boxes(mask.astype(np.int32) - 1, 1)[0])
     side = min(max(round(1.3 * max(width, height)), 48), max(image.shape[:2]))
     top = min(max(y + height // 2 - side // 2, 0), max(image.shape[0] - side, 0))

@@ -1,4 +1,4 @@
-"""Markdown: tables, numbers in text, and what a page is made of."""
+"""Markdown tables, formatted numbers, and the blocks of a page."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Plot(NamedTuple):
-    """A plot of the page: its file's name without suffix, what it shows in words, and what draws it."""
+    """A plot of the page: file name without suffix, caption, and the function that draws it."""
 
     name: str
     shows: str
@@ -21,13 +21,13 @@ Block = str | Plot
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A table of Markdown, whose first `left` columns are words and the others figures."""
+    """A Markdown table; the first `left` columns are aligned left, the others right."""
     rule = [":--" if i < left else "--:" for i in range(len(head))]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in (head, rule, *rows))
 
 
 def record_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A table of records whose keys are not known beforehand; values that are records themselves become columns."""
+    """A table of records with any keys; nested records become columns."""
     flat = [flattened(row) for row in rows]
     keys = list(dict.fromkeys(key for row in flat for key in row))
     words = {key for key in keys if any(isinstance(row.get(key), str) for row in flat)}
@@ -37,7 +37,7 @@ def record_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def flattened(record: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a, b": 1}; lists and histograms are left out, they are no cell of a table."""
+    """{"a": {"b": 1}} -> {"a, b": 1}; lists and histograms are left out."""
     flat: dict[str, Any] = {}
     for key, value in record.items():
         name = f"{before}, {key}" if before else str(key)
@@ -49,7 +49,7 @@ def flattened(record: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def number(value: Any) -> str:
-    """A figure as tables show it: three decimals below ten, fewer above; words and whole numbers as they are."""
+    """Format a value for a table: three decimals below ten, one above; text and integers unchanged."""
     if value is None:
         return NONE
     if not isinstance(value, float):
@@ -62,7 +62,7 @@ def number(value: Any) -> str:
 
 
 def details(summary: str, body: str) -> str:
-    """What a reader may open."""
+    """A block that the reader can open."""
     return f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
 
 

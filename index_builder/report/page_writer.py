@@ -1,4 +1,4 @@
-"""Writing the page: the Markdown, and the folder of plots and pictures that is called like it."""
+"""Writes the page, and the folder of its plots and images, which has the name of the page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +10,10 @@ from index_builder.report.run_files import read_runs
 def page_text(
     folders: Sequence[Path], out: Path, release: str | None = None, note: str = "", pictures: bool = True
 ) -> str:
-    """The page that `write_page` writes, from the runs' files alone; nothing is drawn, and no release is opened.
+    """The text that `write_page` writes, made from the files of the runs. It draws nothing and opens no release.
 
     Raises:
-        ValueError: if a folder holds no run or a file cannot be read.
+        ValueError: if a folder has no run or a file cannot be read.
     """
     from index_builder.report.labelled_images import SHOWN
 
@@ -25,17 +25,17 @@ def page_text(
 def write_page(
     folders: Sequence[Path], out: Path, release: str | None = None, note: str = "", pictures: bool = True
 ) -> None:
-    """Write `out`, and beside it its plots and pictures. Written twice, all of it has the same bytes.
+    """Write `out`, its plots and its example images. A second call writes the same bytes.
 
     Args:
-        folders: of runs.
-        out: the page, such as docs/results.md, whose plots and pictures lie in docs/results.
-        release: name or path of the release that paints the pictures; None: the bundled one.
+        folders: folders of runs.
+        out: the page, such as docs/results.md; its plots and images go into docs/results.
+        release: name or path of the release for the example images; None: the bundled one.
         note: a paragraph above everything.
-        pictures: whether they are painted.
+        pictures: whether to make the example images.
 
     Raises:
-        ValueError: if a folder holds no run, a file cannot be read, or the release may not be shown.
+        ValueError: if a folder has no run, a file cannot be read, or the release may not be shown.
     """
     from index_builder.report.labelled_images import open_shown, paint_pictures
 
@@ -52,6 +52,6 @@ def _assets(out: Path) -> Path:
 
 
 def _root(out: Path) -> Path:
-    """The repository that the page lies in, else the page's folder."""
+    """The root of the page's repository, else the folder of the page."""
     folder = out.resolve().parent
     return next((parent for parent in (folder, *folder.parents) if (parent / "pyproject.toml").exists()), folder)

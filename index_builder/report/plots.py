@@ -1,4 +1,4 @@
-"""Plots in one style: white, colours that colour-blind readers tell apart, no state kept between two of them."""
+"""Plots in one style, with colours for colour-blind readers. No plot changes global state."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito, without yellow
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DOTS = 110  # per inch; 8 inches are as wide as GitHub shows
+DOTS = 110  # per inch; 8 inches fill the width of a page on a code host
 CHARACTERS = 14.5  # of a legend's text, per inch
 STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
@@ -34,7 +34,7 @@ STYLE: dict[Any, Any] = {
 
 
 class Line(NamedTuple):
-    """Values over x. Lines of one label have one colour, and the label stands once in the legend."""
+    """Values over x. Lines of one label share a colour and one entry of the legend."""
 
     label: str
     x: Sequence[float]
@@ -42,7 +42,7 @@ class Line(NamedTuple):
 
 
 class Bin(NamedTuple):
-    """Of a reliability diagram: mean confidence, share that is right, and weight."""
+    """A bin of a reliability diagram: mean confidence, share of correct pixels, weight."""
 
     confidence: float
     correct: float
@@ -50,9 +50,9 @@ class Bin(NamedTuple):
 
 
 def curves(loss: Sequence[Line], score: Sequence[Line], order: Sequence[str]) -> "Figure":
-    """Loss and validation mIoU over steps: the mean over 5 % of the steps, and the values themselves faint.
+    """Loss and validation mIoU over steps: the mean over 5 % of the steps, and the values in a faint line.
 
-    `order`, here and below: all labels of the page; a label has the same colour and marker wherever it is drawn.
+    `order` has all labels of the page, so that a label has the same colour and marker in every plot.
     """
     panels = [(lines, name) for lines, name in ((loss, "loss"), (score, "validation mIoU (share)")) if lines]
     with _figure((8, 3.6), len(panels)) as (figure, axes):
@@ -70,7 +70,7 @@ def curves(loss: Sequence[Line], score: Sequence[Line], order: Sequence[str]) ->
 
 
 def sweep(axis: str, lines: Sequence[Line], score: str, log: bool, order: Sequence[str]) -> "Figure":
-    """A score against what was swept."""
+    """A score against the swept value."""
     with _figure((6, 3.4)) as (figure, axes):
         for line in lines:
             axes[0].plot(line.x, line.y, **_look(order, line.label))
@@ -85,7 +85,7 @@ def sweep(axis: str, lines: Sequence[Line], score: str, log: bool, order: Sequen
 
 
 def removal(lines: Mapping[str, Sequence[Line]], axis: str, score: str, order: Sequence[str]) -> "Figure":
-    """What is left as exemplars are taken away: a colour for each label, a dash for each way of taking them."""
+    """The share of labels that stay when exemplars are removed: a colour for each label, a dash for each way."""
     ways = list(dict.fromkeys(line.label for group in lines.values() for line in group))
     dashes = dict(zip(ways, cycle(("-", "--", ":", "-.")), strict=False))
     with _figure((6, 3.6)) as (figure, axes):
@@ -99,7 +99,7 @@ def removal(lines: Mapping[str, Sequence[Line]], axis: str, score: str, order: S
 
 
 def reliability(bins: Mapping[str, Sequence[Bin]], order: Sequence[str]) -> "Figure":
-    """Share that is right against confidence, above how much of the images has that confidence."""
+    """Top: share of correct pixels against confidence. Bottom: share of pixels with that confidence."""
     with _figure((5.4, 5.6), rows=(3, 1)) as (figure, axes):
         axes[0].plot((0, 1), (0, 1), color="#888888", linewidth=1, linestyle="--")
         for label, of_label in bins.items():
@@ -107,14 +107,14 @@ def reliability(bins: Mapping[str, Sequence[Bin]], order: Sequence[str]) -> "Fig
             weights = np.asarray([one.weight for one in of_label])
             axes[0].plot(x, [one.correct for one in of_label], **look)
             axes[1].plot(x, weights / weights.sum(), **look)
-        axes[0].set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02))
+        axes[0].set(ylabel="share of correct pixels", xlim=(0, 1), ylim=(0, 1.02))
         axes[1].set(xlabel="confidence (0 to 1)", ylabel="share of\npixels", xlim=(0, 1), ylim=(0, None))
         _legend(figure, list(bins), order)
     return figure
 
 
 def confusion(counts: np.ndarray, names: Sequence[str], columns: Sequence[str]) -> "Figure":
-    """A row for each true class, divided by its pixels: [C, C'] counts, names of rows and of columns."""
+    """A row for each true class, divided by its pixels; counts: [C, C'], names of rows and of columns."""
     total = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
     side = 1.9 + 0.5 * len(columns)
@@ -135,7 +135,7 @@ def confusion(counts: np.ndarray, names: Sequence[str], columns: Sequence[str]) 
 
 
 def save(figure: "Figure", file: Path) -> None:
-    """Write a PNG of 256 colours, which holds nothing but the picture: the same figure gives the same bytes."""
+    """Write a PNG of 256 colours without metadata, so that equal figures give equal bytes."""
     import io
 
     from PIL import Image
@@ -150,13 +150,13 @@ def save(figure: "Figure", file: Path) -> None:
 def _figure(
     size: tuple[float, float], columns: int = 1, rows: Sequence[int] = (1,)
 ) -> Iterator[tuple["Figure", list["Axes"]]]:
-    """A figure, inches wide and high, that belongs to no window, and its axes from the first to the last."""
+    """A figure without a window, its size in inches, and its axes in order."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     with mpl.rc_context():
-        mpl.rcdefaults()  # whatever a reader's own matplotlibrc says
+        mpl.rcdefaults()  # ignore the reader's matplotlibrc
         for key, value in STYLE.items():
             mpl.rcParams[key] = value
         figure = Figure(size, layout="constrained")
@@ -173,7 +173,7 @@ def _look(order: Sequence[str], label: str) -> dict[str, Any]:
 def _legend(
     figure: "Figure", labels: Sequence[str], order: Sequence[str], dashes: Mapping[str, Any] | None = None
 ) -> None:
-    """Below the axes, in as many columns as fit."""
+    """Add the legend below the axes, in as many columns as fit."""
     from matplotlib.lines import Line2D
 
     shown = [label for label in order if label in labels]

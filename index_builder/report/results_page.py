@@ -1,4 +1,4 @@
-"""The page: sections in order, its Markdown, and the plots beside it."""
+"""The Markdown of the page, its sections in order, and its plots."""
 
 import shlex
 from collections.abc import Sequence
@@ -10,25 +10,25 @@ from index_builder.report.experiments import measured
 from index_builder.report.markdown import Block, Plot
 from index_builder.report.run_files import Run
 
-PLOTS, PICTURES = "plots", "pictures"  # folders below the one that is named as the page
+PLOTS, PICTURES = "plots", "pictures"  # folders in the folder that has the name of the page
 
 
 class Picture(NamedTuple):
-    """A picture of the page: its file's name with suffix, and what it shows in words."""
+    """An example image of the page: file name with suffix, and its caption."""
 
     file: str
     shows: str
 
 
 class Section(NamedTuple):
-    """A heading and what stands below it."""
+    """A heading and its blocks."""
 
     title: str
     blocks: Sequence[Block]
 
 
 def sections(runs: Sequence[Run]) -> list[Section]:
-    """All that is told of some runs."""
+    """The sections of the page about some runs."""
     settings = measured(runs)
     titles = [one.title for group in settings.values() for one in group]
     order = list(dict.fromkeys([*titles, *(run.label for run in runs)]))
@@ -49,39 +49,40 @@ def sections(runs: Sequence[Run]) -> list[Section]:
     ]
 
 
-def page(told: Sequence[Section], assets: str, command: str, note: str = "", pictures: Sequence[Picture] = ()) -> str:
+def page(shown: Sequence[Section], assets: str, command: str, note: str = "", pictures: Sequence[Picture] = ()) -> str:
     """The page as Markdown.
 
     Args:
-        told: its sections.
-        assets: folder of plots and pictures, as seen from the page.
-        command: that makes it.
-        note: what else is to be said, above everything.
-        pictures: what `index_builder.report.labelled_images` has painted.
+        shown: its sections.
+        assets: folder of plots and images, relative to the page.
+        command: the command that makes the page.
+        note: a paragraph above everything.
+        pictures: the example images that `index_builder.report.labelled_images` has made.
     """
     parts = ["# Results", *([note] if note else []), _preface(command)]
-    parts += [f"- [{section.title}](#{_anchor(section.title)})" for section in told]
+    parts += [f"- [{section.title}](#{_anchor(section.title)})" for section in shown]
     lines = (
-        "\n\n".join(parts[: -len(told)] if told else parts) + "\n\n" + "\n".join(parts[-len(told) :] if told else [])
+        "\n\n".join(parts[: -len(shown)] if shown else parts)
+        + "\n\n"
+        + "\n".join(parts[-len(shown) :] if shown else [])
     )
-    body = [part for section in told for part in (f"## {section.title}", *(_text(b, assets) for b in section.blocks))]
-    shown = [f"![{one.shows}]({assets}/{PICTURES}/{one.file})\n\n{one.shows}." for one in pictures]
-    if shown:
-        body += ["## Pictures", PICTURED, *shown]
+    body = [part for section in shown for part in (f"## {section.title}", *(_text(b, assets) for b in section.blocks))]
+    examples = [f"![{one.shows}]({assets}/{PICTURES}/{one.file})\n\n{one.shows}." for one in pictures]
+    if examples:
+        body += ["## Example images", PICTURED, *examples]
     return "\n\n".join([lines, *body]) + "\n"
 
 
 PICTURED = (
-    "Above: the image, and its classes with segments outlined; hatched grey is unknown. Below: segments chosen by "
-    "class, each followed by the nearest of the exemplars that voted on it, with class and cosine. Every exemplar is "
-    "painted."
+    "Top: the image, and its classes with the outlines of the segments. Hatched grey means unknown. Below: some "
+    "segments, each followed by the nearest exemplars of its vote, with class and cosine. Every exemplar is painted."
 )
 
 
-def draw_plots(told: Sequence[Section], folder: Path) -> None:
-    """Write the plots of a page into a folder, and take away PNGs that no longer belong to it."""
+def draw_plots(shown: Sequence[Section], folder: Path) -> None:
+    """Write the plots of a page into a folder, and remove PNG files that no longer belong to it."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = [block for section in told for block in section.blocks if isinstance(block, Plot)]
+    drawn = [block for section in shown for block in section.blocks if isinstance(block, Plot)]
     for plot in drawn:
         plots.save(plot.draw(), folder / f"{plot.name}.png")
     for file in folder.glob("*.png"):
@@ -92,15 +93,16 @@ def draw_plots(told: Sequence[Section], folder: Path) -> None:
 def command_line(
     folders: Sequence[Path], out: Path, base: Path, release: str | None = None, note: str = "", pictures: bool = True
 ) -> str:
-    """The command that makes the page again, from `base`.
+    """The command that makes the page again, run in `base`.
 
-    Folders that are all of those beside them are written with a star; one outside `base` by its name alone.
+    If the folders are all folders of their parent, a star stands for them. A path outside `base` is shortened to its
+    name.
     """
     parents = {folder.resolve().parent for folder in folders}
     beside = sorted(one for parent in parents for one in parent.iterdir() if one.is_dir() and one.name[0] != ".")
     whole = len(parents) == 1 and beside == sorted(folder.resolve() for folder in folders) and len(folders) > 1
-    told = [f"{_below(parents.pop(), base)}/*"] if whole else [shlex.quote(_below(folder, base)) for folder in folders]
-    words = ["segsort report", *told, "--out", shlex.quote(_below(out, base))]
+    runs = [f"{_below(parents.pop(), base)}/*"] if whole else [shlex.quote(_below(folder, base)) for folder in folders]
+    words = ["segsort report", *runs, "--out", shlex.quote(_below(out, base))]
     words += ["--release", shlex.quote(_below(Path(release), base) if "/" in release else release)] if release else []
     words += ["--note", shlex.quote(note)] if note else []
     return " ".join([*words, *([] if pictures else ["--no-pictures"])])
@@ -113,10 +115,10 @@ def _below(path: Path, base: Path) -> str:
 
 def _preface(command: str) -> str:
     return (
-        "Every figure, plot and picture here was made by\n\n"
+        "This command writes the page from the JSON files of the runs; no figure is typed by hand:\n\n"
         f"```sh\n{command}\n```\n\n"
-        "from the JSON in those folders; none is typed by hand. Figures are means over seeds, ± is the sample standard "
-        "deviation (n - 1) and absent where there is one seed; shares and scores are 0..1; a dash: not measured."
+        "Figures are means over seeds. ± is the sample standard deviation (n - 1), absent for a single seed. Shares "
+        "and scores are 0..1. A dash means not measured."
     )
 
 
@@ -127,5 +129,5 @@ def _text(block: Block, assets: str) -> str:
 
 
 def _anchor(title: str) -> str:
-    """As GitHub makes it of a heading."""
+    """The anchor that a code host gives a heading."""
     return title.lower().replace(" ", "-")

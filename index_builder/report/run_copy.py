@@ -1,4 +1,4 @@
-"""Collecting: the small files of runs, to be kept beside the page that is made from them."""
+"""Copies the small files of runs, from which the page of results can be made again."""
 
 import csv
 import json
@@ -10,14 +10,14 @@ from index_builder.report.run_files import read_log, read_run, without_paths
 
 EVERY = 20  # steps, of which one row of the log is kept
 KINDS = ("recipe", "evaluation", "evaluation-*", "sweep-*", "regions", "speed", "environment")  # of JSON
-PLACES = ("weights", "start", "region_maps", "contours")  # of a recipe: what they are called says enough elsewhere
+PLACES = ("weights", "start", "region_maps", "contours")  # keys of a recipe: only the last part of their paths is kept
 
 
 def collect(folders: Sequence[Path], into: Path) -> list[Path]:
-    """Copy what the page is made from into `into`/NAME of each run: a few kilobytes that hold no path of this machine.
+    """Copy the files that the page needs into `into`/NAME of each run: a few kilobytes, without paths of this machine.
 
-    The log is joined and thinned to a row for every 20 steps; rows with a validation are all kept. Files of an earlier
-    copy that the run no longer has are taken away.
+    The log is joined and reduced to one row for every 20 steps; all rows with a validation are kept. Files of an
+    earlier copy that the run no longer has are removed.
 
     Raises:
         ValueError: if a folder holds no run, or two have one name.
@@ -25,7 +25,9 @@ def collect(folders: Sequence[Path], into: Path) -> list[Path]:
     names = [folder.resolve().name for folder in folders]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"two of the folders are called {twice[0]!r}; rename one, a copy is called as its run")
+        raise ValueError(
+            f"two of the folders have the name {twice[0]!r}; rename one, because a copy has the name of its run"
+        )
     return [_copy(folder, into / name) for folder, name in zip(folders, names, strict=True)]
 
 
@@ -46,7 +48,7 @@ def _copy(folder: Path, to: Path) -> Path:
 
 
 def _portable(file: Path) -> str:
-    """A JSON file without what holds on this machine alone."""
+    """The text of a JSON file without paths of this machine."""
     document = json.loads(file.read_text(encoding="utf-8"))
     if file.name == "recipe.json":
         document.pop("roots", None)
@@ -55,7 +57,7 @@ def _portable(file: Path) -> str:
 
 
 def _thinned(rows: Sequence[dict[str, float]]) -> list[dict[str, float]]:
-    """The last row of every 20 steps, and all that hold a validation."""
+    """The last row of every 20 steps, and every row with a validation."""
     last = {int(row["step"]) // EVERY: row for row in rows if "loss" in row or "val/miou" not in row}
     kept = {int(row["step"]): row for row in last.values()}
     kept |= {int(row["step"]): row for row in rows if any(key.startswith("val/") for key in row)}

@@ -1,4 +1,4 @@
-"""What a run's folder says: its recipe, its log and what was measured, read as plain JSON."""
+"""Reads the folder of a run as plain JSON: recipe, log and measurements."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ EXPECTED = (
     "regions.json",
     "speed.json",
 )
-# Of no weight for what a run learns; runs may differ in them and be seeds of one experiment.
+# These keys do not change what a run learns. Runs that differ in them can be seeds of one experiment.
 INCIDENTAL = frozenset(("label", "seed", "roots", "workers", "accelerator", "validate_every", "validation_images"))
 
 _PATH = re.compile(r"(?<![\w/.:~-])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'\",=:;]+[/\\])+([^\s/\\'\",=:;]*)")
@@ -30,17 +30,17 @@ _PATH = re.compile(r"(?<![\w/.:~-])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'\",=:;]+[/\\]
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder.
+    """The contents of a run's folder.
 
     Attributes:
-        name: of the folder.
-        label: what tables call it; runs of one label are seeds of one experiment.
-        recipe: {} where there is none.
-        log: a row for each step that was logged, in order, of those columns that have a value.
+        name: name of the folder.
+        label: name in tables; runs of one label are seeds of one experiment.
+        recipe: recipe.json, or {}.
+        log: a row for each logged step, in order, with the columns that have a value.
         evaluations: documents of `segsort evaluate --json`, by NAME of evaluation-NAME.json, "" of evaluation.json.
         sweeps: documents by NAME of sweep-NAME.json.
-        regions, speed: as the file holds them, None where there is none.
-        environment: commit, machine and threads, {} where they were not kept.
+        regions, speed: regions.json and speed.json, or None.
+        environment: commit, machine and threads, or {}.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def seed(self) -> int | None:
-        """Of the recipe, None where there is none."""
+        """The seed of the recipe, or None without a recipe."""
         return self.recipe.get("seed", 0) if self.recipe else None
 
     @property
@@ -65,9 +65,9 @@ class Run:
 
 
 def read_runs(folders: Iterable[Path]) -> list[Run]:
-    """The runs of some folders, in the order of their labels and seeds.
+    """Read the runs of some folders, sorted by label and seed.
 
-    Runs whose recipe gives no label, and that differ in more than their seed, are told apart by what differs.
+    Runs without a label in their recipe that differ in more than the seed get labels that name the difference.
 
     Raises:
         ValueError: if a folder holds no run, a file cannot be read, two folders have one name, or two runs of one
@@ -77,20 +77,20 @@ def read_runs(folders: Iterable[Path]) -> list[Run]:
     names = [run.name for run in runs]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"two of the folders are called {name!r}; give each run once, in a folder of its own name")
-    runs = [run for label in sorted({run.label for run in runs}) for run in _told_apart(runs, label)]
+            raise ValueError(f"two of the folders have the name {name!r}; give each run once, with its own folder name")
+    runs = [run for label in sorted({run.label for run in runs}) for run in _distinguished(runs, label)]
     runs.sort(key=lambda run: (run.label, -1 if run.seed is None else run.seed, run.name))
     for first, second in pairwise(runs):
         if (first.label, first.seed) == (second.label, second.seed):
             raise ValueError(
-                f"{first.name} and {second.name} are both called {first.label!r} and have the seed {first.seed}; give "
+                f"{first.name} and {second.name} both have the label {first.label!r} and the seed {first.seed}; give "
                 "one of them another `label` in its recipe.json, or leave it out"
             )
     return runs
 
 
 def read_run(folder: Path) -> Run:
-    """What a folder holds. Folders of this machine are cut from what the files say: they mean nothing elsewhere.
+    """Read the folder of a run. Absolute paths in its files are shortened to their last part.
 
     Raises:
         ValueError: if it holds none of the files of a run, or one that cannot be read.
@@ -109,22 +109,24 @@ def read_run(folder: Path) -> Run:
     )
     held = (run.recipe, run.log, run.evaluations, run.sweeps, run.regions, run.speed)
     if not any(held):
-        raise ValueError(f"{folder} holds no run; expected is a folder with any of {', '.join(EXPECTED)}")
+        raise ValueError(f"{folder} has no run; expected is a folder with any of {', '.join(EXPECTED)}")
     return run
 
 
 def value_of(recipe: Json, key: str) -> Any:
-    """A value of a recipe, or its default; None where it has neither."""
+    """A value of a recipe, else its default, else None."""
     if key in recipe:
         return recipe[key]
     info = Recipe.model_fields.get(key)
     if info is None or info.is_required():
         return None
-    return json.loads(json.dumps(info.get_default(call_default_factory=True, validated_data={})))  # as a file says it
+    return json.loads(
+        json.dumps(info.get_default(call_default_factory=True, validated_data={}))
+    )  # the types of a JSON file
 
 
 def changed_values(recipe: Json) -> Json:
-    """The values of a recipe that are not the defaults, without its seed and where data lie."""
+    """The values of a recipe that are not the defaults, without label, seed and data folders."""
     return {
         key: value
         for key, value in recipe.items()
@@ -133,16 +135,16 @@ def changed_values(recipe: Json) -> Json:
 
 
 def differing(recipes: Sequence[Json], besides: Iterable[str] = ()) -> list[str]:
-    """Keys in which recipes differ so that their results may; not those of `besides`."""
+    """Keys in which recipes differ and that can change results, except those of `besides`."""
     keys = sorted({key for recipe in recipes for key in recipe} - INCIDENTAL - set(besides))
     return [key for key in keys if any(value_of(recipe, key) != value_of(recipes[0], key) for recipe in recipes)]
 
 
 def read_log(folder: Path) -> list[dict[str, float]]:
-    """The rows of log.csv, or of logs/metrics*.csv joined, one for each step.
+    """The rows of log.csv, or of all logs/metrics*.csv, one for each step.
 
-    A run that was stopped goes on from its last checkpoint: what the file cut at step N says of N and later was done
-    again, and is dropped.
+    A stopped run continues from its last checkpoint. Rows of metrics-until-N.csv for step N and later are dropped,
+    because these steps were repeated.
     """
     joined = folder / "log.csv"
     rows: dict[int, dict[str, float]] = {}
@@ -155,7 +157,7 @@ def read_log(folder: Path) -> list[dict[str, float]]:
 
 
 def without_paths(value: Any) -> Any:
-    """JSON whose absolute paths keep only their last part."""
+    """A JSON value whose absolute paths are shortened to their last part."""
     if isinstance(value, dict):
         return {key: without_paths(entry) for key, entry in value.items()}
     if isinstance(value, list):
@@ -167,8 +169,8 @@ def _label(recipe: Json) -> str:
     return str(recipe.get("label") or f"{value_of(recipe, 'objective')}, {value_of(recipe, 'backbone')}")
 
 
-def _told_apart(runs: Sequence[Run], label: str) -> list[Run]:
-    """The runs of one label, called by what differs between them where nobody named them."""
+def _distinguished(runs: Sequence[Run], label: str) -> list[Run]:
+    """The runs of one label; without a label in the recipe, the differing values are appended."""
     named = [run for run in runs if run.label == label]
     keys = [] if any(run.recipe.get("label") for run in named) else differing([run.recipe for run in named])
     return [
@@ -194,9 +196,9 @@ def _document(file: Path) -> Any:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{file} is no JSON ({error}); write it again, or leave it out") from error
+        raise ValueError(f"{file} is not JSON ({error}); write it again, or leave it out") from error
     if not isinstance(document, dict) and file.name != "regions.json":
-        raise ValueError(f"{file} holds a {type(document).__name__}; expected is a JSON object")
+        raise ValueError(f"{file} has a {type(document).__name__}; expected is a JSON object")
     return without_paths(document)
 
 

@@ -1,4 +1,4 @@
-"""Sections on how runs went: their recipes, learning curves, sweeps, explanations, regions, speed."""
+"""Sections about recipes, learning curves, sweeps, explanations, regions and speed."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,12 +20,12 @@ AXES = {
     "kappa": "kappa (concentration)",
 }
 WAYS = {
-    "top_area": "nearest taken, by area",
-    "top_segments": "nearest taken, by segments",
-    "random_area": "random ones taken, by area",
-    "random_segments": "random ones taken, by segments",
+    "top_area": "nearest removed, by area",
+    "top_segments": "nearest removed, by segments",
+    "random_area": "random removed, by area",
+    "random_segments": "random removed, by segments",
 }
-LOG_FROM = 20  # times the least value: from there on an axis is logarithmic
+LOG_FROM = 20  # an axis is logarithmic if the largest value is at least this many times the smallest
 
 
 def by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
@@ -37,15 +37,15 @@ def by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
 
 
 def recipes(runs: Sequence[Run]) -> list[Block]:
-    """How each experiment was trained: what its recipe says other than by default."""
+    """The recipe of each experiment: the values that are not the defaults."""
     return [details(*_made(label, group)) for label, group in by_label(runs).items()]
 
 
 def _made(label: str, runs: Sequence[Run]) -> tuple[str, str]:
-    """An experiment in a line, and what its recipes say."""
+    """A line about an experiment, and a table of its recipe."""
     names, made = ", ".join(run.name for run in runs), [run for run in runs if run.recipe]
     if not made:
-        return f"{label}: without a recipe, in {names}", "It holds no recipe.json."
+        return f"{label}: no recipe, in {names}", "The folder has no recipe.json."
     return f"{label}: seeds {', '.join(str(run.seed) for run in made)}, in {names}", _recipe_table(made)
 
 
@@ -54,9 +54,9 @@ def _recipe_table(runs: Sequence[Run]) -> str:
     keys = sorted({key for values in changed for key in values})
     rows = []
     for key in keys:
-        told = [plain(values[key]) if key in values else "the default" for values in changed]
-        rows.append([f"`{key}`", told[0] if len(set(told)) == 1 else "; ".join(told)])
-    return table(["not the default", "value"], rows, left=2)
+        cells = [plain(values[key]) if key in values else "the default" for values in changed]
+        rows.append([f"`{key}`", cells[0] if len(set(cells)) == 1 else "; ".join(cells)])
+    return table(["option", "value"], rows, left=2)
 
 
 def learning(runs: Sequence[Run], order: Sequence[str]) -> list[Block]:
@@ -64,11 +64,13 @@ def learning(runs: Sequence[Run], order: Sequence[str]) -> list[Block]:
     loss = [line for run in runs if (line := _logged(run, "loss"))]
     score = [line for run in runs if (line := _logged(run, "val/miou"))]
     if not loss and not score:
-        return ["No run holds a log (`logs/metrics*.csv` or `log.csv`)."]
-    text = "A line a seed; faint are the values, full their mean over 5 % of the steps. Losses of two objectives have "
-    text += "no common scale: compare lines of one objective."
+        return ["No run has a log (`logs/metrics*.csv` or `log.csv`)."]
+    text = (
+        "One line per seed. Faint: the values. Full: their mean over 5 % of the steps. Losses of different objectives "
+    )
+    text += "have different scales, so compare lines of one objective only."
     plot = Plot("learning", "Loss and validation mIoU over steps", partial(plots.curves, loss, score, order))
-    return [text, plot] if score else [text + " No log holds `val/miou`.", plot]
+    return [text, plot] if score else [text + " No log has `val/miou`.", plot]
 
 
 def _logged(run: Run, key: str) -> plots.Line | None:
@@ -77,7 +79,7 @@ def _logged(run: Run, key: str) -> plots.Line | None:
 
 
 def sweeps(runs: Sequence[Run], order: Sequence[str]) -> list[Block]:
-    """A table and, where the values are numbers, a plot for each thing that was swept."""
+    """A table for each swept value, and a plot if its values are numbers."""
     found: dict[tuple[str, str, str], list[tuple[Run, Json]]] = {}
     for run in runs:
         for name, document in run.sweeps.items():
@@ -92,7 +94,7 @@ def sweeps(runs: Sequence[Run], order: Sequence[str]) -> list[Block]:
         blocks.append(_sweep_table(axis, documents))
         blocks += where(document.get("environment") or run.environment for run, document in pairs)
         blocks += _sweep_plot(axis, dataset, name, documents, order)
-    return blocks or ["No run holds a `sweep-NAME.json`."]
+    return blocks or ["No run has a `sweep-NAME.json`."]
 
 
 def _sweep_plot(
@@ -104,12 +106,12 @@ def _sweep_plot(
     values = [x for line in lines for x in line.x]
     log = min(values) > 0 and max(values) >= LOG_FROM * min(values)
     draw = partial(plots.sweep, AXES.get(axis, axis), lines, f"mIoU on {dataset} (share)", log, order)
-    case = "upper" if name == "K" else ""  # plots of K and k would be one file on disks that know no case
+    case = "upper" if name == "K" else ""  # K and k would be one file on a file system that ignores case
     return [Plot(slug("sweep", name, case, dataset), f"mIoU against {AXES.get(axis, axis)}, on {dataset}", draw)]
 
 
 def _sweep_table(axis: str, documents: Mapping[str, Sequence[Json]]) -> str:
-    """Rows of the same value are averaged over seeds."""
+    """A table in which rows of one value are averaged over seeds."""
     rows: list[list[str]] = []
     metrics = list(
         dict.fromkeys(
@@ -126,14 +128,14 @@ def _sweep_table(axis: str, documents: Mapping[str, Sequence[Json]]) -> str:
 
 
 def _cell(values: Sequence[Any]) -> str:
-    """A value that is always the same as it is, differing numbers as mean and spread."""
+    """Equal values as they are, different numbers as mean and spread."""
     if len(set(values)) > 1 and all(at(value) is not None for value in values):
         return mean_spread([at(value) for value in values])
     return " / ".join(dict.fromkeys(map(number, values)))
 
 
 def _series(documents: Sequence[Json], metric: str) -> tuple[list[float], list[float]] | None:
-    """Values that are numbers, and the metric's mean over seeds at each; None if there are fewer than two."""
+    """The swept numbers and the metric's mean over seeds at each, or None for fewer than two numbers."""
     found: dict[float, list[float]] = {}
     for document in documents:
         for row in document.get("rows", ()):
@@ -144,20 +146,22 @@ def _series(documents: Sequence[Json], metric: str) -> tuple[list[float], list[f
 
 
 def explanations(settings: Mapping[Setting, list[Measured]], order: Sequence[str]) -> list[Block]:
-    """Whether explanations explain: replay, removal, flip sets, label swap, stability, purity."""
+    """Tests of the explanations: replay, removal, flip sets, label swap, stability, purity."""
     blocks: list[Block] = []
     for setting, group in settings.items():
-        told = [one for one in group if any(document.get("explanations") for document in one.documents)]
-        if told:
-            documents = {one.title: [document.get("explanations") or {} for document in one.documents] for one in told}
+        explained = [one for one in group if any(document.get("explanations") for document in one.documents)]
+        if explained:
+            documents = {
+                one.title: [document.get("explanations") or {} for document in one.documents] for one in explained
+            }
             blocks.append(_explanation_table(setting, documents))
-            blocks += where(environments(told))
+            blocks += where(environments(explained))
             blocks += [*_histograms(setting, documents), *_removal(setting, documents, order)]
-    return blocks or ["No evaluation holds `explanations`."]
+    return blocks or ["No evaluation has `explanations`."]
 
 
 def _explanation_table(setting: Setting, documents: Mapping[str, Sequence[Json]]) -> str:
-    """A row for each number; lists and histograms are shown in their own ways."""
+    """A row for each number; lists and histograms have tables of their own."""
     flat = {title: [flattened(document) for document in of] for title, of in documents.items()}
     keys = list(dict.fromkeys(key for of in flat.values() for one in of for key in one))
     rows = [[key.replace("_", " "), *(_cell([one.get(key) for one in of]) for of in flat.values())] for key in keys]
@@ -165,11 +169,11 @@ def _explanation_table(setting: Setting, documents: Mapping[str, Sequence[Json]]
 
 
 def _removal(setting: Setting, documents: Mapping[str, Sequence[Json]], order: Sequence[str]) -> list[Block]:
-    """What is left of the labels as exemplars are taken away: a table, and a plot of the areas."""
+    """The share of labels that stay when exemplars are removed: a table, and a plot of the areas."""
     curves = {title: [_curve(document) for document in of] for title, of in documents.items()}
     first = next((rows for of in curves.values() for rows in of if rows), None)
     if first is None:
-        return ["No evaluation holds a removal curve."]
+        return ["No evaluation has a removal curve."]
     axis, *ways = first[0]
     cells, lines = [], {}
     for title, of in curves.items():
@@ -183,20 +187,20 @@ def _removal(setting: Setting, documents: Mapping[str, Sequence[Json]], order: S
                   for way in areas]  # fmt: skip
         lines[title] = [plots.Line(_words(way), *pair) for way, pair in series if pair]
     head = ["share that keeps its label", _words(axis), *map(_words, ways)]
-    shows = f"What keeps its label on {heading(setting)} when exemplars of the winning class are taken away"
+    shows = f"Share that keeps its label on {heading(setting)}, when exemplars of the winning class are removed"
     draw = partial(
-        plots.removal, lines, "exemplars taken away from each segment's vote", "share that keeps its label", order
+        plots.removal, lines, "exemplars removed from each segment's vote", "share that keeps its label", order
     )
     return [table(head, cells), Plot(slug("removal", setting.dataset, setting.protocol), shows, draw)]
 
 
 def _curve(document: Json) -> list[Json]:
-    """The records of the removal curve, wherever it lies; the first key is how many were taken away."""
+    """The records of the removal curve; their first key is the number of removed exemplars."""
     return next((rows for name, rows in lists_of_records(document).items() if "remov" in name), [])
 
 
 def _histograms(setting: Setting, documents: Mapping[str, Sequence[Json]]) -> list[Block]:
-    """Sizes of flip sets: a row for each kind of segment, counts of all seeds together."""
+    """Sizes of flip sets: a row for correct and one for wrong segments, counted over all seeds."""
     rows: list[tuple[str, dict[str, int]]] = []
     for title, of in documents.items():
         for kind in ("right", "wrong"):
@@ -215,7 +219,7 @@ def _histograms(setting: Setting, documents: Mapping[str, Sequence[Json]]) -> li
 
 
 def _least(size: str) -> float:
-    """ "3-4" -> 3; "none", where nothing flips the label, is the last."""
+    """ "3-4" -> 3; "none", for a label that nothing flips, sorts last."""
     first = size.partition("-")[0].strip("+")
     return int(first) if first.isdigit() else math.inf
 
@@ -225,7 +229,7 @@ def _words(key: str) -> str:
 
 
 def lists_of_records(document: Json, before: str = "") -> dict[str, list[Json]]:
-    """Every list of records below a document, by the keys that lead there."""
+    """Every list of records in a document, by the path of its keys."""
     found: dict[str, list[Json]] = {}
     for key, value in document.items():
         name = f"{before}, {key}" if before else key
@@ -245,24 +249,24 @@ def regions(runs: Sequence[Run]) -> list[Block]:
             lists = lists_of_records(whole) or {"": _named_records(whole)}
             blocks += [record_table(rows) for rows in lists.values() if rows]
             blocks += where([_circumstances(whole) or run.environment])
-    return blocks or ["No run holds a `regions.json` (`python -m benchmarks.regions`)."]
+    return blocks or ["No run has a `regions.json` (`python -m benchmarks.regions`)."]
 
 
 def _named_records(document: Json) -> list[Json]:
-    """{"a": {...}, "b": {...}} as records that know their name."""
+    """{"a": {...}, "b": {...}} as records with their name as `source`."""
     return [{"source": key} | value for key, value in document.items() if isinstance(value, dict)]
 
 
 def _circumstances(document: Json) -> Json:
-    """Where a benchmark says that it ran, as an environment.json would."""
+    """The circumstances of a benchmark in the form of an environment.json."""
     kept = document.get("circumstances") or {}
-    machine = kept.get("machine") or kept.get("processor")  # of files from before there was a machine
+    machine = kept.get("machine") or kept.get("processor")  # older files have no `machine`
     named = {"commit": kept.get("commit"), "machine": machine, "threads": kept.get("threads")}
     return {key: value for key, value in named.items() if value is not None}
 
 
 def speed(runs: Sequence[Run], settings: Mapping[Setting, list[Measured]]) -> list[Block]:
-    """Images a second in training, and milliseconds a step of the way in serving."""
+    """Images per second in training, and milliseconds per stage in serving."""
     timed = [(run, run.speed) for run in runs if run.speed]
     names = list(dict.fromkeys(key for _, document in timed for key in document.get("images_per_s") or {}))
     blocks: list[Block] = []
@@ -276,11 +280,11 @@ def speed(runs: Sequence[Run], settings: Mapping[Setting, list[Measured]]) -> li
             ]
             for run, document in timed
         ]
-        blocks.append(table(["training, images a second", "seed", *names, "machine"], rows))
+        blocks.append(table(["training, images per second", "seed", *names, "machine"], rows))
     for setting, group in settings.items():
         steps = list(dict.fromkeys(key for one in group for d in one.documents for key in d.get("timings_ms") or {}))
         if steps:
-            told = [[one.title, *(mean_spread(one.values("timings_ms", key)) for key in steps)] for one in group]
-            blocks.append(table([f"median ms an image, {heading(setting)}", *steps], told))
+            rows = [[one.title, *(mean_spread(one.values("timings_ms", key)) for key in steps)] for one in group]
+            blocks.append(table([f"median ms per image, {heading(setting)}", *steps], rows))
             blocks += where(environments(group))
-    return blocks or ["No run holds a `speed.json`, and no evaluation `timings_ms`."]
+    return blocks or ["No run has a `speed.json`, and no evaluation has `timings_ms`."]

@@ -1,4 +1,5 @@
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -84,11 +85,11 @@ def test_what_was_measured_where_stands_beside_it_and_no_folder_of_a_machine(who
     assert "| `weights` | mobilenet.safetensors |" in text
 
 
-def test_missing_pieces_are_told_in_a_line(write_run: Write, tmp_path: Path) -> None:
+def test_missing_parts_are_named_in_a_line(write_run: Write, tmp_path: Path) -> None:
     text = page_text([write_run("a", {"steps": 7})], tmp_path / "PAGE.md")
-    for line in ("No run holds an `evaluation.json`", "No run holds a `sweep-NAME.json`.", "No run holds a log",
-                 "Not here: it takes a vMF-NCA run and a softmax run", "No evaluation holds `explanations`.",
-                 "No evaluation holds `reliability`.", "No run holds a `regions.json`"):  # fmt: skip
+    for line in ("No run has an `evaluation.json`", "No run has a `sweep-NAME.json`.", "No run has a log",
+                 "Not available: it needs a vMF-NCA run and a softmax run", "No evaluation has `explanations`.",
+                 "No evaluation has `reliability`.", "No run has a `regions.json`"):  # fmt: skip
         assert line in text
     assert "| `steps` | 7 |" in text
 
@@ -166,3 +167,11 @@ def test_the_command_collects_and_writes_page_and_pictures(
 def test_the_command_needs_something_to_write(whole: list[Path]) -> None:
     with pytest.raises(ValueError, match=r"give --out PAGE.md, --collect FOLDER, or both"):
         CliRunner().invoke(cli, ["report", str(whole[0])], catch_exceptions=False)
+
+
+def test_the_committed_page_is_what_its_runs_and_its_note_give() -> None:
+    page = Path("docs/results.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^segsort report .*$", page, re.MULTILINE)
+    note = shlex.split(command)[shlex.split(command).index("--note") + 1]
+    runs = sorted(folder for folder in Path("docs/results/runs").iterdir() if folder.is_dir())
+    assert page_text(runs, Path("docs/results.md"), note=note) == page, f"run `{command[:40]}...`"

@@ -12,11 +12,11 @@ from tests.index_builder.report.conftest import Write, evaluation
 
 def test_a_folder_that_holds_no_run_is_an_error_that_names_what_is_expected(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
-    with pytest.raises(ValueError, match=r"holds no run; expected is a folder with any of recipe.json, log.csv"):
+    with pytest.raises(ValueError, match=r"has no run; expected is a folder with any of recipe.json, log.csv"):
         read_run(tmp_path)
 
 
-@pytest.mark.parametrize(("text", "told"), [("{", "is no JSON"), ("[1]", "holds a list; expected is a JSON object")])
+@pytest.mark.parametrize(("text", "told"), [("{", "is not JSON"), ("[1]", "has a list; expected is a JSON object")])
 def test_a_damaged_document_is_named(write_run: Write, text: str, told: str) -> None:
     folder = write_run("a", {})
     (folder / "evaluation.json").write_text(text)
