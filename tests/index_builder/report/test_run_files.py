@@ -59,7 +59,7 @@ def test_runs_that_nobody_named_are_told_apart_by_what_differs_but_the_seed(writ
 
 
 def test_one_seed_twice_under_one_label_is_an_error(write_run: Write) -> None:
-    with pytest.raises(ValueError, match="a and b are both called 'x' and have the seed 3; give one of them another"):
+    with pytest.raises(ValueError, match="a and b both have the label 'x' and the seed 3; give one of them another"):
         read_runs([write_run("a", {"label": "x", "seed": 3}), write_run("b", {"label": "x", "seed": 3})])
 
 
