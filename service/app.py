@@ -1,4 +1,4 @@
-"""The HTTP service, assembled of its routes."""
+"""The HTTP application: engine, middleware and routes put together."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,8 +9,10 @@ from fastapi import FastAPI
 from service.answering import engine as engines
 from service.answering.activation import Activation
 from service.answering.admission import Admission
+from service.editing.annotations import Annotation
 from service.http.access import add_access
 from service.http.body_limit import BodyLimit
+from service.http.document import DocumentedApp
 from service.http.metrics import Metrics
 from service.http.readiness import Readiness
 from service.http.requests import Requests
@@ -21,7 +23,11 @@ from service.settings import Settings
 
 
 def create_app(settings: Settings, engine: engines.Engine | None = None) -> FastAPI:
-    """The service over one engine, made from the settings unless it is given.
+    """The HTTP application over one engine.
+
+    Args:
+        settings: of the service.
+        engine: the engine to use; None: make one from the settings.
 
     Raises:
         ValueError: if the settings cannot be used.
@@ -33,14 +39,13 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         served.start()
         threads = current_default_thread_limiter()
-        threads.total_tokens += settings.lanes  # those in the engine keep no other caller from a thread
+        threads.total_tokens += settings.lanes  # images in the engine leave enough threads for other requests
         yield
         served.close()
         if tracing is not None:
             tracing.close()
 
-    about = "Image segmentation that can be argued with."
-    app = FastAPI(title="segsort", description=about, lifespan=lifespan, responses=REFUSALS)
+    app = DocumentedApp(models=(Annotation,), lifespan=lifespan, responses=REFUSALS)
     app.state.activation = Activation(served)
     app.state.engine = served
     add_problem_handlers(app)
@@ -49,7 +54,7 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
     metrics = Metrics(served, admission, readiness)
     app.state.admission, app.state.readiness, app.state.metrics = admission, readiness, metrics
     app.add_middleware(BodyLimit, max_bytes=settings.max_bytes, timeout=settings.upload_timeout_s)
-    app.add_middleware(Requests, metrics=metrics, readiness=readiness, tracing=tracing)  # around all others
+    app.add_middleware(Requests, metrics=metrics, readiness=readiness, tracing=tracing)  # outermost
     add_access(app, settings)
     for routes in (segmentations, explanations, segments, exemplars, edits, classes, releases, health, pages):
         app.include_router(routes.router)

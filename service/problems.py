@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem JSON, naming what was received, what is allowed, and the fix."""
+"""Errors as RFC 9457 problem JSON: what was received, what is allowed, and the fix."""
 
 import errno
 import json
@@ -18,42 +18,29 @@ from starlette.exceptions import HTTPException
 from service.logs import request_id
 
 _log = logging.getLogger("segsort.problems")
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-_MOST = 20  # faults of one request that are told
-CLIENT_CLOSED_REQUEST = 499  # as nginx counts it; nobody reads it
-
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+_MOST = 20  # errors of one request that are listed
+CLIENT_CLOSED_REQUEST = 499  # the status that nginx uses; the caller is gone
+PROBLEM_TYPE = "application/problem+json"
 
 REFUSALS: dict[int | str, dict[str, Any]] = {  # of every route, for the OpenAPI document
     "4XX": {
-        "description": "A problem (RFC 9457): what is wrong, what was received, what is allowed, and the fix.",
-        "content": {
-            "application/problem+json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["type", "title", "status", "detail"],
-                    "properties": {
-                        **{name: {"type": "string"} for name in ("type", "title", "detail", "fix")},
-                        "status": {"type": "integer"},
-                        "received": {},
-                        "allowed": {},
-                    },
-                }
-            }
-        },
+        "description": "The request is refused: what was received, what is allowed, and the fix.",
+        "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 }
 
 
 class Problem(Exception):
-    """A fault of a request, to be answered and not to be logged as an error.
+    """A request that is refused. It becomes the answer and is not logged as an error.
 
     Args:
         status: HTTP status, 4xx, 503 or 504.
-        detail: what is wrong, in a sentence.
-        received: what came; told in brief.
-        allowed: what may come.
+        detail: what is wrong, in one sentence.
+        received: what the request contained; it is shortened.
+        allowed: what it may contain.
         fix: what the caller can do.
-        headers: of the answer.
+        headers: HTTP headers of the answer.
     """
 
     def __init__(
@@ -82,11 +69,11 @@ class Problem(Exception):
 
 
 class CallerLeft(Exception):
-    """Whoever asked is gone, and nobody would read the answer."""
+    """The caller closed the connection before the answer."""
 
 
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> Response:
-    """The answer that a problem becomes."""
+    """A problem as an HTTP response."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -96,99 +83,105 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
     named = {"received": problem.received, "allowed": problem.allowed, "fix": problem.fix}
     named["request_id"] = request_id.get()
     body |= {name: value for name, value in named.items() if value is not None}
-    return Response(_encoded(body), problem.status, problem.headers | (headers or {}), "application/problem+json")
+    return Response(_encoded(body), problem.status, problem.headers | (headers or {}), PROBLEM_TYPE)
 
 
 def _encoded(body: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(body)
-    except TypeError:  # half a surrogate pair, which JSON may escape and UTF-8 cannot hold
+    except TypeError:  # a lone surrogate, which JSON can escape and UTF-8 cannot encode
         return json.dumps(body, default=str).encode()
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Let every error of the app, the framework's own included, be answered as a problem."""
+    """Answer every error of the app as a problem, including the framework's own errors."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(CallerLeft, _on_caller_left)
+    app.add_exception_handler(SQLAlchemyError, _on_database_error)
+    app.add_exception_handler(OSError, _on_os_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
 
-    async def problem(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)
-        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.__cause__ is not None:
-            _log.error("%s %s", error.detail, error.__cause__)
-        return problem_response(error)
 
-    async def invalid(request: Request, error: Exception) -> Response:
-        errors = error.errors()[:_MOST] if isinstance(error, RequestValidationError) else []
-        said = "; ".join(f"{_place(e['loc'])}: {e['msg']}" for e in errors)
-        received = {_place(e["loc"]): e.get("input") for e in errors}
-        return problem_response(
-            Problem(
-                422,
-                said or "The request is not valid.",
-                received=received,
-                fix="Correct the values named; /docs says what is allowed.",
-            )
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.__cause__ is not None:
+        _log.error("%s %s", error.detail, error.__cause__)
+    return problem_response(error)
+
+
+async def _on_caller_left(request: Request, error: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    errors = error.errors()[:_MOST] if isinstance(error, RequestValidationError) else []
+    return problem_response(
+        Problem(
+            422,
+            "; ".join(f"{_place(e['loc'])}: {e['msg']}" for e in errors) or "The request is not valid.",
+            received={_place(e["loc"]): e.get("input") for e in errors},
+            fix="Correct these values; /docs says what is allowed.",
         )
+    )
 
-    async def left(request: Request, error: Exception) -> Response:
-        return Response(status_code=CLIENT_CLOSED_REQUEST)
 
-    async def http(request: Request, error: Exception) -> Response:
-        if isinstance(error.__cause__, Problem):  # met while the framework read a body
-            return problem_response(error.__cause__)
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        allowed = dict(error.headers or {}).get("Allow") if isinstance(error, HTTPException) else None
-        detail = {
-            404: f"There is nothing at {brief(request.scope['path'])}.",
-            405: f"{request.method} is not possible at {brief(request.scope['path'])}.",
-        }.get(status, str(getattr(error, "detail", error)))
-        headers = {"Allow": allowed} if allowed else None
-        return problem_response(Problem(status, detail, allowed=allowed, fix="/docs lists what there is."), headers)
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    if isinstance(error.__cause__, Problem):  # raised while the framework read a body
+        return problem_response(error.__cause__)
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    allowed = dict(error.headers or {}).get("Allow") if isinstance(error, HTTPException) else None
+    path = brief(request.scope["path"])
+    detail = {
+        404: f"There is nothing at {path}.",
+        405: f"The method {request.method} is not allowed at {path}.",
+    }.get(status, str(getattr(error, "detail", error)))
+    headers = {"Allow": allowed} if allowed else None
+    return problem_response(Problem(status, detail, allowed=allowed, fix="/docs lists all routes."), headers)
 
-    async def system(request: Request, error: Exception) -> Response:
-        if not isinstance(error, OSError) or error.errno not in _NO_ROOM:
-            raise error
-        _log.error("the disk takes nothing: %s", error)
-        return problem_response(
-            Problem(
-                503,
-                "The disk takes nothing.",
-                received=str(error)[:200],
-                fix="Try again; the operator should look at the disk.",
-            )
+
+async def _on_os_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, OSError) or error.errno not in _DISK_FULL:
+        raise error
+    _log.error("the disk cannot be written: %s", error)
+    return problem_response(
+        Problem(
+            503,
+            "The disk is full or cannot be written.",
+            received=str(error)[:200],
+            fix="Try again later. The operator should check the disk.",
         )
+    )
 
-    async def database(request: Request, error: Exception) -> Response:
-        _log.error("the database does not answer: %s", error)
-        return problem_response(
-            Problem(
-                503,
-                "The database does not answer.",
-                received=str(getattr(error, "orig", error))[:200],
-                fix="Try again; the operator should look at the database.",
-            )
+
+async def _on_database_error(request: Request, error: Exception) -> Response:
+    _log.error("the database does not answer: %s", error)
+    return problem_response(
+        Problem(
+            503,
+            "The database does not answer.",
+            received=str(getattr(error, "orig", error))[:200],
+            fix="Try again later. The operator should check the database.",
         )
-
-    app.add_exception_handler(Problem, problem)
-    app.add_exception_handler(CallerLeft, left)
-    app.add_exception_handler(SQLAlchemyError, database)
-    app.add_exception_handler(OSError, system)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, http)
+    )
 
 
 def brief(value: Any, longest: int = 500, most: int = 20) -> Any:
-    """A received value, cut to what can be read: who sends much gets little of it back.
+    """A received value, shortened so that a large request does not get a large refusal.
 
     Args:
-        value: as it came, JSON or bytes.
-        longest: characters of a text that are told.
-        most: entries of a list or an object, whose own are told in even fewer words.
+        value: JSON, or bytes.
+        longest: characters of a text that are kept.
+        most: entries of a list or an object that are kept; nested ones keep fewer.
     """
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
         return value if isfinite(value) else str(value)
+    if isinstance(value, bytes):
+        return _brief_bytes(value, longest)
     if not isinstance(value, (Mapping, list, tuple)):
-        text = repr(value[:longest]) if isinstance(value, bytes) else str(value)
+        text = str(value)
         return text if len(text) <= longest else f"{text[:longest]}..."
     if not most:
         return "..."
@@ -198,6 +191,22 @@ def brief(value: Any, longest: int = 500, most: int = 20) -> Any:
     return [brief(one, *inner) for one in value[:most]]
 
 
+def _brief_bytes(value: bytes, longest: int) -> str:
+    """Bytes as a person can read them: as text if they are printable text, else their number."""
+    try:
+        text = value[:longest].decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not text or not all(character.isprintable() or character.isspace() for character in text):
+        return f"{len(value)} bytes that are not text" if value else "no bytes"
+    return text if len(value) <= longest else f"{text}..."
+
+
+def printable(text: str) -> str:
+    """A text that UTF-8 can encode: lone surrogates become question marks."""
+    return text.encode(errors="replace").decode()
+
+
 def _place(location: Iterable[str | int]) -> str:
-    """Where in a request a value stands."""
+    """Where a value is in a request, for example query.limit."""
     return ".".join(str(brief(part, 60)) for part in location)

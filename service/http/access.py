@@ -1,16 +1,16 @@
-"""Who may do what over HTTP: dependencies that ask for a key, and sign-in for browsers.
+"""Access: dependencies that require a key, and signing in with a browser.
 
-An application calls `add_access(app, settings)` once; its routes then take `Depends(reader)` or `Depends(curator)`,
+An application calls `add_access(app, settings)` once. Its routes then take `Depends(reader)` or `Depends(curator)`,
 which give the `Caller`.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-import orjson
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from pydantic import BaseModel, Field
 
+from service.http import wire
 from service.http.keys import Access, Caller, read_access
 from service.problems import Problem, problem_response
 from service.settings import Settings
@@ -21,7 +21,7 @@ COOKIE = "segsort_key"
 
 
 def add_access(app: FastAPI, settings: Settings) -> None:
-    """Let the app ask for the settings' keys, and answer /me and /session.
+    """Require the keys of the settings, and add the routes /me and /session.
 
     Raises:
         ValueError: see `read_access`.
@@ -37,22 +37,22 @@ def add_access(app: FastAPI, settings: Settings) -> None:
 
 
 class UnknownCaller(Problem):
-    """Nothing that is known was presented. The same answer for each reason: it does not tell which names there are."""
+    """401: no valid key. The answer is the same for every reason, so that it does not reveal which names exist."""
 
     def __init__(self) -> None:
         super().__init__(
             401,
             "A key is needed.",
             allowed="Authorization: Bearer KEY, X-API-Key: KEY, or the cookie of POST /session",
-            fix="Present a key that the operator gave out; `segsort keys new NAME --role reader` makes one.",
+            fix="Send a key that the operator gave you; `segsort keys new NAME --role reader` makes one.",
         )
 
 
 async def reader(request: Request) -> Caller:
-    """Dependency: whoever may read.
+    """Dependency: a caller who may read.
 
     Raises:
-        UnknownCaller: without a key that is known (401).
+        UnknownCaller: without a valid key (401).
     """
     access: Access = request.app.state.access
     caller = access.caller(_presented(request))
@@ -62,16 +62,16 @@ async def reader(request: Request) -> Caller:
 
 
 async def curator(request: Request) -> Caller:
-    """Dependency: whoever may edit.
+    """Dependency: a caller who may edit.
 
     Raises:
-        UnknownCaller: without a key that is known (401).
-        Problem: 403 with a reader's key, and for a page of another site that uses the browser of someone who may.
+        UnknownCaller: without a valid key (401).
+        Problem: 403 with a reader's key, and for a page of another site in a curator's browser.
     """
     caller = await reader(request)
     if caller.role != "curator":
         raise Problem(
-            403, "This key may read and not edit.", received=caller.role, allowed="curator",
+            403, "This key may read but not edit.", received=caller.role, allowed="curator",
             fix="Ask the operator for a curator's key.",
         )  # fmt: skip
     if _from_another_site(request):
@@ -84,45 +84,52 @@ async def curator(request: Request) -> Caller:
 
 
 class SignIn(BaseModel):
-    """Body of POST /session."""
+    """A key to sign in with."""
 
-    key: str = Field(max_length=1000)
+    key: str = Field(max_length=1000, description="A key of `segsort keys new`.", examples=["segsort_..."])
 
 
 router = APIRouter(tags=["access"])
 
+_SIGNED_IN: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Signed in.",
+        "headers": {"Set-Cookie": {"description": f"The cookie {COOKIE}.", "schema": {"type": "string"}}},
+    }
+}
 
-@router.get("/me")
+
+@router.get("/me", operation_id="get_caller", response_model=wire.Caller)
 def me(request: Request, caller: Annotated[Caller, Depends(reader)]) -> Response:
-    """Who the caller is, and whether keys are asked for at all."""
-    return _told(request, caller)
+    """Read the name and the role of the caller, and whether the service asks for keys."""
+    return _describe(request, caller)
 
 
-@router.post("/session")
+@router.post("/session", operation_id="sign_in", response_model=wire.Caller, responses=_SIGNED_IN)
 def sign_in(request: Request, body: SignIn) -> Response:
-    """Keep a key in a cookie that pages cannot read, so that a browser presents it."""
+    """Sign in: store the key in a cookie that scripts cannot read."""
     access: Access = request.app.state.access
     caller = access.caller(body.key)
     if caller is None:
         raise UnknownCaller
-    answer = _told(request, caller)
+    answer = _describe(request, caller)
     if access.keys:
         secure = request.url.scheme == "https"
         answer.set_cookie(COOKIE, body.key, path="/", httponly=True, samesite="strict", secure=secure)
     return answer
 
 
-@router.delete("/session", status_code=204)
+@router.delete("/session", status_code=204, operation_id="sign_out", response_description="Signed out.")
 def sign_out() -> Response:
-    """Let the browser forget the key."""
+    """Sign out: remove the cookie."""
     answer = Response(status_code=204)
     answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return answer
 
 
-def _told(request: Request, caller: Caller) -> Response:
-    body = {"name": caller.name, "role": caller.role, "keys": bool(request.app.state.access.keys)}
-    return Response(orjson.dumps(body), media_type="application/json", headers={"Cache-Control": "no-store"})
+def _describe(request: Request, caller: Caller) -> Response:
+    body = wire.Caller(name=caller.name, role=caller.role, keys=bool(request.app.state.access.keys))
+    return Response(body.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _presented(request: Request) -> str | None:
@@ -138,9 +145,10 @@ def _in_header(request: Request) -> str | None:
 
 
 def _from_another_site(request: Request) -> bool:
-    """Whether a browser says that a page of another origin sends this, in the name of its user.
+    """Whether a page of another origin sends this request through a browser.
 
-    A cookie is not sent then, but where no keys are set there is nothing to send. A key in a header is the page's own.
+    The browser does not send the cookie then, but a service without keys needs no cookie. A key in a header was set by
+    the sender itself, so such a request is trusted.
     """
     if request.app.state.access.keys and _in_header(request):
         return False
@@ -152,5 +160,5 @@ def _from_another_site(request: Request) -> bool:
         return False
     try:
         return urlsplit(origin).netloc != request.headers.get("host")
-    except ValueError:  # no address, so not this service's
+    except ValueError:  # not a valid address, so not this service's
         return True

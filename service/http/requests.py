@@ -16,6 +16,7 @@ from service.http.tracing import Tracing
 from service.logs import request_id
 from service.problems import Problem, problem_response
 
+REQUEST_ID_HEADER = "X-Request-ID"
 _log = logging.getLogger("segsort.requests")
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ALWAYS = ("/livez", "/readyz", "/metrics")  # answered while the service ends, too
@@ -106,7 +107,7 @@ class _Request:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = self.id
+            headers[REQUEST_ID_HEADER] = self.id
             stages = self.stages
             timed = {**(stages.ms if stages is not None else {}), "total": self.seconds * 1000}
             headers["Server-Timing"] = ", ".join(f"{name};dur={ms:.2f}" for name, ms in timed.items())

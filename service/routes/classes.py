@@ -1,43 +1,72 @@
-"""The classes: which are offered, making one, giving one another name or colour."""
+"""Routes of classes: list them, create one, change a name or a colour."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Response
 from pydantic import Field
 
 from service.answering.release_view import ReleaseView, class_json
 from service.editing.class_names import ClassRef
+from service.http import wire
 from service.problems import Problem
-from service.routes.dependencies import LARGEST, Body, Curator, Edits, Reader, Service, author, edited, json
+from service.routes.dependencies import (
+    LARGEST,
+    Body,
+    Color,
+    Curator,
+    Edits,
+    Reader,
+    Reason,
+    Service,
+    author,
+    edited,
+    json,
+)
+from service.routes.documented import Responses
 
 router = APIRouter(prefix="/classes", tags=["classes"])
 
+_CHANGED: Responses = {
+    200: {"model": wire.ClassChanged, "description": "The class was changed; `edit` is null if it was so already."}
+}
+
 
 class ClassBody(Body):
-    """Body of POST /classes: with a class_id, what to change of it; without one, a new class."""
+    """A new class, or, with a class_id, what to change of a class."""
 
-    class_id: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
-    name: str | None = None
-    color: str | None = None
-    reason: str | None = None
+    class_id: Annotated[int, Field(ge=0, le=LARGEST, description="The class to change; null: create one.")] | None = (
+        None
+    )
+    name: str | None = Field(None, description="Its name, 1 to 60 characters.", examples=["kerb"])
+    color: Color = None
+    reason: Reason = None
 
 
-@router.get("")
-def classes(caller: Reader, engine: Service) -> Response:
-    """The classes that are offered, with the number of their exemplars."""
+@router.get("", operation_id="list_classes", response_model=list[wire.OfferedClass])
+def list_classes(caller: Reader, engine: Service) -> Response:
+    """List the classes that segments may take, each with the number of its exemplars."""
     view = ReleaseView.current(engine.served.live)
     counts = view.state.counts_per_class.tolist()
     released = len(engine.served.release.card.classes)
-    told: list[dict[str, Any]] = []
-    for info in (state.info for state in view.classes if not state.retired):
-        origin = "release" if info.class_id < released else "edit"
-        told.append(class_json(info) | {"exemplars": counts[info.class_id], "origin": origin})
-    return json(told)
+    return json(
+        [
+            class_json(state.info)
+            | {
+                "exemplars": counts[state.info.class_id],
+                "origin": "release" if state.info.class_id < released else "edit",
+            }
+            for state in view.classes
+            if not state.retired
+        ]
+    )
 
 
-@router.post("", status_code=201)
-def make_or_change(body: ClassBody, caller: Curator, engine: Service, curation: Edits) -> Response:
-    """Make a class, or, with a class_id, give it another name or colour."""
+@router.post(
+    "", status_code=201, operation_id="save_class", response_model=wire.ClassChanged, responses=_CHANGED,
+    response_description="The class was created.",
+)  # fmt: skip
+def save_class(body: ClassBody, caller: Curator, engine: Service, curation: Edits) -> Response:
+    """Create a class, or, with a class_id, change its name or colour."""
     by = author(caller, body.reason)
     if body.class_id is None:
         if body.name is None:
@@ -50,9 +79,10 @@ def make_or_change(body: ClassBody, caller: Curator, engine: Service, curation: 
         return edited(engine, edit, 201, **{"class": class_json(edit.class_after)})
     if body.name is None and body.color is None:
         raise Problem(
-            422, "Nothing of the class is to change.", received={"class_id": body.class_id}, allowed="name, color",
+            422, "The request changes neither the name nor the colour of the class.",
+            received={"class_id": body.class_id}, allowed="name, color",
             fix="Give the new name, the new colour, or both.",
         )  # fmt: skip
     changed = curation.change_class(by, body.class_id, body.name, body.color)
-    told = curation.served.live.log.class_states()[body.class_id].info
-    return edited(engine, changed, 200, **{"class": class_json(told)})
+    info = curation.served.live.log.class_states()[body.class_id].info
+    return edited(engine, changed, 200, **{"class": class_json(info)})

@@ -1,4 +1,4 @@
-"""What routes share: the service behind them, who calls, and the forms of requests and answers."""
+"""What routes share: the engine, the caller, common parameters, and reading and writing bodies."""
 
 import io
 from collections.abc import AsyncIterator, Callable
@@ -19,23 +19,26 @@ from service.editing.curation import Curation
 from service.editing.edit_list import edit_told
 from service.http.access import Caller, curator, reader
 from service.http.body_limit import too_large
-from service.problems import CallerLeft, Problem
+from service.problems import CallerLeft, Problem, printable
 from service.records.edit_log import Edit
 from service.records.follower import Author
 from service.records.image_store import ImageFile
 
-LARGEST = 2**62  # of what databases hold
+LARGEST = 2**62  # integers that every database can store
+LONGEST_REASON = 1000  # characters
 Reader = Annotated[Caller, Depends(reader)]
 Curator = Annotated[Caller, Depends(curator)]
-Revision = Annotated[int, Field(ge=1, le=LARGEST)]
-Limit = Annotated[int, Query(ge=1, le=1000, description="at most so many")]
-Exemplars = Annotated[int, Query(description="exemplars listed for each segment")]
-LONGEST_REASON = 1000
-_KEEP = {"Cache-Control": "private, max-age=86400"}  # what an id stands for never changes
+Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of entries on a page.")]
+Exemplars = Annotated[int, Query(description="Number of exemplars listed for each segment.")]
+Reason = Annotated[
+    str | None, Field(description="Why, in your words, at most 1000 characters.", examples=["kerb, not road"])
+]
+Color = Annotated[str | None, Field(description="Colour of the class as #rrggbb.", examples=["#ff8800"])]
+_KEEP = {"Cache-Control": "private, max-age=86400"}  # the file of an id never changes
 
 
 class Body(BaseModel):
-    """A JSON body; a name that is not known is a mistake and no silence."""
+    """A JSON body. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,26 +57,34 @@ Edits = Annotated[Curation, Depends(_curation)]
 
 
 def json(body: Any, status: int = 200) -> Response:
-    """A body as JSON."""
-    return Response(orjson.dumps(body), status, media_type="application/json")
+    """A JSON response of plain values, which are not validated, or of a model."""
+    plain = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
+    return Response(orjson.dumps(plain), status, media_type="application/json")
 
 
 def edited(engine: Engine, edit: Edit | None, status: int, **more: Any) -> Response:
-    """The answer to an edit; None: there was nothing to do."""
-    told = None if edit is None else edit_told(edit, {})  # nothing takes it back yet
+    """The answer to an edit.
+
+    Args:
+        engine: whose index revision is given where there was no edit.
+        edit: the edit; None: there was nothing to change.
+        status: HTTP status; 200 where there was nothing to change.
+        more: further fields of the answer.
+    """
+    described = None if edit is None else edit_told(edit, {})  # no later edit can have reverted it yet
     revision = engine.served.live.state.revision if edit is None else edit.revision
-    return json({"index_revision": revision, "edit": told} | more, status if edit is not None else 200)
+    return json({"index_revision": revision, "edit": described} | more, status if edit is not None else 200)
 
 
 def author(caller: Caller, reason: str | None) -> Author:
-    """Who edits, and why.
+    """The author of an edit and the reason given for it.
 
     Raises:
-        Problem: 422 if the reason cannot be kept.
+        Problem: 422 if the reason is too long or contains control characters.
     """
     if reason is not None and (len(reason) > LONGEST_REASON or not _is_text(reason)):
         raise Problem(
-            422, "The reason cannot be kept.", received=reason[:100].encode(errors="replace").decode(),
+            422, "The reason is too long or contains control characters.", received=printable(reason[:100]),
             allowed=f"at most {LONGEST_REASON} characters of text", fix="Shorten it, or leave it out.",
         )  # fmt: skip
     return Author(caller.name, reason)
@@ -84,10 +95,10 @@ def _is_text(value: str) -> bool:
 
 
 def picture_response(picture: ImageFile | None, image_id: str | None) -> Response:
-    """A picture as it came.
+    """The image file as it was sent.
 
     Raises:
-        Problem: 404 if it is not kept.
+        Problem: 404 if it is not stored.
     """
     if picture is None:
         raise not_kept(image_id)
@@ -96,15 +107,15 @@ def picture_response(picture: ImageFile | None, image_id: str | None) -> Respons
 
 
 def not_kept(received: str | None) -> Problem:
-    """404: a picture is not kept."""
+    """404: an image is no longer stored."""
     return Problem(
-        404, "The picture is not kept.", received=received, allowed="pictures that image_url names",
-        fix="Send it to POST /segment again; SEGSORT_KEEP_IMAGES_MB says how many are kept.",
+        404, "The image is no longer stored.", received=received, allowed="images that an `image_url` points to",
+        fix="Segment the image again. The setting SEGSORT_KEEP_IMAGES_MB says how many images are stored.",
     )  # fmt: skip
 
 
 def png_response(content: bytes) -> Response:
-    """A picture that has been drawn."""
+    """A PNG that was drawn for this request."""
     return Response(content, media_type="image/png", headers=_KEEP)
 
 
@@ -112,8 +123,8 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     """The body of a request.
 
     Raises:
-        Problem: 413 if it is too large, 408 if it took too long to come.
-        CallerLeft: if it ends before it is complete.
+        Problem: 413 if it is too large, 408 if it took too long to arrive.
+        CallerLeft: if the connection ends before the body is complete.
     """
     parts, size = io.BytesIO(), 0
     try:
@@ -129,18 +140,18 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 @asynccontextmanager
 async def turn(request: Request, measure: Callable[[], int], quick: bool = False) -> AsyncIterator[float]:
-    """Hold a turn in the engine while the block runs.
+    """Wait for a turn in the engine, and hold it while the block runs.
 
     Args:
-        request: of the caller.
-        measure: counts the image's pixels, or refuses it.
-        quick: it takes less time than handing it to a thread.
+        request: its connection is watched while it waits.
+        measure: counts the image's pixels, or refuses the image.
+        quick: whether `measure` takes less time than a switch to a thread.
 
     Yields:
         Seconds waited.
 
     Raises:
-        Problem: of `measure`, or if the queue is full or the wait too long; see `Admission`.
+        Problem: of `measure`, or 429 or 504 if the queue is full or the wait too long; see `Admission`.
     """
     pixels = measure() if quick else await run_in_threadpool(measure)
     admission: Admission = request.app.state.admission
@@ -149,22 +160,22 @@ async def turn(request: Request, measure: Callable[[], int], quick: bool = False
 
 
 def is_form(request: Request) -> bool:
-    """Whether a request says that its body is a multipart form."""
+    """Whether the content type is a multipart form."""
     return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
 async def read_form(request: Request, body: bytes) -> FormData:
-    """A multipart form, to be closed by the caller.
+    """A multipart form. The caller closes it.
 
     Raises:
         Problem: 400 if it cannot be read.
+        OSError: if the disk is full, to which large files are written.
     """
-
     boundary = parse_options_header(request.headers["content-type"])[1].get(b"boundary")
     if not boundary or b"--%b--" % boundary not in body:
         raise Problem(
-            400, "The multipart form is not complete.", received=f"{len(body)} bytes without the boundary at their end",
-            allowed="parts between boundaries, as the Content-Type names them", fix="Send the whole form again.",
+            400, "The multipart form is not complete.", received=f"{len(body)} bytes without the closing boundary",
+            allowed="parts between the boundaries that Content-Type names", fix="Send the whole form again.",
         )  # fmt: skip
 
     async def again() -> dict[str, Any]:
@@ -172,16 +183,19 @@ async def read_form(request: Request, body: bytes) -> FormData:
 
     try:
         return await Request(request.scope, again).form(max_files=4, max_fields=16, max_part_size=len(body) + 1)
-    except OSError:  # a large file is written to the disk, which may be full
+    except OSError:
         raise
     except Exception as error:  # starlette and its parser raise several types on a broken form
         raise Problem(
-            400, "The multipart form cannot be read.", received=str(error)[:200], fix="Send one field `image`."
+            400,
+            "The multipart form cannot be read.",
+            received=str(error)[:200],
+            fix="Send one file in the field `image`.",
         ) from error
 
 
 async def image_field(form: FormData) -> bytes:
-    """The file in a form's field `image`.
+    """The content of the file in a form's field `image`.
 
     Raises:
         Problem: 422 if there is none.

@@ -1,4 +1,4 @@
-"""The log of edits: who changed what, what came of it, and taking it back."""
+"""Routes of the log of edits: who changed what, its effect, and reverting it."""
 
 from typing import Annotated
 
@@ -7,34 +7,51 @@ from fastapi import APIRouter, Path, Query, Response
 from service.editing.curation import no_edit
 from service.editing.edit_list import edits_told, find_edit, newest_edits
 from service.editing.effect import effect_of
-from service.routes.dependencies import LARGEST, Body, Curator, Edits, Limit, Reader, Service, author, edited, json
+from service.http import wire
+from service.routes.dependencies import (
+    LARGEST,
+    Body,
+    Curator,
+    Edits,
+    Limit,
+    Reader,
+    Reason,
+    Service,
+    author,
+    edited,
+    json,
+)
+from service.routes.documented import unchanged
 
 router = APIRouter(prefix="/edits", tags=["edits"])
 
-Number = Annotated[int, Path(ge=1, le=LARGEST, description="the edit's revision")]
+Number = Annotated[int, Path(ge=1, le=LARGEST, description="Number of an edit.", examples=[7])]
 
 
 class Revert(Body):
-    """Body of POST /edits/{revision}/revert."""
+    """Why an edit is reverted."""
 
-    reason: str | None = None
+    reason: Reason = None
 
 
-@router.get("")
-def edits(
+@router.get("", operation_id="list_edits", response_model=list[wire.Edit])
+def list_edits(
     caller: Reader,
     engine: Service,
     limit: Limit = 50,
-    before: Annotated[int | None, Query(ge=1, le=LARGEST, description="only those before this revision")] = None,
+    before: Annotated[
+        int | None,
+        Query(ge=1, le=LARGEST, description="Only edits before this one: the last `revision` of the page before."),
+    ] = None,
 ) -> Response:
-    """The edits of every release, the newest first."""
+    """List the edits of all releases, the newest first."""
     with engine.records.engine.connect() as connection:
         return json(edits_told(connection, newest_edits(connection, limit, before)))
 
 
-@router.get("/{revision}")
-def edit(revision: Number, caller: Reader, engine: Service) -> Response:
-    """One edit."""
+@router.get("/{revision}", operation_id="get_edit", response_model=wire.Edit)
+def get_edit(revision: Number, caller: Reader, engine: Service) -> Response:
+    """Read one edit."""
     with engine.records.engine.connect() as connection:
         found = find_edit(connection, revision)
         if found is None:
@@ -42,26 +59,31 @@ def edit(revision: Number, caller: Reader, engine: Service) -> Response:
         return json(edits_told(connection, [found])[0])
 
 
-@router.get("/{revision}/effect")
-def effect(
+@router.get("/{revision}/effect", operation_id="get_edit_effect", response_model=wire.Effect)
+def get_edit_effect(
     revision: Number,
     caller: Reader,
     engine: Service,
-    recent: Annotated[int, Query(ge=1, le=500, description="answers that are looked at")] = 50,
+    recent: Annotated[int, Query(ge=1, le=500, description="Number of recent answers to compare.")] = 50,
 ) -> Response:
-    """Segments of recent answers that would be called something else now, through this edit."""
+    """List segments of recent answers that would get another label now because of this edit."""
     with engine.records.engine.connect() as connection:
         found = find_edit(connection, revision)
     if found is None:
         raise no_edit(revision)
     live = engine.catalogue.find(found.release)
     if live.state.revision < revision:
-        engine.follower.catch_up()  # another replica made it, a moment ago
+        engine.follower.catch_up()  # another replica made it a moment ago
     return json(effect_of(engine.records, live, revision, recent))
 
 
-@router.post("/{revision}/revert", status_code=201)
-def revert(revision: Number, caller: Curator, engine: Service, curation: Edits, body: Revert | None = None) -> Response:
-    """Take an edit back, or, where it is a revert, restore what it took back."""
+@router.post(
+    "/{revision}/revert", status_code=201, operation_id="revert_edit", response_model=wire.Edited,
+    responses=unchanged(wire.Edited), response_description="The edit was reverted by a new edit.",
+)  # fmt: skip
+def revert_edit(
+    revision: Number, caller: Curator, engine: Service, curation: Edits, body: Revert | None = None
+) -> Response:
+    """Revert an edit. Reverting a revert restores the edit that it reverted."""
     reason = None if body is None else body.reason
     return edited(engine, curation.revert(author(caller, reason), revision), 201)

@@ -1,20 +1,29 @@
-"""Why a segment has its label."""
+"""The route that explains the label of a segment."""
 
 from fastapi import APIRouter, Request, Response
 
 from service.explaining.explanation import explain
 from service.explaining.page import explanation_page
+from service.http import wire
 from service.routes.dependencies import Reader, Service, json
+from service.routes.documented import SegmentId, also
 from service.routes.pages import html
 from service.routes.segments import find_record
 
 router = APIRouter(prefix="/explain", tags=["explanations"])
 
+_PAGE = also(
+    "text/html", {"schema": {"type": "string"}}, "The explanation: JSON, or a page to read with `Accept: text/html`."
+)
 
-@router.get("/{segment_id}")
-def explanation(segment_id: str, request: Request, caller: Reader, engine: Service) -> Response:
-    """Why a segment got its label: everything needed to recompute it by hand. With `Accept: text/html`, as a page."""
-    told = explain(engine, find_record(engine, segment_id))
+
+@router.get("/{segment_id}", operation_id="explain", response_model=wire.Explanation, responses=_PAGE)
+def explanation(segment_id: SegmentId, request: Request, caller: Reader, engine: Service) -> Response:
+    """Explain the label of a segment: everything needed to compute the vote by hand.
+
+    With `Accept: text/html` the answer is a page that can be read and printed.
+    """
+    answer = explain(engine, find_record(engine, segment_id))
     if "text/html" in request.headers.get("accept", ""):
-        return html(explanation_page(told))
-    return json(told)
+        return html(explanation_page(answer))
+    return json(answer)

@@ -1,6 +1,6 @@
-"""Answers: POST /segment, and what was answered before."""
+"""Routes of answers: segment an image, and list, read and relabel earlier answers."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -8,8 +8,9 @@ from starlette.concurrency import run_in_threadpool
 from service.answering.answers import image_url, recorded_answer_json
 from service.answering.engine import Engine
 from service.answering.limits import AnswerOptions, MaskFormat, SegmentRequest
-from service.answering.relabelling import relabel as relabel_answer
+from service.answering.relabelling import relabel
 from service.answering.stages import Stages
+from service.http import wire
 from service.images.decode import is_quickly_measured
 from service.images.drawing import label_map_png
 from service.problems import Problem
@@ -29,78 +30,104 @@ from service.routes.dependencies import (
     read_form,
     turn,
 )
+from service.routes.documented import BINARY, BUSY, IMAGE, IMAGE_TYPES, SegmentationId, also
 
 router = APIRouter(tags=["segmentations"])
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_LABEL_MAP = also(
+    "image/png",
+    BINARY,
+    "The segments: JSON, or with `Accept: image/png` an indexed PNG of the image's size in which the value of a pixel "
+    "is its class_id and the palette holds the colours of the classes.",
+)
 _BODY = {
     "requestBody": {
         "required": True,
+        "description": "The image file as the body, or as the field `image` of a form. The content type of a body "
+        "that is no form is not looked at.",
         "content": {
-            **{f"image/{kind}": _BINARY for kind in ("jpeg", "png", "webp", "tiff", "bmp", "gif")},
+            "application/octet-stream": BINARY,
+            **dict.fromkeys(IMAGE_TYPES, BINARY),
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
+                    "title": "ImageForm",
                     "required": ["image"],
-                    "properties": {"image": {"type": "string", "format": "binary"}},
+                    "properties": {"image": BINARY["schema"] | {"description": "The image file."}},
                 }
             },
         },
     }
 }
+MaskForm = Annotated[MaskFormat, Query(description="Masks as run lengths, as polygons, or none.")]
 
 
-@router.post("/segment", openapi_extra=_BODY)
+@router.post(
+    "/segment", operation_id="segment", response_model=wire.NewAnswer, responses=_LABEL_MAP | BUSY, openapi_extra=_BODY
+)
 async def segment(
     request: Request,
     caller: Reader,
     engine: Service,
-    segments: Annotated[int | None, Query(description="segments that pixel sorting starts with")] = None,
-    k: Annotated[int | None, Query(description="exemplars that vote")] = None,
+    segments: Annotated[
+        int | None,
+        Query(description="Number of segments that pixel sorting starts with. By default, that of the release."),
+    ] = None,
+    k: Annotated[
+        int | None, Query(description="Number of exemplars that vote. By default, that of the release.")
+    ] = None,
     exemplars: Exemplars = 5,
-    masks: Annotated[MaskFormat, Query(description="form of the masks")] = "rle",
-    min_index_revision: Annotated[int, Query(ge=0, le=LARGEST, description="wait for this edit")] = 0,
+    masks: MaskForm = "rle",
+    min_index_revision: Annotated[
+        int,
+        Query(ge=0, le=LARGEST, description="Wait until the edit of this number takes part, for example one of yours."),
+    ] = 0,
 ) -> Response:
-    """Segment an image: labelled segments that tile it, each with its nearest exemplars."""
+    """Segment an image: labelled segments that cover it, each with its nearest exemplars.
+
+    With `Accept: image/png` the answer is a label map.
+    """
     content = await _image_of(request, engine.settings.max_bytes)
     asked = SegmentRequest(segments, k, exemplars, masks, min_index_revision)
     as_png, stages = "image/png" in request.headers.get("accept", ""), Stages()
-
     request.state.stages = stages
 
-    def answer() -> Response:
-        told = engine.segment(content, asked, caller.name, stages)
+    def respond() -> Response:
+        answer = engine.segment(content, asked, caller.name, stages)
         with stages.stage("encode"):
             if as_png:
-                return Response(label_map_png(told.class_map, told.classes), media_type="image/png")
-            return json(told.body)
+                return Response(label_map_png(answer.class_map, answer.classes), media_type="image/png")
+            return json(answer.body)
 
     quick = min_index_revision <= engine.live.revision and is_quickly_measured(content)
     async with turn(request, lambda: engine.measure(content, asked), quick) as waited:
-        response = await run_in_threadpool(answer)
+        response = await run_in_threadpool(respond)
     stages.ms["wait"] = waited * 1000
     return response
 
 
-@router.get("/segmentations")
-def segmentations(
+@router.get("/segmentations", operation_id="list_segmentations", response_model=list[wire.AnswerSummary])
+def list_segmentations(
     caller: Reader,
     engine: Service,
     limit: Limit = 50,
-    before: Annotated[str | None, Query(description="only those before this segmentation_id")] = None,
+    before: Annotated[
+        str | None,
+        Query(description="Only answers before this one: the last `segmentation_id` of the page before."),
+    ] = None,
 ) -> Response:
-    """What was answered, the newest first."""
+    """List earlier answers, the newest first."""
     last = None if before is None else find_answer(engine, before).facts
     answers = engine.records.newest(limit, last, light=True)
     kept = engine.records.images.which({a.facts.image_id for a in answers if a.facts.image_id is not None})
-    return json([_listed(answered, answered.facts.image_id in kept) for answered in answers])
+    return json([_summary(answered, answered.facts.image_id in kept).model_dump() for answered in answers])
 
 
-@router.get("/segmentations/{segmentation_id}")
-def segmentation(
-    segmentation_id: str, caller: Reader, engine: Service, exemplars: Exemplars = 5, masks: MaskFormat = "rle"
+@router.get("/segmentations/{segmentation_id}", operation_id="get_segmentation", response_model=wire.Answer)
+def get_segmentation(
+    segmentation_id: SegmentationId, caller: Reader, engine: Service, exemplars: Exemplars = 5, masks: MaskForm = "rle"
 ) -> Response:
-    """An answer as it was given."""
+    """Read an earlier answer as it was given, without its timings."""
     answered = find_answer(engine, segmentation_id)
     options = AnswerOptions(exemplars, masks)
     engine.limits.check_options(options)
@@ -108,20 +135,29 @@ def segmentation(
     return json(recorded_answer_json(engine.catalogue.release_of(answered), answered, options, kept))
 
 
-@router.get("/segmentations/{segmentation_id}/image")
-def image(segmentation_id: str, caller: Reader, engine: Service) -> Response:
-    """The picture that was answered, as it came."""
+@router.get(
+    "/segmentations/{segmentation_id}/image", operation_id="get_segmentation_image", response_class=Response,
+    responses=IMAGE,
+)  # fmt: skip
+def get_segmentation_image(segmentation_id: SegmentationId, caller: Reader, engine: Service) -> Response:
+    """Read the image file of an answer as it was sent."""
     image_id = find_answer(engine, segmentation_id).facts.image_id
     return picture_response(engine.records.images.get(image_id), segmentation_id)
 
 
-@router.post("/segmentations/{segmentation_id}/relabel")
-def relabel(
-    segmentation_id: str, caller: Reader, engine: Service, exemplars: Exemplars = 5, masks: MaskFormat = "rle"
+@router.post(
+    "/segmentations/{segmentation_id}/relabel", operation_id="relabel_segmentation",
+    response_model=wire.RelabelledAnswer,
+)  # fmt: skip
+def relabel_segmentation(
+    segmentation_id: SegmentationId, caller: Reader, engine: Service, exemplars: Exemplars = 5, masks: MaskForm = "rle"
 ) -> Response:
-    """The same segments under the present state, without the network: a new answer, and what is different."""
+    """Label the segments of an earlier answer with the present exemplars, without running the network.
+
+    The result is a new answer. `changed` lists the segments whose label is different.
+    """
     answered = find_answer(engine, segmentation_id)
-    return json(relabel_answer(engine, answered, AnswerOptions(exemplars, masks), caller.name))
+    return json(relabel(engine, answered, AnswerOptions(exemplars, masks), caller.name))
 
 
 def find_answer(engine: Engine, segmentation_id: str) -> Answered:
@@ -133,25 +169,25 @@ def find_answer(engine: Engine, segmentation_id: str) -> Answered:
     answered = engine.records.answer(segmentation_id)
     if answered is None:
         raise Problem(
-            404, "There is no such answer.", received=segmentation_id, allowed="a segmentation_id of POST /segment",
-            fix="Take the id from POST /segment or GET /segmentations.",
+            404, "There is no such answer.", received=segmentation_id, allowed="the segmentation_id of an answer",
+            fix="GET /segmentations lists the answers; or segment the image again.",
         )  # fmt: skip
     return answered
 
 
-def _listed(answered: Answered, kept: bool) -> dict[str, Any]:
+def _summary(answered: Answered, kept: bool) -> wire.AnswerSummary:
     facts = answered.facts
-    return {
-        "segmentation_id": facts.segmentation_id,
-        "created": iso(facts.created),
-        "width": facts.width,
-        "height": facts.height,
-        "release": facts.release,
-        "index_revision": facts.index_revision,
-        "segments": len(answered.segments),
-        "image_id": facts.image_id,
-        "image_url": image_url(facts.segmentation_id) if kept else None,
-    }
+    return wire.AnswerSummary(
+        segmentation_id=facts.segmentation_id,
+        created=iso(facts.created),
+        width=facts.width,
+        height=facts.height,
+        release=facts.release,
+        index_revision=facts.index_revision,
+        segments=len(answered.segments),
+        image_id=facts.image_id,
+        image_url=image_url(facts.segmentation_id) if kept else None,
+    )
 
 
 async def _image_of(request: Request, max_bytes: int) -> bytes:

@@ -1,4 +1,4 @@
-"""One segment of an answer: its crop, and the correction of its label."""
+"""Routes of one segment of an answer: its crop, and the correction of its label."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from service.answering.release_view import class_json
 from service.answering.served import ServedRelease
 from service.editing.class_names import ClassRef
 from service.explaining.exemplar_detail import exemplar_json
+from service.http import wire
 from service.images.decode import decode
 from service.images.drawing import outlined_crop, png
 from service.problems import Problem
@@ -21,47 +22,53 @@ from service.records.database import Record
 from service.routes.dependencies import (
     LARGEST,
     Body,
+    Color,
     Curator,
     Edits,
     Exemplars,
     Reader,
+    Reason,
     Service,
     author,
     edited,
     not_kept,
     png_response,
 )
+from service.routes.documented import PNG, SegmentId, unchanged
 
 router = APIRouter(prefix="/segments", tags=["segments"])
 
 
 class Label(Body):
-    """Body of POST /segments/{segment_id}/label: the class by name or by id; color is that of a new class."""
+    """The right class of a segment, by name or by id."""
 
-    class_name: str | None = None
-    class_id: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
-    color: str | None = None
-    reason: str | None = None
+    class_name: str | None = Field(None, description="Its name; a new name creates a class.", examples=["kerb"])
+    class_id: Annotated[int, Field(ge=0, le=LARGEST, description="Its id, in place of the name.")] | None = None
+    color: Color = None
+    reason: Reason = None
 
 
-@router.post("/{segment_id}/label", status_code=201)
-def label(
-    segment_id: str,
+@router.post(
+    "/{segment_id}/label", status_code=201, operation_id="label_segment", response_model=wire.SegmentLabelled,
+    responses=unchanged(wire.SegmentLabelled), response_description="The label was corrected.",
+)  # fmt: skip
+def label_segment(
+    segment_id: SegmentId,
     body: Label,
     caller: Curator,
     engine: Service,
     curation: Edits,
-    relabel: Annotated[bool, Query(description="answer with the same segments, labelled anew")] = True,
+    relabel: Annotated[bool, Query(description="Also label the whole image again, as `relabelled`.")] = True,
     exemplars: Exemplars = 5,
 ) -> Response:
-    """Correct a segment's label: the segment becomes an exemplar, and counts from the next request on."""
+    """Correct the label of a segment: the segment becomes an exemplar, which votes from the next request on."""
     engine.limits.check_options(AnswerOptions(exemplars))
     record = find_record(engine, segment_id)
     ref = ClassRef(body.class_name, body.class_id, body.color)
     added = curation.label(author(caller, body.reason), record, ref)
     live = curation.served.live
     row = live.state.row(added.exemplars[0].exemplar_id)
-    assert row is not None  # it is applied before it is answered
+    assert row is not None  # an edit is applied before it is answered
     again = _relabelled(engine, curation.served, record, exemplars, caller.name) if relabel else None
     return edited(
         engine, added.edit, 201,
@@ -70,9 +77,9 @@ def label(
     )  # fmt: skip
 
 
-@router.get("/{segment_id}/crop")
-def crop(segment_id: str, caller: Reader, engine: Service) -> Response:
-    """The part of the picture around a segment, its mask outlined."""
+@router.get("/{segment_id}/crop", operation_id="get_segment_crop", response_class=Response, responses=PNG)
+def get_segment_crop(segment_id: SegmentId, caller: Reader, engine: Service) -> Response:
+    """Draw the part of the image around a segment, its mask outlined."""
     record = find_record(engine, segment_id)
     picture = engine.records.images.get(record.segmentation.image_id)
     if picture is None:
@@ -80,18 +87,6 @@ def crop(segment_id: str, caller: Reader, engine: Service) -> Response:
     image = decode(picture.content, engine.settings.max_pixels)
     mask = record.mask if image.shape[:2] == record.size else np.zeros(image.shape[:2], dtype=bool)
     return png_response(png(outlined_crop(image, mask, record.bbox)))
-
-
-def _relabelled(
-    engine: Engine, served: ServedRelease, record: Record, exemplars: int, author: str
-) -> dict[str, Any] | None:
-    """The answer of a segment, labelled anew; None if the database fails: the correction is made all the same."""
-    try:
-        return relabel_answer(engine, record.answered, AnswerOptions(exemplars), author, served)
-    except Problem as problem:
-        if problem.status != HTTPStatus.SERVICE_UNAVAILABLE:
-            raise
-        return None
 
 
 def find_record(engine: Engine, segment_id: str) -> Record:
@@ -103,7 +98,19 @@ def find_record(engine: Engine, segment_id: str) -> Record:
     record = engine.records.get(segment_id)
     if record is None:
         raise Problem(
-            404, "There is no such segment.", received=segment_id, allowed="a segment_id of an answer",
-            fix="Take the id from POST /segment.",
+            404, "There is no such segment.", received=segment_id, allowed="the segment_id of a segment of an answer",
+            fix="Segment the image again, and use the segment ids of the new answer.",
         )  # fmt: skip
     return record
+
+
+def _relabelled(
+    engine: Engine, served: ServedRelease, record: Record, exemplars: int, author: str
+) -> dict[str, Any] | None:
+    """The segment's image, labelled again; None if the database fails, since the correction is in effect anyway."""
+    try:
+        return relabel_answer(engine, record.answered, AnswerOptions(exemplars), author, served)
+    except Problem as problem:
+        if problem.status != HTTPStatus.SERVICE_UNAVAILABLE:
+            raise
+        return None

@@ -1,0 +1,126 @@
+"""The OpenAPI document: what FastAPI derives from the routes, completed with security, problems and tags."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from service.http import wire
+from service.http.access import COOKIE, curator, reader
+from service.http.requests import REQUEST_ID_HEADER
+
+_SCHEMAS = "#/components/schemas/{model}"
+_DESCRIPTION = (
+    "Segments images and justifies every label. Each segment takes the label of its nearest labelled segments, the "
+    "exemplars, and `GET /explain/{segment_id}` lists those that decided. Exemplars and classes can be edited while "
+    "the service runs; every edit is numbered and can be reverted.\n\n"
+    "Errors are problem JSON (RFC 9457) with what was received, what is allowed and the fix. "
+    f"Every answer has the header `{REQUEST_ID_HEADER}`, and `Server-Timing` with the time that it took.\n\n"
+    "Lists are in pages. Where a list takes `before`, pass the id or number of the last entry to get the next page; "
+    "where it takes `offset`, add `limit` to it. A page with fewer entries than `limit` is the last."
+)
+_TAGS = {
+    "segmentations": "Segment an image; list, read and relabel earlier answers.",
+    "explanations": "Why a segment has its label.",
+    "segments": "One segment of an answer: its crop, and the correction of its label.",
+    "exemplars": "The labelled segments that vote: list, add and remove them.",
+    "edits": "The log of edits: what changed, what effect it has, and reverting it.",
+    "classes": "The classes that segments may take.",
+    "releases": "Releases: a network with its exemplars. One of them is served.",
+    "access": "Who the caller is, and signing in with a browser.",
+    "health": "Probes and metrics for operators. No key is needed.",
+}
+_SECURITY = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `segsort keys new`."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key of `segsort keys new`."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "The cookie that `POST /session` sets, for browsers.",
+    },
+}
+_ROLES = {
+    reader: "Needs the key of a reader or a curator, where the service asks for keys.",
+    curator: "Needs the key of a curator, where the service asks for keys.",
+}
+
+
+class DocumentedApp(FastAPI):
+    """An app whose /openapi.json says who may call each operation and what every answer looks like.
+
+    Args:
+        models: further models that bodies refer to by `schema_ref`.
+        options: of FastAPI.
+    """
+
+    def __init__(self, *, models: tuple[type[BaseModel], ...] = (), **options: Any) -> None:
+        super().__init__(
+            title="SegSort",
+            summary="Image segmentation in which every label can be traced to the examples that caused it.",
+            description=_DESCRIPTION,
+            version=version("segsort"),
+            openapi_tags=[{"name": name, "description": about} for name, about in _TAGS.items()],
+            license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
+            docs_url=None,  # `service.routes.pages` serves /docs without a content delivery network
+            redoc_url=None,
+            **options,
+        )
+        self._models = (wire.Problem, *models)
+        self._routers: list[APIRouter] = []
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, computed once."""
+        if self.openapi_schema is None:
+            document = get_openapi(
+                title=self.title,
+                version=self.version,
+                summary=self.summary,
+                description=self.description,
+                routes=self.routes,
+                tags=self.openapi_tags,
+                license_info=self.license_info,
+            )
+            components = document.setdefault("components", {})
+            schemas = components.setdefault("schemas", {}) | self._further_schemas()
+            components["schemas"] = dict(sorted(schemas.items()))
+            components["securitySchemes"] = _SECURITY
+            for router in self._routers:
+                for route in router.routes:
+                    if isinstance(route, APIRoute) and route.include_in_schema:
+                        for method in route.methods:
+                            _add_role(document["paths"][route.path_format][method.lower()], _role(route.dependant))
+            self.openapi_schema = document
+        return self.openapi_schema
+
+    def include_router(self, router: APIRouter, **options: Any) -> None:
+        """Add the routes of a router, which is remembered for the document."""
+        super().include_router(router, **options)
+        self._routers.append(router)
+
+    def _further_schemas(self) -> dict[str, Any]:
+        pairs = [(model, "serialization" if issubclass(model, wire.Wire) else "validation") for model in self._models]
+        _, definitions = models_json_schema(pairs, ref_template=_SCHEMAS)  # type: ignore[arg-type]
+        found: dict[str, Any] = definitions["$defs"]
+        return found
+
+
+def schema_ref(model: type[BaseModel]) -> dict[str, str]:
+    """A reference to the schema of a model, which the document holds once."""
+    return {"$ref": _SCHEMAS.format(model=model.__name__)}
+
+
+def _role(dependant: Dependant) -> Any:
+    """The dependency that asks for a key: `reader`, `curator`, or None where the route is open to everyone."""
+    return next((one.call for one in dependant.dependencies if one.call in _ROLES), None)
+
+
+def _add_role(operation: dict[str, Any], role: Any) -> None:
+    operation["security"] = [] if role is None else [{name: []} for name in _SECURITY]
+    about = "Open to everyone: needs no key." if role is None else _ROLES[role]
+    operation["description"] = "\n\n".join(filter(None, (operation.get("description"), about)))

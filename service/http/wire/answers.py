@@ -1,0 +1,122 @@
+"""Answers of /segment and /segmentations."""
+
+from pydantic import Field
+
+from service.http.wire.base import (
+    Area,
+    ClassId,
+    ClassName,
+    Confidence,
+    Cosine,
+    Created,
+    ExemplarId,
+    ImageId,
+    ImageUrl,
+    IndexRevision,
+    Known,
+    Release,
+    SegmentationId,
+    SegmentId,
+    Share,
+    Wire,
+    never_null,
+)
+from service.http.wire.class_info import ClassInfo
+from service.http.wire.masks import BBox, Mask, PolygonMask
+
+
+class SegmentExemplar(Wire):
+    """An exemplar that voted on a segment."""
+
+    exemplar_id: ExemplarId
+    class_name: ClassName
+    similarity: Cosine
+    weight: Share
+
+
+class Segment(Wire):
+    """A segment of the image with its label. The segments of an answer cover every pixel once."""
+
+    segment_id: SegmentId
+    class_id: ClassId
+    class_name: ClassName
+    confidence: Confidence
+    known: Known
+    area: Area
+    bbox: BBox
+    mask: Mask | PolygonMask | None = Field(
+        None,
+        json_schema_extra=never_null,
+        description="Run lengths with masks=rle, outlines with masks=polygon, absent with masks=none.",
+    )
+    exemplars: list[SegmentExemplar] = Field(
+        description="The exemplars with the largest similarity, best first: as many as `exemplars` asks for."
+    )
+
+
+class Timings(Wire):
+    """Time of each stage in milliseconds."""
+
+    decode: float = Field(ge=0, description="Decoding the image file.", examples=[3.1])
+    embed: float = Field(ge=0, description="Running the network.", examples=[21.4])
+    sort: float = Field(ge=0, description="Sorting pixels into segments.", examples=[8.9])
+    retrieve: float = Field(ge=0, description="Searching exemplars and voting.", examples=[1.2])
+    total: float = Field(ge=0, description="All stages.", examples=[35.0])
+
+
+class RelabelTimings(Wire):
+    """Time in milliseconds; neither the network nor pixel sorting runs."""
+
+    retrieve: float = Field(ge=0, description="Searching exemplars and voting.", examples=[1.2])
+    total: float = Field(ge=0, description="All stages.", examples=[1.2])
+
+
+class Answer(Wire):
+    """A segmented image."""
+
+    segmentation_id: SegmentationId
+    width: int = Field(ge=1, description="Width of the upright image in pixels.", examples=[640])
+    height: int = Field(ge=1, description="Height of the upright image in pixels.", examples=[480])
+    release: Release
+    index_revision: IndexRevision
+    classes: list[ClassInfo] = Field(description="Classes that segments could take.")
+    segments: list[Segment]
+    image_id: ImageId
+    image_url: ImageUrl
+
+
+class NewAnswer(Answer):
+    """A segmented image, and how long it took."""
+
+    timings_ms: Timings
+
+
+class LabelChange(Wire):
+    """A segment whose label is different."""
+
+    segment_id: SegmentId = Field(description="Id of the segment in the new answer.")
+    before_segment_id: SegmentId = Field(description="Id of the segment in the earlier answer.")
+    before: ClassName = Field(description="Name of its class in the earlier answer.")
+    after: ClassName = Field(description="Name of its class in the new answer.")
+
+
+class RelabelledAnswer(Answer):
+    """The segments of an earlier answer, labelled with the present exemplars."""
+
+    relabelled_from: SegmentationId = Field(description="Id of the earlier answer.")
+    changed: list[LabelChange] = Field(description="Segments whose label is different.")
+    timings_ms: RelabelTimings
+
+
+class AnswerSummary(Wire):
+    """An answer in a list."""
+
+    segmentation_id: SegmentationId
+    created: Created
+    width: int = Field(ge=1, description="Width of the upright image in pixels.", examples=[640])
+    height: int = Field(ge=1, description="Height of the upright image in pixels.", examples=[480])
+    release: Release
+    index_revision: IndexRevision
+    segments: int = Field(ge=0, description="Number of segments.", examples=[31])
+    image_id: ImageId
+    image_url: ImageUrl

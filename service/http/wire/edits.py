@@ -1,0 +1,81 @@
+"""Answers of /edits, and what the answers to all edits share."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from service.http.wire.base import (
+    Author,
+    ClassName,
+    Created,
+    CropUrl,
+    ExemplarId,
+    ImageId,
+    ImageUrl,
+    IndexRevision,
+    Release,
+    Revision,
+    SegmentId,
+    Wire,
+    never_null,
+)
+from service.http.wire.class_info import ClassInfo
+
+
+class Edit(Wire):
+    """One change to exemplars or classes."""
+
+    revision: Revision
+    kind: Literal["add", "label", "remove", "class", "revert"] = Field(
+        description=(
+            "add: exemplars of a labelled image; label: the corrected label of a segment; remove: exemplars removed; "
+            "class: a class created or changed; revert: an earlier edit reverted."
+        )
+    )
+    release: Release
+    author: Author
+    reason: str | None = Field(description="Why, in the author's words.", examples=["kerb, not road"])
+    created: Created
+    summary: str = Field(description="What the edit does, in one line.", examples=["a segment is kerb"])
+    exemplar_ids: list[ExemplarId] = Field(description="Exemplars that the edit adds or removes.")
+    classes: list[ClassInfo] = Field(description="Classes that the edit creates or changes.")
+    reverted_by: int | None = Field(description="Number of the edit that reverts this one; null: it is in effect.")
+    segment_id: str | None = Field(
+        None, json_schema_extra=never_null, description="Of a correction: the id of the segment."
+    )
+    replaces: list[str] | None = Field(
+        None,
+        json_schema_extra=never_null,
+        description="Of a correction: exemplars of earlier corrections of the same segment, which it removes.",
+    )
+    reverts: int | None = Field(
+        None, json_schema_extra=never_null, description="Of a revert: the number of the edit that it reverts."
+    )
+
+
+EditOrNone = Annotated[Edit | None, Field(description="The edit; null: there was nothing to change.")]
+
+
+class Edited(Wire):
+    """The result of an edit."""
+
+    index_revision: IndexRevision
+    edit: EditOrNone
+
+
+class EffectSegment(Wire):
+    """A segment that would get another label now."""
+
+    segment_id: SegmentId
+    before: ClassName = Field(description="Name of the class that it was given.")
+    after: ClassName = Field(description="Name of the class that it would be given now.")
+    image_id: ImageId
+    image_url: ImageUrl
+    crop_url: CropUrl
+
+
+class Effect(Wire):
+    """What an edit changes in recent answers."""
+
+    segments: list[EffectSegment] = Field(description="Segments whose label changes through this edit.")
+    answers: int = Field(ge=0, description="Number of answers that were compared.")

@@ -1,0 +1,93 @@
+"""Answers of /exemplars, and of the correction of a segment's label."""
+
+from pydantic import Field
+
+from service.http.wire.answers import RelabelledAnswer
+from service.http.wire.base import (
+    Area,
+    Author,
+    ClassId,
+    ClassName,
+    CropUrl,
+    ExemplarId,
+    IndexRevision,
+    Release,
+    Strength,
+    Wire,
+)
+from service.http.wire.class_info import ClassInfo
+from service.http.wire.edits import EditOrNone
+from service.http.wire.masks import BBox, Mask
+
+
+class ExemplarSummary(Wire):
+    """An exemplar in a list: everything but its mask."""
+
+    exemplar_id: ExemplarId
+    class_id: ClassId
+    class_name: ClassName
+    strength: Strength
+    source: str = Field(description="Name of the image that it lies in.", examples=["streets/train/000017"])
+    bbox: BBox
+    area: Area
+    added_in: int | None = Field(description="Number of the edit that added it; null: it is part of the release.")
+    removed_in: int | None = Field(description="Number of the edit that removed it; null: it takes part in votes.")
+    author: Author = Field(description="Name of the key that added it; null: it is part of the release.")
+    release: Release
+    image_url: str = Field(description="Path of the image file that it lies in.")
+    crop_url: CropUrl
+
+
+class Exemplar(ExemplarSummary):
+    """A labelled segment that votes on the labels of others."""
+
+    mask: Mask = Field(description="Its pixels, in the image that it lies in.")
+
+
+class ExemplarList(Wire):
+    """One page of exemplars."""
+
+    total: int = Field(ge=0, description="Number of exemplars on all pages.", examples=[412])
+    exemplars: list[ExemplarSummary]
+
+
+class AddedExemplar(Wire):
+    """A labelled part of the image."""
+
+    exemplar_id: ExemplarId
+    class_id: ClassId
+    class_name: ClassName
+    area: Area
+    bbox: BBox
+    added: bool = Field(description="False: the same exemplar was there already.")
+
+
+class ExemplarsAdded(Wire):
+    """The exemplars that a labelled image gave."""
+
+    index_revision: IndexRevision
+    edit: EditOrNone
+    exemplars: list[AddedExemplar]
+    classes: list[ClassInfo] = Field(description="Classes that the edit created.")
+    already: int = Field(ge=0, description="Number of exemplars that were there already.")
+
+
+class ExemplarsRemoved(Wire):
+    """The result of removing exemplars."""
+
+    index_revision: IndexRevision
+    edit: EditOrNone
+    already: int = Field(ge=0, description="Number of exemplars that had been removed before.")
+
+
+class SegmentLabelled(Wire):
+    """A segment with a corrected label, which is an exemplar from now on."""
+
+    index_revision: IndexRevision
+    edit: EditOrNone
+    exemplar: Exemplar
+    strength: Strength = Field(description="Strength that it needs to take the label. Usually 1.")
+    relabelled: RelabelledAnswer | None = Field(
+        description="The whole image, labelled again; null with relabel=false, or where that failed."
+    )
+    classes: list[ClassInfo] = Field(description="Classes that the edit created.")

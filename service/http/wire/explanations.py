@@ -1,0 +1,144 @@
+"""The answer of /explain."""
+
+from pydantic import Field
+
+from model_store.card import Calibration
+from service.http.wire.base import (
+    Area,
+    Author,
+    ClassId,
+    ClassName,
+    Confidence,
+    Cosine,
+    CropUrl,
+    ImageUrl,
+    IndexRevision,
+    Known,
+    Release,
+    Revision,
+    SegmentationId,
+    SegmentId,
+    Share,
+    Wire,
+)
+from service.http.wire.exemplars import Exemplar
+from service.http.wire.masks import BBox, Mask
+
+
+class Neighbour(Exemplar):
+    """One of the nearest exemplars of a segment."""
+
+    similarity: Cosine
+
+
+class Voter(Neighbour):
+    """An exemplar that voted; its weight is strength * exp(kappa * similarity), divided by the sum over all voters."""
+
+    weight: Share
+
+
+class ClassShare(Wire):
+    """The votes for one class."""
+
+    class_id: ClassId
+    class_name: ClassName
+    weight: Share
+
+
+class VotedClass(ClassShare):
+    """The votes for one class, and its colour."""
+
+    color: str = Field(description="Colour in which the class is drawn.", examples=["#804080"])
+
+
+class Vote(Wire):
+    """The vote of the nearest exemplars."""
+
+    k: int = Field(ge=1, description="Number of exemplars that voted.", examples=[20])
+    kappa: float = Field(gt=0, description="Concentration: a larger one gives near exemplars more weight.")
+    classes: list[VotedClass] = Field(description="Classes with a share, the largest first. Shares sum to 1.")
+
+
+class RunnerUp(ClassShare):
+    """The class with the second largest share."""
+
+    exemplars: list[Neighbour] = Field(description="Its nearest exemplars at the time of the answer, at most 5.")
+
+
+class BoundaryNeighbour(Wire):
+    """Another segment at the boundary."""
+
+    segment_id: SegmentId
+    class_name: ClassName
+    share: float = Field(ge=0, le=1, description="Share of the pixels that lie near this segment, 0 to 1.")
+
+
+class Boundary(Wire):
+    """How much of the segment lies near other segments, where its outline is least certain."""
+
+    distance_px: int = Field(description="Largest distance that counts as near, in pixels.", examples=[3])
+    share: float = Field(ge=0, le=1, description="Share of the segment's pixels that are near, 0 to 1.")
+    neighbours: list[BoundaryNeighbour] = Field(description="The other segments, the largest share first.")
+
+
+class SimilarSegment(Wire):
+    """A segment of an earlier answer with a similar prototype."""
+
+    segment_id: SegmentId
+    class_name: ClassName = Field(description="Name of the class that it was given.")
+    confidence: Confidence
+    similarity: Cosine
+    image_url: ImageUrl
+    crop_url: CropUrl
+
+
+class Correction(Wire):
+    """A correction of this segment's label that is in effect."""
+
+    revision: Revision
+    class_name: ClassName
+    author: Author
+
+
+class Explanation(Wire):
+    """Why a segment has its label: everything needed to compute the vote by hand."""
+
+    segment_id: SegmentId
+    segmentation_id: SegmentationId
+    class_id: ClassId
+    class_name: ClassName
+    confidence: Confidence
+    share: Share = Field(description="Share of the vote that the class has, 0 to 1.")
+    known: Known
+    familiarity: Cosine = Field(
+        description="Mean of image_similarity and the similarity of the nearest exemplar; below the threshold in "
+        "`calibration` the segment is not known."
+    )
+    image_similarity: Cosine = Field(
+        description="Mean similarity of the image's segments to their nearest exemplars, weighted by area."
+    )
+    area: Area
+    bbox: BBox
+    mask: Mask
+    vote: Vote
+    exemplars: list[Voter] = Field(description="The exemplars that voted, nearest first.")
+    reserve: list[Neighbour] = Field(
+        description="The next nearest exemplars. They vote if exemplars before them are removed."
+    )
+    runner_up: RunnerUp | None = Field(description="The second class; null: every exemplar voted for the same class.")
+    margin: float = Field(ge=0, le=1.000001, description="Share of the class minus that of the runner-up, 0 to 1.")
+    flip_set: list[str] | None = Field(
+        description="Ids of the smallest set of exemplars whose removal changes the label; null: removing any of the "
+        "listed exemplars does not change it."
+    )
+    boundary: Boundary
+    similar: list[SimilarSegment] = Field(description="Similar segments of other images, the most similar first.")
+    corrections: list[Correction] = Field(description="Corrections of this segment's label, the newest first.")
+    calibration: Calibration = Field(
+        description="How a share becomes a confidence, and from which familiarity on a segment is known."
+    )
+    release: Release
+    index_revision: IndexRevision
+    label_url: str = Field(description="Path to which a corrected label is sent with POST.")
+    image_url: ImageUrl
+    crop_url: CropUrl

@@ -1,0 +1,37 @@
+"""Answers of /livez and /readyz."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from service.http.wire.base import IndexRevision, Release, Wire
+
+
+class Liveness(Wire):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class DeviceSteps(Wire):
+    """What each step runs on."""
+
+    network: str = Field(description="What runs the network.", examples=["cpu"])
+    sorting: str = Field(description="What sorts pixels.", examples=["cpu"])
+    search: str = Field(description="What searches exemplars.", examples=["cpu"])
+    name: str | None = Field(description="Name of the device.", examples=["cpu"])
+
+
+class Readiness(Wire):
+    """The service can segment images."""
+
+    status: Literal["ready"]
+    release: Release
+    device: Literal["cpu", "cuda"] = Field(description="Device in the settings.")
+    runs_on: str = Field(
+        description="Provider by which ONNX Runtime runs the network.", examples=["CPUExecutionProvider"]
+    )
+    network_bits: Literal[16, 32] = Field(description="Bits of the numbers in the network.")
+    steps_run_on: DeviceSteps
+    exemplars: int = Field(ge=0, description="Number of exemplars that take part in votes.")
+    index_revision: IndexRevision
