@@ -41,8 +41,8 @@ format: $(VENV)/.check ## format the sources and apply the linter's fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-openapi: $(VENV)/.test ## rewrite docs/openapi.json from the routes
-	$(BIN)/python -m tests.robustness.openapi
+openapi: $(VENV)/.test ## rewrite docs/openapi.json and the page's types from the routes
+	$(BIN)/python -m tools.openapi
 
 docs: $(VENV)/.docs ## build the documentation as a website in site/; a broken link or a warning fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

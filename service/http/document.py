@@ -8,7 +8,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from service.http import wire
 from service.http.access import COOKIE, curator, reader
@@ -93,7 +93,7 @@ class DocumentedApp(FastAPI):
             for router in self._routers:
                 for route in router.routes:
                     if isinstance(route, APIRoute) and route.include_in_schema:
-                        for method in route.methods:
+                        for method in route.methods or ():
                             _add_role(document["paths"][route.path_format][method.lower()], _role(route.dependant))
             self.openapi_schema = document
         return self.openapi_schema
@@ -104,8 +104,8 @@ class DocumentedApp(FastAPI):
         self._routers.append(router)
 
     def _further_schemas(self) -> dict[str, Any]:
-        pairs = [(model, "serialization" if issubclass(model, wire.Wire) else "validation") for model in self._models]
-        _, definitions = models_json_schema(pairs, ref_template=_SCHEMAS)  # type: ignore[arg-type]
+        pairs = [(model, _mode(model)) for model in self._models]
+        _, definitions = models_json_schema(pairs, ref_template=_SCHEMAS)
         found: dict[str, Any] = definitions["$defs"]
         return found
 
@@ -113,6 +113,11 @@ class DocumentedApp(FastAPI):
 def schema_ref(model: type[BaseModel]) -> dict[str, str]:
     """A reference to the schema of a model, which the document holds once."""
     return {"$ref": _SCHEMAS.format(model=model.__name__)}
+
+
+def _mode(model: type[BaseModel]) -> JsonSchemaMode:
+    """Models of answers are written, models of bodies are read."""
+    return "serialization" if issubclass(model, wire.Wire) else "validation"
 
 
 def _role(dependant: Dependant) -> Any:

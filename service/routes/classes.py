@@ -1,7 +1,5 @@
 """Routes of classes: list them, create one, change a name or a colour."""
 
-from typing import Annotated
-
 from fastapi import APIRouter, Response
 from pydantic import Field
 
@@ -34,9 +32,7 @@ _CHANGED: Responses = {
 class ClassBody(Body):
     """A new class, or, with a class_id, what to change of a class."""
 
-    class_id: Annotated[int, Field(ge=0, le=LARGEST, description="The class to change; null: create one.")] | None = (
-        None
-    )
+    class_id: int | None = Field(None, ge=0, le=LARGEST, description="The class to change; null: create one.")
     name: str | None = Field(None, description="Its name, 1 to 60 characters.", examples=["kerb"])
     color: Color = None
     reason: Reason = None

@@ -21,7 +21,6 @@ from service.routes.dependencies import (
     edited,
     json,
 )
-from service.routes.documented import unchanged
 
 router = APIRouter(prefix="/edits", tags=["edits"])
 
@@ -79,7 +78,7 @@ def get_edit_effect(
 
 @router.post(
     "/{revision}/revert", status_code=201, operation_id="revert_edit", response_model=wire.Edited,
-    responses=unchanged(wire.Edited), response_description="The edit was reverted by a new edit.",
+    response_description="The edit was reverted by a new edit.",
 )  # fmt: skip
 def revert_edit(
     revision: Number, caller: Curator, engine: Service, curation: Edits, body: Revert | None = None

@@ -1,11 +1,12 @@
-"""The web page and its files. They need no key: the page asks for the key itself."""
+"""The web page, the API reference at /docs, and their files. They are open to everyone: the page asks for a key."""
 
 import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
-from service.problems import Problem
+from service.problems import Problem, printable
 
 router = APIRouter(tags=["pages"], include_in_schema=False)
 
@@ -14,6 +15,7 @@ POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+_SWAGGER_UI = ("swagger-ui-bundle.js", "swagger-ui.css")  # files of Swagger UI, which fastapi_offline bundles
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -28,28 +30,38 @@ _TYPES = {
 
 @router.get("/")
 def page(request: Request) -> Response:
-    """The HTML of the web page."""
+    """The web page."""
     return _file(request, STATIC / "index.html")
+
+
+@router.get("/docs")
+def docs(request: Request) -> Response:
+    """The API reference, rendered from /openapi.json by Swagger UI."""
+    return _file(request, STATIC / "docs.html")
+
+
+@router.get("/docs/{name}")
+def swagger_ui(name: str, request: Request) -> Response:
+    """A file of Swagger UI."""
+    spec = find_spec("fastapi_offline")
+    if name not in _SWAGGER_UI or spec is None or spec.origin is None:
+        raise Problem(404, "The API reference has no such file.", received=printable(name[:200]), fix="Open /docs.")
+    return _file(request, Path(spec.origin).parent / "static" / name)
 
 
 @router.get("/static/{name:path}")
 def static(name: str, request: Request) -> Response:
-    """A script, style sheet or icon of the web page.
-
-    Raises:
-        Problem: 404 if the page has no such file.
-    """
+    """A file of the web page."""
     file = _find(name)
     if file is None or file.suffix not in _TYPES:
         raise Problem(
-            404, "The web page has no such file.", received=name[:200].encode(errors="replace").decode(),
-            fix="Open the web page at /.",
+            404, "The page has no such file.", received=printable(name[:200]), fix="Open / instead.",
         )  # fmt: skip
     return _file(request, file)
 
 
 def html(content: str) -> Response:
-    """An HTML response whose content security policy forbids resources of other hosts."""
+    """An HTML response under the page's Content-Security-Policy: it loads nothing from other hosts."""
     return Response(content, media_type="text/html; charset=utf-8", headers=_headers())
 
 
@@ -58,7 +70,7 @@ def _find(name: str) -> Path | None:
     try:
         file = (STATIC / name).resolve()
         return file if file.is_relative_to(STATIC.resolve()) and file.is_file() else None
-    except (OSError, ValueError):  # no file can have this name
+    except (OSError, ValueError):  # not a valid file name
         return None
 
 
@@ -74,7 +86,7 @@ def _file(request: Request, file: Path) -> Response:
 
 def _headers() -> dict[str, str]:
     return {
-        "Cache-Control": "no-cache",  # the browser asks each time and gets 304 while the ETag is the same
+        "Cache-Control": "no-cache",  # the browser revalidates by ETag
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",

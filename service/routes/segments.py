@@ -43,7 +43,7 @@ class Label(Body):
     """The right class of a segment, by name or by id."""
 
     class_name: str | None = Field(None, description="Its name; a new name creates a class.", examples=["kerb"])
-    class_id: Annotated[int, Field(ge=0, le=LARGEST, description="Its id, in place of the name.")] | None = None
+    class_id: int | None = Field(None, ge=0, le=LARGEST, description="Its id, in place of the name.")
     color: Color = None
     reason: Reason = None
 

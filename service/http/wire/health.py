@@ -10,7 +10,7 @@ from service.http.wire.base import IndexRevision, Release, Wire
 class Liveness(Wire):
     """The process answers."""
 
-    status: Literal["ok"]
+    status: Literal["ok"] = Field(description="Always ok.")
 
 
 class DeviceSteps(Wire):
@@ -25,7 +25,7 @@ class DeviceSteps(Wire):
 class Readiness(Wire):
     """The service can segment images."""
 
-    status: Literal["ready"]
+    status: Literal["ready"] = Field(description="Always ready; a service that is not answers 503.")
     release: Release
     device: Literal["cpu", "cuda"] = Field(description="Device in the settings.")
     runs_on: str = Field(

@@ -321,7 +321,7 @@
  * The process answers.
  *
  * @typedef {object} Liveness
- * @property {"ok"} status
+ * @property {"ok"} status Always ok.
  */
 
 /**
@@ -429,7 +429,7 @@
  * The service can segment images.
  *
  * @typedef {object} Readiness
- * @property {"ready"} status
+ * @property {"ready"} status Always ready; a service that is not answers 503.
  * @property {string} release Name of the release.
  * @property {"cpu"|"cuda"} device Device in the settings.
  * @property {string} runs_on Provider by which ONNX Runtime runs the network.

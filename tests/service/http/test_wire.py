@@ -1,0 +1,187 @@
+"""Real answers of every route have exactly the fields, types and ranges that the OpenAPI document gives."""
+
+import copy
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from service.http.wire import Wire
+
+
+class Conformance:
+    """Checks answers against the document, in which no object may have undescribed fields.
+
+    Attributes:
+        checked: operation ids and statuses of the answers so far.
+    """
+
+    def __init__(self, client: TestClient) -> None:
+        assert isinstance(client.app, FastAPI)
+        self._client = client
+        self._document = copy.deepcopy(client.app.openapi())
+        for schema in self._document["components"]["schemas"].values():
+            schema.setdefault("additionalProperties", False)
+        self.checked: set[tuple[str, str]] = set()
+
+    def __call__(self, method: str, path: str, **request: Any) -> Any:
+        """Send a request to a path of the document and check its answer; `ids` fill in the path.
+
+        Returns:
+            The JSON, or the response where it is something else.
+        """
+        operation = self._document["paths"][path][method.lower()]
+        response = self._client.request(method, path.format(**request.pop("ids", {})), **request)
+        answers = operation["responses"]
+        status = str(response.status_code)
+        described = answers.get(status) or answers[f"{status[0]}XX"]
+        self.checked.add((operation["operationId"], status))
+        if "content" not in described:
+            assert response.content == b""
+            return response
+        media_type = response.headers["content-type"].partition(";")[0]
+        schema = described["content"][media_type]["schema"]
+        if not media_type.endswith("json"):
+            assert schema["type"] == "string"
+            return response
+        whole = schema | {"components": self._document["components"]}
+        found = json.loads(response.content)
+        errors = [f"{e.instance_path}: {e.message}" for e in jsonschema_rs.validator_for(whole).iter_errors(found)]
+        assert errors == [], (method, path, status)
+        return found
+
+    @property
+    def successes(self) -> set[tuple[str, str]]:
+        """Operation ids and statuses 2XX of the document."""
+        operations = (one for methods in self._document["paths"].values() for one in methods.values())
+        return {(one["operationId"], status) for one in operations for status in one["responses"] if status[0] == "2"}
+
+
+@pytest.fixture
+def ask(client: TestClient) -> Conformance:
+    return Conformance(client)
+
+
+def test_every_success_of_every_operation_is_as_documented(ask: Conformance, photo: bytes) -> None:
+    answer = ask("POST", "/segment", content=photo)
+    segment = answer["segments"][0]
+    _segmentations(ask, answer, photo)
+    _segments(ask, segment)
+    _exemplars(ask, photo)
+    _classes_and_edits(ask)
+    _releases(ask, answer["release"])
+    for path in ("/me", "/livez", "/readyz", "/metrics"):
+        ask("GET", path)
+    ask("POST", "/session", json={"key": "any"})
+    ask("DELETE", "/session")
+    assert ask.successes - ask.checked == set()
+
+
+def _segmentations(ask: Conformance, answer: dict[str, Any], photo: bytes) -> None:
+    ids = {"segmentation_id": answer["segmentation_id"]}
+    for masks in ("polygon", "none"):
+        ask("POST", "/segment", params={"masks": masks}, files={"image": photo})
+        ask("GET", "/segmentations/{segmentation_id}", ids=ids, params={"masks": masks})
+    label_map = ask("POST", "/segment", content=photo, headers={"accept": "image/png"})
+    assert Image.open(io.BytesIO(label_map.content)).size == (answer["width"], answer["height"])
+    ask("GET", "/segmentations")
+    ask("GET", "/segmentations/{segmentation_id}", ids=ids)
+    assert ask("GET", "/segmentations/{segmentation_id}/image", ids=ids).content == photo
+    ask("POST", "/segmentations/{segmentation_id}/relabel", ids=ids)
+
+
+def _segments(ask: Conformance, segment: dict[str, Any]) -> None:
+    ids = {"segment_id": segment["segment_id"]}
+    ask("GET", "/explain/{segment_id}", ids=ids)
+    ask("GET", "/explain/{segment_id}", ids=ids, headers={"accept": "text/html"})
+    ask("GET", "/segments/{segment_id}/crop", ids=ids)
+    body = {"class_name": "kerb", "color": "#ff8800", "reason": "a test"}
+    labelled = ask("POST", "/segments/{segment_id}/label", ids=ids, json=body)
+    assert labelled["relabelled"]["changed"]
+    again = ask("POST", "/segments/{segment_id}/label", ids=ids, json=body, params={"relabel": False})
+    assert again["edit"] is None
+    assert ask("GET", "/explain/{segment_id}", ids=ids)["corrections"]
+
+
+def _exemplars(ask: Conformance, photo: bytes) -> None:
+    annotations = json.dumps([{"class_name": "kerb", "polygons": [[10, 10, 60, 10, 60, 40, 10, 40]]}])
+    added = ask("POST", "/exemplars", files={"image": photo}, data={"annotations": annotations})
+    assert added["edit"] is not None
+    assert ask("POST", "/exemplars", files={"image": photo}, data={"annotations": annotations})["edit"] is None
+    ids = {"exemplar_id": added["exemplars"][0]["exemplar_id"]}
+    first, second = (one["exemplar_id"] for one in ask("GET", "/exemplars", params={"class_id": 0})["exemplars"][:2])
+    ask("GET", "/exemplars/{exemplar_id}", ids=ids)
+    assert ask("GET", "/exemplars/{exemplar_id}/image", ids=ids).content == photo
+    ask("GET", "/exemplars/{exemplar_id}/crop", ids=ids)
+    ask("DELETE", "/exemplars/{exemplar_id}", ids={"exemplar_id": first})
+    assert ask("POST", "/exemplars/remove", json={"exemplar_ids": [first, second]})["already"] == 1
+    ask("GET", "/exemplars", params={"removed": True})
+
+
+def _classes_and_edits(ask: Conformance) -> None:
+    made = ask("POST", "/classes", json={"name": "manhole"})
+    ask("POST", "/classes", json={"class_id": made["class"]["class_id"], "color": "#102030"})
+    ask("GET", "/classes")
+    edits = ask("GET", "/edits")
+    assert {edit["kind"] for edit in edits} >= {"label", "add", "remove", "class"}
+    ids = {"revision": next(edit["revision"] for edit in edits if edit["kind"] == "remove")}
+    ask("GET", "/edits/{revision}", ids=ids)
+    ask("GET", "/edits/{revision}/effect", ids=ids)
+    ask("POST", "/edits/{revision}/revert", ids=ids)
+    assert ask("POST", "/edits/{revision}/revert", ids=ids)["status"] == 409
+    ask("GET", "/edits")
+
+
+def _releases(ask: Conformance, name: str) -> None:
+    bundled = [release["name"] for release in ask("GET", "/releases")]
+    for release in (name, *bundled):
+        ask("GET", "/releases/{name}", ids={"name": release})
+    ask("POST", "/releases/{name}/activate", ids={"name": name})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "request_", "status"),
+    [
+        ("POST", "/segment", {"content": b"\xff\xd8 not an image"}, "415"),
+        ("GET", "/explain/{segment_id}", {"ids": {"segment_id": "none"}}, "404"),
+        ("GET", "/edits", {"params": {"limit": "x"}}, "422"),
+        ("POST", "/classes", {"json": {"colour": "red"}}, "422"),
+    ],
+)
+def test_refusals_are_as_documented(
+    ask: Conformance, method: str, path: str, request_: dict[str, Any], status: str
+) -> None:
+    ask(method, path, **request_)
+    assert {one for _, one in ask.checked} == {status}
+
+
+def test_a_service_that_is_not_ready_says_so_as_documented(ask: Conformance, client: TestClient) -> None:
+    assert isinstance(client.app, FastAPI)
+    client.app.state.readiness.draining = True
+    ask("GET", "/readyz")
+    assert ask.checked == {("get_readiness", "503")}
+
+
+def models() -> Iterator[type[Wire]]:
+    """All models of answers."""
+    found = [Wire]
+    while found:
+        model = found.pop()
+        found += model.__subclasses__()
+        if model is not Wire:
+            yield model
+
+
+@pytest.mark.parametrize("model", sorted(models(), key=lambda model: model.__name__), ids=lambda model: model.__name__)
+def test_examples_of_fields_fit_their_own_schema(model: type[Wire]) -> None:
+    schema = model.model_json_schema(mode="serialization")
+    for field, value in schema["properties"].items():
+        for example in value.get("examples", ()):
+            whole = value | {"$defs": schema.get("$defs", {})}
+            assert jsonschema_rs.is_valid(whole, example), (field, example)
