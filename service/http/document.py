@@ -71,7 +71,7 @@ class DocumentedApp(FastAPI):
             redoc_url=None,
             **options,
         )
-        self._models = (wire.Problem, *models)
+        self._models: tuple[type[BaseModel], ...] = (wire.Problem, *models)
         self._routers: list[APIRouter] = []
 
     def openapi(self) -> dict[str, Any]:

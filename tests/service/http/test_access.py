@@ -246,7 +246,7 @@ def test_a_key_made_by_the_command_opens_the_service(ask: Callable[..., TestClie
     assert ask(api_keys_file=file).get("/look", headers=bearer(key)).json() == "anna"
 
 
-OPEN = {"/", "/livez", "/readyz", "/metrics", "/session", "/openapi.json", "/docs", "/docs/oauth2-redirect"}
+OPEN = {"/", "/livez", "/readyz", "/metrics", "/session", "/openapi.json", "/docs"}
 OPEN_BELOW = ("/static",)
 OF_READERS = {"/segment", "/segmentations/{segmentation_id}/relabel"}  # what is posted and changes no exemplar
 
