@@ -126,9 +126,10 @@ def _segment_one(engine: "Engine", file: Path, out: Path | None) -> dict[str, An
         return body
     image = decode(content, engine.settings.max_pixels)
     release, classes = engine.served.release, engine.served.release.card.classes
-    labels = np.zeros(answer.class_map.shape, dtype=np.int32)
+    size = (int(body["height"]), int(body["width"]))
+    labels = np.zeros(size, dtype=np.int32)
     for n, entry in enumerate(body["segments"]):
-        labels[decode_rle(entry["mask"]["counts"], labels.shape)] = n
+        labels[decode_rle(entry["mask"]["counts"], size)] = n
     out.parent.mkdir(parents=True, exist_ok=True)
     overlay(image, answer.class_map, labels, classes).save(f"{out}.overlay.png")
     Path(f"{out}.labels.png").write_bytes(label_map_png(answer.class_map, classes))
