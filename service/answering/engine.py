@@ -50,12 +50,12 @@ class Answer(NamedTuple):
 
 
 class _Retrieved(NamedTuple):
-    """The result of the stage "retrieve": the release as it voted, the labels, the shapes, and the image's file."""
+    """The result of the stage "retrieve": the release as it voted, labels, shapes, and the file of the image."""
 
     view: ReleaseView
     labels: SegmentLabels
     shapes: Shapes
-    picture: ImageFile
+    image_file: ImageFile
 
 
 class Engine:
@@ -170,7 +170,7 @@ class Engine:
         timings = {name: stages.ms[name] for name in ("decode", "embed", "sort", "retrieve")}
         timings["total"] = (time.perf_counter() - started) * 1000
         url = image_url(composed.facts["segmentation_id"]) if self.records.images.budget else None
-        image = {"image_id": retrieved.picture.image_id, "image_url": url}
+        image = {"image_id": retrieved.image_file.image_id, "image_url": url}
         body = composed.body | image | {"timings_ms": rounded(timings)}
         return Answer(body, found.labels, retrieved.labels.vote.class_ids, retrieved.view.infos)
 
@@ -189,8 +189,8 @@ class Engine:
 
     def _record(self, retrieved: _Retrieved, request: SegmentRequest, author: str | None) -> ComposedAnswer:
         composed = compose_answer(retrieved.view, retrieved.shapes, retrieved.labels, request.options)
-        facts = composed.facts | {"image_id": retrieved.picture.image_id, "author": author}
-        self.records.add(facts, composed.segments, composed.retrieved, retrieved.picture)
+        facts = composed.facts | {"image_id": retrieved.image_file.image_id, "author": author}
+        self.records.add(facts, composed.segments, composed.retrieved, retrieved.image_file)
         return composed
 
     def _replay(self) -> None:

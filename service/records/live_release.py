@@ -1,7 +1,7 @@
 """A release with the edits made on it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from model_store.live import AddedExemplar, LiveExemplars
@@ -53,15 +53,6 @@ class LiveRelease:
             classes_changed = classes_changed or bool(changes.classes)
         classes = self._classes() if classes_changed else {}
         self.state = self.state.edited(revision, added=added, alive=alive, **classes)
-
-    def classes_at(self, revision: int) -> LiveExemplars:
-        """The present state, but with the names and colours that classes had at a revision.
-
-        Classes that were made later keep their present names.
-        """
-        states = self.log.class_states(revision)
-        newer = self.state.classes[len(states) :]
-        return replace(self.state, classes=(*(state.info for state in states), *newer))
 
     def _classes(self) -> dict[str, Any]:
         states = self.log.class_states()
