@@ -46,6 +46,7 @@ VOTERS = st.lists(st.tuples(st.floats(-1, 1, width=32), st.integers(0, 2), st.in
 
 
 @given(voters=VOTERS, kappa=st.sampled_from([0.5, 10.0, 60.0]))
+@settings(deadline=None)
 def test_an_exemplar_of_strength_s_counts_as_s_exemplars(voters: list[tuple[float, int, int]], kappa: float) -> None:
     columns = [np.array(column) for column in zip(*voters, strict=True)]
     similarities, classes, strengths = columns
@@ -153,6 +154,7 @@ def test_calibration_refuses_knots_that_fall() -> None:
 @given(
     segments=st.lists(st.tuples(st.floats(-1, 1, width=32), st.integers(1, 50)), min_size=1, max_size=8),
 )
+@settings(deadline=None)
 def test_familiarity_is_half_the_segment_and_half_the_mean_pixel(segments: list[tuple[float, int]]) -> None:
     pixels = [cosine for cosine, area in segments for _ in range(area)]
     mean = sum(pixels) / len(pixels)

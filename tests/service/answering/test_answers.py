@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.answering.answers import Shapes, _numbered, compose_answer, recorded_answer_json
@@ -14,6 +14,7 @@ from tests.conftest import Blocks
 
 
 @given(rows=st.lists(st.lists(st.integers(0, 50), min_size=3, max_size=3), max_size=6))
+@settings(deadline=None)
 def test_numbering_rows_equals_unique_with_inverse(rows: list[list[int]]) -> None:
     table = np.array(rows, dtype=np.int64).reshape(-1, 3)
     found, places = _numbered(table)
