@@ -26,7 +26,7 @@ FILE = Path(__file__).parent.parent / "docs" / "page.webp"
 
 def main() -> None:
     """Segment the scene, open the explanation of a segment, and save a screenshot."""
-    with TemporaryDirectory() as folder, running_service(Path(folder)) as address:
+    with TemporaryDirectory() as folder, running_service(Path(folder), patience=300) as address:
         answer = httpx.post(f"{address}/segment", content=_scene(), timeout=60).raise_for_status().json()
         segment_id = _largest(answer, EXPLAINED)
         index = segment_id.rpartition("-")[2]
