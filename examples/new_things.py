@@ -10,10 +10,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from index_builder.datasets.streets import Thing, paint_street
-from index_builder.datasets.streets.canvas import WIDTH, Camera, Canvas, Color, Random, pick, shade
-from index_builder.datasets.streets.scene import Layout
-from index_builder.datasets.streets.things import quad
+from index_builder.datasets.streets import (
+    WIDTH,
+    Camera,
+    Canvas,
+    Color,
+    Layout,
+    Random,
+    StreetObject,
+    paint_street,
+    pick,
+    quad,
+    shade,
+)
 
 NEW = 100  # label of the thing in the painted picture; the streets' own are 0..10
 LEAST = 1000  # pixels of the thing that must be seen, of 172,800
@@ -206,8 +215,8 @@ def paint(thing: str, number: int) -> tuple[np.ndarray, np.ndarray]:
     raise ValueError(f"{thing!r} {number}: it is hidden in 100 streets; paint another number")
 
 
-def _place(kind: _Kind, random: Random, canvas: Canvas, camera: Camera, street: Layout) -> list[Thing]:
-    things: list[Thing] = []
+def _place(kind: _Kind, random: Random, canvas: Canvas, camera: Camera, street: Layout) -> list[StreetObject]:
+    things: list[StreetObject] = []
     for _ in range(int(random.integers(1, kind.most + 1))):
         Z = float(random.uniform(*kind.depth))
         if kind.where == "road":
@@ -217,5 +226,5 @@ def _place(kind: _Kind, random: Random, canvas: Canvas, camera: Camera, street: 
         else:
             X = (WIDTH * float(random.uniform(0.2, 0.8)) - camera.x) / camera.focal * Z
         seen = (WIDTH * np.array([0.1, 0.9]) - camera.x) / camera.focal * Z
-        things.append((Z, partial(kind.draw, canvas, camera, random, float(np.clip(X, *seen)), Z)))
+        things.append(StreetObject(Z, partial(kind.draw, canvas, camera, random, float(np.clip(X, *seen)), Z)))
     return things

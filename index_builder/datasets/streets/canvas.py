@@ -112,6 +112,16 @@ class Canvas:
         return image, labels
 
 
+def quad(
+    camera: Camera, X: tuple[float, float], Y: tuple[float, float], Z: tuple[float, float]
+) -> list[tuple[float, float]]:
+    """Corners of an upright rectangle whose foot runs from (X[0], Z[0]) to (X[1], Z[1])."""
+    return [
+        camera.point(X[0], Y[0], Z[0]), camera.point(X[1], Y[0], Z[1]),
+        camera.point(X[1], Y[1], Z[1]), camera.point(X[0], Y[1], Z[0]),
+    ]  # fmt: skip
+
+
 def shade(color: Color | np.ndarray, factor: float) -> Color:
     """A colour made darker or lighter."""
     r, g, b = (int(min(max(c * factor, 0), 255)) for c in color)

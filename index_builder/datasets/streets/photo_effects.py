@@ -8,9 +8,19 @@ from scipy.ndimage import gaussian_filter
 
 from index_builder.datasets.samples import IGNORE
 from index_builder.datasets.streets.canvas import HEIGHT, TILE, WIDTH, Camera, Random, noise_patch, noise_tile
-from index_builder.datasets.streets.scene import BUILDING, PAVEMENT, ROAD, SKY
-from index_builder.datasets.streets.things import BICYCLIST, CAR, FENCE, PEDESTRIAN, POLE, SIGN
-from index_builder.datasets.streets.trees import TREE
+from index_builder.datasets.streets.classes import (
+    BICYCLIST,
+    BUILDING,
+    CAR,
+    FENCE,
+    PAVEMENT,
+    PEDESTRIAN,
+    POLE,
+    ROAD,
+    SIGN,
+    SKY,
+    TREE,
+)
 
 # how rough surfaces look: standard deviation of brightness, of fine and of coarse texture
 ROUGHNESS = {
@@ -22,7 +32,7 @@ ROUGHNESS = {
 _ROWS, _COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
 
 
-def photograph(image: np.ndarray, labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
+def apply_photo_effects(image: np.ndarray, labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
     """[H, W, 3] float32 flat colours in 0..255, written over -> [H, W, 3] uint8 as a camera might have taken it."""
     light = _texture(labels, camera, random)
     light *= _shadows(labels, camera, random)

@@ -6,8 +6,7 @@ import numpy as np
 from PIL import Image
 
 from index_builder.datasets.streets.canvas import Camera, Canvas, Color, Random, noise_patch, pick, shade, vary
-
-TREE = 5
+from index_builder.datasets.streets.classes import TREE
 
 
 def tree(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float, bare: bool) -> None:
