@@ -17,7 +17,7 @@ from benchmarks.common import interleave, report
 from index_builder.environment import circumstances
 from index_builder.training.crops import Batch, Crops
 from index_builder.training.recipe import Recipe
-from index_builder.training.run import make_module, open_worlds
+from index_builder.training.run import make_module, open_domains
 from index_builder.training.training_module import TrainingModule
 
 WARM_BATCHES = 4
@@ -32,12 +32,12 @@ class Step:
 
     def __init__(self, recipe: Recipe) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        worlds = open_worlds(recipe)
-        self.module: TrainingModule = make_module(recipe, worlds).to(self.device).train()
+        domains = open_domains(recipe)
+        self.module: TrainingModule = make_module(recipe, domains).to(self.device).train()
         self.module.log = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer to log to
         self.module.on_fit_start()
         self.optimiser = torch.optim.AdamW(self.module.parameters(), lr=1e-5)
-        self.stream = iter(Crops(worlds, recipe))
+        self.stream = iter(Crops(domains, recipe))
         self.batches = [self._moved(batch) for batch in islice(self.stream, WARM_BATCHES)]
         with torch.no_grad():
             self.inputs = [self.module.augment(batch.images) for batch in self.batches]

@@ -1,4 +1,4 @@
-"""Training batches: crops of several worlds side by side, augmented on the device."""
+"""Training batches: crops of several domains side by side, augmented on the device."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -17,12 +17,12 @@ from index_builder.training.recipe import Recipe
 
 
 class Batch(NamedTuple):
-    """images: [B, 3, H, W] uint8; labels: [B, H, W] int32, class or region of each pixel, -1 where unknown; worlds: [B]
+    """images: [B, 3, H, W] uint8; labels: [B, H, W] int32, class or region of each pixel, -1 where unknown; domains: [B]
     int64, position in the recipe's `datasets`; shown: [B] int64, 0.., number in the batch of the image a crop shows."""
 
     images: Tensor
     labels: Tensor
-    worlds: Tensor
+    domains: Tensor
     shown: Tensor
 
 
@@ -63,30 +63,30 @@ class WithRegions:
         return Mapped(image, found.astype(np.int16) if found.max() < 2**15 else found, -1)
 
 
-World = WithClasses | WithRegions
+Domain = WithClasses | WithRegions
 
 
 class Crops(IterableDataset[Batch]):
-    """Endless stream of whole batches: `batch_per_world` crops of each world, `views` of each image.
+    """Endless stream of whole batches: `batch_per_world` crops of each domain, `views` of each image.
 
     Each image is read (and its regions found) once in each worker, which keeps it.
     """
 
-    def __init__(self, worlds: Sequence[World], recipe: Recipe, first_step: int = 0) -> None:
-        self.worlds, self.recipe, self.first_step = worlds, recipe, first_step
+    def __init__(self, domains: Sequence[Domain], recipe: Recipe, first_step: int = 0) -> None:
+        self.domains, self.recipe, self.first_step = domains, recipe, first_step
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         number = worker.id if worker else 0
         rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
         random = np.random.default_rng([self.recipe.seed, self.first_step, rank, number])
-        orders = [_endless_order(len(world), random) for world in self.worlds]
-        read = [lru_cache(maxsize=None)(world.__getitem__) for world in self.worlds]
+        orders = [_endless_order(len(domain), random) for domain in self.domains]
+        read = [lru_cache(maxsize=None)(domain.__getitem__) for domain in self.domains]
         views = self.recipe.views
         while True:
             crops = [
                 (*crop, w)
-                for w in range(len(self.worlds))
+                for w in range(len(self.domains))
                 for _ in range(self.recipe.batch_per_world // views)
                 for crop in _views(read[w](next(orders[w])), self.recipe, random)
             ]

@@ -12,8 +12,8 @@ MOBILENET = ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # what the MobileNet
 class Recipe(BaseModel):
     """A training run; written into the run's folder and, at the end, into the card of a release built from it.
 
-    `datasets` are trained on together, each in a world of its own. With `reference` set (one of `datasets`), pixels of
-    all other worlds are also compared with prototypes of the reference world alone: the retrieval that is served when
+    `datasets` are trained on together, each in a domain of its own. With `reference` set (one of `datasets`), pixels of
+    all other domains are also compared with prototypes of the reference domain alone: the retrieval that is served when
     the exemplars come from there. Sizes are in pixels of the image, unless they say otherwise.
 
     Objectives: "vmf-nca" is supervised segment sorting; "vmf" is unsupervised, its segments are regions of a source
@@ -54,10 +54,10 @@ class Recipe(BaseModel):
     bank_batches: int = Field(2, ge=0, description="batches whose prototypes are remembered")
     bank_per_batch: int = Field(512, ge=1)
     pixels_per_world: int = Field(
-        2048, ge=1, description="pixels of the embedding that enter the loss, a world and step"
+        2048, ge=1, description="pixels of the embedding that enter the loss, a domain and step"
     )
     class_balance: float = Field(0.5, ge=0, le=1, description="0 samples pixels as they come, 1 all classes alike")
-    reference_weight: float = Field(1.0, ge=0, description="weight of the loss against the reference world")
+    reference_weight: float = Field(1.0, ge=0, description="weight of the loss against the reference domain")
 
     crop: tuple[int, int] = Field((256, 352), description="height, width of a training crop, multiples of 32")
     scale: tuple[float, float] = (0.6, 1.6)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from index_builder.datasets import Dataset, Sample, open_dataset, open_images
 from index_builder.environment import circumstances
 from index_builder.regions import open_regions
-from index_builder.training.crops import Augment, Crops, WithClasses, WithRegions, World
+from index_builder.training.crops import Augment, Crops, Domain, WithClasses, WithRegions
 from index_builder.training.export import write_network
 from index_builder.training.recipe import Recipe, normalisation
 from index_builder.training.softmax_module import SoftmaxModule
@@ -44,16 +44,16 @@ def make_network(recipe: Recipe) -> EmbeddingNetwork:
     return network
 
 
-def open_world(recipe: Recipe, name: str, split: str) -> Dataset:
+def open_domain(recipe: Recipe, name: str, split: str) -> Dataset:
     """One of the recipe's data sets."""
     return open_dataset(name, recipe.root(name), split, count=recipe.counts.get(name))
 
 
-def open_worlds(recipe: Recipe) -> list[World]:
+def open_domains(recipe: Recipe) -> list[Domain]:
     """What the recipe trains on: images with classes or, without a look at those, with regions."""
     splits = {name: recipe.train_splits.get(name, "train") for name in recipe.datasets}
     if recipe.objective != "vmf":
-        return [WithClasses(open_world(recipe, name, split)) for name, split in splits.items()]
+        return [WithClasses(open_domain(recipe, name, split)) for name, split in splits.items()]
     regions = open_regions(
         recipe.regions,
         folder=Path(recipe.region_maps) if recipe.region_maps else None,
@@ -65,12 +65,12 @@ def open_worlds(recipe: Recipe) -> list[World]:
     ]
 
 
-def make_module(recipe: Recipe, worlds: list[World]) -> TrainingModule:
+def make_module(recipe: Recipe, domains: list[Domain]) -> TrainingModule:
     """Network, loss and optimiser of a recipe."""
     augment, network = Augment(*normalisation(recipe.backbone)), make_network(recipe)
     if recipe.objective == "vmf":
         return UnsupervisedModule(network, recipe, augment, ())
-    labelled = [world.dataset for world in worlds if isinstance(world, WithClasses)]
+    labelled = [domain.dataset for domain in domains if isinstance(domain, WithClasses)]
     _check_classes(labelled)
     classes = labelled[0].classes
     if recipe.objective == "softmax":
@@ -92,9 +92,9 @@ def train(recipe: Recipe, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     _check_recipe(recipe, out / "recipe.json")
     L.seed_everything(recipe.seed, workers=True)
-    worlds = open_worlds(recipe)
-    module = make_module(recipe, worlds)
-    validation = _validation(recipe, module, worlds)
+    domains = open_domains(recipe)
+    module = make_module(recipe, domains)
+    validation = _validation(recipe, module, domains)
     (out / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n")
     (out / "environment.json").write_text(json.dumps(circumstances(), indent=2) + "\n")
     last = out / "checkpoints" / "last.ckpt"
@@ -102,10 +102,10 @@ def train(recipe: Recipe, out: Path) -> Path:
     if 0 < first_step < recipe.steps:
         _keep_log(out / "logs" / "metrics.csv", first_step)
     elif first_step == 0 and recipe.start is not None and is_release(Path(recipe.start)):
-        batches = [batch.images for batch in islice(Crops(worlds, recipe), 4)]
+        batches = [batch.images for batch in islice(Crops(domains, recipe), 4)]
         unfold_batch_norms(module.network, module.augment(torch.cat(batches)))
     stream = DataLoader(
-        Crops(worlds, recipe, first_step),
+        Crops(domains, recipe, first_step),
         batch_size=None,
         num_workers=recipe.workers,
         pin_memory=torch.cuda.is_available(),
@@ -148,11 +148,11 @@ def train(recipe: Recipe, out: Path) -> Path:
     return out
 
 
-def _validation(recipe: Recipe, module: TrainingModule, worlds: list[World]) -> list[DataLoader[Sample]] | None:
+def _validation(recipe: Recipe, module: TrainingModule, domains: list[Domain]) -> list[DataLoader[Sample]] | None:
     if not recipe.validates:
         return None
-    labelled = [world.dataset for world in worlds if isinstance(world, WithClasses)]
-    queries = open_world(recipe, recipe.datasets[0], recipe.validation_split)
+    labelled = [domain.dataset for domain in domains if isinstance(domain, WithClasses)]
+    queries = open_domain(recipe, recipe.datasets[0], recipe.validation_split)
     _check_classes([labelled[0], queries])
     return module.validation_loaders(labelled, queries)
 
@@ -170,13 +170,13 @@ def _check_recipe(recipe: Recipe, file: Path) -> None:
             )
 
 
-def _check_classes(worlds: list[Dataset]) -> None:
-    """Labels of all worlds are compared by number, so that the numbers must mean the same."""
-    first, *others = ([info.name for info in world.classes] for world in worlds)
-    for world, names in zip(worlds[1:], others, strict=True):
+def _check_classes(domains: list[Dataset]) -> None:
+    """Labels of all domains are compared by number, so that the numbers must mean the same."""
+    first, *others = ([info.name for info in domain.classes] for domain in domains)
+    for domain, names in zip(domains[1:], others, strict=True):
         if names != first:
             raise ValueError(
-                f"data set {world.name} has the classes {', '.join(names)}, {worlds[0].name} has {', '.join(first)}; "
+                f"data set {domain.name} has the classes {', '.join(names)}, {domains[0].name} has {', '.join(first)}; "
                 "give the classes the same names in the same order to train on both together"
             )
 

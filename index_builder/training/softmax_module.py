@@ -18,11 +18,11 @@ class SoftmaxModule(TrainingModule):
 
     def compare(self, output: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
         logits, labels = output[1].float(), cell_labels(batch).flatten()
-        worlds = batch.worlds[:, None].expand(len(batch.worlds), labels.numel() // len(batch.worlds)).flatten()
+        domains = batch.domains[:, None].expand(len(batch.domains), labels.numel() // len(batch.domains)).flatten()
         flat = logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1])
         total, terms = logits.new_zeros(()), logits.new_zeros(())
-        for world, name in enumerate(self.recipe.datasets):
-            pixels, drawn = self.draw(labels, (labels >= 0) & (worlds == world), len(self.classes))
+        for domain, name in enumerate(self.recipe.datasets):
+            pixels, drawn = self.draw(labels, (labels >= 0) & (domains == domain), len(self.classes))
             wanted = torch.where(drawn, labels[pixels], -100)  # cross_entropy's own mark of what is left out
             loss = F.cross_entropy(flat[pixels], wanted, reduction="sum") / drawn.sum().clamp(min=1)
             self.log(f"loss/{name}", loss.detach())

@@ -21,7 +21,7 @@ def cell_labels(batch: Batch) -> Tensor:
 
 
 class SortingModule(TrainingModule):
-    """Segment sorting over one or more worlds: what the supervised and the unsupervised loss share."""
+    """Segment sorting over one or more domains: what the supervised and the unsupervised loss share."""
 
     def __init__(
         self, network: EmbeddingNetwork, recipe: Recipe, augment: Augment, classes: tuple[ClassInfo, ...]
@@ -37,7 +37,7 @@ class SortingModule(TrainingModule):
     def compare(self, output: Tensor, batch: Batch) -> Tensor:
         embeddings = output.float()  # [B, D, h, w]
         own = self.prototypes(embeddings, batch)
-        loss = self._loss(embeddings, own, batch.worlds)
+        loss = self._loss(embeddings, own, batch.domains)
         self._remember(own)
         return loss
 
@@ -59,24 +59,24 @@ class SortingModule(TrainingModule):
         """
         raise NotImplementedError
 
-    def _loss(self, embeddings: Tensor, own: Prototypes, worlds: Tensor) -> Tensor:
-        """Mean over worlds of the loss within the world, and of the loss against the reference world."""
+    def _loss(self, embeddings: Tensor, own: Prototypes, domains: Tensor) -> Tensor:
+        """Mean over domains of the loss within the domain, and of the loss against the reference domain."""
         B, D, h, w = embeddings.shape
         flat = embeddings.permute(0, 2, 3, 1).reshape(-1, D)
-        segment_of, world_of = own.segment_of.flatten(), worlds[:, None].expand(B, h * w).flatten()
+        segment_of, domain_of = own.segment_of.flatten(), domains[:, None].expand(B, h * w).flatten()
         bank = self.bank.read()
         mine = (own.directions, own.class_ids, own.domains, own.valid)
         everything = Remembered(*(torch.cat(pair) for pair in zip(mine, bank, strict=True)))
         total, terms = embeddings.new_zeros(()), embeddings.new_zeros(())
-        for world in range(len(self.recipe.datasets)):
-            usable = (segment_of >= 0) & (world_of == world)
+        for domain in range(len(self.recipe.datasets)):
+            usable = (segment_of >= 0) & (domain_of == domain)
             pixels, drawn = self.draw(*self.balanced(own, segment_of, usable))
             segments = segment_of[pixels].clamp(min=0)
-            for others, weight in self._comparisons(world):
+            for others, weight in self._comparisons(domain):
                 compared = everything.valid & (everything.domains == others)
                 losses = self.pixel_losses(flat[pixels], segments, own, everything, compared)
                 loss = torch.where(drawn, losses, 0).sum() / drawn.sum().clamp(min=1)
-                self.log(f"loss/{self.recipe.datasets[world]}-{self.recipe.datasets[others]}", loss.detach())
+                self.log(f"loss/{self.recipe.datasets[domain]}-{self.recipe.datasets[others]}", loss.detach())
                 total, terms = total + weight * loss, terms + weight * drawn.any()
         return total / terms.clamp(min=1)
 
@@ -84,10 +84,10 @@ class SortingModule(TrainingModule):
         """What `draw` balances: the class of each pixel, whether it is usable, how many classes there are."""
         raise NotImplementedError
 
-    def _comparisons(self, world: int) -> list[tuple[int, float]]:
-        """Worlds whose prototypes the pixels of a world are compared with, and the weight of each."""
-        within = [(world, 1.0)]
-        if self.reference is None or world == self.reference:
+    def _comparisons(self, domain: int) -> list[tuple[int, float]]:
+        """Domains whose prototypes the pixels of a domain are compared with, and the weight of each."""
+        within = [(domain, 1.0)]
+        if self.reference is None or domain == self.reference:
             return within
         return [*within, (self.reference, self.recipe.reference_weight)]
 
@@ -112,7 +112,7 @@ class SupervisedModule(SortingModule):
             embeddings,
             sort_pixels(embeddings, self.sorting, labels >= 0).labels,
             labels,
-            batch.worlds,
+            batch.domains,
             classes=len(self.classes),
             spans=self.recipe.segments,
             rows=PIECES * self.recipe.segments * len(labels),
@@ -139,7 +139,7 @@ class UnsupervisedModule(SortingModule):
             embeddings,
             torch.where(regions >= 0, 0, -1),
             regions,
-            batch.worlds[:: self.recipe.views],
+            batch.domains[:: self.recipe.views],
             images=batch.shown,
             classes=self.recipe.max_regions,
             spans=1,

@@ -69,12 +69,12 @@ class TrainingModule(L.LightningModule):
         weights = torch.where(usable, weight[classes.clamp(min=0)], 0)
         return sample_pixels(weights, self.recipe.pixels_per_world)
 
-    def validation_loaders(self, worlds: list[Dataset], queries: Dataset) -> list[DataLoader[Sample]]:
-        """Images that become exemplars, one loader a world, and last the images that query them."""
+    def validation_loaders(self, domains: list[Dataset], queries: Dataset) -> list[DataLoader[Sample]]:
+        """Images that become exemplars, one loader a domain, and last the images that query them."""
         most = self.recipe.validation_images
         return [
             DataLoader(Subset(images, evenly_spread(len(images), most)), batch_size=None, collate_fn=_as_it_is)  # type: ignore[arg-type]
-            for images in (*worlds, queries)
+            for images in (*domains, queries)
         ]
 
     def on_validation_epoch_start(self) -> None:
@@ -97,10 +97,10 @@ class TrainingModule(L.LightningModule):
             self.score.add_query(sample, embeddings)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mIoU of each world's exemplars; "val/miou", which picks the best checkpoint, is their mean."""
+        """Log the mIoU of each domain's exemplars; "val/miou", which picks the best checkpoint, is their mean."""
         scores = []
-        for world, name in enumerate(self.recipe.datasets):
-            iou = self.score.iou(world)
+        for domain, name in enumerate(self.recipe.datasets):
+            iou = self.score.iou(domain)
             scores.append(float(np.nanmean(iou)))
             self.log(f"val/miou/{name}", scores[-1], prog_bar=True)
             for info, value in zip(self.classes, iou, strict=True):

@@ -23,26 +23,26 @@ class Query(NamedTuple):
 
 
 class RetrievalScore:
-    """Collects exemplars of each world and held-out queries; says what mIoU each world's exemplars reach.
+    """Collects exemplars of each domain and held-out queries; says what mIoU each domain's exemplars reach.
 
     Args:
-        worlds: number of worlds.
+        domains: number of domains.
         num_classes: C.
         sorting: as it will be served.
         k: exemplars that vote.
         kappa: concentration of the vote.
     """
 
-    def __init__(self, worlds: int, num_classes: int, sorting: SortingOptions, k: int, kappa: float) -> None:
+    def __init__(self, domains: int, num_classes: int, sorting: SortingOptions, k: int, kappa: float) -> None:
         self.num_classes, self.sorting, self.k, self.kappa = num_classes, sorting, k, kappa
-        self.exemplars: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(worlds)]
+        self.exemplars: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(domains)]
         self.queries: list[Query] = []
 
-    def add_exemplars(self, world: int, sample: Sample, embeddings: Tensor) -> None:
+    def add_exemplars(self, domain: int, sample: Sample, embeddings: Tensor) -> None:
         """embeddings: [D, h, w] of the sample."""
         segments = segment_image(embeddings, sample.labels.shape, self.sorting, MIN_AREA)
         pieces = split_by_label(segments, embeddings, sample.labels, IGNORE, MIN_AREA)
-        self.exemplars[world].append((pieces.prototypes, pieces.class_ids))
+        self.exemplars[domain].append((pieces.prototypes, pieces.class_ids))
 
     def add_query(self, sample: Sample, embeddings: Tensor) -> None:
         """embeddings: [D, h, w] of the sample."""
@@ -52,10 +52,10 @@ class RetrievalScore:
         np.add.at(pixels, (segments.labels[known], sample.labels[known]), 1)
         self.queries.append(Query(segments.prototypes, pixels))
 
-    def iou(self, world: int) -> np.ndarray:
-        """IoU of each class [C] with the exemplars of one world; NaN where a class neither occurs nor is predicted."""
-        prototypes = np.concatenate([p for p, _ in self.exemplars[world]])
-        classes = np.concatenate([c for _, c in self.exemplars[world]])
+    def iou(self, domain: int) -> np.ndarray:
+        """IoU of each class [C] with the exemplars of one domain; NaN where a class neither occurs nor is predicted."""
+        prototypes = np.concatenate([p for p, _ in self.exemplars[domain]])
+        classes = np.concatenate([c for _, c in self.exemplars[domain]])
         confusion = np.zeros((self.num_classes, self.num_classes), dtype=np.int64)  # [true, predicted]
         for query in self.queries:
             cosines = torch.from_numpy(query.prototypes) @ torch.from_numpy(prototypes).T

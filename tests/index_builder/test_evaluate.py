@@ -159,7 +159,7 @@ def test_area_under_roc_of_one_side_alone_is_not_defined() -> None:
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Noise and blocks as JPEG, one of them deep down and on its side; beside them a mask, which is no photograph."""
-    folder = tmp_path_factory.mktemp("world") / "other"
+    folder = tmp_path_factory.mktemp("domain") / "other"
     (folder / "deep").mkdir(parents=True)
     noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     exif = Image.Exif()

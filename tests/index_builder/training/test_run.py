@@ -63,7 +63,7 @@ def test_training_lowers_the_loss_and_logs_it(trained: Path) -> None:
     assert list((trained / "logs").glob("events.out.tfevents*")), "TensorBoard's log is written too"
 
 
-def test_pixels_of_other_worlds_are_compared_with_the_reference_too(tmp_path: Path) -> None:
+def test_pixels_of_other_domains_are_compared_with_the_reference_too(tmp_path: Path) -> None:
     """Photographs (here painted too, small, in CamVid's layout) beside painted streets, whose exemplars are served."""
     for split in ("train", "val"):
         (tmp_path / split).mkdir()
@@ -73,14 +73,14 @@ def test_pixels_of_other_worlds_are_compared_with_the_reference_too(tmp_path: Pa
             labels = np.where(sample.labels == IGNORE, UNLABELLED, sample.labels)[::4, ::4]
             Image.fromarray(sample.image[::4, ::4]).save(tmp_path / split / f"a_{i}.png")
             Image.fromarray(labels.astype(np.uint8)).save(tmp_path / f"{split}annot" / f"a_{i}.png")
-    worlds = {"datasets": ["camvid", "streets"], "roots": {"camvid": str(tmp_path)}, "counts": {"streets": 2}}
-    run = train(recipe(tmp_path, **worlds, reference="streets", bank_batches=1, steps=10), tmp_path / "run")
+    domains = {"datasets": ["camvid", "streets"], "roots": {"camvid": str(tmp_path)}, "counts": {"streets": 2}}
+    run = train(recipe(tmp_path, **domains, reference="streets", bank_batches=1, steps=10), tmp_path / "run")
     rows = logged(run)
     for name in ("loss/camvid-camvid", "loss/camvid-streets", "loss/streets-streets"):
         assert any(row[name] for row in rows), name
     assert "loss/streets-camvid" not in rows[0]
-    for world in ("camvid", "streets"):
-        assert any(row[f"val/miou/{world}"] for row in rows), "validation queries the exemplars of each world"
+    for domain in ("camvid", "streets"):
+        assert any(row[f"val/miou/{domain}"] for row in rows), "validation queries the exemplars of each domain"
 
 
 def test_a_release_can_be_built_of_a_run(trained: Path, tmp_path: Path) -> None:
@@ -242,12 +242,12 @@ def test_a_classifier_may_be_trained_on_a_frozen_embedding(trained: Path, blocks
         recipe(blocks_folder, objective="softmax", frozen=True)
 
 
-def test_crops_go_on_with_other_images_than_before_and_keep_their_world(tmp_path: Path) -> None:
-    worlds = [WithClasses(Blocks("train", 4)), WithClasses(Blocks("val", 4))]
-    first, again, later = (next(iter(Crops(worlds, recipe(tmp_path), step))) for step in (0, 0, 7))
+def test_crops_go_on_with_other_images_than_before_and_keep_their_domain(tmp_path: Path) -> None:
+    domains = [WithClasses(Blocks("train", 4)), WithClasses(Blocks("val", 4))]
+    first, again, later = (next(iter(Crops(domains, recipe(tmp_path), step))) for step in (0, 0, 7))
     assert torch.equal(first.images, again.images)
     assert not torch.equal(first.images, later.images)
-    assert first.worlds.tolist() == [0, 0, 1, 1]
+    assert first.domains.tolist() == [0, 0, 1, 1]
     assert first.images.shape == (4, 3, 64, 96)
     assert first.labels.shape == (4, 64, 96)
     assert set(first.labels.unique().tolist()) <= {-1, 0, 1, 2}

@@ -43,8 +43,8 @@ def test_the_score_is_that_of_the_release_with_these_exemplars(tiny_run: Path, t
     assert told.miou < 0.9
 
 
-def test_each_world_answers_with_its_own_exemplars() -> None:
-    """Two classes as two directions; the second world has them the wrong way round."""
+def test_each_domain_answers_with_its_own_exemplars() -> None:
+    """Two classes as two directions; the second domain has them the wrong way round."""
     labels = np.repeat([[0, 1]], 32, axis=0).repeat(32, axis=1).astype(np.uint8)  # [32, 64]
     labels[:, :4] = IGNORE
     embeddings = torch.zeros(2, 8, 16)
