@@ -1,4 +1,4 @@
-"""CamVid in SegNet's layout: SPLIT/*.{png,jpg} beside SPLITannot/*.png, index masks of 11 classes, 11 is unlabelled."""
+"""CamVid in the layout of SegNet: images SPLIT/*.{png,jpg}, index masks SPLITannot/*.png with 11 for unlabelled."""
 
 from pathlib import Path
 
@@ -31,12 +31,12 @@ CLASSES = tuple(
 class CamVid:
     """CamVid frames and masks.
 
-    Splits are the folders of `root` ("train", "val", "test"), and two parts of train for choosing what must not be
-    chosen on val: "held", the last tenth of each drive (frames of one drive follow each other at a second's distance,
-    so a random tenth would be near copies of what is trained on), and "fit", the rest.
+    The splits are the folders of `root` ("train", "val", "test") and two parts of train, for choices that must not be
+    made on val. "held" is the last tenth of each drive, "fit" the rest. Frames of a drive are one second apart, so a
+    random tenth would contain near copies of training images.
 
     Raises:
-        ValueError: if a folder or mask is missing, or a mask has a value over 11 or another size than its image.
+        ValueError: if a folder or mask is missing, or a mask has a value above 11 or differs in size from its image.
     """
 
     name = "camvid"
@@ -49,8 +49,8 @@ class CamVid:
         self.masks = root / f"{folder}annot"
         if not self.images:
             raise ValueError(
-                f"{root / folder} holds no .png or .jpg images; --root must hold SPLIT/ and SPLITannot/ folders, and "
-                "split must be one of them, or 'fit' or 'held' (parts of train)"
+                f"{root / folder} has no .png or .jpg images; --root must contain the folders SPLIT/ and SPLITannot/, "
+                "and the split must be one of them, or 'fit' or 'held' (parts of train)"
             )
         if split in ("fit", "held"):
             held = _last_tenths(self.images)
@@ -67,21 +67,21 @@ class CamVid:
         file = self.images[i]
         mask = self.masks / f"{file.stem}.png"
         if not mask.exists():
-            raise ValueError(f"{mask} is missing, the mask of {file}; add it, or take the image away")
+            raise ValueError(f"{mask}, the mask of {file}, is missing; add it, or remove the image")
         image, source = self.photograph(i)
         with open_image(mask) as opened:
             labels = np.array(opened)
         if labels.shape != image.shape[:2] or labels.max() > UNLABELLED:
             raise ValueError(
-                f"{mask} has shape {labels.shape} and values up to {labels.max()}; it must be an index mask of shape "
-                f"{image.shape[:2]} with values 0..{UNLABELLED}"
+                f"{mask} has shape {labels.shape} and values up to {labels.max()}; replace it by an index mask of "
+                f"shape {image.shape[:2]} with values 0..{UNLABELLED}"
             )
         labels[labels == UNLABELLED] = IGNORE
         return Sample(image, labels, source)
 
 
 def _last_tenths(images: list[Path]) -> set[Path]:
-    """The last tenth of the frames of each drive; a file's name begins with its drive."""
+    """The last tenth of the frames of each drive. The name of a file begins with its drive."""
     drives: dict[str, list[Path]] = {}
     for file in images:
         drives.setdefault(file.stem.split("_")[0], []).append(file)

@@ -1,4 +1,4 @@
-"""Photographs in a folder, without labels: what unsupervised training needs, and no more."""
+"""The data set `images`: a folder of image files without labels, for unsupervised training."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 class ImageFolder:
-    """Images of `root`, or of its folder `split` where there is one.
+    """Images of `root`, or of its subfolder `split` if it has one.
 
     Raises:
         ValueError: if there are none.
@@ -20,7 +20,7 @@ class ImageFolder:
         folder = root / split if (root / split).is_dir() else root
         self.images = sorted(file for file in folder.glob("*") if file.suffix.lower() in SUFFIXES)
         if not self.images:
-            raise ValueError(f"{folder} holds no image ({', '.join(SUFFIXES)}); give a folder that does with --root")
+            raise ValueError(f"{folder} has no images ({', '.join(SUFFIXES)}); give a folder of images with --root")
 
     def __len__(self) -> int:
         return len(self.images)

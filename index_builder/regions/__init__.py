@@ -14,11 +14,11 @@ def open_regions(name: str, *, folder: Path | None = None, contours: Path | None
 
     Args:
         name: "felzenszwalb", "slic-merge", "folder" or "contours".
-        folder: where the region maps of `folder` lie.
-        contours: the network of `contours`, as `segsort regions train-contours` writes it.
+        folder: folder of region maps, for "folder".
+        contours: ONNX file of a contour network, for "contours"; `segsort regions train-contours` writes it.
 
     Raises:
-        ValueError: if the name is unknown, or the folder or the network that the source needs is missing.
+        ValueError: if the name is unknown, or the folder or network that the source needs is missing.
     """
     from index_builder.regions.contours import ContourRegions
     from index_builder.regions.region_maps import FolderRegions
@@ -30,13 +30,13 @@ def open_regions(name: str, *, folder: Path | None = None, contours: Path | None
         return SlicMerge()
     if name == "folder":
         if folder is None:
-            raise ValueError("regions 'folder' need the folder that their maps lie in; give it")
+            raise ValueError("regions 'folder' need the folder of the region maps; give region_maps in the recipe")
         return FolderRegions(folder)
     if name == "contours":
         if contours is None:
             raise ValueError(
-                "regions 'contours' need a contour network; give its contours.onnx, which segsort regions "
-                "train-contours writes"
+                "regions 'contours' need a contour network; give the contours.onnx that `segsort regions "
+                "train-contours` writes"
             )
         return ContourRegions(contours)
     raise ValueError(f"regions {name!r} are not known; choose {', '.join(SOURCES[:-1])} or {SOURCES[-1]}")

@@ -1,4 +1,4 @@
-"""Borders of a partition: which pixels lie on one, and which regions share one."""
+"""Borders of a partition: boundary pixels, and the region adjacency graph."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,10 @@ import numpy as np
 
 
 class Borders(NamedTuple):
-    """The pairs of regions that touch, each once: first < second, [E] int64; sides: [E] int64, pixel sides they share;
-    strength: [E] float64, its mean over those sides.
+    """The pairs of adjacent regions, each pair once.
+
+    first, second: [E] int64 regions, first < second; sides: [E] int64, number of pixel sides that they share; strength:
+    [E] float64, mean strength of those sides.
     """
 
     first: np.ndarray
@@ -17,25 +19,25 @@ class Borders(NamedTuple):
 
 
 def boundary_pixels(regions: np.ndarray) -> np.ndarray:
-    """Pixels beside a pixel of another region, on both sides: [H, W] int -> [H, W] bool. Neighbours are the four."""
-    on = np.zeros(regions.shape, dtype=bool)
+    """Pixels with a 4-neighbour in another region: [H, W] int -> [H, W] bool. Both sides of a border are included."""
+    boundary = np.zeros(regions.shape, dtype=bool)
     across, down = regions[:, 1:] != regions[:, :-1], regions[1:] != regions[:-1]
-    on[:, 1:] |= across
-    on[:, :-1] |= across
-    on[1:] |= down
-    on[:-1] |= down
-    return on
+    boundary[:, 1:] |= across
+    boundary[:, :-1] |= across
+    boundary[1:] |= down
+    boundary[:-1] |= down
+    return boundary
 
 
 def find_borders(regions: np.ndarray, strength: np.ndarray) -> Borders:
-    """The region adjacency graph with the mean strength along each common border.
+    """Region adjacency graph with the mean contour strength along each common border.
 
-    A side between two pixels is as strong as the stronger of them: the crest of a contour lies on one pixel or the
-    other, and watersheds without lines put the border beside it.
+    The strength of a side between two pixels is the maximum of theirs. The crest of a contour lies on one of the two
+    pixels, and a watershed without lines puts the border beside it.
 
     Args:
         regions: [H, W] int, 0..R-1.
-        strength: [H, W] float.
+        strength: [H, W] float, contour strength of each pixel.
     """
     count = int(regions.max()) + 1
     keys, values = [], []

@@ -1,4 +1,4 @@
-"""A small network that says how likely a contour runs through each pixel, and its export as ONNX."""
+"""A small network that predicts the probability of a contour at each pixel, and its export to ONNX."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,15 +14,16 @@ from torch.nn import functional as F
 from segsort.network import MobileNetV2Features, Separable
 
 OPSET = 18
-PARITY = 1e-3  # the largest difference between a contour's strength by torch and by ONNX Runtime
+PARITY = 1e-3  # maximum difference between the contour strength of torch and of ONNX Runtime
+CHECKED_SIZES = ((32, 32), (64, 160), (384, 480))  # height, width of the images that the two are compared on
 
 
 class ContourNetwork(nn.Module):
-    """MobileNetV2 and a feature pyramid down to stride 2: [B, 3, H, W], H and W multiples of 32 -> [B, 1, H, W] logits.
+    """MobileNetV2 with a feature pyramid down to stride 2.
 
-    One output at the finest map in place of HED's five side outputs (Xie & Tu, ICCV 2015): the pyramid joins the scales
-    before the decision. The backbone's batch norm keeps its running statistics, which few steps of small batches would
-    only blur.
+    Maps [B, 3, H, W], H and W multiples of 32, to logits [B, 1, H, W]. It has one output at the finest map instead of
+    the five side outputs of HED (Xie & Tu, ICCV 2015), because the pyramid combines the scales before the decision. The
+    batch norms of the backbone keep their running statistics: a few steps of small batches would make them worse.
     """
 
     def __init__(self, weights: Mapping[str, Tensor] | None = None, width: int = 48) -> None:
@@ -36,7 +37,7 @@ class ContourNetwork(nn.Module):
         self.head = nn.Conv2d(width, 1, 1)
 
     def train(self, mode: bool = True) -> "ContourNetwork":
-        """As of any module, but for the backbone's batch norm."""
+        """Set the training mode of all modules except the batch norms of the backbone."""
         super().train(mode)
         for module in self.backbone.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -53,7 +54,7 @@ class ContourNetwork(nn.Module):
         return F.interpolate(self.head(x), scale_factor=2.0, mode="bilinear", align_corners=False)
 
     def _maps(self, image: Tensor) -> list[Tensor]:
-        """Maps of strides 2, 4, 8, 16 and 32. The backbone's own forward keeps the last four alone."""
+        """Feature maps of strides 2, 4, 8, 16 and 32. The backbone's own forward returns only the last four."""
         model, last = self.backbone.model, self.backbone._layers
         x = model.conv_stem(image)
         maps = [x]
@@ -65,7 +66,7 @@ class ContourNetwork(nn.Module):
 
 
 class _Strength(nn.Module):
-    """Contour strength, 0..1, in place of logits."""
+    """Contour strength in 0..1 instead of logits."""
 
     def __init__(self, network: ContourNetwork) -> None:
         super().__init__()
@@ -76,10 +77,12 @@ class _Strength(nn.Module):
 
 
 def export_contours(network: ContourNetwork, file: Path) -> None:
-    """Write the network as ONNX: "image" [1, 3, H, W], normalised, to "contours" [1, 1, H, W], 0..1, in steps of 32.
+    """Write the network as ONNX: normalised "image" [1, 3, H, W] to "contours" [1, 1, H, W] in 0..1.
+
+    H and W are multiples of 32.
 
     Raises:
-        ValueError: if ONNX Runtime's contours differ from torch's at any of several sizes.
+        ValueError: if the contours of ONNX Runtime differ from those of torch at any of several sizes.
     """
     strength = _Strength(network).eval().to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     axes = {name: {0: "batch", 2: "height", 3: "width"} for name in ("image", "contours")}
@@ -89,7 +92,7 @@ def export_contours(network: ContourNetwork, file: Path) -> None:
     )  # fmt: skip
     onnx.checker.check_model(str(file))
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    for height, width in ((32, 32), (64, 160), (384, 480)):
+    for height, width in CHECKED_SIZES:
         image = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(height))
         with torch.no_grad():
             expected = strength(image).numpy()
@@ -97,6 +100,6 @@ def export_contours(network: ContourNetwork, file: Path) -> None:
         difference = float(np.abs(expected - got).max()) if got.shape == expected.shape else float("nan")
         if not difference <= PARITY:
             raise ValueError(
-                f"{file} gives other contours than torch at {height}x{width}: shapes {got.shape} and {expected.shape}, "
-                f"largest difference {difference:.5f}, allowed {PARITY}; try another opset"
+                f"the contours of {file} differ from those of torch at {height}x{width}: shapes {got.shape} and "
+                f"{expected.shape}, largest difference {difference:.5f}, allowed {PARITY}; try another opset"
             )

@@ -1,4 +1,4 @@
-"""Training of the contour network on photographs whose regions several people drew (BSDS500's layout)."""
+"""Training of the contour network on photographs with regions drawn by several annotators (layout of BSDS500)."""
 
 import csv
 import time
@@ -21,33 +21,33 @@ from index_builder.regions.contours import MEAN, STD
 
 
 class ContourRecipe(BaseModel):
-    """Everything that decides a training of the contour network but the data and the starting weights."""
+    """Settings of a training of the contour network, without the data and the initial weights."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    steps: int = Field(400, ge=1, description="Optimiser steps.")
-    batch: int = Field(8, ge=1, description="Crops a step.")
-    crop: int = Field(256, ge=32, multiple_of=32, description="Pixels a side of a crop.")
-    scale: tuple[float, float] = Field((0.6, 1.5), description="Enlargement of the photograph, drawn for each crop.")
-    learning_rate: float = Field(2e-3, gt=0, description="Of the decoder, after the warm-up.")
-    backbone_rate: float = Field(0.25, ge=0, description="Learning rate of the backbone, as a share of the decoder's.")
+    steps: int = Field(400, ge=1, description="optimiser steps")
+    batch: int = Field(8, ge=1, description="crops per step")
+    crop: int = Field(256, ge=32, multiple_of=32, description="side of a crop, pixels")
+    scale: tuple[float, float] = Field((0.6, 1.5), description="range of the random scale of each crop")
+    learning_rate: float = Field(2e-3, gt=0, description="of the decoder, after the warm-up")
+    backbone_rate: float = Field(0.25, ge=0, description="learning rate of the backbone, as a share of the decoder's")
     weight_decay: float = Field(1e-4, ge=0)
-    sure: float = Field(0.25, gt=0, le=1, description="Share of annotators from which a pixel is a contour.")
+    sure: float = Field(0.25, gt=0, le=1, description="minimum share of annotators that makes a pixel a contour")
     seed: int = 0
 
 
 class Drawing(NamedTuple):
-    """image: [H, W, 3] uint8 RGB; share: [H, W] float32, share of the annotators whose boundary runs through it."""
+    """image: [H, W, 3] uint8 RGB; share: [H, W] float32, share of annotators with a boundary at the pixel, 0..1."""
 
     image: np.ndarray
     share: np.ndarray
 
 
 def annotations(photograph: Path) -> list[np.ndarray]:
-    """Region maps of a photograph, one an annotator: [H, W] int32 each, of ID_0.png, ID_1.png, ... beside ID.jpg.
+    """Region maps of a photograph ID.jpg, one an annotator: [H, W] int32 each, read from ID_0.png, ID_1.png, ...
 
     Raises:
-        ValueError: if there are none, or one is as large as no upright photograph.
+        ValueError: if there are none, or one differs in size from the photograph.
     """
     files = sorted(photograph.parent.glob(f"{photograph.stem}_*.png"))
     if not files:
@@ -59,13 +59,16 @@ def annotations(photograph: Path) -> list[np.ndarray]:
         with open_image(file) as opened:
             regions = np.asarray(opened).astype(np.int32)
         if regions.shape != (height, width):
-            raise ValueError(f"{file} has shape {regions.shape}, its photograph {(height, width)}; make them alike")
+            raise ValueError(
+                f"{file} has shape {regions.shape}, its photograph {(height, width)}; replace the map by one of the "
+                "photograph's size"
+            )
         maps.append(regions)
     return maps
 
 
 def photographs(root: Path, split: str) -> list[Path]:
-    """The ID.jpg of a folder, or of its folder `split` where there is one, in order.
+    """The files ID.jpg of a folder, or of its subfolder `split` if it has one, in alphabetical order.
 
     Raises:
         ValueError: if there are none.
@@ -73,12 +76,12 @@ def photographs(root: Path, split: str) -> list[Path]:
     folder = root / split if (root / split).is_dir() else root
     files = sorted(folder.glob("*.jpg"))
     if not files:
-        raise ValueError(f"{folder} holds no .jpg photographs; give the folder with ID.jpg and ID_0.png, ID_1.png, ...")
+        raise ValueError(f"{folder} has no .jpg photographs; give the folder with ID.jpg and ID_0.png, ID_1.png, ...")
     return files
 
 
 def read_drawing(photograph: Path) -> Drawing:
-    """A photograph and where its annotators see boundaries."""
+    """Read a photograph and the boundaries that its annotators drew."""
     with open_image(photograph) as opened:
         image = np.asarray(opened.convert("RGB"))
     drawn = np.mean([boundary_pixels(regions) for regions in annotations(photograph)], axis=0, dtype=np.float32)
@@ -86,14 +89,17 @@ def read_drawing(photograph: Path) -> Drawing:
 
 
 def contour_loss(logits: Tensor, share: Tensor, sure: float) -> Tensor:
-    """Class-balanced cross entropy (Xie & Tu, ICCV 2015, eq. 2), contours and the rest weighing one half each.
+    """Class-balanced cross entropy (Xie & Tu, ICCV 2015, eq. 2): contours and other pixels have half the weight each.
 
-    Pixels that some annotators mark, but fewer than `sure`, count as neither (Liu et al., CVPR 2017, eq. 1).
+    Pixels that some annotators mark, but a smaller share than `sure`, are ignored (Liu et al., CVPR 2017, eq. 1).
 
     Args:
-        logits: [B, 1, H, W].
-        share: [B, 1, H, W], 0..1, share of the annotators that see a boundary there; negative: not known.
-        sure: share from which a pixel is a contour.
+        logits: [B, 1, H, W] float32.
+        share: [B, 1, H, W] float32, share of annotators with a boundary at the pixel, 0..1; negative if unknown.
+        sure: minimum share that makes a pixel a contour, 0..1.
+
+    Returns:
+        A scalar; 0 if no pixel counts.
     """
     contour, rest = share >= sure, share == 0
     each = F.binary_cross_entropy_with_logits(logits, contour.float(), reduction="none")
@@ -107,16 +113,16 @@ def train_contours(
     """Train the network and write contours.onnx and log.csv into `out`.
 
     Args:
-        root: folder of ID.jpg and ID_k.png, or one whose folder train holds them.
-        out: made where it is missing.
-        recipe: how; None takes the recipe's defaults.
-        weights: state of MobileNetV2Model to start from; None starts from scratch.
+        root: folder of ID.jpg and ID_k.png, or a folder with a subfolder `train` of them.
+        out: output folder; it is created if it is missing.
+        recipe: settings; None uses the defaults.
+        weights: initial state of MobileNetV2Model; None starts from scratch.
 
     Returns:
-        Where the network lies.
+        Path of contours.onnx.
 
     Raises:
-        ValueError: if the folder holds no such photographs, or the exported network disagrees with torch.
+        ValueError: if the folder has no such photographs, or the exported network differs from torch.
     """
     recipe = recipe or ContourRecipe()
     files = photographs(root, "train")
@@ -138,7 +144,7 @@ def train_contours(
 def _steps(
     network: ContourNetwork, drawings: list[Drawing], recipe: ContourRecipe
 ) -> Iterator[tuple[int, float, float, float]]:
-    """Take all steps; gives step, mean loss, learning rate and seconds at every tenth and the last."""
+    """Run all steps. Yields step, mean loss, learning rate and seconds after every tenth step and the last."""
     backbone = {id(parameter) for parameter in network.backbone.parameters()}
     groups = [
         {"params": [p for p in network.parameters() if (id(p) in backbone) == inside], "lr": rate}
@@ -165,7 +171,7 @@ def _steps(
 
 
 def crops(drawings: list[Drawing], recipe: ContourRecipe) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless batches: [B, 3, crop, crop] normalised and [B, 1, crop, crop] shares, -1 outside the photograph."""
+    """Endless batches: normalised images [B, 3, crop, crop] and shares [B, 1, crop, crop], -1 outside the image."""
     random = np.random.default_rng(recipe.seed)
     while True:
         pairs = [_crop(drawings[int(random.integers(len(drawings)))], recipe, random) for _ in range(recipe.batch)]
@@ -174,13 +180,16 @@ def crops(drawings: list[Drawing], recipe: ContourRecipe) -> Iterator[tuple[Tens
 
 
 def _crop(drawing: Drawing, recipe: ContourRecipe, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A window of a random place and size, scaled to the crop, flipped at random: [crop, crop, 3], [crop, crop]."""
+    """A window of random position and size, scaled to the crop and flipped with probability 1/2.
+
+    Returns [crop, crop, 3] uint8 and shares [crop, crop] float32, -1 outside the photograph.
+    """
     height, width = drawing.share.shape
     scale = float(np.exp(random.uniform(*np.log(recipe.scale))))
     side = recipe.crop / scale
     top, left = (random.uniform(min(0, n - side), max(0, n - side)) for n in (height, width))
     size, box = (recipe.crop, recipe.crop), (left, top, left + side, top + side)
-    # Pillow's transform fills what lies outside the photograph with 0; shares are moved by 1 so that 0 can say so.
+    # Pillow's transform fills pixels outside the photograph with 0. Shares are shifted by 1, so that 0 marks them.
     image = Image.fromarray(drawing.image).transform(size, Image.Transform.EXTENT, box, Image.Resampling.BILINEAR)
     share = Image.fromarray(drawing.share + 1).transform(size, Image.Transform.EXTENT, box, Image.Resampling.NEAREST)
     pixels, shares = np.asarray(image), np.asarray(share) - 1

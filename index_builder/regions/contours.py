@@ -1,4 +1,4 @@
-"""Regions between contours: a network finds the contours, a watershed cuts along them, weak borders are merged away."""
+"""Regions between contours: a network predicts contours, a watershed splits along them, weak borders are merged."""
 
 import os
 from pathlib import Path
@@ -13,31 +13,31 @@ from index_builder.regions.hierarchy import build_hierarchy
 from index_builder.regions.sources import check_image
 from index_builder.regions.superpixels import connected_pieces
 
-MEAN, STD = 127.5, 127.5  # of RGB in 0..255, as MobileNetV2's weights expect
-MULTIPLE = 32  # pixels; the network's coarsest stride
-LARGEST = 640  # pixels; the longest side at which contours are looked for: the network saw photographs of about 480
-LEVELS = 100  # steps of contour strength that the watershed tells apart; finer ones are noise with a basin of its own
+MEAN, STD = 127.5, 127.5  # normalisation of RGB in 0..255 that the weights of MobileNetV2 expect
+MULTIPLE = 32  # pixels; the coarsest stride of the network
+LARGEST = 640  # pixels; maximum side of the network's input: it was trained on photographs of about 480
+LEVELS = 100  # quantisation steps of contour strength in the watershed; finer steps turn noise into basins
 
 
 class ContourRegions:
-    """Cuts an image along its contours.
+    """Splits an image along its contours.
 
-    The ONNX session is opened by the first call in each process, since none survives pickling or a fork.
+    The first call in each process opens the ONNX session, because a session survives neither pickling nor a fork.
 
     Args:
-        network: an ONNX file as `export_contours` writes it.
-        threshold: two neighbouring regions are one if the mean strength of the border between them is below it, 0..1.
-        min_size: a smaller region joins the neighbour with the weakest common border; in pixels.
+        network: ONNX file that `export_contours` wrote.
+        threshold: neighbouring regions are merged if the mean strength of their border is below it, 0..1.
+        min_size: a smaller region is merged with the neighbour across its weakest border; pixels.
 
     Raises:
-        ValueError: if the file does not exist; at the first call, if it is no contour network.
+        ValueError: if the file does not exist; at the first call, if it is not a contour network.
     """
 
     name = "contours"
 
     def __init__(self, network: Path, threshold: float = 0.5, min_size: int = 250) -> None:
         if not network.is_file():
-            raise ValueError(f"{network} is missing; train a contour network with segsort regions train-contours")
+            raise ValueError(f"{network} does not exist; train a contour network: segsort regions train-contours")
         self.network, self.threshold, self.min_size = network, threshold, min_size
         self._opened: tuple[int, onnxruntime.InferenceSession] | None = None
 
@@ -54,7 +54,7 @@ class ContourRegions:
         return np.ascontiguousarray(regions[rows // image.shape[0]][:, columns // image.shape[1]])
 
     def strength(self, image: np.ndarray) -> np.ndarray:
-        """How likely a contour runs through each pixel: [H, W, 3] uint8 -> [H, W] float32, 0..1."""
+        """Probability of a contour at each pixel: [H, W, 3] uint8 -> [H, W] float32, 0..1."""
         height, width = image.shape[:2]
         padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
         padded = np.pad(image, padding, mode="edge").astype(np.float32).transpose(2, 0, 1)
@@ -68,10 +68,10 @@ class ContourRegions:
 
 
 def cut(strength: np.ndarray, threshold: float, min_size: float) -> np.ndarray:
-    """Regions between contours: [H, W] strength 0..1 -> [H, W] int32, 0..R-1, each 4-connected.
+    """Split along contours: [H, W] strength 0..1 -> [H, W] int32 regions, 0..R-1, each 4-connected.
 
-    A watershed floods the strength from all its minima, so that every crest parts two basins; basins below the smallest
-    size, then all others up to the threshold, are merged across their weakest borders (`build_hierarchy`).
+    A watershed floods the strength from all its minima, so that every crest separates two basins. Basins smaller than
+    `min_size` are merged first, then all others up to the threshold, across their weakest borders (`build_hierarchy`).
     """
     flooded = watershed((strength * LEVELS).astype(np.int32), connectivity=1)  # type: ignore[no-untyped-call]
     basins = connected_pieces(flooded)
@@ -80,15 +80,15 @@ def cut(strength: np.ndarray, threshold: float, min_size: float) -> np.ndarray:
 
 
 def _open_session(network: Path) -> onnxruntime.InferenceSession:
-    """A session of one thread: images are cut by several workers side by side."""
+    """Open a session with one thread, because several workers run in parallel."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions share no base of their own
+    except Exception as error:  # the exceptions of ONNX Runtime have no common base class
         raise ValueError(
-            f"{network} cannot be opened as an ONNX network: {str(error).splitlines()[0]}; train or copy it again"
+            f"{network} is not a readable ONNX network: {str(error).splitlines()[0]}; train or copy it again"
         ) from error
     inputs, outputs = [i.name for i in session.get_inputs()], [o.name for o in session.get_outputs()]
     if inputs != ["image"] or outputs != ["contours"]:

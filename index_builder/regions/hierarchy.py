@@ -1,4 +1,4 @@
-"""Merging of regions across their weakest common border, to a hierarchy that is a true ultrametric."""
+"""Hierarchical merging of regions across their weakest common border. The result is an ultrametric."""
 
 import heapq
 from typing import NamedTuple
@@ -9,8 +9,10 @@ from index_builder.regions.borders import Borders
 
 
 class Hierarchy(NamedTuple):
-    """The merges of `regions` regions, in order: first, second [M] int64, two that touch, of which `first` remains;
-    height [M] float64, the strength of the border between them. Heights never fall.
+    """The merges of `regions` regions, in order.
+
+    first, second: [M] int64, two adjacent regions, merged into `first`; height: [M] float64, strength of the border
+    between them, non-decreasing.
     """
 
     regions: int
@@ -19,34 +21,34 @@ class Hierarchy(NamedTuple):
     height: np.ndarray
 
     def cut(self, threshold: float) -> np.ndarray:
-        """What each region has become by all merges below the threshold: [regions] int32, 0..R-1 without gaps."""
+        """Region after all merges below the threshold, for each initial region: [regions] int32, 0..R-1, no gaps."""
         root = np.arange(self.regions, dtype=np.int32)
-        for merge in range(int(np.searchsorted(self.height, threshold)) - 1, -1, -1):  # the last one's `first` remains
+        for merge in range(int(np.searchsorted(self.height, threshold)) - 1, -1, -1):  # from the root of the tree down
             root[self.second[merge]] = root[self.first[merge]]
         return np.unique(root, return_inverse=True)[1].astype(np.int32)
 
 
 def build_hierarchy(areas: np.ndarray, borders: Borders, min_size: float = 0) -> Hierarchy:
-    """Merge two regions after the other, always across the border that is weakest on average over its sides.
+    """Merge regions pair by pair, always across the border with the smallest mean strength.
 
-    Regions below the smallest size go first, at height 0: which are specks does not depend on where one cuts.
+    Regions smaller than `min_size` are merged first, at height 0, so that the threshold of a cut does not affect them.
 
-    The height at which two regions become one is an ultrametric (Arbelaez et al., TPAMI 2011, section 4): it obeys
-    d(a, c) <= max(d(a, b), d(b, c)), because it is read off a tree whose heights never fall. They never do because the
-    border of a merged region is the mean of borders none of which is weaker than the one that was just removed. So
-    the cuts at two thresholds are nested, the one inside the other.
+    The height at which two regions are merged is an ultrametric (Arbelaez et al., TPAMI 2011, section 4): d(a, c) <=
+    max(d(a, b), d(b, c)), because the heights along the merge tree never decrease. They never decrease because the
+    border of a merged region is the mean of borders that are all at least as strong as the border just removed. The
+    cuts at two thresholds are therefore nested.
 
     Args:
         areas: [R] int, pixels of each region.
-        borders: which of them touch, and how strongly they are parted, 0..1.
-        min_size: in pixels.
+        borders: adjacent regions and the strength of their borders, 0..1.
+        min_size: minimum size of a region, pixels.
     """
     growing = _Growing(areas.tolist(), borders, min_size)
     merges: list[tuple[int, int, float]] = []
     reached = 0.0
     while (found := growing.weakest()) is not None:
         level, first, second = found
-        reached = max(reached, level)  # a mean can lie below all its terms by a rounding
+        reached = max(reached, level)  # rounding can put a mean below all its terms
         growing.merge(first, second)
         merges.append((first, second, reached))
     table = np.array(merges, dtype=np.float64).reshape(-1, 3)
@@ -54,9 +56,10 @@ def build_hierarchy(areas: np.ndarray, borders: Borders, min_size: float = 0) ->
 
 
 class _Growing:
-    """Regions, their borders, and a heap of the borders by level: the strength, or below 0 beside a speck.
+    """Regions, their borders, and a heap of the borders ordered by level.
 
-    An entry of the heap whose level is no longer that of its border is passed over.
+    The level of a border is its strength, or a negative value next to a region smaller than `min_size`. Heap entries
+    whose level is out of date are skipped.
     """
 
     def __init__(self, areas: list[int], borders: Borders, min_size: float) -> None:
@@ -68,7 +71,7 @@ class _Growing:
         heapq.heapify(self.heap)
 
     def weakest(self) -> tuple[float, int, int] | None:
-        """Level and regions of the weakest border, the one with more neighbours first; None where no border is left."""
+        """Level and regions of the weakest border, the region with more neighbours first; None if no border is left."""
         while self.heap:
             level, a, b = heapq.heappop(self.heap)
             if b in self.around[a] and self._level(a, b) == level:
@@ -76,7 +79,7 @@ class _Growing:
         return None
 
     def merge(self, first: int, second: int) -> None:
-        """Hand area and borders of `second` to `first`."""
+        """Merge `second` into `first`: add its area and borders."""
         was_speck = self.areas[first] < self.min_size
         self.areas[first] += self.areas[second]
         of_second, self.around[second] = self.around[second], {}
@@ -92,4 +95,4 @@ class _Growing:
     def _level(self, a: int, b: int) -> float:
         total, sides = self.around[a][b]
         speck = min(self.areas[a], self.areas[b]) < self.min_size
-        return total / sides - (2.0 if speck else 0.0)  # strengths of 0..1 stay in their order, below all others
+        return total / sides - (2.0 if speck else 0.0)  # -2 puts small regions first and keeps their order

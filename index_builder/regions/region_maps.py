@@ -1,4 +1,4 @@
-"""Regions that were computed beforehand: 16-bit PNGs, one an image, such as those of HED-OWT-UCM."""
+"""Precomputed regions: one 16-bit PNG an image, for example from HED-OWT-UCM."""
 
 from pathlib import Path, PurePosixPath
 
@@ -8,13 +8,13 @@ from PIL import Image
 from index_builder.datasets import open_image
 from index_builder.regions.sources import check_image
 
-UNKNOWN = 65535  # value of a pixel whose region is not known
+UNKNOWN = 65535  # value of a pixel whose region is unknown
 
 
 class FolderRegions:
-    """Reads FOLDER/NAME.png, where NAME is the last part of the image's source.
+    """Reads the region map FOLDER/NAME.png of an image, where NAME is the last part of the image's source.
 
-    A value is a region, whatever its number; 65535 is unknown. The numbers need not be without gaps.
+    Each value is one region; values may have gaps. 65535 means unknown.
 
     Raises:
         ValueError: if the folder does not exist.
@@ -24,20 +24,20 @@ class FolderRegions:
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise ValueError(f"{folder} is no folder; give the one that holds the region maps")
+            raise ValueError(f"{folder} is not a folder; give the folder of the region maps")
         self.folder = folder
 
     def __call__(self, image: np.ndarray, source: str) -> np.ndarray:
         check_image(image)
         file = map_file(self.folder, source)
         if not file.is_file():
-            raise ValueError(f"{file} is missing, the region map of {source}; add it, or take the image away")
+            raise ValueError(f"{file}, the region map of {source}, is missing; add it, or remove the image")
         with open_image(file) as opened:
             mode, values = opened.mode, np.asarray(opened)
         if mode != "I;16" or values.shape != image.shape[:2]:
             raise ValueError(
                 f"{file} has mode {mode} and shape {values.shape}; the region map of {source} must be a 16-bit grey "
-                f"PNG (mode I;16) of shape {image.shape[:2]}; write it with segsort regions write, or anew"
+                f"PNG (mode I;16) of shape {image.shape[:2]}; write it again, for example with segsort regions write"
             )
         occurs = np.zeros(UNKNOWN + 1, dtype=bool)
         occurs[values] = True
@@ -49,27 +49,27 @@ class FolderRegions:
 
 
 def map_file(folder: Path, source: str) -> Path:
-    """Where the region map of an image lies."""
+    """Path of the region map of an image."""
     return folder / f"{PurePosixPath(source).name}.png"
 
 
 def write_map(regions: np.ndarray, file: Path) -> None:
-    """Write regions as the 16-bit PNG that `FolderRegions` reads.
+    """Write regions as a 16-bit PNG that `FolderRegions` reads.
 
     Args:
-        regions: [H, W] integers, -1 where unknown, else 0..65534.
-        file: ends in .png; its folder exists.
+        regions: [H, W] integers, 0..65534, or -1 where unknown.
+        file: path that ends in .png; its folder must exist.
 
     Raises:
-        ValueError: if the regions are no such map, or the file is not called .png.
+        ValueError: if the regions have another shape, type or range, or the file does not end in .png.
     """
     fits = regions.ndim == 2 and np.issubdtype(regions.dtype, np.integer) and regions.size > 0
     if not fits or regions.min() < -1 or regions.max() >= UNKNOWN:
         raise ValueError(
             f"regions have shape {regions.shape}, type {regions.dtype} and values up to "
             f"{regions.max() if regions.size else 'none'}; they must be [H, W] integers from -1 to {UNKNOWN - 1}; "
-            "number them anew"
+            "renumber them"
         )
     if file.suffix != ".png":
-        raise ValueError(f"{file} does not end in .png, which region maps do; rename it")
+        raise ValueError(f"{file} must end in .png; rename it")
     Image.fromarray(np.where(regions < 0, UNKNOWN, regions).astype(np.uint16)).save(file)

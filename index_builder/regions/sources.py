@@ -6,32 +6,32 @@ import numpy as np
 
 
 class Regions(Protocol):
-    """Cuts an image into regions. It can be pickled, so that it travels into the workers of a DataLoader."""
+    """Partitions an image into regions. It can be pickled, so that the workers of a DataLoader can use it."""
 
     name: str
 
     def __call__(self, image: np.ndarray, source: str) -> np.ndarray:
-        """The regions of one image.
+        """Compute or read the regions of one image.
 
         Args:
             image: [H, W, 3] uint8 RGB.
-            source: what the image is called, as a `Sample` says.
+            source: name of the image, as in `Sample.source`.
 
         Returns:
-            [H, W] int32, 0..R-1 without gaps, -1 where it is not known which region a pixel is of. Computed regions
-            know every pixel and are 4-connected; those of a folder are as they lie there.
+            [H, W] int32, 0..R-1 without gaps, -1 where the region is unknown. Computed regions cover every pixel and
+            are 4-connected. Regions read from a folder may be neither.
 
         Raises:
-            ValueError: if the image is not [H, W, 3] uint8, or what is precomputed for it is missing or does not fit.
+            ValueError: if the image is not [H, W, 3] uint8, or its precomputed map is missing or does not fit.
         """
         ...
 
 
 def check_image(image: np.ndarray) -> None:
-    """Refuse what is no image.
+    """Check that an array is an RGB image.
 
     Raises:
-        ValueError: if it is not [H, W, 3] uint8, or empty.
+        ValueError: if it is not [H, W, 3] uint8, or it is empty.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Regions by colour alone, with scikit-image: a graph of pixels, or superpixels that are merged."""
+"""Regions by colour, computed with scikit-image: graph-based segmentation, or merged superpixels."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ from index_builder.regions.borders import find_borders
 from index_builder.regions.sources import check_image
 from segsort.segments import join_specks
 
-# The default values here and of `ContourRegions` were chosen on every eighth (contours: fifth) photograph of BSDS500's
-# train, not on its val, where the benchmark measures: of the settings tried that cut a photograph into about 60 regions
-# of 250 pixels or more, the one with the highest achievable segmentation accuracy.
+# The default values here and of `ContourRegions` were chosen on every eighth (contours: fifth) photograph of the train
+# split of BSDS500; the benchmark measures on its val split. Of the settings tried that split a photograph into about 60
+# regions of 250 pixels or more, the one with the highest achievable segmentation accuracy was chosen.
 
 
 class Felzenszwalb:
-    """Felzenszwalb & Huttenlocher's graph-based segmentation (IJCV 2004).
+    """Graph-based segmentation of Felzenszwalb & Huttenlocher (IJCV 2004).
 
     Args:
-        scale: the higher, the larger the regions (k of the paper).
-        sigma: of the Gaussian that smooths the image first, in pixels.
-        min_size: the smallest region, in pixels.
+        scale: k of the paper; higher values give larger regions.
+        sigma: standard deviation of the Gaussian that smooths the image first, pixels.
+        min_size: minimum size of a region, pixels.
     """
 
     name = "felzenszwalb"
@@ -34,18 +34,18 @@ class Felzenszwalb:
     def __call__(self, image: np.ndarray, source: str) -> np.ndarray:
         check_image(image)
         found = felzenszwalb(image, self.scale, self.sigma, self.min_size).astype(np.int32)
-        # Its graph joins diagonal neighbours: what hangs together by a corner alone is taken apart.
+        # Its graph joins diagonal neighbours; parts that touch only at a corner are split.
         return connected_pieces(join_specks(found, self.min_size))
 
 
 class SlicMerge:
-    """SLIC superpixels (Achanta et al., TPAMI 2012), merged while the mean colours of two neighbours are alike.
+    """SLIC superpixels (Achanta et al., TPAMI 2012), merged while the mean colours of two neighbours are similar.
 
     Args:
-        superpixels: about how many there are before merging.
-        compactness: the higher, the squarer they are.
-        distance: two neighbouring regions merge if their mean colours in CIE Lab are nearer than this.
-        min_size: a smaller region joins the neighbour with the longest common border; in pixels.
+        superpixels: approximate number of superpixels before merging.
+        compactness: higher values give squarer superpixels.
+        distance: neighbouring regions are merged if the distance of their mean colours in CIE Lab is below this.
+        min_size: a smaller region is merged with the neighbour with the longest common border; pixels.
     """
 
     name = "slic-merge"
@@ -67,11 +67,13 @@ class SlicMerge:
 
 
 def color_graph(regions: np.ndarray, lab: np.ndarray) -> Any:
-    """What scikit-image's `rag_mean_color` gives for four neighbours, without its loop over pixels.
+    """Region adjacency graph with colour distances as edge weights.
+
+    It equals scikit-image's `rag_mean_color` with connectivity 1, but needs no Python loop over pixels.
 
     Args:
         regions: [H, W] int, 0..R-1.
-        lab: [H, W, 3] float.
+        lab: [H, W, 3] float, CIE Lab.
     """
     flat = regions.ravel()
     count = np.bincount(flat)
@@ -88,7 +90,7 @@ def color_graph(regions: np.ndarray, lab: np.ndarray) -> Any:
 
 
 def _merge(graph: Any, source: int, target: int) -> None:
-    """Move the colours of one node to another, before scikit-image joins them."""
+    """Add the colours of one node to another; scikit-image calls it before it merges the two."""
     nodes = graph.nodes
     for key in ("total color", "pixel count"):
         nodes[target][key] = nodes[target][key] + nodes[source][key]
@@ -96,7 +98,7 @@ def _merge(graph: Any, source: int, target: int) -> None:
 
 
 def _distance(graph: Any, source: int, target: int, neighbour: int) -> dict[str, float]:
-    """Weight of the edge between a node that has just grown and a neighbour."""
+    """Weight of the edge between a node that has just been merged and a neighbour."""
     difference = graph.nodes[target]["mean color"] - graph.nodes[neighbour]["mean color"]
     return {"weight": float(np.linalg.norm(difference))}
 

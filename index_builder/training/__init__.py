@@ -1,1 +1,1 @@
-"""Training. Read `recipe.py` (what can be set), `module.py` (one step) and `run.py` (the whole run), in that order."""
+"""Training of a network. Read `recipe.py` (settings), `training_module.py` (one step) and `run.py`, in that order."""

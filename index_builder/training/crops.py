@@ -1,4 +1,4 @@
-"""Training batches: crops of several domains side by side, augmented on the device."""
+"""Training batches: random crops of the images of each domain, and their augmentation on the device."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -17,17 +17,20 @@ from index_builder.training.recipe import Recipe
 
 
 class Batch(NamedTuple):
-    """images: [B, 3, H, W] uint8; labels: [B, H, W] int32, class or region of each pixel, -1 where unknown; domains: [B]
-    int64, position in the recipe's `datasets`; shown: [B] int64, 0.., number in the batch of the image a crop shows."""
+    """Crops that one training step uses.
+
+    images: [B, 3, H, W] uint8; labels: [B, H, W] int32, class or region of each pixel, -1 if unknown; domains: [B]
+    int64, position in the recipe's `datasets`; image_of: [B] int64, number of the source image within the batch.
+    """
 
     images: Tensor
     labels: Tensor
     domains: Tensor
-    shown: Tensor
+    image_of: Tensor
 
 
-class Mapped(NamedTuple):
-    """An image, [H, W, 3] uint8, and a map of it, [H, W] int: a class or region, `unknown` where there is none."""
+class LabelledImage(NamedTuple):
+    """image: [H, W, 3] uint8; labels: [H, W] int, class or region of each pixel; unknown: the label that means none."""
 
     image: np.ndarray
     labels: np.ndarray
@@ -35,7 +38,7 @@ class Mapped(NamedTuple):
 
 
 class WithClasses:
-    """The images of a data set with their classes."""
+    """A domain of supervised training: images with the class of each pixel."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
@@ -43,13 +46,13 @@ class WithClasses:
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, i: int) -> Mapped:
+    def __getitem__(self, i: int) -> LabelledImage:
         sample = self.dataset[i]
-        return Mapped(sample.image, sample.labels, IGNORE)
+        return LabelledImage(sample.image, sample.labels, IGNORE)
 
 
 class WithRegions:
-    """Images with regions found in them; what they show is read nowhere."""
+    """A domain of unsupervised training: images with regions computed from them. No label is read."""
 
     def __init__(self, images: Images, regions: Regions) -> None:
         self.images, self.regions = images, regions
@@ -57,10 +60,10 @@ class WithRegions:
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, i: int) -> Mapped:
+    def __getitem__(self, i: int) -> LabelledImage:
         image, source = self.images.photograph(i)
         found = self.regions(image, source)
-        return Mapped(image, found.astype(np.int16) if found.max() < 2**15 else found, -1)
+        return LabelledImage(image, found.astype(np.int16) if found.max() < 2**15 else found, -1)
 
 
 Domain = WithClasses | WithRegions
@@ -69,7 +72,7 @@ Domain = WithClasses | WithRegions
 class Crops(IterableDataset[Batch]):
     """Endless stream of whole batches: `batch_per_world` crops of each domain, `views` of each image.
 
-    Each image is read (and its regions found) once in each worker, which keeps it.
+    Each worker reads an image, and computes its regions, once and then keeps it in memory.
     """
 
     def __init__(self, domains: Sequence[Domain], recipe: Recipe, first_step: int = 0) -> None:
@@ -91,13 +94,17 @@ class Crops(IterableDataset[Batch]):
                 for crop in _views(read[w](next(orders[w])), self.recipe, random)
             ]
             images, labels, numbers = zip(*crops, strict=True)
-            shown = torch.arange(len(crops)) // views
-            yield Batch(torch.stack(images), torch.stack(labels), torch.tensor(numbers), shown)
+            image_of = torch.arange(len(crops)) // views
+            yield Batch(torch.stack(images), torch.stack(labels), torch.tensor(numbers), image_of)
 
 
-def _views(mapped: Mapped, recipe: Recipe, random: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
-    """Crops of one image; regions are numbered anew from 0, alike in all of them, the largest `max_regions` alone."""
-    crops = [_crop(mapped, recipe, random) for _ in range(recipe.views)]
+def _views(labelled: LabelledImage, recipe: Recipe, random: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
+    """Crops of one image: `views` pairs of [3, h, w] uint8 and [h, w] int32.
+
+    For objective "vmf" only the largest `max_regions` regions are kept. They are numbered from 0, and all crops of the
+    image share the numbers.
+    """
+    crops = [_crop(labelled, recipe, random) for _ in range(recipe.views)]
     if recipe.objective != "vmf":
         return crops
     maps = torch.stack([labels for _, labels in crops])
@@ -113,17 +120,21 @@ def _endless_order(count: int, random: np.random.Generator) -> Iterator[int]:
         yield from (int(i) for i in random.permutation(count))
 
 
-def _crop(mapped: Mapped, recipe: Recipe, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A random window of a random size, flipped at random: [3, *crop] uint8, [*crop] int32; outside the image: -1."""
+def _crop(labelled: LabelledImage, recipe: Recipe, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A window of random position and size, flipped with probability 1/2: [3, *crop] uint8 and [*crop] int32.
+
+    Pixels outside the image have the label -1.
+    """
     height, width = recipe.crop
-    image_height, image_width = mapped.labels.shape
+    image_height, image_width = labelled.labels.shape
     working = recipe.working_size / max(image_height, image_width)
     scale = working * float(np.exp(random.uniform(*np.log(recipe.scale))))
     window = (max(round(height / scale), 1), max(round(width / scale), 1))
     top, left = (
-        int(random.integers(min(0, n - m), max(0, n - m) + 1)) for n, m in zip(mapped.labels.shape, window, strict=True)
+        int(random.integers(min(0, n - m), max(0, n - m) + 1))
+        for n, m in zip(labelled.labels.shape, window, strict=True)
     )
-    image, labels = _window(mapped, top, left, window)
+    image, labels = _window(labelled, top, left, window)
     if random.random() < 0.5:
         image, labels = image[:, ::-1], labels[:, ::-1]
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
@@ -133,20 +144,23 @@ def _crop(mapped: Mapped, recipe: Recipe, random: np.random.Generator) -> tuple[
     return pixels[0].clamp(0, 255).round().to(torch.uint8), classes
 
 
-def _window(mapped: Mapped, top: int, left: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Part of an image; what lies outside it is grey and unlabelled (-1)."""
+def _window(labelled: LabelledImage, top: int, left: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Part of an image. Pixels outside the image are grey and have the label -1."""
     image = np.full((*size, 3), 127, dtype=np.uint8)
     labels = np.full(size, -1, dtype=np.int32)
-    height, width = mapped.labels.shape
+    height, width = labelled.labels.shape
     rows, columns = slice(max(top, 0), min(top + size[0], height)), slice(max(left, 0), min(left + size[1], width))
     into = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
-    part = mapped.labels[rows, columns].astype(np.int32)
-    image[into], labels[into] = mapped.image[rows, columns], np.where(part == mapped.unknown, -1, part)
+    part = labelled.labels[rows, columns].astype(np.int32)
+    image[into], labels[into] = labelled.image[rows, columns], np.where(part == labelled.unknown, -1, part)
     return image, labels
 
 
 class Augment(nn.Module):
-    """Colour, blur and noise on the device: [B, 3, H, W] uint8 -> normalised float."""
+    """Random colour, blur and noise on the device: [B, 3, H, W] uint8 -> [B, 3, H, W] float32, normalised.
+
+    mean and std are of RGB in 0..255.
+    """
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""From a checkpoint to the network that is served: ONNX, compared with torch before it is kept."""
+"""Export of a checkpoint to ONNX. The result is compared with torch before it is accepted."""
 
 import json
 from collections.abc import Sequence
@@ -15,35 +15,36 @@ from model_store.card import ClassInfo, NetworkInfo, Preprocessing
 from segsort.network import STRIDE, ClassifyingNetwork, EmbeddingNetwork, build_network, count_parameters
 
 OPSET = 18
-PARITY = 0.999  # the least cosine between an embedding by torch and by ONNX Runtime
+PARITY = 0.999  # minimum cosine between the embeddings of torch and of ONNX Runtime
+CHECKED_SIZES = ((32, 32), (64, 160), (384, 480))  # height, width of the images that the two are compared on
 
 
 def load_checkpoint(checkpoint: str | Path, recipe: Recipe) -> EmbeddingNetwork | ClassifyingNetwork:
-    """The averaged weights of a checkpoint, in a network ready to run."""
+    """Build the network of a checkpoint with its averaged weights, in evaluation mode."""
     weights = network_weights(checkpoint)
     network = build_network(recipe.backbone, recipe.dimension, config=recipe.backbone_config)
     if "classifier.weight" in weights:
-        twin = ClassifyingNetwork(network, len(weights["classifier.weight"]), recipe.frozen)
-        twin.load_state_dict(weights)
-        return twin.eval()
+        classifying = ClassifyingNetwork(network, len(weights["classifier.weight"]), recipe.frozen)
+        classifying.load_state_dict(weights)
+        return classifying.eval()
     network.load_state_dict(weights)
     return network.eval()
 
 
 def network_weights(checkpoint: str | Path) -> dict[str, torch.Tensor]:
-    """The averaged weights of the network in a checkpoint."""
+    """Averaged weights of the network in a checkpoint, by parameter name."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
     return {key.removeprefix("network."): value for key, value in state.items() if key.startswith("network.")}
 
 
 def write_network(checkpoint: str | Path, recipe: Recipe, out: Path, classes: Sequence[ClassInfo]) -> None:
-    """Write network.onnx and network.json, which describe a run to `segsort build`.
+    """Write network.onnx and network.json, which `segsort build --embedder` reads.
 
     Args:
-        checkpoint: of the run.
-        recipe: of the run.
+        checkpoint: checkpoint of the run.
+        recipe: recipe of the run.
         out: folder to write into.
-        classes: what a classifier's outputs stand for.
+        classes: classes of a classifier's outputs, in order.
     """
     network = load_checkpoint(checkpoint, recipe)
     export_onnx(network, out / "network.onnx")
@@ -66,9 +67,9 @@ def write_network(checkpoint: str | Path, recipe: Recipe, out: Path, classes: Se
 
 
 def export_onnx(network: EmbeddingNetwork | ClassifyingNetwork, file: Path) -> None:
-    """Write the network as ONNX: "image" [1, 3, H, W] to "embedding" [1, D, H/4, W/4], for any H, W in steps of 32.
+    """Write the network as ONNX: "image" [1, 3, H, W] to "embedding" [1, D, H/4, W/4], H and W multiples of 32.
 
-    Of a classifying network, "logits" [1, C, H/4, W/4] too.
+    A classifying network has a second output, "logits" [1, C, H/4, W/4].
 
     Raises:
         ValueError: if ONNX Runtime's embeddings differ from torch's at any of several sizes.
@@ -82,8 +83,13 @@ def export_onnx(network: EmbeddingNetwork | ClassifyingNetwork, file: Path) -> N
         dynamic_axes=axes, opset_version=OPSET, dynamo=False,
     )  # fmt: skip
     onnx.checker.check_model(str(file))
+    _check_parity(network, file)
+
+
+def _check_parity(network: EmbeddingNetwork | ClassifyingNetwork, file: Path) -> None:
+    """Compare the embeddings of ONNX Runtime with those of torch, on noise of several sizes."""
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    for height, width in ((32, 32), (64, 160), (384, 480)):
+    for height, width in CHECKED_SIZES:
         image = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(height))
         with torch.no_grad():
             output = network(image)
@@ -92,6 +98,6 @@ def export_onnx(network: EmbeddingNetwork | ClassifyingNetwork, file: Path) -> N
         cosine = float((expected * got).sum(axis=1).min()) if got.shape == expected.shape else float("nan")
         if not np.isfinite(cosine) or cosine < PARITY:
             raise ValueError(
-                f"{file} gives other embeddings than torch at {height}x{width}: shapes {got.shape} and "
-                f"{expected.shape}, least cosine {cosine:.5f}, allowed {PARITY}; try another opset or backbone"
+                f"the embeddings of {file} differ from those of torch at {height}x{width}: shapes {got.shape} and "
+                f"{expected.shape}, minimum cosine {cosine:.5f}, allowed {PARITY}; try another opset or backbone"
             )

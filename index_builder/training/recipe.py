@@ -1,4 +1,4 @@
-"""What a training run is told: every value that can be set, with its default."""
+"""The settings of a training run, with their defaults."""
 
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -6,18 +6,20 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # mean, standard deviation of RGB in 0..255
-MOBILENET = ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # what the MobileNetV2 weights were trained with
+MOBILENET = ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # normalisation of the MobileNetV2 weights
 
 
 class Recipe(BaseModel):
-    """A training run; written into the run's folder and, at the end, into the card of a release built from it.
+    """Settings of a training run. They are written into the run's folder and into the card of releases built from it.
 
-    `datasets` are trained on together, each in a domain of its own. With `reference` set (one of `datasets`), pixels of
-    all other domains are also compared with prototypes of the reference domain alone: the retrieval that is served when
-    the exemplars come from there. Sizes are in pixels of the image, unless they say otherwise.
+    All `datasets` are trained on together; each is a domain. If `reference` names one of them, pixels of the other
+    domains are also compared with prototypes of the reference domain. Served retrieval does the same when all exemplars
+    come from that domain. In field names that older runs have stored, a domain is called a world.
 
-    Objectives: "vmf-nca" is supervised segment sorting; "vmf" is unsupervised, its segments are regions of a source
-    (`index_builder.regions`) and no label is read; "softmax" is a linear classifier of each pixel on the same network.
+    Sizes are in pixels of the image unless stated otherwise.
+
+    Objectives: "vmf-nca" is supervised segment sorting. "vmf" is unsupervised: its segments are regions of a source
+    (`index_builder.regions`), and no label is read. "softmax" is a linear classifier of each pixel on the same network.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,86 +29,94 @@ class Recipe(BaseModel):
     train_splits: dict[str, str] = Field(default_factory=dict)
     counts: dict[str, int] = Field(default_factory=dict)
     reference: str | None = None
-    label: str = Field("", description="what tables call this run; runs that differ by seed alone share it")
+    label: str = Field("", description="name of this run in tables; runs that differ only by seed share it")
     validation_split: str = "val"
-    validation_images: int = Field(120, ge=1, description="images at most, of each set, in an index or as queries")
+    validation_images: int = Field(
+        120, ge=1, description="maximum number of images of each set, in an index or as queries"
+    )
 
     backbone: str = "mobilenet_v2"
-    backbone_config: dict[str, Any] = Field(default_factory=dict, description="of a backbone from scratch, what its "
-                                            "configuration says other than by default")  # fmt: skip
-    weights: str | None = Field(None, description="safetensors file that MobileNetV2 starts from")
-    start: str | None = Field(None, description="folder of a run or a release whose network this one starts from")
-    frozen: bool = Field(False, description="softmax: train the classifier alone, on the embedding it starts from")
+    backbone_config: dict[str, Any] = Field(
+        default_factory=dict,
+        description="configuration values of a backbone trained from scratch, besides the defaults",
+    )
+    weights: str | None = Field(None, description="safetensors file with initial weights of MobileNetV2")
+    start: str | None = Field(None, description="folder of a run or release whose network training starts from")
+    frozen: bool = Field(False, description="softmax: train only the classifier; the embedding of `start` stays fixed")
     dimension: int = Field(32, ge=2)
     working_size: int = Field(480, ge=32, description="longest side that the network sees when serving")
 
     objective: Literal["vmf-nca", "vmf", "softmax"] = "vmf-nca"
-    regions: str = Field("felzenszwalb", description="vmf: where regions come from; see index_builder.regions")
+    regions: str = Field("felzenszwalb", description="vmf: source of regions; see index_builder.regions")
     region_maps: str | None = Field(None, description="vmf: folder of 16-bit PNGs, for regions 'folder'")
     contours: str | None = Field(None, description="vmf: contour network (ONNX), for regions 'contours'")
-    max_regions: int = Field(256, ge=2, description="vmf: regions of an image that take part, the largest")
-    views: int = Field(1, ge=1, description="vmf: crops of one image in a batch, which share their regions")
+    max_regions: int = Field(256, ge=2, description="vmf: number of regions used of an image, the largest first")
+    views: int = Field(1, ge=1, description="vmf: crops of one image in a batch; they share their regions")
     kappa: float = Field(10.0, gt=0)
     segments: int = Field(36, ge=1, description="initial K of pixel sorting on a training crop")
     iterations: int = Field(10, ge=1)
     location_weight: float = Field(0.5, ge=0)
     min_pixels: int = Field(3, ge=1, description="smallest piece that becomes a prototype, in pixels of the embedding")
-    bank_batches: int = Field(2, ge=0, description="batches whose prototypes are remembered")
+    bank_batches: int = Field(2, ge=0, description="number of batches whose prototypes the memory bank keeps")
     bank_per_batch: int = Field(512, ge=1)
     pixels_per_world: int = Field(
-        2048, ge=1, description="pixels of the embedding that enter the loss, a domain and step"
+        2048, ge=1, description="pixels of the embedding that enter the loss, for each domain and step"
     )
-    class_balance: float = Field(0.5, ge=0, le=1, description="0 samples pixels as they come, 1 all classes alike")
+    class_balance: float = Field(0.5, ge=0, le=1, description="0 samples pixels uniformly, 1 samples classes uniformly")
     reference_weight: float = Field(1.0, ge=0, description="weight of the loss against the reference domain")
 
     crop: tuple[int, int] = Field((256, 352), description="height, width of a training crop, multiples of 32")
     scale: tuple[float, float] = (0.6, 1.6)
-    batch_per_world: int = Field(4, ge=1)
+    batch_per_world: int = Field(4, ge=1, description="crops of each domain in a batch")
     steps: int = Field(2000, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
-    backbone_rate: float = Field(0.25, gt=0, description="the backbone's learning rate, as a share of the decoder's")
+    backbone_rate: float = Field(0.25, gt=0, description="learning rate of the backbone, as a share of the decoder's")
     weight_decay: float = Field(1e-2, ge=0)
     ema_decay: float = Field(0.995, ge=0, lt=1)
     precision: str = "32-true"
     devices: int = Field(1, ge=1)
     accelerator: str = "auto"
     workers: int = Field(1, ge=0)
-    validate_every: int = Field(500, ge=0, description="0: never, and the last network is kept, not the best")
+    validate_every: int = Field(
+        500, ge=0, description="steps between validations; 0: never, and the last network is kept"
+    )
     seed: int = 0
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         known = ", ".join(self.datasets)
-        told = [*self.roots, *self.train_splits, *self.counts, *([] if self.reference is None else [self.reference])]
-        strangers = [name for name in told if name not in self.datasets]
-        if strangers:
-            raise ValueError(f"{strangers[0]!r} is not among the recipe's data sets ({known}), which may be named")
+        named = [*self.roots, *self.train_splits, *self.counts, *([] if self.reference is None else [self.reference])]
+        unknown = [name for name in named if name not in self.datasets]
+        if unknown:
+            raise ValueError(
+                f"{unknown[0]!r} is not a data set of this recipe; name one of {known}, or add it to datasets"
+            )
         if any(side < 32 or side % 32 for side in self.crop):
             raise ValueError(f"crop={self.crop}: height and width must be multiples of 32")
         if not 0 < self.scale[0] <= self.scale[1]:
-            raise ValueError(f"scale={self.scale}: the least must be above 0 and not above the greatest")
+            raise ValueError(f"scale={self.scale}: the minimum must be above 0 and not above the maximum")
         if self.batch_per_world % self.views:
             raise ValueError(f"batch_per_world={self.batch_per_world} must be a multiple of views={self.views}")
         if self.objective != "vmf" and self.views > 1:
             raise ValueError(f"views={self.views} belongs to objective 'vmf', not {self.objective!r}; leave it out")
         if self.frozen and (self.objective != "softmax" or self.start is None):
             raise ValueError(
-                f"frozen with objective={self.objective!r}, start={self.start!r}: a frozen embedding is for 'softmax', "
-                "and comes from a run or release; give both, or leave frozen out"
+                f"frozen with objective={self.objective!r}, start={self.start!r}: frozen needs objective='softmax' and "
+                "the folder of a run or release as start; give both, or leave frozen out"
             )
         return self
 
     @property
     def validates(self) -> bool:
-        """Whether labelled images judge the network while it is trained; never where no label may be read."""
+        """Whether training validates on labelled images. Unsupervised training never does."""
         return self.validate_every > 0 and self.objective != "vmf"
 
     def root(self, dataset: str) -> Path | None:
-        """Where a data set lies."""
+        """Folder of a data set, or None."""
         root = self.roots.get(dataset)
         return Path(root) if root else None
 
 
 def normalisation(backbone: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and standard deviation, of RGB in 0..255, that a backbone's weights expect."""
+    """Mean and standard deviation of RGB in 0..255 that the weights of a backbone expect."""
     return MOBILENET if backbone == "mobilenet_v2" else IMAGENET

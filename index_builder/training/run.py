@@ -1,7 +1,6 @@
-"""A whole training run: data, network, Lightning, checkpoints, logs, and the exported network at its end."""
+"""A whole training run: data, network, Lightning trainer, checkpoints, logs, and export of the network."""
 
 import json
-import logging
 from itertools import islice
 from pathlib import Path
 
@@ -26,14 +25,16 @@ from segsort.network import ClassifyingNetwork, EmbeddingNetwork, build_network
 
 KEEP_EVERY = 100  # steps between checkpoints of a run that does not validate
 
-log = logging.getLogger(__name__)
-
 
 def make_network(recipe: Recipe) -> EmbeddingNetwork:
-    """The network of a recipe, with its starting weights."""
+    """Build the network of a recipe with its initial weights.
+
+    Raises:
+        ValueError: if `weights` or `start` of the recipe names a file or folder that does not exist or does not fit.
+    """
     if recipe.weights is not None and not Path(recipe.weights).is_file():
         raise ValueError(
-            f"{recipe.weights} is missing, which the recipe's weights names; give one that exists, or leave it out"
+            f"weights={recipe.weights!r} of the recipe does not exist; give a file that exists, or leave it out"
         )
     if recipe.start is not None:
         network = starting_network(Path(recipe.start), recipe)
@@ -45,12 +46,12 @@ def make_network(recipe: Recipe) -> EmbeddingNetwork:
 
 
 def open_domain(recipe: Recipe, name: str, split: str) -> Dataset:
-    """One of the recipe's data sets."""
+    """Open one of the recipe's data sets."""
     return open_dataset(name, recipe.root(name), split, count=recipe.counts.get(name))
 
 
 def open_domains(recipe: Recipe) -> list[Domain]:
-    """What the recipe trains on: images with classes or, without a look at those, with regions."""
+    """Open what the recipe trains on: images with classes, or images with regions if the objective is "vmf"."""
     splits = {name: recipe.train_splits.get(name, "train") for name in recipe.datasets}
     if recipe.objective != "vmf":
         return [WithClasses(open_domain(recipe, name, split)) for name, split in splits.items()]
@@ -66,7 +67,11 @@ def open_domains(recipe: Recipe) -> list[Domain]:
 
 
 def make_module(recipe: Recipe, domains: list[Domain]) -> TrainingModule:
-    """Network, loss and optimiser of a recipe."""
+    """Build the Lightning module of a recipe: network, loss and optimiser.
+
+    Raises:
+        ValueError: if the data sets have different classes.
+    """
     augment, network = Augment(*normalisation(recipe.backbone)), make_network(recipe)
     if recipe.objective == "vmf":
         return UnsupervisedModule(network, recipe, augment, ())
@@ -74,20 +79,23 @@ def make_module(recipe: Recipe, domains: list[Domain]) -> TrainingModule:
     _check_classes(labelled)
     classes = labelled[0].classes
     if recipe.objective == "softmax":
-        twin = ClassifyingNetwork(network, len(classes), recipe.frozen)
-        return SoftmaxModule(twin, recipe, augment, classes)
+        classifying = ClassifyingNetwork(network, len(classes), recipe.frozen)
+        return SoftmaxModule(classifying, recipe, augment, classes)
     return SupervisedModule(network, recipe, augment, classes)
 
 
 def train(recipe: Recipe, out: Path) -> Path:
-    """Train, or go on with the run that `out` holds.
+    """Train a network, or continue the run in `out`.
 
     `out` receives recipe.json, environment.json (commit, machine, threads), checkpoints/ (last.ckpt and, of a run that
-    validates, the best by mIoU), logs/ (TensorBoard, and CSV: one file for each time that the run was begun), and at
-    the end network.onnx with network.json, which `segsort build --embedder` takes.
+    validates, the one with the best mIoU) and logs/ (TensorBoard, and one CSV for each start of the run). At the end it
+    receives network.onnx and network.json, which `segsort build --embedder` reads.
+
+    Returns:
+        The folder `out`.
 
     Raises:
-        ValueError: if `out` holds a run of another recipe, or the recipe names what does not exist.
+        ValueError: if `out` has a run of another recipe, or the recipe names a file or data set that does not exist.
     """
     out.mkdir(parents=True, exist_ok=True)
     _check_recipe(recipe, out / "recipe.json")
@@ -110,14 +118,29 @@ def train(recipe: Recipe, out: Path) -> Path:
         num_workers=recipe.workers,
         pin_memory=torch.cuda.is_available(),
     )
-    checkpoints = ModelCheckpoint(
-        out / "checkpoints", "best", monitor="val/miou", mode="max", save_last=True, enable_version_counter=False
+    checkpoints = _checkpoints(recipe, out)
+    _trainer(recipe, out, checkpoints).fit(
+        module, stream, validation, ckpt_path=str(last) if last.exists() else None, weights_only=False
     )
-    if not recipe.validates:
-        checkpoints = ModelCheckpoint(
-            out / "checkpoints", "last", every_n_train_steps=min(KEEP_EVERY, recipe.steps), enable_version_counter=False
+    best = checkpoints.best_model_path if recipe.validates and checkpoints.best_model_path else str(last)
+    write_network(best, recipe, out, module.classes)
+    return out
+
+
+def _checkpoints(recipe: Recipe, out: Path) -> ModelCheckpoint:
+    """Keep the last checkpoint and, if the run validates, the one with the best mIoU."""
+    folder = out / "checkpoints"
+    if recipe.validates:
+        return ModelCheckpoint(
+            folder, "best", monitor="val/miou", mode="max", save_last=True, enable_version_counter=False
         )
-    trainer = L.Trainer(
+    return ModelCheckpoint(
+        folder, "last", every_n_train_steps=min(KEEP_EVERY, recipe.steps), enable_version_counter=False
+    )
+
+
+def _trainer(recipe: Recipe, out: Path, checkpoints: ModelCheckpoint) -> L.Trainer:
+    return L.Trainer(
         max_steps=recipe.steps,
         accelerator=recipe.accelerator,
         devices=recipe.devices,
@@ -136,16 +159,6 @@ def train(recipe: Recipe, out: Path) -> Path:
         gradient_clip_val=5.0,
         log_every_n_steps=10,
     )
-    trainer.fit(
-        module,
-        stream,
-        validation,
-        ckpt_path=str(last) if last.exists() else None,
-        weights_only=False,
-    )
-    best = checkpoints.best_model_path if recipe.validates and checkpoints.best_model_path else str(last)
-    write_network(best, recipe, out, module.classes)
-    return out
 
 
 def _validation(recipe: Recipe, module: TrainingModule, domains: list[Domain]) -> list[DataLoader[Sample]] | None:
@@ -158,31 +171,32 @@ def _validation(recipe: Recipe, module: TrainingModule, domains: list[Domain]) -
 
 
 def _check_recipe(recipe: Recipe, file: Path) -> None:
-    told = recipe.model_dump(mode="json")
-    if file.exists():
-        kept = json.loads(file.read_text())
-        differ = sorted(key for key in {*kept, *told} if kept.get(key) != told.get(key))
-        if differ:
-            raise ValueError(
-                f"{file.parent} holds a run with other values of {', '.join(differ)} "
-                f"({', '.join(f'{key}={kept.get(key)!r}' for key in differ)}); give the same values to go on with it, "
-                "or another folder with --out to start anew"
-            )
+    """Refuse a recipe that differs from the one that the run in this folder was started with."""
+    if not file.exists():
+        return
+    asked, kept = recipe.model_dump(mode="json"), json.loads(file.read_text())
+    differ = sorted(key for key in {*kept, *asked} if kept.get(key) != asked.get(key))
+    if differ:
+        raise ValueError(
+            f"{file.parent} has a run with other values of {', '.join(differ)} "
+            f"({', '.join(f'{key}={kept.get(key)!r}' for key in differ)}); give the same values to continue it, or "
+            "another folder with --out to start a new run"
+        )
 
 
 def _check_classes(domains: list[Dataset]) -> None:
-    """Labels of all domains are compared by number, so that the numbers must mean the same."""
+    """Refuse domains whose class ids mean different classes: labels of all domains are compared by id."""
     first, *others = ([info.name for info in domain.classes] for domain in domains)
     for domain, names in zip(domains[1:], others, strict=True):
         if names != first:
             raise ValueError(
                 f"data set {domain.name} has the classes {', '.join(names)}, {domains[0].name} has {', '.join(first)}; "
-                "give the classes the same names in the same order to train on both together"
+                "data sets that are trained on together must have the same classes in the same order"
             )
 
 
 def _keep_log(file: Path, step: int) -> None:
-    """Lightning begins its CSV anew when a run goes on: put aside what was logged before."""
+    """Rename the CSV of earlier steps, because Lightning overwrites it when a run continues."""
     if file.exists():
         file.rename(file.with_name(f"metrics-until-{step}.csv"))
 

@@ -1,4 +1,4 @@
-"""The softmax twin: a linear classifier of each pixel on the same network, trained with the same data and schedule."""
+"""The softmax baseline: a linear classifier of each pixel, on the network, data and schedule of segment sorting."""
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from model_store.pixel_classifier import classify_pixels
 
 
 class SoftmaxModule(TrainingModule):
-    """Cross entropy of as many pixels a step as segment sorting compares, drawn in the same way."""
+    """Cross entropy. Each step uses as many pixels as segment sorting does, sampled by the same rule."""
 
     def compare(self, output: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
         logits, labels = output[1].float(), cell_labels(batch).flatten()
@@ -23,8 +23,8 @@ class SoftmaxModule(TrainingModule):
         total, terms = logits.new_zeros(()), logits.new_zeros(())
         for domain, name in enumerate(self.recipe.datasets):
             pixels, drawn = self.draw(labels, (labels >= 0) & (domains == domain), len(self.classes))
-            wanted = torch.where(drawn, labels[pixels], -100)  # cross_entropy's own mark of what is left out
-            loss = F.cross_entropy(flat[pixels], wanted, reduction="sum") / drawn.sum().clamp(min=1)
+            target = torch.where(drawn, labels[pixels], -100)  # -100: cross_entropy ignores the pixel
+            loss = F.cross_entropy(flat[pixels], target, reduction="sum") / drawn.sum().clamp(min=1)
             self.log(f"loss/{name}", loss.detach())
             total, terms = total + loss, terms + drawn.any()
         return total / terms.clamp(min=1)
@@ -38,7 +38,7 @@ class SoftmaxModule(TrainingModule):
             self.pixel_score.add(sample, classify_pixels(logits, sample.labels.shape)[0])
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mIoU; "val/miou" picks the best checkpoint."""
+        """Log the mIoU. The checkpoint with the highest "val/miou" is kept."""
         iou = self.pixel_score.iou()
         for info, value in zip(self.classes, iou, strict=True):
             self.log(f"val/iou/{info.name}", float(value))

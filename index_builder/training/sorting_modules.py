@@ -1,4 +1,4 @@
-"""Segment sorting, one step: take the segments' prototypes, remember them, compare pixels with them."""
+"""One training step of segment sorting: compute prototypes, compare pixels with them, keep them in the memory bank."""
 
 import torch
 from torch import Tensor
@@ -12,16 +12,16 @@ from segsort.network import STRIDE, EmbeddingNetwork
 from segsort.pixel_sorting import SortingOptions, sort_pixels
 from segsort.segment_sorting import Prototypes, prototypes_by_label, vmf_loss, vmf_nca_loss
 
-PIECES = 3  # times K pieces of an image are room enough: labels cut few segments in more than two
+PIECES = 3  # an image has at most PIECES * K pieces: labels split few segments into more than two
 
 
 def cell_labels(batch: Batch) -> Tensor:
-    """The label of the pixel at each cell's centre: [B, H/4, W/4] int64."""
+    """Label of the pixel at the centre of each cell of the embedding: [B, H/4, W/4] int64."""
     return batch.labels[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].long()
 
 
 class SortingModule(TrainingModule):
-    """Segment sorting over one or more domains: what the supervised and the unsupervised loss share."""
+    """Segment sorting over one or more domains. Base of the supervised and the unsupervised module."""
 
     def __init__(
         self, network: EmbeddingNetwork, recipe: Recipe, augment: Augment, classes: tuple[ClassInfo, ...]
@@ -42,31 +42,31 @@ class SortingModule(TrainingModule):
         return loss
 
     def prototypes(self, embeddings: Tensor, batch: Batch) -> Prototypes:
-        """Segments of a batch: embeddings [B, D, h, w]."""
+        """Prototypes of the segments of a batch; embeddings: [B, D, h, w] unit vectors."""
         raise NotImplementedError
 
     def pixel_losses(
         self, vectors: Tensor, segments: Tensor, own: Prototypes, everything: Remembered, compared: Tensor
     ) -> Tensor:
-        """Loss of each pixel.
+        """Loss of each pixel: [P] float32.
 
         Args:
-            vectors: [P, D].
-            segments: [P] int64, row of each pixel's segment among `own`.
-            own: segments of the batch, the first rows of `everything`.
-            everything: those and the bank's, [S, D].
-            compared: [S] bool, rows that take part.
+            vectors: [P, D] unit vectors.
+            segments: [P] int64, row of each pixel's segment in `own`.
+            own: segments of the batch, which are the first rows of `everything`.
+            everything: segments of the batch and of the memory bank, S of them.
+            compared: [S] bool, rows that the pixels are compared with.
         """
         raise NotImplementedError
 
     def _loss(self, embeddings: Tensor, own: Prototypes, domains: Tensor) -> Tensor:
-        """Mean over domains of the loss within the domain, and of the loss against the reference domain."""
+        """Weighted mean, over domains, of the loss within the domain and of the loss against the reference domain."""
         B, D, h, w = embeddings.shape
         flat = embeddings.permute(0, 2, 3, 1).reshape(-1, D)
         segment_of, domain_of = own.segment_of.flatten(), domains[:, None].expand(B, h * w).flatten()
         bank = self.bank.read()
-        mine = (own.directions, own.class_ids, own.domains, own.valid)
-        everything = Remembered(*(torch.cat(pair) for pair in zip(mine, bank, strict=True)))
+        of_batch = (own.directions, own.class_ids, own.domains, own.valid)
+        everything = Remembered(*(torch.cat(pair) for pair in zip(of_batch, bank, strict=True)))
         total, terms = embeddings.new_zeros(()), embeddings.new_zeros(())
         for domain in range(len(self.recipe.datasets)):
             usable = (segment_of >= 0) & (domain_of == domain)
@@ -81,11 +81,11 @@ class SortingModule(TrainingModule):
         return total / terms.clamp(min=1)
 
     def balanced(self, own: Prototypes, segment_of: Tensor, usable: Tensor) -> tuple[Tensor, Tensor, int]:
-        """What `draw` balances: the class of each pixel, whether it is usable, how many classes there are."""
+        """Arguments of `draw`: the class of each pixel, which pixels are usable, and the number of classes."""
         raise NotImplementedError
 
     def _comparisons(self, domain: int) -> list[tuple[int, float]]:
-        """Domains whose prototypes the pixels of a domain are compared with, and the weight of each."""
+        """Domains whose prototypes the pixels of a domain are compared with, and the weight of each comparison."""
         within = [(domain, 1.0)]
         if self.reference is None or domain == self.reference:
             return within
@@ -98,7 +98,7 @@ class SortingModule(TrainingModule):
 
 
 class SupervisedModule(SortingModule):
-    """Pixels are sorted, segments split by label; segments of a pixel's class attract it (vMF-NCA)."""
+    """Supervised segment sorting: segments are split by label, and those of a pixel's class attract it (vMF-NCA)."""
 
     def __init__(
         self, network: EmbeddingNetwork, recipe: Recipe, augment: Augment, classes: tuple[ClassInfo, ...]
@@ -125,13 +125,16 @@ class SupervisedModule(SortingModule):
     def pixel_losses(
         self, vectors: Tensor, segments: Tensor, own: Prototypes, everything: Remembered, compared: Tensor
     ) -> Tensor:
-        wanted = own.class_ids[segments]
+        targets = own.class_ids[segments]
         prototypes, classes = everything.prototypes, everything.class_ids
-        return vmf_nca_loss(vectors, wanted, segments, prototypes, classes, self.recipe.kappa, compared)
+        return vmf_nca_loss(vectors, targets, segments, prototypes, classes, self.recipe.kappa, compared)
 
 
 class UnsupervisedModule(SortingModule):
-    """Regions are the segments; each repels the pixels of all others (vMF). Crops of one image share their regions."""
+    """Unsupervised segment sorting: regions are the segments, and each repels the pixels of all others (vMF).
+
+    Crops of one image share their regions.
+    """
 
     def prototypes(self, embeddings: Tensor, batch: Batch) -> Prototypes:
         regions = cell_labels(batch)
@@ -140,7 +143,7 @@ class UnsupervisedModule(SortingModule):
             torch.where(regions >= 0, 0, -1),
             regions,
             batch.domains[:: self.recipe.views],
-            images=batch.shown,
+            images=batch.image_of,
             classes=self.recipe.max_regions,
             spans=1,
             rows=self.recipe.max_regions * len(regions) // self.recipe.views,

@@ -1,4 +1,4 @@
-"""Where training goes on from: the network of a run, or of a release, whose ONNX holds its weights in another form."""
+"""The network that training starts from: that of a run, or that of a release, whose ONNX has folded batch norms."""
 
 import json
 from pathlib import Path
@@ -16,18 +16,19 @@ from segsort.network import ClassifyingNetwork, EmbeddingNetwork, build_network
 
 
 def is_release(start: Path) -> bool:
-    """Whether a folder is a release's, and no run's."""
+    """Whether a folder is a release (true) or a run (false)."""
     return (start / CARD).exists()
 
 
 def starting_network(start: Path, recipe: Recipe) -> EmbeddingNetwork:
-    """The best network of a run, the last of one that never validated, or the network of a release.
+    """Load the network of a run or a release: a run's best checkpoint, or its last if it never validated.
 
-    A release has batch norms folded into its convolutions: they come back as ones that change nothing, and
-    `unfold_batch_norms` then gives them statistics to learn with.
+    The network of a release has its batch norms folded into the convolutions. They are restored as identities;
+    `unfold_batch_norms` then gives them the statistics that training needs.
 
     Raises:
-        ValueError: if `start` is neither, or holds a network of another kind than the recipe's.
+        ValueError: if `start` is neither a run nor a release, or its network differs from the recipe's in backbone or
+            dimension.
     """
     if is_release(start):
         card = Card.model_validate_json((start / CARD).read_bytes())
@@ -39,33 +40,35 @@ def starting_network(start: Path, recipe: Recipe) -> EmbeddingNetwork:
     found = [file for file in files if file.is_file()]
     if not found or not (start / "recipe.json").exists():
         raise ValueError(
-            f"{start}, which the recipe's start names, holds neither {CARD} of a release nor recipe.json and "
-            "checkpoints/best.ckpt or last.ckpt of a run; give one that does, or leave it out"
+            f"start={str(start)!r} of the recipe has neither the {CARD} of a release nor recipe.json and "
+            "checkpoints/best.ckpt or last.ckpt of a run; give the folder of a release or a run, or leave it out"
         )
-    told = Recipe.model_validate(json.loads((start / "recipe.json").read_text()))
-    _check(start, (told.backbone, told.dimension), recipe)
-    loaded = load_checkpoint(found[0], told)
+    source = Recipe.model_validate(json.loads((start / "recipe.json").read_text()))
+    _check(start, (source.backbone, source.dimension), recipe)
+    loaded = load_checkpoint(found[0], source)
     return loaded.network if isinstance(loaded, ClassifyingNetwork) else loaded
 
 
 def _check(start: Path, kind: tuple[str, int], recipe: Recipe) -> None:
     if kind != (recipe.backbone, recipe.dimension):
         raise ValueError(
-            f"{start} holds a network {kind[0]!r} of {kind[1]} dimensions, the recipe asks for {recipe.backbone!r} of "
-            f"{recipe.dimension}; set backbone and dimension alike"
+            f"the network of {start} has backbone {kind[0]!r} and dimension {kind[1]}, the recipe has "
+            f"{recipe.backbone!r} and {recipe.dimension}; use the backbone and dimension of the start in the recipe"
         )
 
 
 def _read_onnx(file: Path, network: EmbeddingNetwork) -> None:
-    """Copy each convolution's weights, in the order in which they run."""
+    """Copy the weights of each convolution into the network, in execution order."""
     graph = onnx.load(str(file)).graph
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    given = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
-    order = _running_order(network.eval())
-    if len(order) != len(given):
-        raise ValueError(f"{file} has {len(given)} convolutions, the network {len(order)}; start from another release")
+    stored = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
+    order = _execution_order(network.eval())
+    if len(order) != len(stored):
+        raise ValueError(
+            f"{file} has {len(stored)} convolutions, the network of the recipe {len(order)}; start from another release"
+        )
     with torch.no_grad():
-        for (convolution, norm), weights in zip(order, given, strict=True):
+        for (convolution, norm), weights in zip(order, stored, strict=True):
             convolution.weight.copy_(torch.from_numpy(weights[0].copy()))
             bias = torch.from_numpy(weights[1].copy()) if len(weights) > 1 else torch.zeros(len(weights[0]))
             if norm is None:
@@ -78,17 +81,17 @@ def _read_onnx(file: Path, network: EmbeddingNetwork) -> None:
             norm.bias.copy_(bias)
 
 
-def _running_order(network: EmbeddingNetwork) -> list[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
-    """Convolutions as they run, each with the batch norm that reads what it gives."""
+def _execution_order(network: EmbeddingNetwork) -> list[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
+    """Convolutions in the order in which they run, each with the batch norm that follows it, if there is one."""
     order: list[tuple[nn.Conv2d, nn.BatchNorm2d | None]] = []
 
-    def seen(module: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+    def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, nn.Conv2d):
             order.append((module, None))
         elif isinstance(module, nn.BatchNorm2d):
             order[-1] = (order[-1][0], module)
 
-    hooks = [m.register_forward_hook(seen) for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
+    hooks = [m.register_forward_hook(record) for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
     with torch.no_grad():
         network(torch.zeros(1, 3, 64, 64))
     for hook in hooks:
@@ -98,19 +101,20 @@ def _running_order(network: EmbeddingNetwork) -> list[tuple[nn.Conv2d, nn.BatchN
 
 @torch.no_grad()
 def unfold_batch_norms(network: nn.Module, images: Tensor) -> None:
-    """Give batch norms the statistics of what they read, and weights that leave the network's function as it is.
+    """Set the statistics of batch norms to those of their inputs, without changing the function of the network.
 
-    Training normalises by the statistics of a batch; a norm that was folded away would change the network at once.
+    In training, a batch norm normalises by the statistics of the batch. A restored norm that is still the identity
+    would therefore change the network's function in the first step.
 
     Args:
-        network: in evaluation mode its function stays the same.
-        images: [B, 3, H, W], as the network takes them.
+        network: changed in place; its function in evaluation mode stays the same. It is in training mode afterwards.
+        images: [B, 3, H, W] float32, normalised.
     """
     statistics: dict[nn.BatchNorm2d, tuple[Tensor, Tensor]] = {}
 
-    def measure(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+    def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         assert isinstance(module, nn.BatchNorm2d)
-        x = given[0].double()
+        x = inputs[0].double()
         statistics[module] = (x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), correction=0))
 
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]

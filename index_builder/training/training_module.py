@@ -1,4 +1,4 @@
-"""Training by Lightning: what all objectives share."""
+"""The Lightning module that all objectives share: network, validation and optimiser."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,17 +20,17 @@ from model_store.embedder import prepare
 from segsort.network import ClassifyingNetwork, EmbeddingNetwork
 from segsort.segment_sorting import frequencies, sample_pixels
 
-SERVED_SORTING, SERVED_K = SortingInfo(), 20  # how validation sorts and votes, as a release does unless told otherwise
+SERVED_SORTING, SERVED_K = SortingInfo(), 20  # validation sorts and votes by a release's default settings
 
 
 class TrainingModule(L.LightningModule):
-    """What all objectives share: the network, validation on labelled images, and the optimiser.
+    """Base of the modules of all objectives: the network, validation on labelled images, and the optimiser.
 
     Args:
-        network: backbone and decoder, with a classifier where the objective is "softmax".
-        recipe: what the run was told.
+        network: backbone and decoder; with a classifier if the objective is "softmax".
+        recipe: settings of the run.
         augment: turns the bytes of a batch into the network's input.
-        classes: of the data sets; empty where there are none.
+        classes: classes of the data sets; empty for unsupervised training.
     """
 
     def __init__(
@@ -51,29 +51,29 @@ class TrainingModule(L.LightningModule):
         return loss
 
     def compare(self, output: Any, batch: Batch) -> Tensor:
-        """The loss of what the network made of a batch; no step of it waits for a GPU."""
+        """Loss of the network's output on a batch. It must not synchronise with a GPU."""
         raise NotImplementedError
 
     def draw(self, classes: Tensor, usable: Tensor, number: int) -> tuple[Tensor, Tensor]:
-        """Pixels that enter the loss, rare classes more often than they occur.
+        """Sample the pixels that enter the loss. Rare classes are sampled more often than they occur.
 
         Args:
-            classes: [N] int64, 0..number-1 where usable.
-            usable: [N] bool.
-            number: of classes.
+            classes: [N] int64, 0..number-1 for usable pixels.
+            usable: [N] bool, pixels that may be sampled.
+            number: number of classes.
 
         Returns:
-            Positions [P], and [P] bool: where False, too few pixels were usable.
+            Positions [P] int64, and [P] bool: False at places left over because too few pixels were usable.
         """
         weight = frequencies(classes, usable, number).clamp(min=1).pow(-self.recipe.class_balance)
         weights = torch.where(usable, weight[classes.clamp(min=0)], 0)
         return sample_pixels(weights, self.recipe.pixels_per_world)
 
     def validation_loaders(self, domains: list[Dataset], queries: Dataset) -> list[DataLoader[Sample]]:
-        """Images that become exemplars, one loader a domain, and last the images that query them."""
+        """Loaders of the images that become exemplars, one a domain; the last loader has the images that query them."""
         most = self.recipe.validation_images
         return [
-            DataLoader(Subset(images, evenly_spread(len(images), most)), batch_size=None, collate_fn=_as_it_is)  # type: ignore[arg-type]
+            DataLoader(Subset(images, evenly_spread(len(images), most)), batch_size=None, collate_fn=_unchanged)  # type: ignore[arg-type]
             for images in (*domains, queries)
         ]
 
@@ -89,7 +89,7 @@ class TrainingModule(L.LightningModule):
             self.score_one(output, sample, cells, dataloader_idx)
 
     def score_one(self, output: Any, sample: Sample, cells: tuple[int, int], loader: int) -> None:
-        """Add an image to the score: one whose segments become exemplars, or, of the last loader, one that queries."""
+        """Add an image to the score: as exemplars, or as a query if it comes from the last loader."""
         embeddings = output[0].float()[:, : cells[0], : cells[1]].cpu()
         if loader < len(self.recipe.datasets):
             self.score.add_exemplars(loader, sample, embeddings)
@@ -97,7 +97,10 @@ class TrainingModule(L.LightningModule):
             self.score.add_query(sample, embeddings)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mIoU of each domain's exemplars; "val/miou", which picks the best checkpoint, is their mean."""
+        """Log the mIoU by the exemplars of each domain, and their mean as "val/miou".
+
+        The checkpoint with the highest "val/miou" is kept.
+        """
         scores = []
         for domain, name in enumerate(self.recipe.datasets):
             iou = self.score.iou(domain)
@@ -108,7 +111,7 @@ class TrainingModule(L.LightningModule):
         self.log("val/miou", float(np.mean(scores)))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW, the backbone at a share of the rate, warm-up then polynomial decay."""
+        """AdamW with warm-up and polynomial decay. The backbone learns at `backbone_rate` times the learning rate."""
         rate = self.recipe.learning_rate
         slow: list[Tensor] = []
         fast: list[Tensor] = []
@@ -128,5 +131,5 @@ class TrainingModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def _as_it_is(sample: Sample) -> Sample:
+def _unchanged(sample: Sample) -> Sample:
     return sample

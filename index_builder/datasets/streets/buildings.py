@@ -13,11 +13,12 @@ SHOPS: tuple[Color, ...] = (
     (90, 60, 45),
     (40, 90, 140), (180, 60, 40),
 )  # fmt: skip
+# fills the part of a facade between two shares of its length and two heights, metres
 Panel = Callable[[tuple[float, float], tuple[float, float], Color], None]
 
 
 def buildings(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> None:
-    """A row of houses along each built-up side, from far to near, and at times one that closes the street."""
+    """Draw a row of houses along each side with buildings, from far to near, and sometimes a row across the street."""
     if random.random() < 0.25:
         z = random.uniform(25, 70)
         x = camera.bend * z * z * -1
@@ -40,7 +41,7 @@ def buildings(canvas: Canvas, camera: Camera, random: Random, street: Layout) ->
 
 
 def _house(canvas: Canvas, camera: Camera, random: Random, X: tuple[float, float], Z: tuple[float, float]) -> None:
-    """One facade from (X[0], Z[0]) to (X[1], Z[1]), with its roof, windows, door or shop."""
+    """Draw one house: a facade from (X[0], Z[0]) to (X[1], Z[1]) with roof, windows, and door or shop."""
     storeys = int(random.choice([1, 2, 3, 4, 5], p=[0.1, 0.32, 0.34, 0.16, 0.08]))
     storey = random.uniform(2.6, 3.4)
     tall = storeys * storey + random.uniform(0, 0.8)
@@ -48,7 +49,7 @@ def _house(canvas: Canvas, camera: Camera, random: Random, X: tuple[float, float
     canvas.polygon(quad(camera, X, (0, tall), Z), wall, BUILDING)
     _roof(canvas, camera, random, X, Z, tall)
     side_on = X[0] == X[1]
-    if side_on:  # the gable that is seen past a lower neighbour
+    if side_on:  # the gable wall above a lower neighbour
         out = X[0] + (-8 if X[0] < 0 else 8)
         canvas.polygon(
             quad(camera, (X[0], out), (0, tall), (Z[0], Z[0])), shade(wall, random.uniform(0.6, 0.95)), BUILDING
@@ -128,7 +129,7 @@ def _hanging_sign(canvas: Canvas, camera: Camera, random: Random, X: float, z: f
 def _roof(
     canvas: Canvas, camera: Camera, random: Random, X: tuple[float, float], Z: tuple[float, float], tall: float
 ) -> None:
-    """A slope behind the eaves, with chimneys; some houses have a flat roof."""
+    """Draw a pitched roof with chimneys. Some houses have a flat roof, which is not visible."""
     if random.random() < 0.3:
         return
     rise, back = random.uniform(1.2, 3.4), random.uniform(2.0, 4.0)

@@ -1,4 +1,4 @@
-"""What the painted streets are drawn on: a pinhole camera over a bending road, and a picture with its label map."""
+"""Drawing tools of painted streets: a pinhole camera over a bending road, an image with its label map, and colours."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 WIDTH, HEIGHT = 480, 360
-SCALE = 2  # the picture is drawn this much larger and then averaged, so that its edges are smooth as a photograph's
-TILE = 1024
+SCALE = 2  # supersampling: the image is drawn larger by this factor and then averaged, for smooth edges
+TILE = 1024  # pixels; side and period of a noise tile
 
 Color = tuple[int, int, int]
 Point = tuple[float, float]
@@ -27,16 +27,16 @@ def noise_tile(smoothness: float, seed: int) -> np.ndarray:
 
 
 def noise_patch(random: Random, smoothness: float, height: int, width: int) -> np.ndarray:
-    """[height, width] float32 part of a noise tile, at a random place: a view, not to be written to."""
+    """Part of a noise tile at a random position: [height, width] float32. It is a view; do not write to it."""
     tile = noise_tile(smoothness, int(random.integers(3)))
     y, x = random.integers(TILE, size=2)
     return tile[y : y + height, x : x + width]
 
 
 class Camera:
-    """A dashboard camera: metres in front of the car to pixels of the picture.
+    """A dashboard camera that projects metres in front of the car to pixels of the drawn image.
 
-    X is to the right, Y up from the road, Z ahead; the road bends sideways by `bend` times Z squared.
+    X is to the right, Y up from the road, Z ahead. The road bends sideways by `bend` times Z squared.
     """
 
     def __init__(self, random: Random) -> None:
@@ -47,7 +47,7 @@ class Camera:
         self.bend = float(random.normal(0, 0.0016)) if random.random() < 0.5 else 0.0
 
     def point(self, X: float, Y: float, Z: float) -> Point:
-        """Pixel (x, y) of a place, in the larger picture that is drawn."""
+        """Pixel (x, y) of a point in the drawn image, which is SCALE times as large as the result."""
         x = self.x + self.focal * (X / Z + self.bend * Z)
         y = self.horizon + self.focal * (self.height - Y) / Z
         if not (-2000.0 < x < 3000.0 and -2000.0 < y < 3000.0):
@@ -55,58 +55,62 @@ class Camera:
         return (x * SCALE, y * SCALE)
 
     def size(self, metres: float, Z: float) -> float:
-        """Length in drawn pixels of an upright or crosswise length at distance Z."""
+        """Length in drawn pixels of a vertical or horizontal length in metres at distance Z."""
         return self.focal * metres / Z * SCALE
 
 
 class Canvas:
-    """A picture and its label map, drawn together so that labels are exact."""
+    """An image and its label map. Both are drawn together, so the labels are exact.
+
+    Args:
+        sky: initial label of every pixel.
+    """
 
     def __init__(self, sky: int) -> None:
         self.image = Image.new("RGB", (WIDTH * SCALE, HEIGHT * SCALE))
         self.labels = Image.new("L", (WIDTH * SCALE, HEIGHT * SCALE), sky)
         self._paint, self._mark = ImageDraw.Draw(self.image), ImageDraw.Draw(self.labels)
 
-    def fill(self, picture: Image.Image, label: int) -> None:
-        """Cover everything with a smaller picture, enlarged."""
-        self.image.paste(picture.resize(self.image.size, Image.Resampling.BILINEAR))
+    def fill(self, image: Image.Image, label: int) -> None:
+        """Fill everything with an image, enlarged to the size of the canvas."""
+        self.image.paste(image.resize(self.image.size, Image.Resampling.BILINEAR))
         self.labels.paste(label, (0, 0, *self.labels.size))
 
     def polygon(self, points: Sequence[Point], color: Color, label: int | None) -> None:
-        """A filled polygon; label None paints over what is there without changing what it is."""
+        """Draw a filled polygon. With label None only the colours change, not the labels."""
         self._paint.polygon(points, fill=color)
         if label is not None:
             self._mark.polygon(points, fill=label)
 
     def line(self, points: Sequence[Point], color: Color, width: float, label: int | None) -> None:
-        """A line of a width in drawn pixels, at least one."""
+        """Draw a line. The width is in drawn pixels, at least 1."""
         thickness = max(1, round(width))
         self._paint.line(points, fill=color, width=thickness)
         if label is not None:
             self._mark.line(points, fill=label, width=thickness)
 
     def ellipse(self, centre: Point, radius_x: float, radius_y: float, color: Color, label: int | None) -> None:
-        """A filled ellipse, radii in drawn pixels."""
+        """Draw a filled ellipse. The radii are in drawn pixels."""
         box = (centre[0] - radius_x, centre[1] - radius_y, centre[0] + radius_x, centre[1] + radius_y)
         self._paint.ellipse(box, fill=color)
         if label is not None:
             self._mark.ellipse(box, fill=label)
 
     def ring(self, centre: Point, radius_x: float, radius_y: float, color: Color, width: float, label: int) -> None:
-        """An ellipse's outline."""
+        """Draw the outline of an ellipse. Radii and width are in drawn pixels."""
         box = (centre[0] - radius_x, centre[1] - radius_y, centre[0] + radius_x, centre[1] + radius_y)
         for draw, fill in ((self._paint, color), (self._mark, label)):
             draw.ellipse(box, outline=fill, width=max(1, round(width)))
 
     def stamp(self, left: int, top: int, mask: np.ndarray, colors: np.ndarray, label: int | None) -> None:
-        """Put in [h, w, 3] uint8 colours where the [h, w] bool mask is true, with its corner at (left, top)."""
+        """Paste colours [h, w, 3] uint8 where the mask [h, w] bool is true, with the corner at (left, top)."""
         alpha = Image.fromarray(mask.astype(np.uint8) * 255)
         self.image.paste(Image.fromarray(colors), (left, top), alpha)
         if label is not None:
             self.labels.paste(label, (left, top), alpha)
 
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
-        """[HEIGHT, WIDTH, 3] float32 picture in 0..255 and [HEIGHT, WIDTH] uint8 labels."""
+        """The result at its final size: image [HEIGHT, WIDTH, 3] float32 in 0..255, labels [HEIGHT, WIDTH] uint8."""
         image = np.array(self.image.reduce(SCALE), dtype=np.float32)
         labels = np.array(self.labels)[SCALE // 2 :: SCALE, SCALE // 2 :: SCALE]
         return image, labels
@@ -123,18 +127,18 @@ def quad(
 
 
 def shade(color: Color | np.ndarray, factor: float) -> Color:
-    """A colour made darker or lighter."""
+    """Multiply a colour by a factor."""
     r, g, b = (int(min(max(c * factor, 0), 255)) for c in color)
     return (r, g, b)
 
 
 def vary(random: Random, color: Color, amount: float = 18) -> Color:
-    """A colour near another."""
+    """A random colour close to the given one."""
     shift, *each = (amount * random.standard_normal(4)).tolist()
     r, g, b = (int(min(max(c + shift + 0.22 * d, 0), 255)) for c, d in zip(color, each, strict=True))
     return (r, g, b)
 
 
 def pick(random: Random, colors: Sequence[Color], amount: float = 18) -> Color:
-    """One of several colours, varied."""
+    """A random variation of one of several colours."""
     return vary(random, colors[int(random.integers(len(colors)))], amount)

@@ -12,7 +12,7 @@ SKIN: tuple[Color, ...] = ((200, 155, 130), (170, 120, 95), (120, 80, 60), (90, 
 
 
 def person(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float, label: int = PEDESTRIAN) -> None:
-    """Someone standing or walking, drawn limb by limb."""
+    """Draw a person, standing or walking, limb by limb."""
     tall = random.uniform(1.5, 1.9) * (0.65 if random.random() < 0.06 else 1.0)
     coat, trousers = pick(random, CLOTHES), pick(random, CLOTHES[:6])
     wide = random.uniform(0.17, 0.27)
@@ -71,8 +71,8 @@ def person(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float, l
 
 
 def cyclist(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
-    """A rider on a bicycle, from the side, from behind or between."""
-    turn = random.choice([1.0, 0.45, 0.12], p=[0.3, 0.25, 0.45]) * random.choice([-1, 1])  # share of the length seen
+    """Draw a rider on a bicycle, seen from the side, obliquely or from behind."""
+    turn = random.choice([1.0, 0.45, 0.12], p=[0.3, 0.25, 0.45]) * random.choice([-1, 1])  # foreshortening
     frame = pick(random, ((25, 25, 28), (120, 30, 30), (40, 60, 120), (150, 150, 155)))
     radius, base = 0.34, 0.52
     thick = camera.size(0.05, Z)
@@ -105,7 +105,7 @@ def cyclist(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) 
 
 
 def parked_bicycles(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
-    """Bicycles without riders: no class of the list."""
+    """Draw bicycles without riders. They have no class."""
     for i in range(int(random.integers(1, 5))):
         for along in (-0.5, 0.5):
             centre = camera.point(X + along * 0.6, 0.34, Z + i * 0.5)

@@ -1,4 +1,4 @@
-"""From flat colours to something like a photograph: texture, shadow, haze, exposure, blur, noise, JPEG."""
+"""Effects that make a drawing look like a photograph: texture, shadow, haze, exposure, blur, noise and JPEG."""
 
 import io
 
@@ -22,7 +22,7 @@ from index_builder.datasets.streets.classes import (
     TREE,
 )
 
-# how rough surfaces look: standard deviation of brightness, of fine and of coarse texture
+# standard deviation of the brightness of fine and of coarse texture, by class
 ROUGHNESS = {
     SKY: (0.004, 0.01), BUILDING: (0.07, 0.04), POLE: (0.08, 0.06), ROAD: (0.0, 0.0),
     PAVEMENT: (0.0, 0.0), TREE: (0.16, 0.14),
@@ -33,7 +33,17 @@ _ROWS, _COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
 
 
 def apply_photo_effects(image: np.ndarray, labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
-    """[H, W, 3] float32 flat colours in 0..255, written over -> [H, W, 3] uint8 as a camera might have taken it."""
+    """Apply the effects of light and camera to a drawing.
+
+    Args:
+        image: [H, W, 3] float32 colours in 0..255; overwritten.
+        labels: [H, W] uint8, the class of each pixel.
+        camera: the camera of the drawing.
+        random: the random choices.
+
+    Returns:
+        [H, W, 3] uint8 RGB.
+    """
     light = _texture(labels, camera, random)
     light *= _shadows(labels, camera, random)
     image *= light[:, :, None]
@@ -51,7 +61,7 @@ def apply_photo_effects(image: np.ndarray, labels: np.ndarray, camera: Camera, r
 
 
 def _texture(labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
-    """Brightness of each surface, as a factor: [H, W] float32."""
+    """Brightness factors of the surface textures: [H, W] float32."""
     strength = float(random.uniform(0.6, 1.5))
     fine, coarse = np.zeros(256, np.float32), np.zeros(256, np.float32)
     for label, (a, b) in ROUGHNESS.items():
@@ -71,7 +81,7 @@ def _texture(labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
 
 
 def _shadows(labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
-    """Sun from one side, and what it throws on the ground: [H, W] float32 factors."""
+    """Brightness factors of sunlight from one side and of shadows on the ground: [H, W] float32."""
     light = np.ones((HEIGHT, WIDTH), np.float32)
     upright = (labels != SKY) & (labels != ROAD) & (labels != PAVEMENT)
     if random.random() < 0.65:
@@ -99,7 +109,7 @@ def _shadows(labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
 
 
 def _haze(image: np.ndarray, labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
-    """Distance pales: on the ground by depth, elsewhere by how near the vanishing point."""
+    """Blend with the colour of the air, more strongly close to the vanishing point."""
     if random.random() < 0.4:
         return image
     away = np.hypot(_COLUMNS - camera.x, (_ROWS - camera.horizon) * 1.5)
@@ -110,7 +120,7 @@ def _haze(image: np.ndarray, labels: np.ndarray, camera: Camera, random: Random)
 
 
 def _exposure(image: np.ndarray, random: Random) -> np.ndarray:
-    """Gain, contrast, gamma and white balance of the camera, and a glow from the windscreen."""
+    """Apply gain, white balance, gamma and contrast of the camera."""
     gain = float(
         random.choice(
             [random.uniform(0.38, 0.65), random.uniform(0.6, 1.0), random.uniform(0.95, 1.35)], p=[0.25, 0.35, 0.4]
@@ -118,11 +128,11 @@ def _exposure(image: np.ndarray, random: Random) -> np.ndarray:
     )
     balance = 1 + random.normal(0, 0.035, 3)
     image *= (gain * balance).astype(np.float32)
-    if gain < 0.6 and random.random() < 0.8:  # a dark street under a sky that still shines
+    if gain < 0.6 and random.random() < 0.8:  # a dark street under a bright sky
         bright = image.sum(axis=2) > 3 * 235 * gain * 0.8
         image[bright] *= float(random.uniform(1.0, 1.9))
     gamma, contrast = float(random.uniform(0.8, 1.35)), float(random.uniform(0.8, 1.25))
-    unit = np.linspace(0, 1, 4 * 255 + 1, dtype=np.float32) ** gamma  # a table: a power for each pixel takes longer
+    unit = np.linspace(0, 1, 4 * 255 + 1, dtype=np.float32) ** gamma  # a lookup table is faster than a power per pixel
     unit = 0.45 + (unit - 0.45) * contrast + float(random.uniform(-0.03, 0.05))
     table = (unit.clip(0, 1) * 255).astype(np.float32)
     return np.asarray(table.take((image * 4).astype(np.int32), mode="clip"))

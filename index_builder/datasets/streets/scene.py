@@ -1,4 +1,4 @@
-"""The ground plan of painted streets, and what is painted first: sky, skyline, ground and road markings."""
+"""Background of painted streets: ground plan, sky, skyline, ground and road markings."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -31,7 +31,11 @@ DEPTHS = (1.6, 2.2, 3, 4, 5.5, 7.5, 10, 14, 19, 26, 36, 50, 75, 120)
 
 
 class Layout(NamedTuple):
-    """Where the road and what borders it lie, in metres across; `far` is how far the street is seen."""
+    """Ground plan of a street, in metres.
+
+    road, pavement, facade: X of the left and the right edge; open_side: whether the left and the right side have grass
+    and trees instead of buildings; far: visible length of the street.
+    """
 
     road: tuple[float, float]
     pavement: tuple[float, float]
@@ -41,7 +45,7 @@ class Layout(NamedTuple):
 
 
 def layout(random: Random) -> Layout:
-    """A street: where its edges are, and which sides have grass and trees instead of buildings."""
+    """Choose a random ground plan."""
     left, right = -random.uniform(1.7, 4.2), random.uniform(3.2, 9.5)
     walk = random.uniform(1.2, 4.5, 2)
     if random.random() < 0.12:
@@ -58,7 +62,7 @@ def layout(random: Random) -> Layout:
 
 
 def sky(canvas: Canvas, camera: Camera, random: Random) -> None:
-    """Overcast, overexposed, blue with clouds, or dusk."""
+    """Paint the sky: overexposed, blue, cloudy or dusk."""
     kind = random.choice(["white", "blue", "cloud", "dusk"], p=[0.38, 0.27, 0.23, 0.12])
     top, low = {
         "white": ((238, 242, 248), (252, 252, 252)),
@@ -66,24 +70,24 @@ def sky(canvas: Canvas, camera: Camera, random: Random) -> None:
         "cloud": ((165, 172, 182), (225, 226, 226)),
         "dusk": ((90, 105, 125), (180, 170, 150)),
     }[str(kind)]
-    height, width = HEIGHT * SCALE // 8, WIDTH * SCALE // 8  # smooth enough to be painted small and enlarged
+    height, width = HEIGHT * SCALE // 8, WIDTH * SCALE // 8  # painted small and enlarged: the sky is smooth
     rise = np.linspace(0, 1, height, dtype=np.float32)[:, None, None] / max(camera.horizon / HEIGHT, 0.2)
     a, b = np.asarray(vary(random, top, 20), np.float32), np.asarray(vary(random, low, 14), np.float32)
     clouds = noise_patch(random, 9, height, width)[:, :, None] * (4 if kind == "white" else random.uniform(8, 26))
-    picture = (a + (b - a) * rise.clip(0, 1) + clouds).clip(0, 255).astype(np.uint8)
-    canvas.fill(Image.fromarray(picture), SKY)
+    image = (a + (b - a) * rise.clip(0, 1) + clouds).clip(0, 255).astype(np.uint8)
+    canvas.fill(Image.fromarray(image), SKY)
 
 
 def _strip(
     camera: Camera, left: float, right: float, near: float = 1.6, far: float = 400.0
 ) -> list[tuple[float, float]]:
-    """Outline of a strip of ground along the road."""
+    """Outline of a strip of ground along the road, from X `left` to `right` and Z `near` to `far`, metres."""
     depths = [near, *(z for z in DEPTHS if near < z < far), far]
     return [camera.point(left, 0, z) for z in depths] + [camera.point(right, 0, z) for z in reversed(depths)]
 
 
-def ground(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> Color:
-    """Grass, pavements, road; gives the road's colour."""
+def ground(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> None:
+    """Paint grass, pavements and the road."""
     grass = pick(random, ((85, 105, 50), (100, 110, 65), (70, 85, 45), (110, 105, 75)))
     yard = pick(random, ((120, 115, 108), (100, 96, 92), (140, 132, 120)))
     below = camera.point(0, 0, 400)[1]
@@ -119,7 +123,6 @@ def ground(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> Co
                 canvas.polygon(_strip(camera, line, line - outwards * 0.07), vary(random, (190, 170, 60), 16), None)
     if random.random() < 0.22:
         _side_road(canvas, camera, random, street, road)
-    return road
 
 
 def _slabs(canvas: Canvas, camera: Camera, random: Random, street: Layout, side: int, walk: Color) -> None:
@@ -131,7 +134,7 @@ def _slabs(canvas: Canvas, camera: Camera, random: Random, street: Layout, side:
 
 
 def _side_road(canvas: Canvas, camera: Camera, random: Random, street: Layout, road: Color) -> None:
-    """A road that joins from one side."""
+    """Paint a side road."""
     near = random.uniform(6, 25)
     far, side = near + random.uniform(5, 12), int(random.integers(2))
     edge = street.road[side]
@@ -146,7 +149,7 @@ def _side_road(canvas: Canvas, camera: Camera, random: Random, street: Layout, r
 
 
 def markings(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> None:
-    """Lane lines, stop lines, zig-zags, boxes and worn patches on the road."""
+    """Paint lane lines, stop lines, zigzag lines, crossings and worn patches on the road."""
     left, right = street.road
     paint = vary(random, (205, 205, 200), 24)
     for _ in range(int(random.integers(0, 5))):
@@ -182,7 +185,7 @@ def markings(canvas: Canvas, camera: Camera, random: Random, street: Layout) -> 
 
 
 def skyline(canvas: Canvas, camera: Camera, random: Random) -> None:
-    """What closes the view: far trees, far houses."""
+    """Paint distant trees and houses at the horizon."""
     y = camera.point(0, 0, 400)[1]
     kind = random.choice(["trees", "houses", "both"], p=[0.45, 0.25, 0.3])
     if kind != "trees":

@@ -9,7 +9,7 @@ from index_builder.datasets.streets.classes import FENCE, POLE, SIGN
 
 
 def lamp_post(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
-    """A tall post, most with an arm and a lamp."""
+    """Draw a lamp post, mostly with an arm and a lamp."""
     tall, wide = random.uniform(5, 10), random.uniform(0.1, 0.2)
     color = pick(random, ((60, 62, 62), (110, 112, 112), (30, 32, 34), (150, 152, 150), (50, 66, 58)))
     width = max(camera.size(wide, Z), 1.6 * SCALE)
@@ -30,7 +30,7 @@ def lamp_post(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float
 
 
 def bollard(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
-    """A knee-high post."""
+    """Draw a bollard."""
     color = pick(random, ((25, 25, 28), (210, 210, 205), (90, 90, 92), (120, 40, 35)))
     canvas.line(
         [camera.point(X, 0, Z), camera.point(X, random.uniform(0.8, 1.1), Z)],
@@ -41,7 +41,7 @@ def bollard(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) 
 
 
 def traffic_light(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
-    """Signal heads on a post."""
+    """Draw one or two signal heads on a post."""
     tall = random.uniform(2.6, 3.6)
     canvas.line(
         [camera.point(X, 0, Z), camera.point(X, tall, Z)],
@@ -68,7 +68,7 @@ def traffic_light(canvas: Canvas, camera: Camera, random: Random, X: float, Z: f
 
 
 def road_sign(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
-    """A disc, triangle or board on a post."""
+    """Draw a disc, triangle or board on a post."""
     foot = random.uniform(1.8, 2.6)
     canvas.line(
         [camera.point(X, 0, Z), camera.point(X, foot + 0.4, Z)],
@@ -109,11 +109,11 @@ def road_sign(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float
 
 
 def fence(canvas: Canvas, camera: Camera, random: Random, X: float, Z: tuple[float, float]) -> None:
-    """Railings, panels, or a hoarding, along the road."""
+    """Draw railings or panels along the road, from Z[0] to Z[1]."""
     tall = random.uniform(0.9, 2.2)
     kind = random.integers(3)
     posts = np.linspace(Z[0], Z[1], 2 + int((Z[1] - Z[0]) * (5 if kind == 0 else 0.6)))
-    if kind == 0:  # what is behind railings shows through, but the label is the fence's
+    if kind == 0:  # railings: the background is visible between the bars, but labelled as fence
         behind = pick(random, ((95, 100, 90), (120, 118, 110), (70, 75, 66)))
         canvas.polygon(quad(camera, (X, X), (0, tall), Z), behind, FENCE)
         color = pick(random, ((25, 26, 28), (60, 62, 60), (160, 162, 160), (40, 70, 50)))

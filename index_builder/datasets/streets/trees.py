@@ -10,7 +10,7 @@ from index_builder.datasets.streets.classes import TREE
 
 
 def tree(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float, bare: bool) -> None:
-    """A tree, leafy or bare; a bare crown is labelled whole, the sky between its twigs with it, as annotators do."""
+    """Draw a tree. The whole crown of a bare tree is labelled, with the sky between its twigs, as annotators do."""
     tall = random.uniform(4, 13)
     trunk = pick(random, ((70, 60, 50), (50, 44, 38), (95, 88, 75)))
     canvas.line(
@@ -52,7 +52,7 @@ def _twigs(
 def crown(
     canvas: Canvas, random: Random, centre: tuple[float, float], radius_x: float, radius_y: float, color: Color | None
 ) -> None:
-    """A ragged mass of leaves; with no colour only the label is set, and a thin haze of twigs painted."""
+    """Draw a crown of leaves. With color None the whole crown is labelled, but only thin twigs are painted."""
     radius_x, radius_y = max(radius_x, 3), max(radius_y, 3)
     left, top = max(int(centre[0] - radius_x * 1.3), 0), max(int(centre[1] - radius_y * 1.3), 0)
     right = min(int(centre[0] + radius_x * 1.3), canvas.image.width)

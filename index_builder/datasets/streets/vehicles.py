@@ -10,7 +10,7 @@ CAR_COLORS: tuple[Color, ...] = (
 
 
 def vehicle(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float, crosswise: bool = False) -> None:
-    """A car, van or bus whose nearest face is at distance Z, its middle at X."""
+    """Draw a car, van or bus whose nearest face is at distance Z with its centre at X."""
     kind = random.choice(["car", "van", "bus"], p=[0.78, 0.16, 0.06])
     width = {"car": random.uniform(1.55, 1.8), "van": random.uniform(1.8, 2.1), "bus": 2.5}[kind]
     length = {"car": random.uniform(3.5, 4.6), "van": random.uniform(4.6, 6), "bus": random.uniform(8, 11)}[kind]
@@ -47,7 +47,7 @@ def _side(
     canvas: Canvas, camera: Camera, left: float, right: float, Z: tuple[float, float], Y: tuple[float, float],
     colors: tuple[Color, Color], taper: tuple[float, float],
 ) -> None:  # fmt: skip
-    """The flank that the camera sees, its windows and wheels."""
+    """Draw the side that faces the camera, with windows and wheels."""
     if left > 0.2:
         X, inwards = left, 1.0
     elif right < -0.2:
@@ -79,7 +79,7 @@ def _side(
 def _face(
     canvas: Canvas, camera: Camera, random: Random, left: float, right: float, Z: float, waist: float, crosswise: bool
 ) -> None:
-    """Lights, plate, bumper and wheels of the face turned to the camera."""
+    """Draw lights, number plate, bumper and wheels of the face that faces the camera."""
     width = right - left
     if crosswise:
         for at in (0.18, 0.8):

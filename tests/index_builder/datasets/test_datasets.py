@@ -87,7 +87,7 @@ def spoil_value(root: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda root: (root / "valannot" / "0001TP_00000.png").unlink(), r"0001TP_00000\.png is missing, the mask of"),
+        (lambda root: (root / "valannot" / "0001TP_00000.png").unlink(), r"0001TP_00000\.png, the mask of .*, is missing"),
         (spoil_size, r"0001TP_00000\.png has shape \(5, 8\)"),
         (spoil_value, r"0001TP_00000\.png has shape \(6, 8\) and values up to 12"),
         (spoil_color, r"0001TP_00000\.png has shape \(6, 8, 3\)"),
@@ -116,9 +116,9 @@ def test_an_indexed_mask_may_have_any_depth(folder: Path, dtype: type) -> None:
 
 
 @pytest.mark.parametrize("ignore", [[9, 9, 9], 7, None])
-def test_what_is_ignored_is_told_by_index_or_colour(folder: Path, ignore: list[int] | int | None) -> None:
-    told = json.loads((folder / "classes.json").read_text())
-    (folder / "classes.json").write_text(json.dumps({**told, "ignore": ignore}))
+def test_ignored_pixels_are_given_by_index_or_colour(folder: Path, ignore: list[int] | int | None) -> None:
+    document = json.loads((folder / "classes.json").read_text())
+    (folder / "classes.json").write_text(json.dumps({**document, "ignore": ignore}))
     indexed, colored = np.ones((4, 6), np.uint8), np.full((4, 6, 3), COLORS[1], np.uint8)
     indexed[0], colored[0] = 7, 9
     Image.fromarray(indexed).save(folder / "masks" / "a.png")
@@ -128,7 +128,7 @@ def test_what_is_ignored_is_told_by_index_or_colour(folder: Path, ignore: list[i
         if understood:
             np.testing.assert_array_equal(data[i].labels, [[IGNORE] * 6] + [[1] * 6] * 3)
         else:
-            with pytest.raises(ValueError, match="which is no class"):
+            with pytest.raises(ValueError, match="which is not a class"):
                 data[i]
 
 
@@ -137,16 +137,16 @@ def test_what_is_ignored_is_told_by_index_or_colour(folder: Path, ignore: list[i
     [
         ({"classes": []}, r"0 classes"),
         ({"classes": [{"name": str(i), "color": [i % 256, i // 256, 0]} for i in range(256)]}, r"256 classes"),
-        ({"classes": [{"name": "x", "color": [1, 1, 1]}, {"name": "x", "color": [2, 2, 2]}]}, "of 1 names"),
+        ({"classes": [{"name": "x", "color": [1, 1, 1]}, {"name": "x", "color": [2, 2, 2]}]}, "with 1 names"),
         ({"classes": [{"name": "x", "color": [1, 1, 1]}, {"name": "y", "color": [1, 1, 1]}]}, "1 colours"),
         ({"classes": [{"name": "x", "color": [256, 0, 0]}]}, r"the colour \[256, 0, 0\]"),
         ({"ignore": [1, 2]}, r"the colour \[1, 2\]"),
-        ({"ignore": "255"}, "ignore '255'"),
+        ({"ignore": "255"}, "ignore is '255'"),
     ],
 )
-def test_classes_that_cannot_be_told_apart_are_refused(folder: Path, change: dict[str, object], said: str) -> None:
-    told = json.loads((folder / "classes.json").read_text())
-    (folder / "classes.json").write_text(json.dumps({**told, **change}))
+def test_classes_with_equal_names_or_colours_are_refused(folder: Path, change: dict[str, object], said: str) -> None:
+    document = json.loads((folder / "classes.json").read_text())
+    (folder / "classes.json").write_text(json.dumps({**document, **change}))
     with pytest.raises(ValueError, match=rf"classes\.json cannot be used \(.*{said}"):
         open_dataset("folder", folder, "any")
 
@@ -177,7 +177,7 @@ def test_splits_of_a_folder_are_its_folders(folder: Path) -> None:
         for file in [f for f in (folder / kind).iterdir() if f.is_file()]:
             file.rename(folder / kind / "train" / file.name)
     assert len(open_dataset("folder", folder, "train")) == 2
-    with pytest.raises(ValueError, match=r"split 'val' is not among .*train"):
+    with pytest.raises(ValueError, match=r"split 'val' is not a folder of .*train"):
         open_dataset("folder", folder, "val")
 
 
@@ -196,10 +196,10 @@ def other_size(root: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (foreign_color, r"a\.png has the value #070707, which is no class; classes\.json allows #00c800, #c80000"),
-        (foreign_index, r"a\.png has the value 9, which is no class; classes\.json allows 0, 1, 255"),
+        (foreign_color, r"a\.png has the value #070707, which is not a class; classes\.json allows #00c800, #c80000"),
+        (foreign_index, r"a\.png has the value 9, which is not a class; classes\.json allows 0, 1, 255"),
         (other_size, r"a\.png is 5x4, its image 6x4"),
-        (lambda root: (root / "masks" / "a.png").unlink(), r"a\.png is missing"),
+        (lambda root: (root / "masks" / "a.png").unlink(), r"a\.png, the mask of .* is missing"),
         (lambda root: (root / "masks" / "a.png").write_bytes(b"no mask"), r"masks/a\.png cannot be read as an image"),
         (lambda root: cut_short(root / "masks" / "a.png"), r"masks/a\.png cannot be read as an image"),
         (lambda root: cut_short(root / "images" / "a.jpg"), r"images/a\.jpg cannot be read as an image"),
@@ -221,7 +221,7 @@ def test_what_is_wrong_in_a_folder_is_named(folder: Path, spoil: Callable[[Path]
     [
         ("voc", None, "train", "'voc' is not known; choose camvid, folder or streets"),
         ("camvid", None, "train", "needs the folder of its files"),
-        ("camvid", Path("/nowhere"), "train", "/nowhere/train holds no"),
+        ("camvid", Path("/nowhere"), "train", "/nowhere/train has no"),
         ("streets", None, "trial", "split 'trial' of streets is not known; choose train, val, test"),
     ],
 )

@@ -52,7 +52,7 @@ def test_a_drawing_says_which_share_of_the_annotators_sees_a_boundary(bsds: Path
 def test_photographs_are_found_in_a_split_or_beside_it(bsds: Path, tmp_path: Path) -> None:
     assert [file.name for file in photographs(bsds, "train")] == ["0.jpg", "1.jpg", "2.jpg"]
     assert photographs(bsds / "train", "train") == photographs(bsds, "train")
-    with pytest.raises(ValueError, match=r"holds no \.jpg photographs"):
+    with pytest.raises(ValueError, match=r"has no \.jpg photographs"):
         photographs(tmp_path, "train")
 
 

@@ -121,7 +121,7 @@ def test_a_source_that_is_open_travels_to_other_processes(steps: Path) -> None:
 def test_what_is_no_contour_network_is_said(tmp_path: Path, tiny_run: Path) -> None:
     (tmp_path / "contours.onnx").write_bytes(b"no network")
     image = stripes(32, 32)
-    with pytest.raises(ValueError, match=r"contours\.onnx cannot be opened as an ONNX network"):
+    with pytest.raises(ValueError, match=r"contours\.onnx is not a readable ONNX network"):
         ContourRegions(tmp_path / "contours.onnx")(image, "a")
     with pytest.raises(ValueError, match=r"has inputs \['image'\] and outputs \['embedding'\]"):
         ContourRegions(tiny_run / "network.onnx")(image, "a")

@@ -61,9 +61,9 @@ def test_a_border_may_lie_off_by_the_tolerance() -> None:
 
 
 def test_what_cannot_be_measured_is_said() -> None:
-    with pytest.raises(ValueError, match=r"shape \(8, 16\), the 1 drawn ones \[\(8, 8\)\]"):
+    with pytest.raises(ValueError, match=r"shape \(8, 16\), the 1 drawn maps \[\(8, 8\)\]"):
         measure(HALVES, [HALVES[:, :8]])
-    with pytest.raises(ValueError, match="the 0 drawn ones"):
+    with pytest.raises(ValueError, match="the 0 drawn maps"):
         measure(HALVES, [])
-    with pytest.raises(ValueError, match="negative number"):
+    with pytest.raises(ValueError, match="negative values"):
         measure(HALVES - 1, [HALVES])

@@ -48,7 +48,7 @@ def other_size(file: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (Path.unlink, r"a\.png is missing, the region map of images/a"),
+        (Path.unlink, r"a\.png, the region map of images/a, is missing"),
         (eight_bits, r"a\.png has mode L and shape \(3, 4\); .* must be a 16-bit grey PNG"),
         (other_size, r"a\.png has mode I;16 and shape \(3, 3\); .* of shape \(3, 4\)"),
         (lambda file: file.write_bytes(b"no map"), r"a\.png cannot be read as an image"),
@@ -68,7 +68,7 @@ def test_a_map_that_does_not_fit_is_named(tmp_path: Path, spoil: Callable[[Path]
         (REGIONS[0], "a.png", r"shape \(4,\)"),
         (REGIONS.astype(float), "a.png", "type float64"),
         (REGIONS[:0], "a.png", "values up to none"),
-        (REGIONS, "a.jpg", r"a\.jpg does not end in \.png"),
+        (REGIONS, "a.jpg", r"a\.jpg must end in \.png"),
     ],
 )
 def test_what_is_no_region_map_is_not_written(tmp_path: Path, regions: np.ndarray, file: str, said: str) -> None:

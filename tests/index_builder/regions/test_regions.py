@@ -21,9 +21,9 @@ def test_every_source_is_known(tmp_path: Path) -> None:
 def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'slic' are not known; choose felzenszwalb, slic-merge, folder or contours"):
         open_regions("slic")
-    with pytest.raises(ValueError, match="need the folder that their maps lie in"):
+    with pytest.raises(ValueError, match="need the folder of the region maps"):
         open_regions("folder")
-    with pytest.raises(ValueError, match="nowhere is no folder"):
+    with pytest.raises(ValueError, match="nowhere is not a folder"):
         open_regions("folder", folder=tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"need a contour network; give its contours\.onnx"):
         open_regions("contours")

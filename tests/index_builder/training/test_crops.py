@@ -88,7 +88,7 @@ def test_views_of_an_image_number_its_regions_alike() -> None:
     told = {"datasets": ["images"], "objective": "vmf", "working_size": 96, "crop": (64, 64), "scale": (1, 1)}
     recipe = Recipe.model_validate({**told, "views": 2, "batch_per_world": 4})
     batch = next(iter(Crops([WithRegions(Columns(), Columns())], recipe)))
-    assert batch.shown.tolist() == [0, 0, 1, 1]
+    assert batch.image_of.tolist() == [0, 0, 1, 1]
     stripes = batch.images[:, 0].long() // 8
     for first in (0, 2):
         views, labels = stripes[first : first + 2], batch.labels[first : first + 2]

@@ -176,9 +176,9 @@ def test_a_run_may_start_from_a_releases_network_and_its_norms_learn_again(train
 
 
 def test_a_start_that_is_of_another_kind_is_refused(trained: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="32 dimensions, the recipe asks for 'mobilenet_v2' of 16"):
+    with pytest.raises(ValueError, match="dimension 32, the recipe has 'mobilenet_v2' and 16"):
         starting_network(trained, recipe(tmp_path, start=str(trained), dimension=16))
-    with pytest.raises(ValueError, match="holds neither"):
+    with pytest.raises(ValueError, match="has neither"):
         starting_network(tmp_path, recipe(tmp_path, start=str(tmp_path)))
 
 
