@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.common import report
 from index_builder.datasets import open_dataset
-from index_builder.foreign_photographs import Familiar, Photographs, familiar, familiar_in, joined, told_apart
+from index_builder.foreign_photographs import Familiar, Photographs, familiar, familiar_in, joined, separation
 from index_builder.progress import counted
 from model_store.predictor import Predictor
 from model_store.release import Release
@@ -51,7 +51,7 @@ def main() -> None:
             "count": len(images),
             "mean known share": float(np.mean(list(shares[name].values()))),
             "known for less than half": float(np.mean([share < 0.5 for share in shares[name].values()])),
-            "AUROC against CamVid": told_apart(joined([*ours.values()]), joined([*images.values()])) if ours else "-",
+            "AUROC against CamVid": separation(joined([*ours.values()]), joined([*images.values()])) if ours else "-",
         }
         for name, images in found.items()
     ]

@@ -1,1 +1,1 @@
-"""Offline: data sets, training, ONNX export, building a release, evaluation."""
+"""Offline work: data sets, training, ONNX export, building of releases, evaluation."""

@@ -1,4 +1,4 @@
-"""Building a release: embed, sort, split by label, keep exemplars, calibrate, write."""
+"""Builds a release: embed images, sort pixels, split segments by label, select exemplars, calibrate, write."""
 
 import io
 from collections import deque
@@ -30,22 +30,22 @@ from model_store.release import IMAGES, Release, write_release
 from segsort.masks import encode_rle
 from segsort.segments import Segments, segment_image, split_by_label
 
-WEBP_SIDE = 16383  # pixels; WebP holds no longer ones
+WEBP_SIDE = 16383  # pixels; maximum side of a WebP image
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What a release holds; see `index_builder.selection.select` for the rule.
+    """Options of a build; `index_builder.selection.select` explains how exemplars are selected.
 
     Attributes:
-        max_exemplars: at most so many exemplars.
-        max_images: at most from so many images; None: any number.
-        balance: 0 keeps classes as frequent as they are, 1 makes them alike.
-        min_area: smallest piece that becomes an exemplar, as a share of its image.
-        webp_quality: of the stored images, 1..100.
-        calibration_images: at most so many images are calibrated on.
-        sorting: how pixels are sorted, now and when serving; None: as the network's source says.
-        retrieval: how segments are labelled; None: as the network's source says.
+        max_exemplars: maximum number of exemplars.
+        max_images: maximum number of images that exemplars come from; None: no limit.
+        balance: 0 keeps the frequencies of the classes, 1 gives all classes equal shares.
+        min_area: minimum area of an exemplar as a share of its image, 0..1.
+        webp_quality: quality of the stored images, 1..100.
+        calibration_images: maximum number of images used for calibration.
+        sorting: settings of pixel sorting, for the build and for serving; None: those of the network's source.
+        retrieval: settings of the vote; None: those of the network's source.
     """
 
     max_exemplars: int = 20_000
@@ -60,14 +60,14 @@ class BuildOptions:
     def __post_init__(self) -> None:
         if not 1 <= self.webp_quality <= 100 or not 0 <= self.min_area < 1 or self.calibration_images < 0:
             raise ValueError(
-                f"webp_quality={self.webp_quality} must be in 1..100, min_area={self.min_area} in 0..1 and "
-                f"calibration_images={self.calibration_images} not negative"
+                f"webp_quality={self.webp_quality} must be in 1..100, min_area={self.min_area} must be at least 0 and "
+                f"below 1, and calibration_images={self.calibration_images} must not be negative"
             )
 
 
 @dataclass(frozen=True)
 class Notes:
-    """What a person has to say about a release, for its card; `licence` adds to the network's."""
+    """Texts and facts for the card of a release. `licence` is added to the licence of the network."""
 
     description: str = ""
     licence: Mapping[str, Any] = field(default_factory=dict)
@@ -77,7 +77,11 @@ class Notes:
 
 
 class _Gathered(NamedTuple):
-    """What the pass over the images gives: candidates, some images' segments, each image's name, width and height."""
+    """Result of the pass over the images.
+
+    candidates: segments that may become exemplars; held_out: segments of the images set aside for calibration; sources:
+    name, width and height of each image.
+    """
 
     candidates: Candidates
     held_out: list[HeldOut]
@@ -96,28 +100,27 @@ def build_release(
     device: Device = "cpu",
     threads: int | None = None,
 ) -> Release:
-    """Make a release of a network and the labelled images of a data set.
+    """Build a release from a network and the labelled images of a data set.
 
     Args:
-        dataset: its images become exemplars, its classes those of the release; `Unlabelled` images are clustered.
+        dataset: images that give exemplars, and the classes of the release. `Unlabelled` images are clustered.
         source: the network; see `load_embedder_source`.
         out: folder of the release; it must not exist.
-        name: of the release; None: the folder's name.
-        options: bounds of the number of exemplars, and how segments are found and labelled.
-        calibrate_with: labelled images that confidence is calibrated on; best none that the network was trained on.
-            None: images of `dataset` are used, each without its own exemplars.
-        notes: for the card.
+        name: name of the release; None: the name of the folder.
+        options: limits of the number of exemplars, and settings of pixel sorting and the vote.
+        calibrate_with: labelled images to calibrate confidence on, ideally none that the network was trained on.
+            None: images of `dataset`, each without its own exemplars.
+        notes: texts and facts for the card.
         device: "cpu" or "cuda", for the network.
-        threads: of the network on a CPU.
+        threads: threads of the network on a CPU; None: all cores.
 
     Raises:
-        ValueError: if the data set is empty, holds no labelled segment or an image too large for WebP, or lacks a class
-            of the release in calibration.
-        ReleaseError: if `out` exists.
+        ValueError: if `out` exists, the data set has no labelled segment or an image too large for WebP, or a class of
+            `calibrate_with` is unknown to the release.
     """
     options, notes, out = options or BuildOptions(), notes or Notes(), Path(out)
     if out.exists():
-        raise ValueError(f"{out} exists; a release is never overwritten: give another folder with --out, or remove it")
+        raise ValueError(f"{out} exists, and a release is never overwritten; give another folder with --out")
     builder = _Builder(dataset, source, options, Embedder((source.network_file, source.preprocessing), device, threads))
     own = calibrate_with is None
     gathered = builder.gather(evenly_spread(len(dataset), options.calibration_images) if own else [])
@@ -148,16 +151,16 @@ def build_release(
 
 
 def with_card(release: Release, out: Path, **changes: Any) -> Release:
-    """A copy of a release whose card says something else, such as `metrics` found by `evaluate`.
+    """Copy a release with changes to its card, for example `metrics` measured by `evaluate`.
 
     Args:
-        release: the original; it stays as it is.
+        release: the original, which stays unchanged.
         out: folder of the copy; it must not exist.
-        changes: fields of the card.
+        changes: fields of the card and their new values.
 
     Raises:
         ReleaseError: if `out` exists.
-        ValueError: if a field is not known or its value not allowed.
+        ValueError: if a field is unknown or its value not allowed.
     """
     card = Card.model_validate({**release.card.model_dump(), **changes})
     images = ((source.file, (release.path / source.file).read_bytes()) for source in release.sources)
@@ -165,7 +168,7 @@ def with_card(release: Release, out: Path, **changes: Any) -> Release:
 
 
 class _Builder:
-    """The steps of `build_release` over one data set and one network."""
+    """The steps of `build_release` for one data set and one network."""
 
     def __init__(self, dataset: Dataset, source: EmbedderSource, options: BuildOptions, embedder: Embedder) -> None:
         self.dataset, self.options, self.embedder = dataset, options, embedder
@@ -174,7 +177,7 @@ class _Builder:
         self.num_classes = len(dataset.classes)
 
     def gather(self, held_out: list[int]) -> _Gathered:
-        """Segments of every image split by label, and the whole segments of the images in `held_out`."""
+        """Segment every image and split the segments by label; keep whole segments of the images in `held_out`."""
         parts: list[Candidates] = []
         whole: list[HeldOut] = []
         sources: list[tuple[str, int, int]] = []
@@ -193,7 +196,7 @@ class _Builder:
         return _Gathered(_joined(parts, self.dataset.name), whole, sources)
 
     def calibrate(self, gathered: _Gathered, chosen: np.ndarray, calibrate_with: Dataset | None) -> Calibration:
-        """Calibrate on another data set, or on the images set aside, each without its own exemplars."""
+        """Calibrate on another data set or, if there is none, on the held-out images without their own exemplars."""
         held_out = gathered.held_out if calibrate_with is None else self._hold_out(calibrate_with)
         if calibrate_with is None:
             how = f"images of {self.dataset.name} that gave exemplars, each without its own exemplars"
@@ -205,7 +208,7 @@ class _Builder:
         return calibrate_on(held_out, index, class_ids, image_ids, self.retrieval, how)
 
     def exemplars(self, gathered: _Gathered, chosen: np.ndarray) -> tuple[Exemplars, list[SourceImage], list[int]]:
-        """The chosen candidates, the images they lie in, and the positions of those images in the data set."""
+        """The chosen candidates as exemplars, their source images, and the positions of those in the data set."""
         candidates = gathered.candidates
         images, image_ids = np.unique(candidates.image_ids[chosen], return_inverse=True)
         positions = [int(i) for i in images]
@@ -226,7 +229,10 @@ class _Builder:
         return exemplars, sources, positions
 
     def encode(self, sources: list[SourceImage], positions: list[int]) -> Iterator[tuple[str, bytes]]:
-        """(file, WebP) of each kept image, read once more, so that not all are held in memory; a core each encodes."""
+        """File name and WebP bytes of each stored image.
+
+        Images are read again, so that they are not all in memory at once, and encoded in parallel on all cores.
+        """
 
         def webp(image: np.ndarray) -> bytes:
             buffer = io.BytesIO()
@@ -235,17 +241,17 @@ class _Builder:
 
         cores = available_cores()
         with ThreadPoolExecutor(cores) as pool:
-            begun: deque[tuple[str, Future[bytes]]] = deque()
+            pending: deque[tuple[str, Future[bytes]]] = deque()
             for n in counted(len(sources), "storing images"):
-                begun.append((sources[n].file, pool.submit(webp, self.dataset.photograph(positions[n]).image)))
-                if len(begun) > cores:
-                    file, encoded = begun.popleft()
+                pending.append((sources[n].file, pool.submit(webp, self.dataset.photograph(positions[n]).image)))
+                if len(pending) > cores:
+                    file, encoded = pending.popleft()
                     yield file, encoded.result()
-            for file, encoded in begun:
+            for file, encoded in pending:
                 yield file, encoded.result()
 
     def summary(self, gathered: _Gathered, exemplars: Exemplars, images: int) -> dict[str, Any]:
-        """What the exemplars come from, for the card."""
+        """Origin and number of the exemplars, for the card."""
         per_class = np.bincount(exemplars.class_ids, minlength=self.num_classes)
         return {
             "dataset": f"{self.dataset.name}{_split_of(self.dataset)}",
@@ -261,7 +267,7 @@ class _Builder:
         }
 
     def _segments(self, image: np.ndarray) -> tuple[Any, Segments]:
-        """Embeddings [D, h, w] and segments of one image."""
+        """Embeddings [D, h, w], unit vectors, and segments of one image."""
         embeddings = self.embedder.embed(image)
         size = (image.shape[0], image.shape[1])
         return embeddings, segment_image(embeddings, size, self.sorting.options(), self.sorting.min_area)
@@ -281,7 +287,7 @@ class _Builder:
 
 
 def _clustered(gathered: _Gathered, clusters: int) -> _Gathered:
-    """The same, each segment of the class of its cluster."""
+    """Cluster all segments and give each the class of its cluster."""
     candidates = gathered.candidates
     centres = find_centres(candidates.prototypes, candidates.areas, clusters)
     found = replace(candidates, class_ids=nearest_centres(candidates.prototypes, centres))
@@ -292,8 +298,8 @@ def _joined(parts: list[Candidates], dataset: str) -> Candidates:
     total = sum(len(part.class_ids) for part in parts)
     if total == 0:
         raise ValueError(
-            f"data set {dataset!r} gave no labelled segment from {len(parts)} images; check that its masks hold "
-            "classes other than ignore, or lower min_area"
+            f"data set {dataset!r} has no labelled segment in {len(parts)} images; check that its masks have classes "
+            "besides the ignored one, or lower min_area"
         )
     return Candidates(
         prototypes=np.concatenate([part.prototypes for part in parts]),
@@ -308,8 +314,8 @@ def _joined(parts: list[Candidates], dataset: str) -> Candidates:
 def _check_side(sample: Sample) -> None:
     if max(sample.image.shape[:2]) > WEBP_SIDE:
         raise ValueError(
-            f"{sample.source} has {sample.image.shape[1]}x{sample.image.shape[0]} pixels; images of a release are "
-            f"stored as WebP, of at most {WEBP_SIDE} pixels a side: cut the image into parts"
+            f"{sample.source} has {sample.image.shape[1]}x{sample.image.shape[0]} pixels; a release stores images as "
+            f"WebP, whose sides have at most {WEBP_SIDE} pixels; split the image into parts"
         )
 
 

@@ -1,9 +1,9 @@
-"""How the bundled release is made: `python -m index_builder.bundled --run RUN --camvid ROOT --out DIR`.
+"""Builds the bundled release: `python -m index_builder.bundled --run RUN --camvid ROOT --out DIR`.
 
-Exemplars are painted streets, so that every picture may be published; confidence and the threshold of the known are
-calibrated on frames of CamVid that the network was not trained on (split "held"); CamVid val measures it, once with the
-painted exemplars as shipped and twice with exemplars from CamVid train, which are not kept: sorted as it is served, and
-finer than a caller would wait for.
+All exemplars are painted streets, so every image may be published. Confidence and the threshold of known segments are
+calibrated on the split "held" of CamVid, which the network was not trained on. The release is evaluated on CamVid val
+with the painted exemplars. For comparison it is also evaluated with exemplars from CamVid train, which are not kept:
+once with the pixel sorting that is served, and once with a finer, slower one.
 """
 
 import csv
@@ -24,8 +24,8 @@ from model_store.card import RetrievalInfo, SortingInfo
 from model_store.release import Release
 
 NAME = "streets"
-EVERY = 100  # steps of training for one row of the log
-PAINTED = 500  # images painted to choose exemplars from
+EVERY = 100  # training steps between rows of the log
+PAINTED = 500  # number of painted images that exemplars are selected from
 SORTING = SortingInfo(segments=100)
 SHIPPED = BuildOptions(max_exemplars=6000, max_images=260, webp_quality=80, sorting=SORTING)
 MEASURED = {
@@ -39,7 +39,7 @@ MEASURED = {
 
 DESCRIPTION = (
     "Street scenes in the 11 classes of CamVid. The network was trained on CamVid train and painted streets together; "
-    "every exemplar, and so every picture shown, is painted."
+    "every exemplar, and so every image shown, is painted."
 )
 LICENCE = {
     "exemplars": "painted by this project: Apache-2.0. No image, mask or crop of CamVid is in this release.",
@@ -51,11 +51,11 @@ LICENCE = {
 
 
 def make(run: Path, camvid: Path, out: Path) -> Release:
-    """Build, measure and write the bundled release.
+    """Build, evaluate and write the bundled release.
 
     Args:
-        run: training run whose network is bundled.
-        camvid: folder of CamVid in SegNet's layout.
+        run: training run of the network.
+        camvid: folder of CamVid in the layout of SegNet.
         out: folder of the release; it must not exist.
 
     Raises:
@@ -78,10 +78,10 @@ def make(run: Path, camvid: Path, out: Path) -> Release:
 
 
 def _from_photographs(source: EmbedderSource, options: BuildOptions, camvid: Path, folder: Path) -> Report:
-    """What the network reaches with exemplars from CamVid train."""
+    """Evaluate the network with exemplars from CamVid train."""
     train, held = (open_dataset("camvid", camvid, split) for split in ("train", "held"))
-    place = folder / f"camvid-{options.max_exemplars}"
-    return _measure(build_release(train, source, place, options=options, calibrate_with=held), camvid)
+    out = folder / f"camvid-{options.max_exemplars}"
+    return _measure(build_release(train, source, out, options=options, calibrate_with=held), camvid)
 
 
 def _measure(release: Release, camvid: Path) -> Report:
@@ -89,7 +89,7 @@ def _measure(release: Release, camvid: Path) -> Report:
 
 
 def _figures(report: Report) -> dict[str, Any]:
-    """Of a report, what belongs on a card."""
+    """The fields of a report that are written to the card."""
     return report.model_dump(
         mode="json",
         include={"images", "miou", "per_class", "pixel_accuracy", "mean_accuracy", "boundary_f", "ece", "known_share"},
@@ -97,9 +97,10 @@ def _figures(report: Report) -> dict[str, Any]:
 
 
 def write_log(run: Path, file: Path) -> None:
-    """Losses and validation of a run as one CSV, after those of the runs that it started from, each a stage.
+    """Write losses and validation scores of a run, and of the runs that it started from, as one CSV.
 
-    Where the first of them started from a release, that release's log is in `file` already and stays.
+    Each run is a stage. If the first run started from a release, `file` already has the log of that release; it is
+    kept.
     """
     rows = _stages(run, file)
     columns = list(dict.fromkeys(column for row in rows for column in row))
@@ -123,7 +124,7 @@ def _stage(run: Path, number: int) -> list[dict[str, str]]:
     for part in sorted((run / "logs").glob("metrics*.csv")):
         for row in csv.DictReader(part.read_text().splitlines()):
             step = int(row["step"]) + 1
-            if step % EVERY == 0:  # what belongs to one step is logged in several rows
+            if step % EVERY == 0:  # the values of one step are logged in several rows
                 logged.setdefault(step, {}).update({k: v[:7] for k, v in row.items() if v and "/iou/" not in k})
     kept = ("loss", *(k for k in next(iter(logged.values())) if k.startswith("loss/")))
     rows = []
@@ -135,11 +136,11 @@ def _stage(run: Path, number: int) -> list[dict[str, str]]:
 
 def _main(
     run: Annotated[Path, typer.Option(help="Training run.")],
-    camvid: Annotated[Path, typer.Option(help="CamVid in SegNet's layout.")],
+    camvid: Annotated[Path, typer.Option(help="CamVid in the layout of SegNet.")],
     out: Annotated[Path, typer.Option(help="Folder of the release; it must not exist.")],
-    log: Annotated[Path | None, typer.Option(help="CSV to write the run's training log into.")] = None,
+    log: Annotated[Path | None, typer.Option(help="CSV file for the training log of the run.")] = None,
 ) -> None:
-    """Build and measure the bundled release."""
+    """Build and evaluate the bundled release."""
     if log is not None:
         write_log(run, log)
     for name, figures in make(run, camvid, out).card.metrics.items():

@@ -1,4 +1,4 @@
-"""Calibration: what a share of the vote is worth, and how familiar a segment must be to be known."""
+"""Calibration of confidence, and the familiarity threshold of known segments."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,16 +11,16 @@ from model_store.card import Calibration, RetrievalInfo
 from model_store.index import ExemplarIndex
 from segsort.retrieval import familiarity, vote
 
-KNOTS = 12
-LEAST_SHARE = 0.01  # of all weight, that a knot rests on
-KNOWN_SHARE = 0.95  # of the area labelled rightly, that is known
+KNOTS = 12  # maximum number of knots of the confidence curve
+LEAST_SHARE = 0.01  # minimum share of the total weight at each knot
+KNOWN_SHARE = 0.95  # share of the correctly labelled area that is above the threshold of known segments
 
 
 class HeldOut(NamedTuple):
-    """Segments of one image whose true labels are known.
+    """Segments of one labelled image.
 
     prototypes: [S, D] float32 unit vectors; areas: [S] int64, pixels; counts: [S, C] int64, pixels of each class in
-    each segment; image_id: the image's number where exemplars may come from it, else -1.
+    each segment; image_id: id of the image if exemplars may come from it, else -1.
     """
 
     prototypes: np.ndarray
@@ -30,7 +30,11 @@ class HeldOut(NamedTuple):
 
 
 class Outcomes(NamedTuple):
-    """Of S segments: the winning share, whether the label agrees with the majority, familiarity, labelled pixels."""
+    """Votes on S segments.
+
+    share: [S] winning share, 0..1; correct: [S] bool, whether the label is the majority class of the segment; familiar:
+    [S] familiarity; area: [S] labelled pixels.
+    """
 
     share: np.ndarray
     correct: np.ndarray
@@ -46,22 +50,22 @@ def calibrate_on(
     retrieval: RetrievalInfo,
     how: str,
 ) -> Calibration:
-    """Fit confidence and the threshold of the known on segments whose labels are known.
+    """Fit the confidence curve and the threshold of known segments on labelled segments.
 
-    Confidence is the probability, by area, that a segment's label agrees with the majority of its pixels: a rising
-    function of the winning share, linear between at most 12 knots. Known is what is at least as familiar
-    (`segsort.retrieval.familiarity`) as 95 % of the held-out area that was labelled rightly.
+    Confidence is the probability, weighted by area, that the label of a segment is its majority class. It is a
+    non-decreasing function of the winning share, linear between at most 12 knots. A segment is known if its familiarity
+    (`segsort.retrieval.familiarity`) reaches the value that 95 % of the correctly labelled held-out area reaches.
 
     Args:
-        held_out: the segments. Exemplars of a segment's own image take no part in its vote.
-        index: over the N exemplars.
-        class_ids: [N], of the exemplars.
-        image_ids: [N], of the exemplars.
-        retrieval: the vote.
-        how: where the segments come from, for the card.
+        held_out: labelled segments. Exemplars from a segment's own image are excluded from its vote.
+        index: index of the N exemplars.
+        class_ids: [N] int64, classes of the exemplars.
+        image_ids: [N] int, images of the exemplars.
+        retrieval: settings of the vote.
+        how: origin of the segments, for the card.
 
     Returns:
-        The calibration. Without a single segment to judge by, confidence is the share itself and everything is known.
+        The calibration. If no segment can be compared, confidence equals the share and every segment is known.
     """
     outcomes = [_outcomes(image, index, class_ids, image_ids, retrieval) for image in held_out]
     joined = Outcomes(*(np.concatenate([getattr(o, field) for o in outcomes] or [[]]) for field in Outcomes._fields))
@@ -78,7 +82,7 @@ def calibrate_on(
 def _outcomes(
     image: HeldOut, index: ExemplarIndex, class_ids: np.ndarray, image_ids: np.ndarray, retrieval: RetrievalInfo
 ) -> Outcomes:
-    """The vote on the segments of one image, without that image's own exemplars."""
+    """Vote on the labelled segments of one image without the exemplars of that image."""
     labelled = image.counts.sum(axis=1) > 0
     own = int((image_ids == image.image_id).sum())
     if not labelled.any() or own == index.ntotal:
@@ -99,31 +103,34 @@ def _outcomes(
 
 
 def rising_curve(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[list[float], list[float]]:
-    """Non-decreasing curve through weighted points, as at most 12 knots: isotonic regression, its steps then merged.
+    """Fit a non-decreasing curve with at most 12 knots to weighted points: isotonic regression with merged steps.
 
-    Steps that rest on less than a hundredth of the weight, and then those that differ least, are merged.
+    Steps with less than 1 % of the weight are merged first, then those with the smallest difference.
 
     Args:
-        x, y, weights: [N] each, N >= 1, weights positive in sum.
+        x, y, weights: [N] each, N >= 1; the sum of the weights is positive.
 
     Returns:
-        Knots x (increasing) and y (not decreasing).
+        Knots x (increasing) and y (non-decreasing).
     """
-    places, at = np.unique(np.round(x, 6), return_inverse=True)
+    values, at = np.unique(np.round(x, 6), return_inverse=True)
     w = np.bincount(at, weights=weights)
     mean = np.bincount(at, weights=weights * y) / np.maximum(w, 1e-12)
     used = w > 0
-    places, w, mean = places[used], w[used], mean[used]
+    values, w, mean = values[used], w[used], mean[used]
     starts = isotonic_regression(mean, weights=w).blocks[:-1]
     total = np.add.reduceat(w, starts)
-    steps = np.stack([total, np.add.reduceat(w * places, starts), np.add.reduceat(w * mean, starts)])  # [3, steps]
+    steps = np.stack([total, np.add.reduceat(w * values, starts), np.add.reduceat(w * mean, starts)])  # [3, steps]
     steps = _merge_steps(steps)
     knots_x, knots_y = steps[1] / steps[0], np.maximum.accumulate(steps[2] / steps[0])
     return [round(float(v), 6) for v in knots_x], [round(float(v), 6) for v in knots_y]
 
 
 def _merge_steps(steps: np.ndarray) -> np.ndarray:
-    """Merge neighbouring steps (rows: weight, weighted sums of x and y) until few are left that each carry enough."""
+    """Merge neighbouring steps until at most KNOTS are left and each has at least LEAST_SHARE of the weight.
+
+    steps: [3, steps], rows: weight, weighted sum of x, weighted sum of y.
+    """
     while steps.shape[1] > 1:
         weight, y = steps[0], steps[2] / steps[0]
         light = weight < LEAST_SHARE * weight.sum()
@@ -140,7 +147,10 @@ def _merge_steps(steps: np.ndarray) -> np.ndarray:
 
 
 def weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
-    """The value that at most `share` (0..1) of the weight lies below: [N], [N], N >= 1."""
+    """Weighted quantile: the smallest value up to which at least `share` (0..1) of the weight lies.
+
+    values, weights: [N] each, N >= 1.
+    """
     order = np.argsort(values, kind="stable")
     below = np.cumsum(weights[order])
     row = int(np.searchsorted(below, share * below[-1], side="left"))

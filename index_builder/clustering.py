@@ -1,4 +1,4 @@
-"""Classes without labels: segments of all images clustered on the sphere, to be named by a person later."""
+"""Classes without labels: the segments of all images are clustered on the sphere. A person names the classes later."""
 
 import colorsys
 from collections.abc import Sequence
@@ -11,15 +11,25 @@ from index_builder.datasets import Images, Photograph, Sample
 from model_store.card import ClassInfo
 
 ITERATIONS, STARTS, SEED = 50, 5, 0
-GOLDEN = 0.618034  # turns of the colour circle between one cluster and the next, so that no two lie close
+GOLDEN = 0.618034  # hue step between consecutive clusters; the golden ratio keeps all hues apart
 
 
 class Unlabelled:
-    """Images as a data set whose classes are `clusters` clusters; each pixel is in the first until they are found."""
+    """Unlabelled images as a data set whose classes are clusters.
+
+    Every pixel has class 0 until the clusters are computed.
+
+    Args:
+        images: the images.
+        clusters: number of clusters, 1..254.
+
+    Raises:
+        ValueError: if the number of clusters is not in 1..254.
+    """
 
     def __init__(self, images: Images, clusters: int) -> None:
         if not 1 <= clusters <= 254:
-            raise ValueError(f"{clusters} clusters; there must be 1..254")
+            raise ValueError(f"clusters={clusters} is not allowed; choose a number from 1 to 254")
         self.images, self.name, self.clusters = images, images.name, clusters
         self.split = getattr(images, "split", None)
         self.classes = cluster_classes(clusters)
@@ -36,7 +46,7 @@ class Unlabelled:
 
 
 def cluster_classes(count: int) -> tuple[ClassInfo, ...]:
-    """Classes "cluster 0", "cluster 1", ... in colours that can be told apart."""
+    """Classes "cluster 0", "cluster 1", ... with distinguishable colours."""
     return tuple(
         ClassInfo(class_id=i, name=f"cluster {i}", color=_color(i * GOLDEN % 1, 0.55 + 0.35 * (i % 3) / 2))
         for i in range(count)
@@ -49,7 +59,15 @@ def _color(hue: float, value: float) -> tuple[int, int, int]:
 
 
 def find_centres(prototypes: np.ndarray, areas: np.ndarray, count: int) -> np.ndarray:
-    """Spherical k-means of segments, each weighing as much as its pixels: [S, D] unit, [S] -> [count, D] unit.
+    """Cluster segments by spherical k-means; each segment is weighted by its area.
+
+    Args:
+        prototypes: [S, D] float32 unit vectors.
+        areas: [S], pixels.
+        count: number of clusters.
+
+    Returns:
+        [count, D] float32 unit vectors, the cluster centres.
 
     Raises:
         ValueError: if there are fewer segments than clusters.
@@ -65,12 +83,12 @@ def find_centres(prototypes: np.ndarray, areas: np.ndarray, count: int) -> np.nd
 
 
 def nearest_centres(prototypes: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """The cluster of each segment: [S, D], [K, D] -> [S] int64."""
+    """Nearest centre of each segment: [S, D], [K, D] -> [S] int64."""
     return np.asarray((prototypes @ centres.T).argmax(axis=1))
 
 
 def in_clusters(held_out: Sequence[HeldOut], centres: np.ndarray) -> list[HeldOut]:
-    """Segments set aside for calibration, each wholly of its cluster: confidence is then that neighbours agree."""
+    """Held-out segments with all pixels in their cluster. Calibration on them makes confidence measure agreement."""
     return [
         image._replace(counts=np.eye(len(centres), dtype=np.int64)[nearest_centres(image.prototypes, centres)]
                        * image.areas[:, None])

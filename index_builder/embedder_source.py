@@ -1,4 +1,4 @@
-"""Where a release gets its network from: a training run, or another release."""
+"""The network for a new release: from a training run or from another release."""
 
 import json
 from dataclasses import dataclass, field
@@ -15,16 +15,16 @@ DESCRIPTION = "network.json"
 
 @dataclass(frozen=True)
 class EmbedderSource:
-    """A network and how it is meant to be used.
+    """A network with the settings that it is used with.
 
     Attributes:
-        network_file: the network, as ONNX.
-        network: its description.
-        preprocessing: what it expects of an image.
-        sorting: how its pixels are sorted.
-        retrieval: how its segments are labelled.
-        training: how it was trained, for the card.
-        licence: of its weights and training data, for the card.
+        network_file: ONNX file.
+        network: description of the network.
+        preprocessing: preprocessing of its input images.
+        sorting: settings of pixel sorting.
+        retrieval: settings of the vote.
+        training: settings of its training, for the card.
+        licence: licences of its weights and training data, for the card.
     """
 
     network_file: Path
@@ -40,17 +40,17 @@ def load_embedder_source(path: Path | str) -> EmbedderSource:
     """Read the network of a training run or of a release.
 
     Args:
-        path: a run's folder (network.onnx and network.json), or a release's.
+        path: folder of a run (with network.onnx and network.json) or of a release.
 
     Raises:
-        ValueError: if the folder is neither, or network.json lacks a field.
+        ValueError: if the folder is neither, or network.json has a missing or wrong field.
     """
     path = Path(path)
     if (path / CARD).exists():
         return _of_release(Release.open(path))
     if not (path / DESCRIPTION).exists() or not (path / NETWORK).exists():
         raise ValueError(
-            f"{path} holds neither {CARD} nor {NETWORK} with {DESCRIPTION}; give the folder of a finished training run "
+            f"{path} has neither {CARD} nor {NETWORK} with {DESCRIPTION}; give the folder of a finished training run "
             "or of a release with --embedder"
         )
     return _of_run(path)
@@ -70,21 +70,21 @@ def _of_release(release: Release) -> EmbedderSource:
 
 
 def _of_run(path: Path) -> EmbedderSource:
-    """Weight of location and concentration, where network.json does not say, are as in training."""
+    """Read network.json. Location weight and kappa default to the values of training."""
     file = path / DESCRIPTION
     try:
-        told = TypeAdapter(dict[str, Any]).validate_json(file.read_bytes())
-        recipe = told.get("training", {})
+        description = TypeAdapter(dict[str, Any]).validate_json(file.read_bytes())
+        recipe = description.get("training", {})
         sorting = {"location_weight": recipe["location_weight"]} if "location_weight" in recipe else {}
         retrieval = {"kappa": recipe["kappa"]} if "kappa" in recipe else {}
         return EmbedderSource(
             network_file=path / NETWORK,
-            network=NetworkInfo.model_validate(told["network"]),
-            preprocessing=Preprocessing.model_validate(told["preprocessing"]),
-            sorting=SortingInfo.model_validate({**sorting, **told.get("sorting", {})}),
-            retrieval=RetrievalInfo.model_validate({**retrieval, **told.get("retrieval", {})}),
+            network=NetworkInfo.model_validate(description["network"]),
+            preprocessing=Preprocessing.model_validate(description["preprocessing"]),
+            sorting=SortingInfo.model_validate({**sorting, **description.get("sorting", {})}),
+            retrieval=RetrievalInfo.model_validate({**retrieval, **description.get("retrieval", {})}),
             training=recipe,
-            licence=told.get("licence", {}),
+            licence=description.get("licence", {}),
         )
     except KeyError as error:
         raise ValueError(

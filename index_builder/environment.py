@@ -1,4 +1,4 @@
-"""Where figures come from: commit, machine, threads and versions, to be kept beside them."""
+"""The circumstances of a measurement: commit, machine, threads and versions. They are stored beside the figures."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ LIBRARIES = ("torch", "onnxruntime", "faiss-cpu", "numpy")
 
 
 def circumstances() -> dict[str, Any]:
-    """Commit, machine, threads and versions of this process; `machine` is what it computes on, in words."""
+    """Commit, machine, threads and library versions of this process. `machine` describes the device in words."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     processor, cores = _processor(), len(os.sched_getaffinity(0))
     return {
@@ -37,7 +37,7 @@ def circumstances() -> dict[str, Any]:
 def _git(*arguments: str) -> str:
     try:
         done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    except OSError:  # there is no git
+    except OSError:  # git is not installed
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
 
@@ -45,7 +45,7 @@ def _git(*arguments: str) -> str:
 def _version(name: str) -> str | None:
     try:
         return version(name)
-    except PackageNotFoundError:  # the other flavour's
+    except PackageNotFoundError:  # a library of the other flavour (CPU or GPU)
         return None
 
 

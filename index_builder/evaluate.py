@@ -1,4 +1,4 @@
-"""Evaluation: how well a release labels the images of a data set, by the retrieval that is served."""
+"""Evaluation of a release: labels of a data set's images by served retrieval, compared with the masks."""
 
 import time
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from index_builder.datasets import Dataset
 from index_builder.evaluation_report import TOLERANCES, ForeignScore, Outcomes, Report, scores_of
 from index_builder.explanation_scores import measure_explanations
-from index_builder.foreign_photographs import Familiar, Photographs, familiar, familiar_in, joined, told_apart
+from index_builder.foreign_photographs import Familiar, Photographs, familiar, familiar_in, joined, separation
 from index_builder.progress import counted
 from index_builder.scores import boundary_f, class_lookup, label_counts, majority_agrees
 from model_store.embedder import Device
@@ -21,9 +21,9 @@ from model_store.release import Release
 
 @dataclass
 class _Tally:
-    """Sums and lists over the images seen so far."""
+    """Sums and lists over the images evaluated so far."""
 
-    confusion: np.ndarray  # [R, R] true, predicted; numbered as the release's classes, or as clusters were matched
+    confusion: np.ndarray  # [R, R] pixels by true and predicted class, in the numbers of `_Numbering`
     boundary: list[np.ndarray] = field(default_factory=list)
     confidence: list[np.ndarray] = field(default_factory=list)
     correct: list[np.ndarray] = field(default_factory=list)
@@ -32,7 +32,7 @@ class _Tally:
     familiar: list[Familiar] = field(default_factory=list)
 
     def add(self, labels: np.ndarray, prediction: Prediction) -> None:
-        """labels: [H, W], numbered as the predicted classes, or IGNORE."""
+        """Add one image; labels: [H, W] uint8, in the numbers of the predicted classes, or IGNORE."""
         class_ids = prediction.vote.class_ids
         counts = label_counts(prediction.segments.labels, labels, len(class_ids), len(self.confusion))
         np.add.at(self.confusion.T, class_ids, counts)
@@ -45,10 +45,10 @@ class _Tally:
 
 
 class _Numbering(NamedTuple):
-    """How classes of the data set and of the release are compared.
+    """Common numbers of the classes of data set and release.
 
-    lookup: [256] a class of the data set -> its number; relabel: [R] a class of the release -> its number; names: by
-    number.
+    lookup: [256] uint8, number of each class of the data set; relabel: [R] int64, number of each class of the release;
+    names: name of each number.
     """
 
     lookup: np.ndarray
@@ -66,25 +66,25 @@ def evaluate(
     explanation_images: int | None = None,
     match_clusters: bool = False,
 ) -> Report:
-    """Label every image of a data set and compare with its masks, at the masks' own resolution.
+    """Label every image of a data set and compare the labels with its masks, at the resolution of the masks.
 
     Args:
-        release: a release, or a predictor that holds one.
-        dataset: its classes are matched with the release's by name. Ignored pixels count for nothing.
-        device: "cpu" or "cuda", where `release` is no predictor.
-        threads: of the network on a CPU, where `release` is no predictor.
-        foreign: photographs of other things, which should not be known. Their names must differ.
-        explanation_images: on how many of the images explanations are measured; None: not at all.
-        match_clusters: the release's classes are clusters: each class of the data set is scored as the one cluster that
-            fits it best, by Hungarian assignment of IoU over the very images that are evaluated. Nothing but the score
-            knows of it; protocol "cluster".
+        release: a release, or a predictor of one.
+        dataset: labelled images. Classes are matched with those of the release by name; ignored pixels do not count.
+        device: "cpu" or "cuda"; unused if `release` is a predictor.
+        threads: threads of the network on a CPU; unused if `release` is a predictor.
+        foreign: sets of photographs of other subjects, which should be unknown. Their names must differ.
+        explanation_images: number of images that explanations are measured on; None: explanations are not measured.
+        match_clusters: whether the classes of the release are clusters. Each class of the data set is then scored as
+            the cluster that fits it best, by Hungarian assignment of IoU over the evaluated images (protocol
+            "cluster"). The assignment affects only the score.
 
     Raises:
-        ValueError: if the data set is empty or has a class that the release does not know, two sets of photographs have
-            one name, or explanation_images is below 1.
+        ValueError: if the data set is empty or has a class that is not in the release, two sets of photographs have the
+            same name, or explanation_images is below 1.
     """
     if len(dataset) == 0:
-        raise ValueError(f"data set {dataset.name!r} holds no image; give one that does, or another split")
+        raise ValueError(f"data set {dataset.name!r} has no images; give another data set or split")
     _check(foreign, explanation_images)
     predictor = release if isinstance(release, Predictor) else Predictor(release, device, threads)
     started = time.perf_counter()
@@ -105,14 +105,14 @@ def evaluate(
 
 
 def _by_name(release: Release, dataset: Dataset) -> _Numbering:
-    """Classes are numbered as the release's."""
+    """Use the class ids of the release as numbers."""
     classes = release.card.classes
     lookup = class_lookup(dataset.classes, classes, f"release {release.card.name}")
     return _Numbering(lookup, np.arange(len(classes)), [info.name for info in classes])
 
 
 def _match_clusters(predictor: Predictor, dataset: Dataset) -> _Numbering:
-    """Classes are numbered as the data set's, clusters that no class was matched with after them."""
+    """Use the class ids of the data set as numbers; unmatched clusters follow."""
     C, K = len(dataset.classes), len(predictor.release.card.classes)
     confusion = np.zeros((C, K), dtype=np.int64)
     for i in counted(len(dataset), "matching clusters"):
@@ -127,13 +127,13 @@ def _match_clusters(predictor: Predictor, dataset: Dataset) -> _Numbering:
 
 
 def matched(confusion: np.ndarray) -> np.ndarray:
-    """The class of each cluster, one to one and so that the sum of IoU is greatest (Hungarian assignment).
+    """Match clusters with classes one to one, with the largest sum of IoU (Hungarian assignment).
 
     Args:
-        confusion: [C, K] pixels of each class in each cluster.
+        confusion: [C, K] int64, pixels of each class in each cluster.
 
     Returns:
-        [K] int64: a class 0..C-1, or C, C+1, ... of a cluster that is no class's best.
+        [K] int64: class 0..C-1 of each cluster; unmatched clusters have C, C+1, ...
     """
     C, K = confusion.shape
     union = confusion.sum(axis=1, keepdims=True) + confusion.sum(axis=0, keepdims=True) - confusion
@@ -145,17 +145,17 @@ def matched(confusion: np.ndarray) -> np.ndarray:
 
 
 def _check(foreign: Sequence[Photographs], explanation_images: int | None) -> None:
-    """Raise ValueError for what would only be noticed after minutes."""
+    """Raise ValueError early for arguments that would otherwise fail after minutes."""
     names = [one.name for one in foreign]
     if len(set(names)) < len(names):
         raise ValueError(f"foreign photographs are named {', '.join(names)}; give them different names, NAME=PATH")
     if explanation_images is not None and explanation_images < 1:
-        raise ValueError(f"explanation_images={explanation_images} must be at least 1; ask for one image or more")
+        raise ValueError(f"explanation_images={explanation_images} must be at least 1")
 
 
 def _foreign(predictor: Predictor, photographs: Photographs, ours: Familiar) -> ForeignScore:
     others = joined(list(familiar_in(predictor, photographs).values()))
-    return ForeignScore(images=len(photographs), auroc=told_apart(ours, others), known_share=others.known_share)
+    return ForeignScore(images=len(photographs), auroc=separation(ours, others), known_share=others.known_share)
 
 
 def _report(tally: _Tally, predictor: Predictor, dataset: Dataset, numbering: _Numbering) -> Report:

@@ -1,4 +1,4 @@
-"""Evaluation of a softmax classifier, pixel by pixel: what segment sorting is compared with."""
+"""Evaluation of a softmax classifier pixel by pixel, the baseline of segment sorting."""
 
 import json
 import time
@@ -16,29 +16,29 @@ from model_store.card import ClassInfo
 from model_store.embedder import Device, Embedder, prepare
 from model_store.pixel_classifier import classify_pixels
 
-BINS = 15  # of confidence; a bin's pixels are summed up as soon as they are seen
+BINS = 15  # bins of confidence; pixels are summed up by bin, because there are too many to keep
 
 
 def is_classifier(run: Path) -> bool:
-    """Whether a folder is a training run with a classifier."""
+    """Whether a folder is a training run of a classifier."""
     file = run / DESCRIPTION
     return file.is_file() and "classes" in json.loads(file.read_text())
 
 
 def evaluate_classifier(run: Path, dataset: Dataset, *, device: Device = "cpu", threads: int | None = None) -> Report:
-    """Classify every pixel of every image of a data set and compare with its masks, at the masks' own resolution.
+    """Classify every pixel of a data set and compare the classes with its masks, at the resolution of the masks.
 
     Args:
         run: folder of a run with objective "softmax".
-        dataset: its classes are matched with the run's by name. Ignored pixels count for nothing.
+        dataset: labelled images. Classes are matched with those of the run by name; ignored pixels do not count.
         device: "cpu" or "cuda".
-        threads: of the network on a CPU.
+        threads: threads of the network on a CPU; None: all cores.
 
     Raises:
-        ValueError: if the data set is empty or has a class that the run does not know, or the run has no classifier.
+        ValueError: if the data set is empty or has a class that is not in the run, or the run has no classifier.
     """
     if len(dataset) == 0:
-        raise ValueError(f"data set {dataset.name!r} holds no image; give one that does, or another split")
+        raise ValueError(f"data set {dataset.name!r} has no images; give another data set or split")
     if not is_classifier(run):
         raise ValueError(f"{run} has no classifier; give the run of `segsort train --objective softmax`")
     source = load_embedder_source(run)
@@ -84,7 +84,7 @@ def evaluate_classifier(run: Path, dataset: Dataset, *, device: Device = "cpu", 
 
 
 def _binned(probability: np.ndarray, correct: np.ndarray) -> np.ndarray:
-    """Pixels, sum of probability and how many are right, by bins of probability: [N], [N] -> [3, BINS]."""
+    """Sums by bin of probability: pixels, probability and correct pixels. [N], [N] bool -> [3, BINS]."""
     row = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
     values = (np.ones_like(probability), probability, correct)
     return np.stack([np.bincount(row, weights=value, minlength=BINS) for value in values])

@@ -1,4 +1,4 @@
-"""What an evaluation found, as numbers, JSON, text and Markdown."""
+"""The result of an evaluation as numbers, JSON, text and Markdown."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,13 +15,13 @@ TOLERANCES = (1, 2, 3, 4, 5)  # pixels
 
 
 class ForeignScore(BaseModel):
-    """How far photographs of other things are told from the data set that was evaluated.
+    """How well familiarity separates photographs of other subjects from the evaluated data set.
 
     Attributes:
-        images: how many photographs.
-        auroc: chance that a pixel of the data set lies in a more familiar segment than a pixel of these photographs,
-            0..1, 0.5 if familiarity tells nothing.
-        known_share: share of these photographs' pixels that lie in known segments, 0..1; the lower the better.
+        images: number of photographs.
+        auroc: probability that the segment of a pixel of the data set is more familiar than that of a pixel of these
+            photographs, 0..1; 0.5 if familiarity gives no information.
+        known_share: share of the pixels of these photographs that are in known segments, 0..1; lower is better.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,12 +32,12 @@ class ForeignScore(BaseModel):
 
 
 class ReliabilityBin(BaseModel):
-    """Segments of like confidence. Numbers are 0..1, means by labelled pixels; null: no such segment.
+    """Segments in one bin of confidence. Values are 0..1, weighted by labelled pixels; null if the bin is empty.
 
     Attributes:
-        confidence: their mean confidence.
-        correct: how often their label is the most frequent true one.
-        weight: their share of all labelled pixels.
+        confidence: mean confidence.
+        correct: share of segments whose label is their majority class.
+        weight: share of all labelled pixels.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,29 +48,28 @@ class ReliabilityBin(BaseModel):
 
 
 class Report(BaseModel):
-    """What `evaluate` found. Shares and scores are 0..1; null: not defined on these images.
+    """Result of `evaluate`. Shares and scores are 0..1; null if not defined on these images.
 
     Attributes:
         release, dataset: names.
-        images: how many.
+        images: number of images.
         miou: mean of `per_class` over the classes that occur or are predicted.
-        per_class: IoU over all images together, by class of the data set.
-        pixel_accuracy: share of labelled pixels whose class is right.
-        mean_accuracy: mean over the classes that occur of the share of their pixels that is found.
-        boundary_f: by tolerance in pixels: mean over images of the mean over their classes.
-        ece: expected calibration error of the segments' confidence, weighted by labelled pixels, 15 bins.
-        known_share: share of the pixels, labelled or not, that lie in known segments.
-        segments_per_image: mean; null where there are none.
-        timings_ms: medians of "embed", "sort" and "retrieve", milliseconds.
-        seconds: the whole evaluation took, foreign photographs and explanations included.
-        confusion: labelled pixels, a row for each true class (`per_class`' order), a column for each of
-            `predicted_classes`.
-        predicted_classes: of the release; the data set's come first, in its order.
-        protocol: how segments got their labels: "knn" by the vote of the nearest exemplars, as served; "cluster" by
-            clusters matched with classes; "softmax" by a classifier.
-        reliability: 15 equal bins of confidence, the lowest first: a reliability diagram.
-        foreign: by name of the photographs of other things that were asked for.
-        explanations: what explanations are worth; null if it was not asked for.
+        per_class: IoU of each class of the data set, over all images together.
+        pixel_accuracy: share of labelled pixels with the correct class.
+        mean_accuracy: mean recall of the classes that occur.
+        boundary_f: boundary F by tolerance in pixels: mean over images of the mean over their classes.
+        ece: expected calibration error of the confidence of segments, weighted by labelled pixels, 15 bins.
+        known_share: share of all pixels, labelled or not, that are in known segments.
+        segments_per_image: mean number of segments; null for a classifier.
+        timings_ms: median times of "embed", "sort" and "retrieve", milliseconds.
+        seconds: time of the whole evaluation, with foreign photographs and explanations.
+        confusion: labelled pixels; rows are true classes in the order of `per_class`, columns `predicted_classes`.
+        predicted_classes: classes of the release; those of the data set come first, in its order.
+        protocol: origin of the labels: "knn", the vote of the nearest exemplars, as served; "cluster", clusters matched
+            with classes; "softmax", a classifier.
+        reliability: reliability diagram: 15 equal bins of confidence in increasing order.
+        foreign: scores of photographs of other subjects, by name.
+        explanations: measurements of explanations; null if not requested.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -96,11 +95,11 @@ class Report(BaseModel):
     explanations: ExplanationReport | None = None
 
     def to_json(self) -> str:
-        """One JSON document, indented."""
+        """The report as an indented JSON document."""
         return self.model_dump_json(indent=2)
 
     def rows(self) -> Iterator[tuple[str, float | int | None]]:
-        """The numbers that fit on a line, under names that can be read."""
+        """Name and value of every scalar, in the order in which they are printed."""
         yield "images", self.images
         for name, value in self.per_class.items():
             yield f"IoU of {name}", value
@@ -120,13 +119,13 @@ class Report(BaseModel):
             yield from self.explanations.rows()
 
     def to_text(self) -> str:
-        """One line a number."""
+        """The report as text, one line for each value."""
         rows = list(self.rows())
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:>{width}}  {_cell(value)}" for name, value in rows)
 
     def to_markdown(self) -> str:
-        """The same as a Markdown table, and the reliability diagram as another."""
+        """The report as two Markdown tables: values, and the reliability diagram."""
         title = f"{self.release} on {self.dataset}, {self.protocol}"
         bins = [
             (_cell(one.confidence), _cell(one.correct), _cell(one.weight)) for one in self.reliability if one.weight
@@ -136,11 +135,12 @@ class Report(BaseModel):
 
 
 class Outcomes(NamedTuple):
-    """What comparing predictions with masks gave.
+    """Result of the comparison of predictions with masks.
 
-    confusion: [C, C'] labelled pixels, true class of the data set, predicted class (the first C are the same);
-    names: C' predicted classes; boundary: [I, T] boundary F of each image at each of `TOLERANCES`; confidence, correct,
-    weights: [S] of segments (or of pixels), 0..1, whether right, labelled pixels.
+    confusion: [C, C'] labelled pixels by true and predicted class; the first C predicted classes are the true ones;
+    names: names of the C' predicted classes; boundary: [I, T] boundary F of each image at each of `TOLERANCES`;
+    confidence: [S] confidence of segments or pixels, 0..1; correct: [S] whether the label is correct, or the share of
+    correct ones; weights: [S] labelled pixels.
     """
 
     confusion: np.ndarray
@@ -152,7 +152,7 @@ class Outcomes(NamedTuple):
 
 
 def scores_of(outcomes: Outcomes, dataset: Dataset) -> dict[str, object]:
-    """The fields of a `Report` that follow from comparing predictions with masks."""
+    """Fields of a `Report` that are computed from the comparison of predictions with masks."""
     confusion, judged = outcomes.confusion, (outcomes.confidence, outcomes.correct, outcomes.weights)
     iou, total = intersection_over_union(confusion), confusion.sum()
     return {
@@ -178,13 +178,13 @@ def _bins(found: Reliability) -> list[ReliabilityBin]:
 
 
 def mean_of_defined(values: np.ndarray) -> float | None:
-    """Mean of what is defined, or None if nothing is."""
+    """Mean of the values that are not NaN, or None if there are none."""
     kept = values[~np.isnan(values)]
     return float(kept.mean()) if len(kept) else None
 
 
 def defined(value: float) -> float | None:
-    """The value, or None where it is NaN."""
+    """The value, or None if it is NaN."""
     return None if math.isnan(value) else float(value)
 
 
@@ -195,6 +195,6 @@ def _cell(value: float | int | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; all columns but the first are numbers."""
+    """A Markdown table whose columns, except the first, are right-aligned."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

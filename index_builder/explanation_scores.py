@@ -1,4 +1,4 @@
-"""Do explanations tell the truth, and how much hangs on what they name? Measured on labelled images."""
+"""Measurements of explanations on labelled images: whether they are correct, and how labels depend on exemplars."""
 
 import json
 import time
@@ -26,8 +26,8 @@ from index_builder.subsets import evenly_spread
 from model_store.explanation import explain_vote, replay
 from model_store.predictor import Prediction, Predictor
 
-IMAGES = 40
-BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)  # largest flip set of each bucket
+IMAGES = 40  # default number of images
+BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)  # largest flip set in each bucket of the histogram
 
 
 class _Frozen(BaseModel):
@@ -35,12 +35,12 @@ class _Frozen(BaseModel):
 
 
 class ReplayScore(_Frozen):
-    """What follows from explanations alone, after a way through JSON.
+    """Labels recomputed from explanations alone, after a round trip through JSON.
 
     Attributes:
-        label: share of segments whose recomputed label is the one served, 0..1; anything below 1 is a defect.
-        flip_set: share of segments whose flip set, or the lack of one, proves right, 0..1; below 1 is a defect.
-        greatest_share_difference: of any class of any segment, between recomputed and served, 0..1; rounding alone.
+        label: share of segments whose recomputed label equals the served one, 0..1; below 1 is a defect.
+        flip_set: share of segments whose flip set, or lack of one, is correct, 0..1; below 1 is a defect.
+        greatest_share_difference: maximum difference of a class's share, recomputed and served, 0..1; only rounding.
     """
 
     label: float
@@ -49,13 +49,13 @@ class ReplayScore(_Frozen):
 
 
 class RemovalPoint(_Frozen):
-    """What stays when exemplars of each segment's winning class are taken away. Shares are 0..1.
+    """Stability of labels when exemplars of the winning class of each segment are removed. Shares are 0..1.
 
     Attributes:
-        removed: how many are.
-        top_area: share of labelled pixels whose label stays, the nearest exemplars being taken.
-        top_segments: share of segments whose label stays, the same.
-        random_area, random_segments: as many being drawn from the whole index.
+        removed: number of removed exemplars.
+        top_area: share of labelled pixels whose label stays if the nearest exemplars are removed.
+        top_segments: share of segments whose label stays if the nearest exemplars are removed.
+        random_area, random_segments: the two shares if random exemplars of the class are removed.
     """
 
     removed: int
@@ -66,13 +66,13 @@ class RemovalPoint(_Frozen):
 
 
 class FlipSetSizes(_Frozen):
-    """How many exemplars must go before a label changes.
+    """Sizes of flip sets: how many exemplars must be removed before a label changes.
 
     Attributes:
-        segments: how many were judged.
-        median: of the sizes; null without segments or where most labels cannot be changed.
-        mean: of the sizes of labels that can be changed; null where there are none.
-        histogram: segments by size: "1", "2", "3-4", ...; "none" where no set changes the label.
+        segments: number of segments.
+        median: median size; null without segments, or if most labels cannot be changed.
+        mean: mean size over labels that can be changed; null if there are none.
+        histogram: segments by size: "1", "2", "3-4", ...; "none" if no set changes the label.
     """
 
     segments: int
@@ -82,15 +82,17 @@ class FlipSetSizes(_Frozen):
 
 
 class FlipSetScore(_Frozen):
-    """Sizes of minimal flip sets, of segments of which at least one pixel is labelled.
+    """Sizes of minimal flip sets, over segments with at least one labelled pixel.
 
     Attributes:
-        right: of segments whose label is the most frequent true one.
-        wrong: of all others.
-        auroc: chance that a wrong segment's flip set is smaller than a right one's, 0..1, 0.5 if it tells nothing.
-        auroc_within_classes: the same among segments labelled alike. A class of few exemplars has small flip sets, and
-            where such classes are the ones that err, `auroc` is high for that reason alone.
-        share_auroc, share_auroc_within_classes: both of the winner's share of the vote instead, for comparison.
+        right: sizes for segments whose label is their majority class.
+        wrong: sizes for all other segments.
+        auroc: probability that the flip set of a wrong segment is smaller than that of a right one, 0..1; 0.5 if the
+            size gives no information.
+        auroc_within_classes: this probability for pairs of segments with the same label. Classes with few exemplars
+            have small flip sets. If these classes have more errors, `auroc` is high for that reason alone.
+        share_auroc, share_auroc_within_classes: the two probabilities for the winner's share of the vote instead of
+            the size, for comparison.
     """
 
     right: FlipSetSizes
@@ -102,11 +104,11 @@ class FlipSetScore(_Frozen):
 
 
 class SwapScore(_Frozen):
-    """What becomes of labels when exemplars get another class. Shares of segments, 0..1; below 1 is a defect.
+    """Effect of relabelled exemplars on labels. Shares of segments, 0..1; below 1 is a defect.
 
     Attributes:
-        to_runner_up: whose label becomes the runner-up's class when the winner's voters are given it.
-        outside: whose label and shares stay when every exemplar that did not vote gets another class.
+        to_runner_up: segments that take the class of the runner-up when the winner's voters are relabelled to it.
+        outside: segments whose label and shares stay when every exemplar that did not vote is relabelled.
     """
 
     to_runner_up: float
@@ -114,12 +116,12 @@ class SwapScore(_Frozen):
 
 
 class StabilityScore(_Frozen):
-    """How far a disturbed image gets the same answer.
+    """Agreement of the answers for an image and for a disturbed copy of it.
 
     Attributes:
-        jaccard: of the voters of a segment and of the disturbed image's segment that covers most of it: what they
-            share, as a part of what either holds; mean by area, 0..1.
-        label: share of pixels whose label is the same, 0..1.
+        jaccard: Jaccard index of the voters of a segment and of the disturbed segment that covers most of it; mean
+            weighted by area, 0..1.
+        label: share of pixels with the same label, 0..1.
     """
 
     jaccard: float
@@ -127,11 +129,11 @@ class StabilityScore(_Frozen):
 
 
 class PurityScore(_Frozen):
-    """How far segments and their votes are of one class. Means over segments by labelled pixels, 0..1.
+    """Purity of votes and segments. Means over segments, weighted by labelled pixels, 0..1.
 
     Attributes:
-        voters: share of the k exemplars that are of the winning class.
-        pixels: share of a segment's labelled pixels that are of its most frequent class.
+        voters: share of the k voters that have the winning class.
+        pixels: share of the labelled pixels of a segment that have its majority class.
     """
 
     voters: float | None
@@ -139,18 +141,18 @@ class PurityScore(_Frozen):
 
 
 class ExplanationReport(_Frozen):
-    """What `measure_explanations` found; null: not defined on these images.
+    """Result of `measure_explanations`; null: not defined on these images.
 
     Attributes:
-        images, segments: how many.
+        images, segments: numbers of images and segments.
         replay: labels recomputed from explanations alone.
-        removal: labels without the exemplars that gave them.
-        flip_sets: the fewest exemplars without which a label changes.
-        swap: labels after exemplars were relabelled; null where the release has one class.
-        stability: by what was done to the image: "noise" (gaussian, sigma 5 of 255), "jpeg" (quality 70), "shift" (one
-            pixel to the right).
-        purity: agreement within votes and within segments.
-        seconds: all this took.
+        removal: labels after exemplars of the winning class are removed.
+        flip_sets: sizes of the smallest sets of exemplars whose removal changes a label.
+        swap: labels after exemplars are relabelled; null if the release has one class.
+        stability: agreement with disturbed images: "noise" (Gaussian, standard deviation 5 of 255), "jpeg" (quality
+            70) and "shift" (one pixel to the right).
+        purity: purity of votes and segments.
+        seconds: time of the measurement.
     """
 
     images: int
@@ -164,7 +166,7 @@ class ExplanationReport(_Frozen):
     seconds: float
 
     def rows(self) -> Iterator[tuple[str, float | int | None]]:
-        """Every number under a name that can be read, but for the histograms."""
+        """Name and value of every number except the histograms, in the order in which they are printed."""
         yield "explained images", self.images
         yield "explained segments", self.segments
         yield "replay, labels", self.replay.label
@@ -198,20 +200,21 @@ class ExplanationReport(_Frozen):
 def measure_explanations(
     predictor: Predictor, dataset: Dataset, *, images: int = IMAGES, seed: int = 0
 ) -> ExplanationReport:
-    """Explain every segment of some images and try the explanations out.
+    """Explain every segment of some images and test the explanations.
 
     Args:
-        predictor: holds the release. What is exact (removal, flip sets) is so as far as its index is.
-        dataset: its classes are matched with the release's by name.
-        images: at most, evenly spread over the data set.
-        seed: of the exemplars that are drawn and of the noise.
+        predictor: predictor of the release. Removal and flip sets are exact if its index is exact.
+        dataset: labelled images. Classes are matched with those of the release by name.
+        images: maximum number of images, evenly spread over the data set.
+        seed: seed of the random exemplars and the noise.
 
     Raises:
-        ValueError: if images is below 1, or the data set is empty or has a class that the release does not know.
+        ValueError: if images is below 1, or the data set is empty or has a class that is not in the release.
     """
     if images < 1 or not len(dataset):
         raise ValueError(
-            f"images={images} of the {len(dataset)} of data set {dataset.name!r}: explanations need at least one"
+            f"images={images}, data set {dataset.name!r} has {len(dataset)} images; measure at least one image of a "
+            "data set that is not empty"
         )
     card = predictor.release.card
     lookup = class_lookup(dataset.classes, card.classes, f"release {card.name}")
@@ -224,10 +227,10 @@ def measure_explanations(
 
 @dataclass
 class _Tally:
-    """Lists over the images seen so far; each entry holds one image's segments, in their order."""
+    """Lists over the images measured so far; each entry has the segments of one image."""
 
-    labels: list[np.ndarray] = field(default_factory=list)  # [S] bool, recomputed as served
-    flip_sets: list[np.ndarray] = field(default_factory=list)  # [S] bool, told rightly
+    labels: list[np.ndarray] = field(default_factory=list)  # [S] bool, recomputed label equals the served one
+    flip_sets: list[np.ndarray] = field(default_factory=list)  # [S] bool, flip set is correct
     differences: list[float] = field(default_factory=list)
     top: list[np.ndarray] = field(default_factory=list)  # [M, S] bool
     by_chance: list[np.ndarray] = field(default_factory=list)  # [M, S] bool
@@ -242,7 +245,7 @@ class _Tally:
     steady: dict[str, list[Steadiness]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, predictor: Predictor, image: np.ndarray, labels: np.ndarray, random: np.random.Generator) -> None:
-        """image: [H, W, 3] uint8 RGB; labels: [H, W], classes of the release or IGNORE."""
+        """Measure one image; image: [H, W, 3] uint8 RGB; labels: [H, W], classes of the release or IGNORE."""
         prediction = predictor.predict(image)
         self._add_replays(predictor, prediction)
         top, by_chance = removal(predictor, prediction, random)
@@ -266,8 +269,8 @@ class _Tally:
 
     def _add_replays(self, predictor: Predictor, prediction: Prediction) -> None:
         labels, flip_sets = [], []
-        for s, told in enumerate(_told(predictor, prediction)):
-            again, served = replay(json.loads(json.dumps(told))), prediction.vote.shares[s]
+        for s, explanation in enumerate(_explanations(predictor, prediction)):
+            again, served = replay(json.loads(json.dumps(explanation))), prediction.vote.shares[s]
             labels.append(again.class_id == prediction.vote.class_ids[s])
             flip_sets.append(again.flip_set_holds)
             self.differences.append(max(abs(again.shares.get(c, 0.0) - share) for c, share in enumerate(served)))
@@ -295,7 +298,7 @@ class _Tally:
         )
 
     def _flip_sets(self, judged: np.ndarray) -> FlipSetScore:
-        """judged: [segments] bool."""
+        """Scores of flip sets over the segments where judged, [segments] bool, is true."""
         columns = (self.sizes, self.shares, self.right, self.winners)
         sizes, shares, right, winners = (np.concatenate(column)[judged] for column in columns)
         everything = np.zeros_like(winners)
@@ -309,15 +312,15 @@ class _Tally:
         )
 
 
-def _told(predictor: Predictor, prediction: Prediction) -> Iterator[dict[str, Any]]:
-    """The explanation of each segment, from what the service records of it."""
+def _explanations(predictor: Predictor, prediction: Prediction) -> Iterator[dict[str, Any]]:
+    """The explanation of each segment, computed from the values that the service records."""
     k, kappa = prediction.vote.weights.shape[1], predictor.release.card.retrieval.kappa
     for similarities, rows in zip(prediction.similarities, prediction.rows, strict=True):
         yield explain_vote(predictor.release, similarities, rows, k, kappa)
 
 
 def _curve(top: np.ndarray, by_chance: np.ndarray, weights: np.ndarray) -> list[RemovalPoint]:
-    """top, by_chance: [M, S] bool; weights: [S]."""
+    """Points of the removal curve; top, by_chance: [M, S] bool, whether labels stay; weights: [S]."""
     return [
         RemovalPoint(
             removed=removed,
@@ -345,7 +348,10 @@ def _sizes(sizes: np.ndarray) -> FlipSetSizes:
 
 
 def _detects(values: np.ndarray, right: np.ndarray, groups: np.ndarray) -> float | None:
-    """Chance that a wrong segment's value [S] is below that of a right one of its group; None without such pairs."""
+    """Probability that the value of a wrong segment is below that of a right one of its group; None without pairs.
+
+    values, right, groups: [S] each.
+    """
     chance, pairs = 0.0, 0
     for group in np.unique(groups):
         wrong, good = values[(groups == group) & ~right], values[(groups == group) & right]
@@ -356,14 +362,14 @@ def _detects(values: np.ndarray, right: np.ndarray, groups: np.ndarray) -> float
 
 
 def _stability(seen: list[Steadiness]) -> StabilityScore:
-    pixels = max(sum(one.pixels for one in seen), 1)  # 0 of images one pixel wide alone
+    pixels = max(sum(one.pixels for one in seen), 1)  # the sum is 0 if all images are one pixel wide
     return StabilityScore(
         jaccard=sum(one.jaccard for one in seen) / pixels, label=sum(one.same for one in seen) / pixels
     )
 
 
 def _by_weight(values: np.ndarray, weights: np.ndarray) -> float | None:
-    """Mean of [S] by weights [S], None without any weight."""
+    """Weighted mean of values [S] with weights [S]; None if the total weight is 0."""
     return _ratio(values @ weights, weights.sum())
 
 

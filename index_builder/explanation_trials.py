@@ -1,4 +1,4 @@
-"""Trials of explanations: exemplars are taken away, relabelled or looked up again; what becomes of the labels?"""
+"""Tests of explanations: exemplars are removed or relabelled, or the image is disturbed, and labels are compared."""
 
 import copy
 import io
@@ -13,13 +13,13 @@ from PIL import Image
 from model_store.predictor import Prediction, Predictor
 from segsort.retrieval import vote
 
-REMOVED = (0, 1, 2, 4, 8, 16, 32)  # exemplars taken away at the points of a removal curve
-NOISE = 5.0  # standard deviation of the gaussian noise, of 255
+REMOVED = (0, 1, 2, 4, 8, 16, 32)  # removed exemplars at the points of a removal curve
+NOISE = 5.0  # standard deviation of the Gaussian noise, of 255
 JPEG_QUALITY = 70
 
 
 class Neighbours(NamedTuple):
-    """The nearest exemplars of S segments, R of each: cosines, rows, classes and strengths, [S, R], nearest first."""
+    """The R nearest exemplars of S segments, nearest first: cosines, rows, classes and strengths, [S, R] each."""
 
     cosines: np.ndarray
     rows: np.ndarray
@@ -28,23 +28,24 @@ class Neighbours(NamedTuple):
 
 
 def nearest(predictor: Predictor, prototypes: np.ndarray, depth: int) -> Neighbours:
-    """The neighbours of prototypes [S, D], as deep as asked for or as there are exemplars."""
+    """The `depth` nearest exemplars of prototypes [S, D], or all exemplars if these are fewer."""
     cosines, rows = predictor.index.search(prototypes, depth)
     return Neighbours(cosines, rows, predictor.release.exemplars.class_ids[rows], predictor.as_built.strengths(rows))
 
 
 def labels_without(found: Neighbours, removed: np.ndarray, k: int, kappa: float, num_classes: int) -> np.ndarray:
-    """Labels by the first k neighbours that are left, the next ones having moved up.
+    """Labels by the first k remaining neighbours.
 
     Args:
-        found: the neighbours. The answer is exact if k of each segment's R are left, or all exemplars are among the R.
-        removed: [S, R] bool.
-        k, kappa, num_classes: the vote.
+        found: the neighbours. The result is exact if at least k of the R neighbours of each segment remain, or R is the
+            number of all exemplars.
+        removed: [S, R] bool, removed neighbours.
+        k, kappa, num_classes: settings of the vote.
 
     Returns:
-        [S] class ids, -1 where nothing is left to vote.
+        [S] int64 class ids, -1 if no neighbour remains.
     """
-    first = np.argsort(removed, axis=1, kind="stable")[:, :k]  # those left, in their order
+    first = np.argsort(removed, axis=1, kind="stable")[:, :k]  # the remaining ones, in their order
     gone = np.take_along_axis(removed, first, axis=1)
     cosines = np.where(gone, -np.inf, np.take_along_axis(found.cosines, first, axis=1))
     cosines[gone.all(axis=1)] = 0.0
@@ -54,24 +55,24 @@ def labels_without(found: Neighbours, removed: np.ndarray, k: int, kappa: float,
 
 
 def removal(predictor: Predictor, prediction: Prediction, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Whether labels stay as exemplars of the winning class are taken away, nearest first or drawn from all of them.
+    """Whether labels stay when exemplars of the winning class are removed, nearest first or at random.
 
-    Neighbours that are taken away are replaced by the next: k + m of them are looked up, so nothing is cut off.
+    The next neighbours replace removed ones. k + m neighbours are searched, so the result is exact.
 
     Args:
-        predictor: whose exemplars are taken away.
-        prediction: the labels as they were served.
-        random: draws exemplars of the class, without replacement. Each larger draw holds the smaller ones.
+        predictor: predictor of the release.
+        prediction: the served labels.
+        random: draws exemplars of the class without replacement; each larger draw contains the smaller ones.
 
     Returns:
-        Nearest first and drawn: [M, S] bool each, M the points of `REMOVED`. Where a class has fewer exemplars than a
-        point says, all of them are taken.
+        Two arrays [M, S] bool, nearest first and random, for the M points of `REMOVED`. If a class has fewer exemplars
+        than a point removes, all of them are removed.
     """
     card, exemplars = predictor.release.card, predictor.release.exemplars
     k, winners = prediction.vote.weights.shape[1], prediction.vote.class_ids
     found = nearest(predictor, prediction.segments.prototypes, k + max(REMOVED))
     of_winner = found.classes == winners[:, None]
-    order = np.cumsum(of_winner, axis=1) - 1  # of each, among those of the winner
+    order = np.cumsum(of_winner, axis=1) - 1  # position among the neighbours of the winning class
     pools = {int(c): np.flatnonzero(exemplars.class_ids == c) for c in np.unique(winners)}
     drawn = [random.permutation(pools[int(c)])[: max(REMOVED)] for c in winners]
 
@@ -87,10 +88,10 @@ def removal(predictor: Predictor, prediction: Prediction, random: np.random.Gene
 
 
 def flip_set_sizes(predictor: Predictor, prediction: Prediction) -> np.ndarray:
-    """How many exemplars must go before each segment's label changes: [S] float64, inf where none can change it.
+    """Number of exemplars that must be removed before the label of each segment changes: [S] float64, inf if none can.
 
-    It is the length of `segsort.retrieval.flip_set` given every exemplar. Taking one more of the winner away never
-    brings its label back, so the number is found by bisection, where the flip set itself is counted up one by one.
+    It is the size of `segsort.retrieval.flip_set` over all exemplars. Removing one more exemplar of the winner never
+    restores its label. The number is therefore found by bisection, while `flip_set` counts up one by one.
     """
     prototypes, k = prediction.segments.prototypes, prediction.vote.weights.shape[1]
     kappa, N = predictor.release.card.retrieval.kappa, predictor.index.ntotal
@@ -109,7 +110,10 @@ def flip_set_sizes(predictor: Predictor, prediction: Prediction) -> np.ndarray:
 def _flip_set_size(
     cosines: np.ndarray, classes: np.ndarray, strengths: np.ndarray, winner: int, k: int, kappa: float
 ) -> float:
-    """The least number of the winner's heaviest exemplars without which it does not win, inf if [R] are too few."""
+    """Minimum number of the winner's heaviest exemplars whose removal changes the label; inf if R is too small.
+
+    cosines, classes, strengths: [R] each, nearest first.
+    """
     wins = np.flatnonzero(classes == winner)
     heaviest = wins[np.argsort(-(kappa * cosines[wins].astype(np.float64) + np.log(strengths[wins])), kind="stable")]
 
@@ -119,18 +123,17 @@ def _flip_set_size(
         found = vote(cosines[kept], classes[kept], int(classes.max()) + 1, kappa, strengths[kept])
         return int(found.class_ids[0]) != winner
 
-    most = min(len(wins), len(classes) - k)  # so that k are left
+    most = min(len(wins), len(classes) - k)  # k neighbours must remain
     return float(bisect_left(range(1, most + 1), True, key=flips) + 1) if most > 0 and flips(most) else np.inf
 
 
 def swap(predictor: Predictor, prediction: Prediction) -> np.ndarray | None:
-    """Relabel exemplars and retrieve again: do labels follow those that voted, and those alone?
+    """Relabel exemplars and vote again: labels must follow the voters, and only them.
 
     Returns:
-        [S, 2] bool: whether the label becomes the runner-up's class where the exemplars that voted for the winner are
-        given it; and whether label and shares are the same where every exemplar outside the vote is given another
-        class. Where all voters are of one class, the next class in number stands in for the runner-up. None if the
-        release has one class only.
+        [S, 2] bool. First: whether the label becomes the class of the runner-up when the voters of the winner are
+        relabelled to it. Second: whether label and shares stay when every exemplar outside the vote is relabelled. If
+        all voters have one class, the next class id is used as the runner-up. None if the release has one class.
     """
     num_classes = len(predictor.release.card.classes)
     if num_classes == 1:
@@ -153,7 +156,7 @@ def swap(predictor: Predictor, prediction: Prediction) -> np.ndarray | None:
 def _retrieved_with(
     class_ids: np.ndarray, predictor: Predictor, prediction: Prediction, segment: int
 ) -> tuple[int, np.ndarray]:
-    """Label and shares of one segment if the exemplars had these classes."""
+    """Label and shares [C] of one segment with other classes of the exemplars; class_ids: [N]."""
     other = copy.copy(predictor)
     exemplars = replace(predictor.release.exemplars, class_ids=class_ids)
     other.release = replace(predictor.release, exemplars=exemplars)
@@ -175,12 +178,12 @@ def _compressed(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _shifted(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """One pixel to the right; the first column stands twice."""
+    """Shift the image one pixel to the right; the first column is repeated."""
     return np.concatenate([image[:, :1], image[:, :-1]], axis=1)
 
 
 class Disturbance(NamedTuple):
-    """change: what becomes of an image [H, W, 3] uint8; shift: by how many columns it moves to the right."""
+    """change: disturbs an image [H, W, 3] uint8; shift: columns by which it moves the image to the right."""
 
     change: Callable[[np.ndarray, np.random.Generator], np.ndarray]
     shift: int = 0
@@ -194,7 +197,7 @@ DISTURBANCES: Mapping[str, Disturbance] = {
 
 
 class Steadiness(NamedTuple):
-    """jaccard: sum over pixels of their segments' Jaccard index; same: pixels whose label is the same; pixels: all."""
+    """jaccard: sum over pixels of their segments' Jaccard index; same: pixels with the same label; pixels: all."""
 
     jaccard: float
     same: int
@@ -208,14 +211,14 @@ def steadiness(
     disturbance: Disturbance,
     random: np.random.Generator,
 ) -> Steadiness:
-    """How far label and voters of each segment are those of the segment of the disturbed image that covers most of it.
+    """Compare label and voters of each segment with those of the disturbed segment that covers most of it.
 
     Args:
-        predictor: labels the disturbed image.
+        predictor: predictor of the release.
         image: [H, W, 3] uint8 RGB.
-        prediction: of the image as it is.
-        disturbance: what is done to it.
-        random: of the disturbance.
+        prediction: prediction of the undisturbed image.
+        disturbance: the disturbance.
+        random: random numbers of the disturbance.
     """
     other = predictor.predict(disturbance.change(image, random), k=prediction.vote.weights.shape[1])
     width = image.shape[1] - disturbance.shift
@@ -231,5 +234,5 @@ def steadiness(
 
 
 def _jaccard(a: np.ndarray, b: np.ndarray) -> float:
-    """Of two sets: what they share, as a part of what either holds."""
+    """Jaccard index of two sets of exemplars, 0..1."""
     return len(np.intersect1d(a, b)) / len(np.union1d(a, b))

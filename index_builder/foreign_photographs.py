@@ -1,4 +1,4 @@
-"""Photographs of other things: how familiar their segments are, beside those of the data set that is evaluated."""
+"""Photographs of other subjects, and the familiarity of their segments compared with those of the evaluated data."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,23 +16,23 @@ from segsort.retrieval import familiarity
 SAMPLES = (
     "astronaut", "brick", "camera", "cell", "chelsea", "clock", "coffee", "coins", "colorwheel", "grass", "gravel",
     "horse", "hubble_deep_field", "immunohistochemistry", "moon", "page", "retina", "rocket", "text",
-)  # fmt: skip # scikit-image's photographs that travel in its wheel; none is of a street
+)  # fmt: skip # images in the wheel of scikit-image; none is of a street
 PHOTOGRAPHS = (".jpg", ".jpeg", ".webp")
-MOST = 100  # photographs of a folder
+MOST = 100  # maximum number of photographs read from a folder
 
 
 class Photographs:
-    """Photographs of other things than a data set's, read one by one.
+    """A set of photographs of other subjects than those of a data set, read one by one.
 
     Args:
-        source: "samples", scikit-image's photographs; or PATH or NAME=PATH, a folder of which, and of the folders
-            below it, at most 100 JPEG and WebP files are taken, evenly spread (masks lie beside photographs as PNG).
+        source: "samples" for the images of scikit-image, or a folder as PATH or NAME=PATH. At most 100 JPEG and WebP
+            files of the folder and its subfolders are used, evenly spread. PNG files are skipped: they may be masks.
 
     Attributes:
-        name: "samples", NAME, or the last two parts of the folder's path.
+        name: "samples", NAME, or the last two parts of the path of the folder.
 
     Raises:
-        ValueError: if there is no such folder or it holds no photograph.
+        ValueError: if the folder does not exist or has no photographs.
     """
 
     def __init__(self, source: str) -> None:
@@ -45,8 +45,8 @@ class Photographs:
             files = sorted(file for file in self.folder.rglob("*") if file.suffix.lower() in PHOTOGRAPHS)
             if not files:
                 raise ValueError(
-                    f"foreign photographs {source!r}: {self.folder} holds no file ending in {', '.join(PHOTOGRAPHS)}; "
-                    "give a folder that does, NAME=PATH, or 'samples'"
+                    f"foreign photographs {source!r}: {self.folder} has no file ending in {', '.join(PHOTOGRAPHS)}; "
+                    "give a folder of photographs, NAME=PATH, or 'samples'"
                 )
             self.files = [files[i] for i in evenly_spread(len(files), MOST)]
             source = name or "/".join(self.folder.absolute().parts[-2:])
@@ -56,7 +56,7 @@ class Photographs:
         return len(SAMPLES if self.files is None else self.files)
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Name and [H, W, 3] uint8 RGB, upright, of each."""
+        """Name and upright image [H, W, 3] uint8 RGB of each photograph."""
         if self.files is None:
             yield from ((name, _sample(name)) for name in SAMPLES)
             return
@@ -65,7 +65,7 @@ class Photographs:
 
 
 class Familiar(NamedTuple):
-    """How familiar segments are: familiarity [S] float64, known [S] bool, areas [S] int64, pixels."""
+    """familiarity: [S] float64 of S segments; known: [S] bool; areas: [S] int64, pixels."""
 
     familiarity: np.ndarray
     known: np.ndarray
@@ -73,18 +73,18 @@ class Familiar(NamedTuple):
 
     @property
     def known_share(self) -> float:
-        """Share of the pixels that lie in known segments, 0..1."""
+        """Share of the pixels that are in known segments, 0..1."""
         return float(self.areas[self.known].sum() / self.areas.sum())
 
 
 def familiar(prediction: Prediction) -> Familiar:
-    """How familiar the segments of an image are."""
+    """Familiarity of the segments of one prediction."""
     areas = prediction.segments.areas
     return Familiar(familiarity(prediction.similarities[:, 0], areas)[0], prediction.known, areas)
 
 
 def familiar_in(predictor: Predictor, photographs: Photographs) -> dict[str, Familiar]:
-    """How familiar the segments of each photograph are, by the photograph's name."""
+    """Familiarity of the segments of each photograph, by the name of the photograph."""
     images = iter(photographs)
     return {
         name: familiar(predictor.predict(image))
@@ -95,12 +95,12 @@ def familiar_in(predictor: Predictor, photographs: Photographs) -> dict[str, Fam
 
 
 def joined(parts: Sequence[Familiar]) -> Familiar:
-    """The segments of several images, one after the other; at least one image."""
+    """Concatenate the segments of several images, at least one."""
     return Familiar(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def told_apart(ours: Familiar, others: Familiar) -> float:
-    """Area under the ROC, 0..1, of familiarity as a sign that a pixel is one of ours; both have pixels."""
+def separation(ours: Familiar, others: Familiar) -> float:
+    """Area under the ROC of familiarity as a detector of our pixels, 0..1, weighted by area; NaN without pixels."""
     return area_under_roc(ours.familiarity, others.familiarity, ours.areas, others.areas)
 
 

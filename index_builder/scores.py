@@ -1,4 +1,4 @@
-"""Measures of a segmentation: IoU and accuracy from counts, boundary F, calibration error."""
+"""Scores of a segmentation: IoU and recall from counts, boundary F, calibration error, area under the ROC."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,22 +11,25 @@ from model_store.card import ClassInfo
 
 
 def class_lookup(names: Sequence[ClassInfo], known: Sequence[ClassInfo], of: str) -> np.ndarray:
-    """Table that turns one list's class ids into another's, matched by name: [256] uint8, IGNORE stays IGNORE.
+    """Lookup table from the class ids of one list to those of another, matched by name.
 
     Args:
         names: classes of a data set.
-        known: classes they are looked up in.
-        of: what `known` belongs to, for the error.
+        known: classes that are searched for the names.
+        of: owner of `known`, for the error message.
+
+    Returns:
+        [256] uint8; IGNORE maps to IGNORE.
 
     Raises:
-        ValueError: if a class of the data set is not known.
+        ValueError: if a class of the data set is not in `known`.
     """
     ids = {info.name: info.class_id for info in known}
     missing = [info.name for info in names if info.name not in ids]
     if missing:
         raise ValueError(
-            f"{of} has no class {', '.join(missing)}: its classes are {', '.join(ids)}; the data set's are "
-            f"{', '.join(info.name for info in names)}; rename the classes, or use another data set or release"
+            f"{of} has no class {', '.join(missing)}; its classes are {', '.join(ids)}, those of the data set "
+            f"{', '.join(info.name for info in names)}; rename classes, or use another data set or release"
         )
     table = np.full(256, IGNORE, dtype=np.uint8)
     for info in names:
@@ -35,22 +38,32 @@ def class_lookup(names: Sequence[ClassInfo], known: Sequence[ClassInfo], of: str
 
 
 def label_counts(segments: np.ndarray, labels: np.ndarray, count: int, num_classes: int) -> np.ndarray:
-    """Pixels of each class in each segment: [H, W] 0..count-1, [H, W] class or IGNORE -> [count, num_classes] int64."""
+    """Pixels of each class in each segment.
+
+    Args:
+        segments: [H, W] int, 0..count-1.
+        labels: [H, W] uint8, a class or IGNORE.
+        count: number of segments.
+        num_classes: number of classes.
+
+    Returns:
+        [count, num_classes] int64.
+    """
     valid = labels != IGNORE
     key = segments[valid].astype(np.int64) * num_classes + labels[valid]
     return np.bincount(key, minlength=count * num_classes).reshape(count, num_classes)
 
 
 def majority_agrees(counts: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
-    """Whether each segment's label is its most frequent true one, the first of equals: [S, C], [S] -> [S] bool."""
+    """Whether the label of each segment is its majority class, the first of equals: [S, C], [S] -> [S] bool."""
     return np.asarray(counts.argmax(axis=1) == class_ids)
 
 
 def intersection_over_union(confusion: np.ndarray) -> np.ndarray:
-    """IoU of each class: [C, C'] pixels (true, predicted; C' >= C) -> [C].
+    """IoU of each class: [C, C'] pixels by true and predicted class, C' >= C -> [C] float64.
 
-    It is NaN where a class neither occurs nor is predicted. Predicted classes past the C-th are none of the data set's:
-    their pixels are missed ones of the true class.
+    The IoU is NaN if a class neither occurs nor is predicted. Predicted classes after the C-th are not in the data set;
+    their pixels count as misses of the true class.
     """
     C = len(confusion)
     hit = confusion.diagonal().astype(np.float64)
@@ -59,24 +72,24 @@ def intersection_over_union(confusion: np.ndarray) -> np.ndarray:
 
 
 def recall(confusion: np.ndarray) -> np.ndarray:
-    """Share of each class's pixels that are found: [C, C'] (true, predicted) -> [C]; NaN where it does not occur."""
+    """Recall of each class: [C, C'] pixels by true and predicted class -> [C]; NaN if the class does not occur."""
     total = confusion.sum(axis=1)
     return np.asarray(np.divide(confusion.diagonal(), total, out=np.full(len(confusion), np.nan), where=total > 0))
 
 
 def boundary_f(truth: np.ndarray, predicted: np.ndarray, tolerances: Sequence[float]) -> np.ndarray:
-    """Boundary F of one image, the mean over the classes whose true boundary can be seen (Csurka et al., BMVC 2013).
+    """Boundary F of one image: the mean over the classes that have a true boundary (Csurka et al., BMVC 2013).
 
-    Precision is the share of a class's predicted boundary that lies within the tolerance of its true boundary, recall
-    the share of its true boundary within the tolerance of the predicted one, F their harmonic mean.
+    For each class, precision is the share of the predicted boundary within the tolerance of the true boundary, recall
+    is the share of the true boundary within the tolerance of the predicted one, and F is their harmonic mean.
 
     Args:
-        truth: [H, W] class or IGNORE. Ignored pixels have no boundary, nor does what borders on them alone.
+        truth: [H, W] class or IGNORE. A border between a class and ignored pixels is not a boundary.
         predicted: [H, W] class.
-        tolerances: distances in pixels, T of them.
+        tolerances: T distances in pixels.
 
     Returns:
-        [T] F, 0..1; NaN where no class has a true boundary.
+        [T] float64 F, 0..1; NaN if no class has a true boundary.
     """
     valid = truth != IGNORE
     true_boundary, predicted_boundary = _boundary(truth, valid), _boundary(predicted, valid)
@@ -90,7 +103,7 @@ def boundary_f(truth: np.ndarray, predicted: np.ndarray, tolerances: Sequence[fl
 
 
 def _boundary(labels: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Pixels beside a pixel of another class: [H, W] bool."""
+    """Valid pixels with a valid 4-neighbour of another class: [H, W] bool."""
     edge = np.zeros(labels.shape, dtype=bool)
     for a, b in (
         ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
@@ -103,7 +116,7 @@ def _boundary(labels: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 
 def _f_within(truth: np.ndarray, predicted: np.ndarray, tolerances: Sequence[float]) -> np.ndarray:
-    """F of two sets of points [N, 2] and [M, 2], N >= 1, at each tolerance: [T]."""
+    """F of two sets of points [N, 2] and [M, 2], N >= 1, at each of T tolerances: [T]."""
     if not len(predicted):
         return np.zeros(len(tolerances))
     to_truth, _ = cKDTree(truth).query(predicted)
@@ -115,9 +128,10 @@ def _f_within(truth: np.ndarray, predicted: np.ndarray, tolerances: Sequence[flo
 
 
 class Reliability(NamedTuple):
-    """B equal bins of confidence: its mean in each [B], the share correct [B], their part of the weight [B], all 0..1.
+    """A reliability diagram of B equal bins of confidence, values 0..1.
 
-    Mean and share are NaN where a bin is empty, the part of the weight where there is no weight at all.
+    confidence: [B] mean confidence, NaN in empty bins; correct: [B] share of correct segments, NaN in empty bins;
+    weight: [B] share of the total weight, NaN if the total is 0.
     """
 
     confidence: np.ndarray
@@ -126,12 +140,12 @@ class Reliability(NamedTuple):
 
 
 def reliability(confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray, bins: int = 15) -> Reliability:
-    """What a reliability diagram shows: how often segments of like confidence are right.
+    """Compute a reliability diagram: how often segments of similar confidence are correct.
 
     Args:
         confidence: [S] 0..1.
-        correct: [S] bool.
-        weights: [S], such as pixels.
+        correct: [S] bool, or shares 0..1.
+        weights: [S], for example pixels.
         bins: number of bins of equal width.
     """
     row = np.minimum((confidence * bins).astype(np.int64), bins - 1)
@@ -144,9 +158,16 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray
 
 
 def calibration_error(confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error: the mean distance of confidence from the share correct in the bins of `reliability`.
+    """Expected calibration error: weighted mean distance of confidence and share of correct segments over the bins.
 
-    It takes what that takes, and is NaN without any weight.
+    Args:
+        confidence: [S] 0..1.
+        correct: [S] bool, or shares 0..1.
+        weights: [S], for example pixels.
+        bins: number of bins of equal width.
+
+    Returns:
+        The error, 0..1; NaN if the total weight is 0.
     """
     found = reliability(confidence, correct, weights, bins)
     if np.isnan(found.weight).any():
@@ -160,22 +181,24 @@ def area_under_roc(
     positive_weights: np.ndarray | None = None,
     negative_weights: np.ndarray | None = None,
 ) -> float:
-    """Chance that a positive scores above a negative, half of the ties counted: 0..1, 0.5 if scores tell nothing.
+    """Area under the receiver operating characteristic, weighted.
+
+    It is the probability that a positive has a higher score than a negative, with ties counted as one half.
 
     Args:
         positives: [P] scores.
         negatives: [N] scores.
-        positive_weights: [P], such as pixels; None: all alike.
-        negative_weights: [N].
+        positive_weights: [P], for example pixels; None: equal weights.
+        negative_weights: [N]; None: equal weights.
 
     Returns:
-        The area under the receiver operating characteristic, NaN if either side has no weight.
+        0..1, 0.5 if scores give no information; NaN if either side has no weight.
     """
     above = np.ones(len(positives)) if positive_weights is None else positive_weights.astype(np.float64)
     below = np.ones(len(negatives)) if negative_weights is None else negative_weights.astype(np.float64)
     if above.sum() <= 0 or below.sum() <= 0:
         return float("nan")
     order = np.argsort(negatives)
-    reached = np.concatenate([[0.0], np.cumsum(below[order])])  # weight of the first n negatives
-    less, no_more = (np.searchsorted(negatives[order], positives, side=side) for side in ("left", "right"))
-    return float(above @ (reached[less] + reached[no_more]) / 2 / above.sum() / below.sum())
+    cumulative = np.concatenate([[0.0], np.cumsum(below[order])])  # weight of the first n negatives
+    lower, not_higher = (np.searchsorted(negatives[order], positives, side=side) for side in ("left", "right"))
+    return float(above @ (cumulative[lower] + cumulative[not_higher]) / 2 / above.sum() / below.sum())

@@ -1,4 +1,4 @@
-"""The card of a release: what it holds, how it was made, and how it must be served."""
+"""The card of a release: its content, its origin, and the settings that it is served with."""
 
 from itertools import pairwise
 from typing import Any, Literal, Self
@@ -15,7 +15,7 @@ class _Frozen(BaseModel):
 
 
 class ClassInfo(_Frozen):
-    """A class of the label map; color is RGB in 0..255."""
+    """A class of the label map. color: RGB in 0..255."""
 
     class_id: int = Field(ge=0)
     name: str
@@ -23,7 +23,7 @@ class ClassInfo(_Frozen):
 
 
 class Preprocessing(_Frozen):
-    """How an image becomes the network's input: its longest side is resized to working_size, then (rgb - mean) / std.
+    """Preprocessing of the network's input: resize the longest side to working_size, then (rgb - mean) / std.
 
     The right and bottom edges are then repeated until both sides are multiples of multiple_of. mean and std are of RGB
     in 0..255.
@@ -37,7 +37,7 @@ class Preprocessing(_Frozen):
 
 
 class NetworkInfo(_Frozen):
-    """The network of a release."""
+    """Description of the network of a release."""
 
     name: str
     backbone: str
@@ -48,11 +48,11 @@ class NetworkInfo(_Frozen):
 
 
 class SortingInfo(_Frozen):
-    """How pixels are sorted when serving; min_area is the smallest piece left alone, as a share of the image.
+    """Settings of pixel sorting. min_area: minimum area of a segment as a share of the image; smaller ones are merged.
 
-    Four iterations over a quarter of the pixels and two over all label as well as ten over all, in a third of the
-    time (mIoU on CamVid's held-out tenth and on val within 0.003). precision: of `segsort.pixel_sorting`; bytes
-    instead of floats change nothing that can be measured (mean cosine on CamVid val by 0.00001).
+    By default there are four iterations over a quarter of the pixels and two over all. They label as well as ten over
+    all pixels in a third of the time (mIoU within 0.003 on the held-out tenth and the val split of CamVid). precision:
+    precision of the comparison in `segsort.pixel_sorting`. "int8" changes the mean cosine on CamVid val by 0.00001.
     """
 
     segments: int = Field(default=64, ge=1)
@@ -65,7 +65,7 @@ class SortingInfo(_Frozen):
     precision: Literal["float32", "int8"] = "int8"
 
     def options(self, segments: int | None = None) -> SortingOptions:
-        """What `segsort.segments` takes; `segments` replaces the card's number where it is given."""
+        """Options for `segsort.segments`; `segments` replaces the number of the card if it is given."""
         return SortingOptions(
             segments=self.segments if segments is None else segments,
             iterations=self.iterations,
@@ -78,7 +78,7 @@ class SortingInfo(_Frozen):
 
 
 class RetrievalInfo(_Frozen):
-    """The vote: k exemplars, each weighing exp(kappa * cosine); index_factory is FAISS' name of the index."""
+    """Settings of the vote: k exemplars with weight exp(kappa * cosine) each. index_factory: FAISS index factory."""
 
     k: int = Field(default=20, ge=1)
     kappa: float = Field(default=10.0, gt=0)
@@ -86,9 +86,10 @@ class RetrievalInfo(_Frozen):
 
 
 class Calibration(_Frozen):
-    """Confidence of a winning share, linear between knots, and the familiarity from which on a segment is known.
+    """Confidence as a function of the winning share, linear between knots, and the threshold of known segments.
 
-    Familiarity is `segsort.retrieval.familiarity`: the mean of two cosines. `how` says on which data both were fitted.
+    A segment is known if its familiarity, the mean of two cosines (`segsort.retrieval.familiarity`), reaches
+    known_threshold. how: the data that both were fitted on.
     """
 
     confidence_x: list[float] = Field(min_length=1)
@@ -101,14 +102,16 @@ class Calibration(_Frozen):
         x, y = self.confidence_x, self.confidence_y
         rising = all(a < b for a, b in pairwise(x)) and all(a <= b for a, b in pairwise(y))
         if len(x) != len(y) or not rising:
-            raise ValueError(f"confidence_x {x} must increase, confidence_y {y} not decrease, and both be equally long")
+            raise ValueError(
+                f"confidence_x={x} must increase, confidence_y={y} must not decrease; both must have the same length"
+            )
         return self
 
 
 class Card(_Frozen):
-    """Everything there is to know about a release; `classes` are numbered 0.. in order.
+    """The card of a release. The ids of `classes` are 0, 1, 2, ... in order.
 
-    `retired` classes have no exemplars and are not offered: they keep their number, so that no other class gets it.
+    Classes in `retired` have no exemplars and are not offered. They keep their id, so that no other class gets it.
     """
 
     format_version: Literal[1] = FORMAT_VERSION
@@ -133,7 +136,9 @@ class Card(_Frozen):
         ids = [info.class_id for info in self.classes]
         names = [info.name for info in self.classes]
         if ids != list(range(len(ids))) or len(set(names)) != len(names):
-            raise ValueError(f"classes have ids {ids} and names {names}; ids must be 0, 1, 2, ... and names differ")
+            raise ValueError(
+                f"classes have ids {ids} and names {names}; ids must be 0, 1, 2, ... and names must differ"
+            )
         if not set(self.retired) <= set(ids):
-            raise ValueError(f"retired is {self.retired}; the classes are 0..{len(ids) - 1}")
+            raise ValueError(f"retired={self.retired} has unknown class ids; the classes are 0..{len(ids) - 1}")
         return self

@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""The number of cores that this process may use."""
 
 import math
 import os
@@ -8,14 +8,14 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_cores() -> int:
-    """Cores this process may use: its affinity, further limited by the quota of its cgroup."""
+    """Number of cores that this process may use, at least 1: its CPU affinity, limited by the quota of its cgroup."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _cgroup_quota(_CGROUP)
     return max(1, min(cores, math.ceil(quota))) if quota is not None else cores
 
 
 def _cgroup_quota(root: Path) -> float | None:
-    """Cores' worth of time that the cgroup (version 2, else 1) grants, or None if it sets no limit."""
+    """CPU quota of the cgroup (version 2, else version 1) in cores, or None if there is no limit."""
     try:
         granted, _, period = (root / "cpu.max").read_text().strip().partition(" ")
     except OSError:

@@ -1,4 +1,4 @@
-"""Exemplars: labelled training segments, and the images they come from."""
+"""The table of exemplars, which are labelled segments, and the images that they come from."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class SourceImage:
-    """An image that exemplars lie in.
+    """An image with exemplars.
 
     Attributes:
-        file: path in the release, such as "images/00012.webp".
-        source: what the image is called where it comes from, such as "streets/train/000012".
+        file: path in the release, for example "images/00012.webp".
+        source: name of the image in its data set, for example "streets/train/000012".
         width: pixels.
         height: pixels.
     """
@@ -31,14 +31,17 @@ class Exemplars:
     """Labelled segments, one a row.
 
     Attributes:
-        ids: N names, 16 hexadecimal digits each; see `exemplar_id`.
+        ids: N ids of 16 hexadecimal digits each; see `exemplar_id`.
         prototypes: [N, D] float32 unit vectors.
-        class_ids: [N] int64, class of each.
-        image_ids: [N] int32, row of the image of each among the release's sources.
-        bboxes: [N, 4] int32 (x, y, width, height), in pixels of that image.
+        class_ids: [N] int64.
+        image_ids: [N] int32, position of the image in the sources of the release.
+        bboxes: [N, 4] int32 (x, y, width, height), pixels of that image.
         areas: [N] int64, pixels of that image.
-        masks: N COCO compressed run lengths, in pixels of that image.
-        strengths: [N] float32 above 0, as how many exemplars each counts in the vote; None: each as one.
+        masks: N COCO compressed run lengths, pixels of that image.
+        strengths: [N] float32 above 0, factor of each exemplar's weight in the vote; None: 1 for all.
+
+    Raises:
+        ValueError: if lengths or shapes differ, or a strength is not finite and above 0.
     """
 
     ids: list[str]
@@ -65,16 +68,19 @@ class Exemplars:
         if wrong or self.prototypes.ndim != 2 or self.bboxes.shape != (N, 4):
             raise ValueError(
                 f"exemplars have {N} ids, but {wrong or (self.prototypes.shape, self.bboxes.shape)}; every field "
-                "must have one row an exemplar, prototypes [N, D], bboxes [N, 4]"
+                "must have one row for each exemplar, prototypes [N, D], bboxes [N, 4]"
             )
         if self.strengths is not None and not ((self.strengths > 0) & np.isfinite(self.strengths)).all():
-            raise ValueError("exemplars have strengths that are no finite numbers above 0; 1 is that of most")
+            raise ValueError(
+                f"exemplars have strengths from {self.strengths.min()} to {self.strengths.max()}; strengths must be "
+                "finite and above 0, and 1 is the usual value"
+            )
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def save(self, file: Path) -> None:
-        """Write as a compressed .npz that needs no pickle."""
+        """Write a compressed .npz file without pickled objects."""
         masks = [mask.encode("ascii") for mask in self.masks]
         columns = {
             "ids": np.array(self.ids, dtype="S16"),
@@ -92,7 +98,7 @@ class Exemplars:
 
     @classmethod
     def load(cls, file: Path) -> "Exemplars":
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises:
             ValueError, KeyError, OSError, zipfile.BadZipFile: if the file is damaged or lacks a field.
@@ -113,12 +119,12 @@ class Exemplars:
 
 
 def exemplar_id(prototype: np.ndarray, class_name: str, source: str, mask: str) -> str:
-    """Name of an exemplar, the same in every release that holds it: 16 hexadecimal digits of a SHA-256.
+    """Id of an exemplar, equal in all releases that contain it: the first 16 hexadecimal digits of a SHA-256.
 
     Args:
-        prototype: [D] float32.
+        prototype: [D] float32 unit vector.
         class_name: name of its class.
-        source: what its image is called.
+        source: name of its image.
         mask: COCO compressed run lengths.
     """
     digest = hashlib.sha256(np.ascontiguousarray(prototype, dtype="<f4").tobytes())
@@ -130,6 +136,6 @@ def exemplar_id(prototype: np.ndarray, class_name: str, source: str, mask: str) 
 def exemplar_ids(
     prototypes: np.ndarray, class_names: Sequence[str], sources: Sequence[str], masks: Sequence[str]
 ) -> list[str]:
-    """`exemplar_id` of N exemplars: prototypes [N, D], and N of each of the others."""
+    """`exemplar_id` of each of N exemplars: prototypes [N, D], and N class names, sources and masks."""
     rows = zip(prototypes, class_names, sources, masks, strict=True)
     return [exemplar_id(prototype, name, source, mask) for prototype, name, source, mask in rows]

@@ -1,4 +1,4 @@
-"""Which device is asked for, and whether what is installed can serve it: never another one in its place."""
+"""The requested device, and whether the installed libraries support it. There is never a fallback to another device."""
 
 import platform
 import re
@@ -13,17 +13,17 @@ import torch
 
 Device = Literal["cpu", "cuda"]
 
-# Two packages of each pair write the same module, so that with both installed the later one is what is imported.
-_TWINS = (("onnxruntime", "onnxruntime-gpu"), ("faiss-cpu", "faiss-gpu"))
-_INSTALL = "install segsort[gpu], which brings all three built for one CUDA, into an environment of its own"
-_UNKNOWN = "of a version that it does not tell"
+# The packages of each pair install the same module. If both are installed, the one installed later is imported.
+_CONFLICTING = (("onnxruntime", "onnxruntime-gpu"), ("faiss-cpu", "faiss-gpu"))
+_INSTALL = "install segsort[gpu], whose libraries are all built for one CUDA version, into a new environment"
+_UNKNOWN = "unknown version"
 
 
 class Library(NamedTuple):
-    """One of the three libraries that compute.
+    """One of the three compute libraries.
 
-    name: as it is imported; version: of the package; cuda: the version of CUDA that it was built for, None for a build
-    without; gpus: how many it sees, None where it does not tell.
+    name: import name; version: package version; cuda: CUDA version that it was built for, None for a CPU build; gpus:
+    number of GPUs that it detects, None if it does not report it.
     """
 
     name: str
@@ -37,9 +37,9 @@ class Library(NamedTuple):
 
 @dataclass(frozen=True)
 class DeviceUse:
-    """Which device was asked for, and which one each step of an answer runs on.
+    """The requested device, and the device of each step of an answer.
 
-    asked, network, sorting, search: "cpu" or "cuda"; name: what the device calls itself.
+    asked: requested device; network, sorting, search: device of the step, "cpu" or "cuda"; name: name of the hardware.
     """
 
     asked: Device
@@ -50,24 +50,24 @@ class DeviceUse:
 
     @classmethod
     def checked(cls, asked: Device, network: str, sorting: str, search: str) -> "DeviceUse":
-        """What is used, where it is what was asked for.
+        """Check that every step runs on the requested device.
 
         Raises:
-            ValueError: if it is not.
+            ValueError: if a step runs on another device.
         """
         used = {"network": network, "sorting": sorting, "search": search}
         others = [f"{step} on {device!r}" for step, device in used.items() if device != asked]
         if others:
             raise ValueError(
-                f"device={asked!r} was asked for, but {_and(others)} would run; check what is installed "
-                f"({', '.join(map(str, installed()))}), or set SEGSORT_DEVICE to what is there"
+                f"device={asked!r} was requested, but {_and(others)} would run; check the installed libraries "
+                f"({', '.join(map(str, installed()))}), or set SEGSORT_DEVICE to an available device"
             )
         name = torch.cuda.get_device_name() if asked == "cuda" else platform.processor() or platform.machine()
         return cls(asked, network, sorting, search, name)
 
 
 def installed() -> list[Library]:
-    """PyTorch, ONNX Runtime and FAISS as they are imported here."""
+    """The imported versions of PyTorch, ONNX Runtime and FAISS."""
     ort_has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     faiss_has_cuda = hasattr(faiss, "StandardGpuResources")
     return [
@@ -83,14 +83,14 @@ def installed() -> list[Library]:
 
 
 def check_device(device: Device, libraries: Sequence[Library] | None = None) -> None:
-    """Refuse a device that what is installed cannot compute on.
+    """Check that the installed libraries support a device.
 
     Args:
         device: "cpu" or "cuda".
-        libraries: what is installed; None: what is.
+        libraries: the libraries; None: the installed ones.
 
     Raises:
-        ValueError: naming what is installed, what is needed and the fix.
+        ValueError: if they do not; the message names the libraries, the requirement and the fix.
     """
     if device not in ("cpu", "cuda"):
         raise ValueError(f"device={device!r} is not known; choose 'cpu' or 'cuda'")
@@ -100,33 +100,33 @@ def check_device(device: Device, libraries: Sequence[Library] | None = None) -> 
     fault = _fault(libraries)
     if fault is not None:
         raise ValueError(
-            f"device='cuda', but {fault}, or set SEGSORT_DEVICE=cpu. Installed are {', '.join(map(str, libraries))}"
+            f"device='cuda', but {fault}, or set SEGSORT_DEVICE=cpu. Installed: {', '.join(map(str, libraries))}"
         )
 
 
 def device_memory_used() -> int:
-    """Bytes of the GPU's memory that are in use, by whomever."""
+    """Bytes of GPU memory in use by all processes."""
     free, total = torch.cuda.mem_get_info()
     return total - free
 
 
 def _fault(libraries: Sequence[Library]) -> str | None:
-    """What keeps these libraries from computing on a GPU together, and the fix."""
+    """Why these libraries cannot use a GPU together, with the fix; None if they can."""
     without = [library.name for library in libraries if library.cuda is None]
     if without:
-        twins = [pair for pair in _TWINS if all(map(_is_installed, pair))]
-        both = "".join(f", and {one} and {other} are both installed, of which one counts" for one, other in twins)
+        conflicts = [pair for pair in _CONFLICTING if all(map(_is_installed, pair))]
+        both = "".join(f", and {one} and {other}, which conflict, are both installed" for one, other in conflicts)
         return f"{_and(without)} {'is a build' if len(without) == 1 else 'are builds'} without CUDA{both}: {_INSTALL}"
     majors = {library.name: (library.cuda or "").split(".")[0] for library in libraries if library.cuda != _UNKNOWN}
     if len(set(majors.values())) > 1:
-        told = ", ".join(f"{name} {major}" for name, major in majors.items())
-        return f"they are built for different major versions of CUDA ({told}): {_INSTALL}"
+        versions = ", ".join(f"{name} {major}" for name, major in majors.items())
+        return f"the libraries are built for different major versions of CUDA ({versions}): {_INSTALL}"
     blind = [library.name for library in libraries if library.gpus == 0]
     if blind:
         return (
-            f"{_and(blind)} {'sees' if len(blind) == 1 else 'see'} no GPU: check that nvidia-smi lists one (in a "
-            "container, that it was started with one), that its driver is new enough for this CUDA, and what "
-            "CUDA_VISIBLE_DEVICES says"
+            f"{_and(blind)} {'finds' if len(blind) == 1 else 'find'} no GPU: check that nvidia-smi lists one (in a "
+            "container, that it was started with one), that the driver supports this CUDA version, and the value of "
+            "CUDA_VISIBLE_DEVICES"
         )
     return None
 
@@ -136,7 +136,7 @@ def _cuda_of_onnxruntime() -> str:
 
 
 def _cuda_of_faiss() -> str:
-    """By the libraries that its package asks for, nvidia-cublas-cu12 and the like; FAISS itself does not tell."""
+    """Major CUDA version, from package requirements such as nvidia-cublas-cu12: FAISS itself does not report it."""
     try:
         needed = " ".join(metadata.requires("faiss-gpu") or [])
     except metadata.PackageNotFoundError:

@@ -1,13 +1,16 @@
-"""Half precision: a network in 16 bits, made of one in 32 when it is opened."""
+"""Half precision: converts a network to 16 bits when it is opened."""
 
 from pathlib import Path
 
 
 def in_half_precision(network: Path) -> bytes:
-    """An ONNX network with its weights and all that it computes in float16; what goes in and comes out stays float32.
+    """Convert an ONNX network to float16; inputs and outputs stay float32.
+
+    Returns:
+        The converted ONNX file.
 
     Raises:
-        ValueError: if the file is no ONNX network, or the package onnx is not installed.
+        ValueError: if the file is not an ONNX network, or the package onnx is not installed.
     """
     try:
         import onnx
@@ -16,8 +19,8 @@ def in_half_precision(network: Path) -> bytes:
         raise ValueError(f"half precision needs the package onnx ({error}); install segsort[gpu] or onnx") from error
     try:
         converted = convert_float_to_float16(onnx.load(str(network)), keep_io_types=True)
-    except Exception as error:  # whatever protobuf says of what it cannot read
+    except Exception as error:  # protobuf raises exceptions of several types for unreadable files
         raise ValueError(
-            f"{network} cannot be turned into half precision: {str(error).splitlines()[0]}; serve it in 32 bits"
+            f"{network} cannot be converted to half precision: {str(error).splitlines()[0]}; serve it in 32 bits"
         ) from error
     return bytes(converted.SerializeToString())

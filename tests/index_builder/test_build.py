@@ -87,7 +87,7 @@ def test_what_cannot_be_built_or_measured_is_said(tiny_release: Path, tiny_run: 
         evaluate(Release.open(tiny_release), Renamed())
     with pytest.raises(ValueError, match="blocks"):
         build_release(Unlabelled(), source, tmp_path / "none")
-    with pytest.raises(ValueError, match="exists; a release is never overwritten"):
+    with pytest.raises(ValueError, match="exists, and a release is never overwritten"):
         build_release(Blocks(), source, tiny_release)
     with pytest.raises(ValueError, match="webp_quality=0"):
         BuildOptions(webp_quality=0)
@@ -95,7 +95,7 @@ def test_what_cannot_be_built_or_measured_is_said(tiny_release: Path, tiny_run: 
 
 
 def test_a_card_can_be_changed_only_in_a_new_release(tiny_release: Path, tmp_path: Path) -> None:
-    changed = with_card(Release.open(tiny_release), tmp_path / "told", metrics={"miou": 0.5})
+    changed = with_card(Release.open(tiny_release), tmp_path / "changed", metrics={"miou": 0.5})
     assert changed.card.metrics == {"miou": 0.5}
     assert changed.exemplars.ids == Release.open(tiny_release).exemplars.ids
     with pytest.raises(ReleaseError, match="exists"):
@@ -111,8 +111,8 @@ def test_build_and_evaluate_from_the_command_line(tiny_run: Path, blocks_folder:
     card = Release.open(out).card
     assert (card.name, card.retrieval.k, card.sorting.segments, card.data["exemplars"]["balance"]) == ("mine", 4, 9, 1)
     done = run.invoke(cli, ["evaluate", str(out), *data, "--json"])
-    told = json.loads(done.stdout)
-    assert told["miou"] > 0.9
-    assert set(told["per_class"]) == {"brick", "grass", "water"}
+    document = json.loads(done.stdout)
+    assert document["miou"] > 0.9
+    assert set(document["per_class"]) == {"brick", "grass", "water"}
     table = run.invoke(cli, ["evaluate", str(out), *data])
     assert all(name in table.stdout for name in ("brick", "grass", "water", "mean"))

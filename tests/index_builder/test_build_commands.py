@@ -61,8 +61,8 @@ def test_how_pixels_are_sorted_is_as_the_command_says_and_else_as_the_networks_s
     tiny_run: Path, blocks_folder: Path, tmp_path: Path
 ) -> None:
     data = ("--dataset", "folder", "--root", blocks_folder, "--embedder", tiny_run, "--out", tmp_path / "release")
-    told = ("--segments", 9, "--iterations", 10, "--coarse-iterations", 0, "--location-weight", 0.25)
-    assert run("build", *data, *told, "--working-size", 64).exit_code == 0
+    flags = ("--segments", 9, "--iterations", 10, "--coarse-iterations", 0, "--location-weight", 0.25)
+    assert run("build", *data, *flags, "--working-size", 64).exit_code == 0
     card = Release.open(tmp_path / "release").card
     assert card.preprocessing.working_size == 64
     sorting = card.sorting
@@ -83,11 +83,11 @@ def test_json_is_the_only_thing_on_standard_output(tiny_release: Path, blocks_fo
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    told, end = json.JSONDecoder().raw_decode(done.stdout)
+    document, end = json.JSONDecoder().raw_decode(done.stdout)
     assert done.stdout[end:] == "\n"
-    assert 0.9 < told["miou"] <= 1
-    assert set(told["per_class"]) == {"brick", "grass", "water"}
-    assert 0.9 < told["pixel_accuracy"] <= 1
+    assert 0.9 < document["miou"] <= 1
+    assert set(document["per_class"]) == {"brick", "grass", "water"}
+    assert 0.9 < document["pixel_accuracy"] <= 1
     assert "evaluating" in done.stderr, "progress goes to standard error"
 
 
@@ -101,23 +101,23 @@ def test_everything_that_can_be_measured_is_one_document_on_standard_output_and_
     measured = run(*data, *more, "--json", "--out", out)
     assert measured.exit_code == 0, measured.output
     assert measured.stdout == out.read_text()
-    told = json.loads(measured.stdout)
-    assert told["explanations"]["images"] == 2
-    assert told["explanations"]["replay"]["label"] == 1
-    assert told["foreign"]["mine"]["images"] == 1
+    document = json.loads(measured.stdout)
+    assert document["explanations"]["images"] == 2
+    assert document["explanations"]["replay"]["label"] == 1
+    assert document["foreign"]["mine"]["images"] == 1
     table = run(*data, "--markdown").stdout
     assert table.startswith("| tiny on folder")
-    assert f"| mIoU | {told['miou']:.4f} |" in table.splitlines()
-    assert f"mIoU  {told['miou']:.4f}" in run(*data).stdout
+    assert f"| mIoU | {document['miou']:.4f} |" in table.splitlines()
+    assert f"mIoU  {document['miou']:.4f}" in run(*data).stdout
     half = json.loads(run(*data, "--json", "--half").stdout)
-    assert half["miou"] == pytest.approx(told["miou"], abs=0.02)
+    assert half["miou"] == pytest.approx(document["miou"], abs=0.02)
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--json", "--markdown"], "choose one, or write the JSON with --out"),
-        (["--foreign", "nowhere"], "nowhere holds no file ending in"),
+        (["--foreign", "nowhere"], "nowhere has no file ending in"),
         (["--explanations", "--explanation-images", "0"], "explanation_images=0 must be at least 1"),
     ],
 )
@@ -135,8 +135,8 @@ def test_a_measure_that_cannot_be_taken_is_refused(
     [
         ({"--dataset": "voc"}, "'voc' is not known; choose camvid, folder or streets"),
         ({"--root": "nowhere"}, "nowhere/classes.json cannot be used"),
-        ({"--split": "trian"}, "split 'trian' is not among"),
-        ({"--embedder": "nowhere"}, "nowhere holds neither card.json nor network.onnx"),
+        ({"--split": "trian"}, "split 'trian' is not a folder"),
+        ({"--embedder": "nowhere"}, "nowhere has neither card.json nor network.onnx"),
         ({"--index-factory": "Nonsense"}, "index_factory='Nonsense'"),
         ({"--balance": "2"}, "balance=2.0 must be in 0..1"),
         ({"--max-exemplars": "0"}, "max_exemplars=0"),
@@ -149,8 +149,8 @@ def test_a_measure_that_cannot_be_taken_is_refused(
 def test_a_release_that_cannot_be_built_is_refused_and_leaves_nothing(
     changed: dict[str, str], said: str, tiny_run: Path, blocks_folder: Path, tmp_path: Path
 ) -> None:
-    told = {"--dataset": "folder", "--root": blocks_folder, "--embedder": tiny_run, "--out": tmp_path / "release"}
-    refused = run("build", *[part for option in {**told, **changed}.items() for part in option])
+    arguments = {"--dataset": "folder", "--root": blocks_folder, "--embedder": tiny_run, "--out": tmp_path / "release"}
+    refused = run("build", *[part for option in {**arguments, **changed}.items() for part in option])
     assert isinstance(refused.exception, ValueError), "which the command turns into one line and exit status 2"
     assert said in str(refused.exception)
     assert not refused.stdout

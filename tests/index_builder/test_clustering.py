@@ -93,7 +93,7 @@ def test_what_is_set_aside_is_wholly_of_its_cluster() -> None:
 
 def test_colours_of_clusters_differ() -> None:
     assert len({info.color for info in cluster_classes(60)}) == 60
-    with pytest.raises(ValueError, match="0 clusters"):
+    with pytest.raises(ValueError, match="clusters=0"):
         Unlabelled(OnlyImages(), 0)
     with pytest.raises(ValueError, match="cannot form 4 clusters"):
         find_centres(np.eye(3, dtype=np.float32), np.ones(3), 4)

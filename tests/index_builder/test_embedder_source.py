@@ -19,9 +19,9 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
 
 
 def change(run: Path, edit: Callable[[dict[str, Any]], object]) -> None:
-    told = json.loads((run / "network.json").read_text())
-    edit(told)
-    (run / "network.json").write_text(json.dumps(told))
+    description = json.loads((run / "network.json").read_text())
+    edit(description)
+    (run / "network.json").write_text(json.dumps(description))
 
 
 def test_a_release_gives_what_its_card_says(tiny_release: Path) -> None:
@@ -32,12 +32,12 @@ def test_a_release_gives_what_its_card_says(tiny_release: Path) -> None:
 
 
 def test_what_a_run_does_not_say_is_as_in_training(run: Path) -> None:
-    change(run, lambda told: (told.pop("sorting"), told.pop("retrieval")))
-    change(run, lambda told: told.update(training={"location_weight": 0.125, "kappa": 3.5, "steps": 7}))
+    change(run, lambda description: (description.pop("sorting"), description.pop("retrieval")))
+    change(run, lambda description: description.update(training={"location_weight": 0.125, "kappa": 3.5, "steps": 7}))
     source = load_embedder_source(run)
     assert source.sorting.location_weight == 0.125
     assert source.retrieval.kappa == 3.5
-    change(run, lambda told: told.update(sorting={"location_weight": 1.0}, retrieval={"kappa": 9.0}))
+    change(run, lambda description: description.update(sorting={"location_weight": 1.0}, retrieval={"kappa": 9.0}))
     source = load_embedder_source(run)
     assert (source.sorting.location_weight, source.retrieval.kappa) == (1, 9)
     assert source.training["steps"] == 7
@@ -46,11 +46,11 @@ def test_what_a_run_does_not_say_is_as_in_training(run: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (lambda told: told.pop("network"), "lacks 'network'; it needs 'network' and 'preprocessing'"),
-        (lambda told: told["network"].pop("parameters"), "field parameters"),
-        (lambda told: told["preprocessing"].update(working_size=1), "field working_size"),
-        (lambda told: told.update(sorting={"segments": 0}), "field segments"),
-        (lambda told: told.update(network=3), 'field "NetworkInfo"'),
+        (lambda description: description.pop("network"), "lacks 'network'; it needs 'network' and 'preprocessing'"),
+        (lambda description: description["network"].pop("parameters"), "field parameters"),
+        (lambda description: description["preprocessing"].update(working_size=1), "field working_size"),
+        (lambda description: description.update(sorting={"segments": 0}), "field segments"),
+        (lambda description: description.update(network=3), 'field "NetworkInfo"'),
     ],
 )
 def test_a_description_that_cannot_be_used_is_named(
@@ -64,7 +64,7 @@ def test_a_description_that_cannot_be_used_is_named(
 @pytest.mark.parametrize("missing", ["network.onnx", "network.json"])
 def test_an_unfinished_run_is_refused(run: Path, missing: str) -> None:
     (run / missing).unlink()
-    with pytest.raises(ValueError, match=r"run holds neither card\.json nor network\.onnx with network\.json"):
+    with pytest.raises(ValueError, match=r"run has neither card\.json nor network\.onnx with network\.json"):
         load_embedder_source(run)
 
 

@@ -78,22 +78,22 @@ def test_every_number_equals_a_loop_over_segments_and_pixels(predictor: Predicto
     assert report.segments_per_image == pytest.approx(len(segments) / 3)
     assert list(report.boundary_f.values()) == pytest.approx(np.mean(edges, axis=0).tolist())
     assert report.pixel_accuracy < 0.9, "the labels err, so that the numbers differ from 1"
-    for told, inside in zip(report.reliability, bins, strict=True):
+    for measured, inside in zip(report.reliability, bins, strict=True):
         pixels = sum(s[2] for s in inside)
-        assert told.weight == pytest.approx(pixels / sum(there.values()))
-        assert told.confidence == (pytest.approx(sum(s[0] * s[2] for s in inside) / pixels) if pixels else None)
-        assert told.correct == (pytest.approx(sum(bool(s[1]) * s[2] for s in inside) / pixels) if pixels else None)
+        assert measured.weight == pytest.approx(pixels / sum(there.values()))
+        assert measured.confidence == (pytest.approx(sum(s[0] * s[2] for s in inside) / pixels) if pixels else None)
+        assert measured.correct == (pytest.approx(sum(bool(s[1]) * s[2] for s in inside) / pixels) if pixels else None)
 
 
 def test_the_order_of_the_classes_changes_nothing(predictor: Predictor) -> None:
-    told = evaluate(predictor, Mislabelled("val", count=2))
+    measured = evaluate(predictor, Mislabelled("val", count=2))
     reordered = evaluate(predictor, Renumbered((2, 0, 1), count=2))
     assert list(reordered.per_class) == reordered.predicted_classes == ["water", "brick", "grass"]
-    assert reordered.per_class == told.per_class
+    assert reordered.per_class == measured.per_class
     order = [2, 0, 1]
-    assert reordered.confusion == np.array(told.confusion)[order][:, order].tolist()
+    assert reordered.confusion == np.array(measured.confusion)[order][:, order].tolist()
     for name in ("miou", "pixel_accuracy", "mean_accuracy", "boundary_f", "ece", "known_share"):
-        assert getattr(reordered, name) == pytest.approx(getattr(told, name)), name
+        assert getattr(reordered, name) == pytest.approx(getattr(measured, name)), name
 
 
 def test_a_class_of_the_release_alone_counts_as_missed(predictor: Predictor) -> None:
@@ -112,27 +112,27 @@ def test_what_is_not_defined_is_null_and_still_json(predictor: Predictor) -> Non
             return sample._replace(labels=np.full_like(sample.labels, IGNORE))
 
     report = evaluate(predictor, Unlabelled("val", count=2))
-    told = json.loads(report.to_json())
-    assert told["per_class"] == {"brick": None, "grass": None, "water": None}
+    measured = json.loads(report.to_json())
+    assert measured["per_class"] == {"brick": None, "grass": None, "water": None}
     for name in ("miou", "pixel_accuracy", "mean_accuracy", "ece"):
-        assert told[name] is None, name
-    assert told["reliability"] == 15 * [{"confidence": None, "correct": None, "weight": None}]
-    assert set(told["boundary_f"].values()) == {None}
-    assert told["known_share"] is not None
-    assert Report.model_validate(told) == report
+        assert measured[name] is None, name
+    assert measured["reliability"] == 15 * [{"confidence": None, "correct": None, "weight": None}]
+    assert set(measured["boundary_f"].values()) == {None}
+    assert measured["known_share"] is not None
+    assert Report.model_validate(measured) == report
 
 
 def test_a_data_set_without_images_is_refused(predictor: Predictor) -> None:
-    with pytest.raises(ValueError, match="data set 'blocks' holds no image"):
+    with pytest.raises(ValueError, match="data set 'blocks' has no images"):
         evaluate(predictor, Blocks(count=0))
 
 
 def test_a_reliability_diagram_by_hand() -> None:
     confidence, correct = np.array([0.0, 0.3, 0.4, 1.0]), np.array([False, True, False, True])
-    told = reliability(confidence, correct, np.array([1, 1, 3, 5]), bins=3)
-    np.testing.assert_allclose(told.confidence, [0.15, 0.4, 1.0])
-    np.testing.assert_allclose(told.correct, [0.5, 0.0, 1.0])
-    np.testing.assert_allclose(told.weight, [0.2, 0.3, 0.5])
+    measured = reliability(confidence, correct, np.array([1, 1, 3, 5]), bins=3)
+    np.testing.assert_allclose(measured.confidence, [0.15, 0.4, 1.0])
+    np.testing.assert_allclose(measured.correct, [0.5, 0.0, 1.0])
+    np.testing.assert_allclose(measured.weight, [0.2, 0.3, 0.5])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -174,7 +174,7 @@ def test_photographs_of_other_things_are_compared_pixel_by_pixel(predictor: Pred
     data = Blocks("val", count=2)
     report = evaluate(predictor, data, foreign=[Photographs(str(photographs)), Photographs("samples")])
     assert list(report.foreign) == [f"{photographs.parent.name}/other", "samples"]
-    told = report.foreign[f"{photographs.parent.name}/other"]
+    measured = report.foreign[f"{photographs.parent.name}/other"]
     images = [image for _, image in Photographs(str(photographs))]
     assert [image.shape for image in images] == [(72, 96, 3), (60, 40, 3)], "upright, and the mask left out"
 
@@ -190,10 +190,10 @@ def test_photographs_of_other_things_are_compared_pixel_by_pixel(predictor: Pred
 
     ours, (others, known) = pixels([data[0].image, data[1].image])[0], pixels(images)
     ranks = (ours[:, None] > others[None, ::7]).mean() + (np.abs(ours[:, None] - others[None, ::7]) < 1e-12).mean() / 2
-    assert told.images == 2
-    assert told.known_share == pytest.approx(known.mean())
-    assert told.auroc == pytest.approx(ranks, abs=0.02), "every seventh pixel of theirs"
-    assert 0 < told.known_share < 1
+    assert measured.images == 2
+    assert measured.known_share == pytest.approx(known.mean())
+    assert measured.auroc == pytest.approx(ranks, abs=0.02), "every seventh pixel of theirs"
+    assert 0 < measured.known_share < 1
     assert report.foreign["samples"].images == len(SAMPLES)
     assert 0.5 < report.foreign["samples"].auroc <= 1
 
@@ -210,9 +210,9 @@ def test_the_same_images_cannot_be_told_apart(predictor: Predictor, tmp_path: Pa
 def test_photographs_that_are_not_there_are_refused_before_anything_is_measured(
     predictor: Predictor, photographs: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match=r"nowhere holds no file ending in \.jpg"):
+    with pytest.raises(ValueError, match=r"nowhere has no file ending in \.jpg"):
         Photographs(str(tmp_path / "nowhere"))
-    with pytest.raises(ValueError, match=r"'mine=.*holds no file"):
+    with pytest.raises(ValueError, match=r"'mine=.*has no file"):
         Photographs(f"mine={tmp_path}")
     twice = [Photographs(f"a={photographs}"), Photographs(f"a={photographs / 'deep'}")]
     with pytest.raises(ValueError, match="are named a, a; give them different names"):

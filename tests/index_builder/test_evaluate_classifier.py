@@ -37,20 +37,20 @@ def classifier(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         [numpy_helper.from_array(value, name) for name, value in values.items()],
     )
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), folder / "network.onnx")
-    told = json.loads((tiny_run / "network.json").read_text())
-    told["network"]["dimension"] = 3
-    told["classes"] = [info.model_dump(mode="json") for info in BLOCK_CLASSES]
-    (folder / "network.json").write_text(json.dumps(told))
+    description = json.loads((tiny_run / "network.json").read_text())
+    description["network"]["dimension"] = 3
+    description["classes"] = [info.model_dump(mode="json") for info in BLOCK_CLASSES]
+    (folder / "network.json").write_text(json.dumps(description))
     return folder
 
 
 def test_the_figures_are_those_of_a_naive_count(classifier: Path) -> None:
     data, confusion, judged = Blocks("val", count=3), np.zeros((3, 3)), []
-    told = json.loads((classifier / "network.json").read_text())
+    description = json.loads((classifier / "network.json").read_text())
     colors = torch.tensor([info.color for info in BLOCK_CLASSES], dtype=torch.float32) - 127.5
     for i in range(3):
         sample = data[i]
-        x, _ = prepare(sample.image, Preprocessing.model_validate(told["preprocessing"]))
+        x, _ = prepare(sample.image, Preprocessing.model_validate(description["preprocessing"]))
         mean = torch.nn.functional.avg_pool2d(torch.from_numpy(x), 4)[0] * 127.5
         logits = -((mean[None] - colors[:, :, None, None]) ** 2).sum(dim=1) * STEEPNESS
         predicted, probability = classify_pixels(logits[:, :18, :24], sample.labels.shape)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import index_builder.explanation_scores as measured
+from index_builder import explanation_scores
 from index_builder.datasets import IGNORE, Sample
 from index_builder.explanation_scores import ExplanationReport, measure_explanations
 from index_builder.explanation_trials import (
@@ -97,12 +97,12 @@ def test_right_wrong_and_purity_equal_loops_over_segments(
             voters += len(inside) * np.mean([c == winner for c in classes])
             pixels += counts.max()
             labelled += len(inside)
-    for told, those in ((report.flip_sets.right, sizes[True]), (report.flip_sets.wrong, sizes[False])):
-        assert told.segments == len(those) > 0
-        assert told.median == pytest.approx(np.median(those))
-        assert told.mean == pytest.approx(np.mean(those))
-        assert sum(told.histogram.values()) == len(those)
-        assert told.histogram["3-4"] == sum(size in (3, 4) for size in those)
+    for scored, those in ((report.flip_sets.right, sizes[True]), (report.flip_sets.wrong, sizes[False])):
+        assert scored.segments == len(those) > 0
+        assert scored.median == pytest.approx(np.median(those))
+        assert scored.mean == pytest.approx(np.mean(those))
+        assert sum(scored.histogram.values()) == len(those)
+        assert scored.histogram["3-4"] == sum(size in (3, 4) for size in those)
     pairs = [(wrong < right) + (wrong == right) / 2 for wrong in sizes[False] for right in sizes[True]]
     assert report.flip_sets.auroc == pytest.approx(np.mean(pairs))
     assert report.purity.voters == pytest.approx(voters / labelled)
@@ -113,23 +113,23 @@ def test_right_wrong_and_purity_equal_loops_over_segments(
 def test_a_detector_that_knows_the_class_alone_tells_nothing_within_classes() -> None:
     values, groups = np.array([1.0, 1, 1, 9, 9, 9]), np.array([0, 0, 0, 1, 1, 1])
     right = np.array([False, False, True, True, True, False])
-    assert measured._detects(values, right, np.zeros(6)) == pytest.approx((2 * (0.5 + 2) + (0 + 2 * 0.5)) / 9)
-    assert measured._detects(values, right, groups) == 0.5
-    assert measured._detects(np.arange(6.0), right, groups) == pytest.approx((2 + 0) / 4)
-    assert measured._detects(values, np.ones(6, dtype=bool), groups) is None
+    assert explanation_scores._detects(values, right, np.zeros(6)) == pytest.approx((2 * (0.5 + 2) + (0 + 2 * 0.5)) / 9)
+    assert explanation_scores._detects(values, right, groups) == 0.5
+    assert explanation_scores._detects(np.arange(6.0), right, groups) == pytest.approx((2 + 0) / 4)
+    assert explanation_scores._detects(values, np.ones(6, dtype=bool), groups) is None
 
 
-def lie_about_a_class(told: dict[str, Any]) -> None:
-    for exemplar in told["exemplars"]:
+def lie_about_a_class(scored: dict[str, Any]) -> None:
+    for exemplar in scored["exemplars"]:
         exemplar["class_id"] = (exemplar["class_id"] + 1) % 3
 
 
-def lie_about_the_flip_set(told: dict[str, Any]) -> None:
-    told["flip_set"] = [e["exemplar_id"] for e in told["reserve"]]
+def lie_about_the_flip_set(scored: dict[str, Any]) -> None:
+    scored["flip_set"] = [e["exemplar_id"] for e in scored["reserve"]]
 
 
-def lie_about_kappa(told: dict[str, Any]) -> None:
-    told["vote"]["kappa"] /= 2
+def lie_about_kappa(scored: dict[str, Any]) -> None:
+    scored["vote"]["kappa"] /= 2
 
 
 @pytest.mark.parametrize(
@@ -144,11 +144,11 @@ def test_explanations_that_lie_fail_the_replay(
     lie: Any, found: Any, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lying(*arguments: Any) -> dict[str, Any]:
-        told = explain_vote(*arguments)
-        lie(told)
-        return told
+        scored = explain_vote(*arguments)
+        lie(scored)
+        return scored
 
-    monkeypatch.setattr(measured, "explain_vote", lying)
+    monkeypatch.setattr(scored, "explain_vote", lying)
     assert found(measure_explanations(predictor, Messy("val", count=1)).replay)
 
 
@@ -212,11 +212,15 @@ def test_what_counts_for_several_does_so_in_every_trial(predictor: Predictor) ->
     other.release = replace(release, exemplars=replace(release.exemplars, strengths=strong))
     images = [Messy("val", count=3)[i].image for i in range(3)]
     assert any((other.predict(one).vote.shares != predictor.predict(one).vote.shares).any() for one in images)
-    told = measure_explanations(other, Messy("val", count=3), images=3)
-    assert (told.replay.label, told.replay.flip_set, told.replay.greatest_share_difference < 1e-12) == (1, 1, True)
-    assert told.swap is not None
-    assert (told.swap.to_runner_up, told.swap.outside) == (1.0, 1.0)
-    assert (told.removal[0].top_segments, told.removal[0].random_segments) == (1.0, 1.0)
+    scored = measure_explanations(other, Messy("val", count=3), images=3)
+    assert (scored.replay.label, scored.replay.flip_set, scored.replay.greatest_share_difference < 1e-12) == (
+        1,
+        1,
+        True,
+    )
+    assert scored.swap is not None
+    assert (scored.swap.to_runner_up, scored.swap.outside) == (1.0, 1.0)
+    assert (scored.removal[0].top_segments, scored.removal[0].random_segments) == (1.0, 1.0)
 
 
 def test_flip_sets_are_looked_for_as_deep_as_the_index_goes(predictor: Predictor) -> None:
@@ -230,11 +234,11 @@ def test_flip_sets_are_looked_for_as_deep_as_the_index_goes(predictor: Predictor
     other = copy.copy(predictor)
     other.release, other.index = replace(predictor.release, exemplars=exemplars), ExemplarIndex.build(prototypes)
     segments = Segments(np.array([[0, 1]]), prototypes[[0, -1]], np.array([1, 1]))
-    told = flip_set_sizes(other, Prediction(segments, *other.retrieve(segments.prototypes, segments.areas, 20), {}))
+    scored = flip_set_sizes(other, Prediction(segments, *other.retrieve(segments.prototypes, segments.areas, 20), {}))
     found = nearest(other, segments.prototypes, N)
     flips = [flip_set(found.cosines[s], found.classes[s], 20, 10.0) or [] for s in range(2)]
-    assert told.tolist() == [len(flips[0]), len(flips[1])]
-    assert told[0] > 900 > told[1]
+    assert scored.tolist() == [len(flips[0]), len(flips[1])]
+    assert scored[0] > 900 > scored[1]
 
 
 def test_a_label_that_does_not_come_from_exemplars_fails_the_swap(
@@ -268,18 +272,22 @@ def test_one_class_alone_has_nothing_to_swap_and_nothing_to_flip(predictor: Pred
         def __getitem__(self, i: int) -> Sample:
             return Blocks("val")[i]._replace(labels=np.zeros((self.height, self.width), dtype=np.uint8))
 
-    told = measure_explanations(of_one_class(predictor), Bricks("val", count=1))
-    assert told.swap is None
-    assert (told.flip_sets.right.median, told.flip_sets.right.mean, told.flip_sets.auroc) == (None, None, None)
-    assert told.flip_sets.right.histogram["none"] == told.segments
-    assert told.replay.flip_set == 1
-    json.dumps(told.model_dump(), allow_nan=False)
+    scored = measure_explanations(of_one_class(predictor), Bricks("val", count=1))
+    assert scored.swap is None
+    assert (scored.flip_sets.right.median, scored.flip_sets.right.mean, scored.flip_sets.auroc) == (
+        None,
+        None,
+        None,
+    )
+    assert scored.flip_sets.right.histogram["none"] == scored.segments
+    assert scored.replay.flip_set == 1
+    json.dumps(scored.model_dump(), allow_nan=False)
 
 
 def test_steadiness_equals_loops_over_segments_and_pixels(predictor: Predictor, predictions: list[Prediction]) -> None:
     image, found = Messy("val", count=3)[0].image, predictions[0]
     for name, disturbance in DISTURBANCES.items():
-        told = steadiness(predictor, image, found, disturbance, np.random.default_rng(1))
+        scored = steadiness(predictor, image, found, disturbance, np.random.default_rng(1))
         other = predictor.predict(disturbance.change(image, np.random.default_rng(1)))
         shift = disturbance.shift
         before, after = found.segments.labels[:, : 96 - shift], other.segments.labels[:, shift:]
@@ -290,8 +298,8 @@ def test_steadiness_equals_loops_over_segments_and_pixels(predictor: Predictor, 
             jaccard += (before == s).sum() * len(a & b) / len(a | b)
         for y, x in np.ndindex(*before.shape):
             same += int(found.class_map[y, x] == other.class_map[y, x + shift])
-        assert told == pytest.approx((jaccard, same, before.size)), name
-        assert told.jaccard < told.pixels
+        assert scored == pytest.approx((jaccard, same, before.size)), name
+        assert scored.jaccard < scored.pixels
 
 
 def test_an_image_that_is_not_disturbed_is_answered_alike_and_another_one_is_not(
@@ -322,13 +330,13 @@ def test_the_same_seed_gives_the_same_numbers_on_images_evenly_spread(predictor:
             seen.append(i)
             return super().__getitem__(i)
 
-    told = [measure_explanations(predictor, Watched("val", count=6), images=2, seed=7) for _ in range(2)]
+    scored = [measure_explanations(predictor, Watched("val", count=6), images=2, seed=7) for _ in range(2)]
     assert seen == [0, 3, 0, 3]
-    assert told[0].model_copy(update={"seconds": 0}) == told[1].model_copy(update={"seconds": 0})
+    assert scored[0].model_copy(update={"seconds": 0}) == scored[1].model_copy(update={"seconds": 0})
 
 
 def test_no_image_to_explain_is_refused(predictor: Predictor) -> None:
-    with pytest.raises(ValueError, match="images=0 of the 2 of data set 'blocks'"):
+    with pytest.raises(ValueError, match="images=0, data set 'blocks' has 2 images"):
         measure_explanations(predictor, Blocks("val", count=2), images=0)
-    with pytest.raises(ValueError, match="images=40 of the 0 of data set 'blocks'"):
+    with pytest.raises(ValueError, match="images=40, data set 'blocks' has 0 images"):
         measure_explanations(predictor, Blocks("val", count=0))

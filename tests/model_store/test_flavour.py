@@ -1,4 +1,4 @@
-"""A device that was asked for is used, or the start ends with what is there, what is needed and the fix."""
+"""A device that was requested is used, or the start ends with what is there, what is needed and the fix."""
 
 import faiss
 import onnxruntime
@@ -28,7 +28,7 @@ def test_what_is_installed_is_told_as_it_is() -> None:
 
 def test_builds_of_one_cuda_that_see_a_gpu_are_taken() -> None:
     check_device("cuda", GPU)
-    check_device("cuda", [TORCH, ORT._replace(cuda="of a version that it does not tell"), FAISS])
+    check_device("cuda", [TORCH, ORT._replace(cuda="unknown version"), FAISS])
 
 
 def test_the_cpu_asks_for_nothing() -> None:
@@ -46,8 +46,8 @@ def test_the_cpu_asks_for_nothing() -> None:
             [TORCH, ORT._replace(cuda="13.0"), FAISS],
             r"different .* CUDA \(torch 12, onnxruntime 13, faiss 12\): install",
         ),
-        ([TORCH._replace(gpus=0), ORT, FAISS._replace(gpus=0)], "torch and faiss see no GPU: check that nvidia-smi"),
-        ([TORCH, ORT, FAISS._replace(gpus=0)], "faiss sees no GPU"),
+        ([TORCH._replace(gpus=0), ORT, FAISS._replace(gpus=0)], "torch and faiss find no GPU: check that nvidia-smi"),
+        ([TORCH, ORT, FAISS._replace(gpus=0)], "faiss finds no GPU"),
     ],
 )
 def test_what_cannot_compute_on_a_gpu_is_refused_with_the_fix(libraries: list[Library], said: str) -> None:
@@ -59,7 +59,7 @@ def test_what_cannot_compute_on_a_gpu_is_refused_with_the_fix(libraries: list[Li
 def test_two_packages_that_write_one_module_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """As left by `pip install onnxruntime-gpu` beside onnxruntime: whichever came last is imported."""
     monkeypatch.setattr("model_store.flavour._is_installed", lambda package: package.startswith("onnxruntime"))
-    with pytest.raises(ValueError, match="onnxruntime and onnxruntime-gpu are both installed"):
+    with pytest.raises(ValueError, match="onnxruntime and onnxruntime-gpu, which conflict, are both installed"):
         check_device("cuda", [TORCH, ORT._replace(cuda=None), FAISS])
 
 
@@ -71,7 +71,7 @@ def test_nothing_picks_a_device_by_itself(device: str) -> None:
 
 def test_a_step_that_would_run_elsewhere_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"device='cuda' was asked for, but network on 'cpu' and search on 'cpu' would"
+        ValueError, match=r"device='cuda' was requested, but network on 'cpu' and search on 'cpu' would"
     ):
         DeviceUse.checked("cuda", network="cpu", sorting="cuda", search="cpu")
     assert DeviceUse.checked("cpu", network="cpu", sorting="cpu", search="cpu").asked == "cpu"

@@ -30,12 +30,12 @@ def releases(*arguments: str) -> Result:
 
 
 def test_list_names_the_bundled_release_and_ones_own(data: Path) -> None:
-    told = json.loads(releases("list", "--json").stdout)
-    assert [(entry["name"], entry["active"], entry["bundled"]) for entry in told] == [
+    listed = json.loads(releases("list", "--json").stdout)
+    assert [(entry["name"], entry["active"], entry["bundled"]) for entry in listed] == [
         ("streets", True, True),
         ("mine", False, False),
     ]
-    assert told[1]["path"] == str(data / "releases" / "folder")
+    assert listed[1]["path"] == str(data / "releases" / "folder")
     assert "mine" in releases("list").stdout
 
 

@@ -123,10 +123,10 @@ def test_the_card_says_where_it_comes_from_and_claims_no_figures(state: LiveExem
     base = write_release(tmp_path / "old", measured, old.network_path, old.exemplars, old.sources, images)
     live = LiveExemplars.of_release(base).edited(2, alive={base.exemplars.ids[5]: False})
     card = write_live(live, tmp_path / "new", contents).card
-    told = card.data["edited"]
-    assert (told["release"], told["index_revision"], told["exemplars"]) == ("tiny", 2, live.count)
-    assert (told["added"], told["removed"]) == (0, 1)
-    assert sum(told["exemplars_per_class"].values()) == live.count
+    edited = card.data["edited"]
+    assert (edited["release"], edited["index_revision"], edited["exemplars"]) == ("tiny", 2, live.count)
+    assert (edited["added"], edited["removed"]) == (0, 1)
+    assert sum(edited["exemplars_per_class"].values()) == live.count
     assert card.metrics == {}
     assert card.calibration == old.card.calibration
 

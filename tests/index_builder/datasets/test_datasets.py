@@ -87,7 +87,10 @@ def spoil_value(root: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda root: (root / "valannot" / "0001TP_00000.png").unlink(), r"0001TP_00000\.png, the mask of .*, is missing"),
+        (
+            lambda root: (root / "valannot" / "0001TP_00000.png").unlink(),
+            r"0001TP_00000\.png, the mask of .*, is missing",
+        ),
         (spoil_size, r"0001TP_00000\.png has shape \(5, 8\)"),
         (spoil_value, r"0001TP_00000\.png has shape \(6, 8\) and values up to 12"),
         (spoil_color, r"0001TP_00000\.png has shape \(6, 8, 3\)"),

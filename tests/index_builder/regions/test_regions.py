@@ -25,7 +25,7 @@ def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
         open_regions("folder")
     with pytest.raises(ValueError, match="nowhere is not a folder"):
         open_regions("folder", folder=tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"need a contour network; give its contours\.onnx"):
+    with pytest.raises(ValueError, match=r"need a contour network; give the contours\.onnx"):
         open_regions("contours")
-    with pytest.raises(ValueError, match=r"none\.onnx is missing; train a contour network"):
+    with pytest.raises(ValueError, match=r"none\.onnx does not exist; train a contour network"):
         open_regions("contours", contours=tmp_path / "none.onnx")

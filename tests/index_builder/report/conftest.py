@@ -75,8 +75,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
                   evaluation=evaluation(0.6 + seed / 50, **extras), sweep_K=sweep, sweep_k=sweep | {"axis": "k"})
         for seed in (0, 1)
     ]  # fmt: skip
-    told = {"evaluation": evaluation(0.45), "evaluation_cluster": evaluation(0.3, protocol="cluster", ece=None)}
-    folders.append(write_run("vmf-0", {"objective": "vmf", "seed": 0, "label": "unsupervised"}, log, **told))
+    evaluations = {"evaluation": evaluation(0.45), "evaluation_cluster": evaluation(0.3, protocol="cluster", ece=None)}
+    folders.append(write_run("vmf-0", {"objective": "vmf", "seed": 0, "label": "unsupervised"}, log, **evaluations))
     softmax = evaluation(0.62, protocol="softmax")
     folders.append(write_run("softmax-1", {"objective": "softmax", "seed": 1}, evaluation_softmax=softmax))
     speed = {"images_per_s": {"step": 5.5}, "machine": "a machine"}

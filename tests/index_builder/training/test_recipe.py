@@ -61,5 +61,5 @@ def test_what_does_not_exist_is_named_and_the_folder_stays_free(
 
 
 def test_a_recipe_is_read_as_it_was_written(blocks_folder: Path) -> None:
-    told = recipe(blocks_folder, counts={"folder": 2}, reference="folder", crop=(64, 96), scale=(0.5, 0.5), seed=3)
-    assert Recipe.model_validate(json.loads(told.model_dump_json())) == told
+    complete = recipe(blocks_folder, counts={"folder": 2}, reference="folder", crop=(64, 96), scale=(0.5, 0.5), seed=3)
+    assert Recipe.model_validate(json.loads(complete.model_dump_json())) == complete

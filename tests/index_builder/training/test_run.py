@@ -43,7 +43,7 @@ def logged(run: Path) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def trained(blocks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of 60 steps."""
-    told = recipe(
+    asked = recipe(
         blocks_folder,
         steps=60,
         validate_every=30,
@@ -52,7 +52,7 @@ def trained(blocks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         batch_per_world=4,
         ema_decay=0.9,
     )
-    return train(told, tmp_path_factory.mktemp("runs") / "run")
+    return train(asked, tmp_path_factory.mktemp("runs") / "run")
 
 
 def test_training_lowers_the_loss_and_logs_it(trained: Path) -> None:
@@ -93,8 +93,8 @@ def test_a_release_can_be_built_of_a_run(trained: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 160), (96, 64)])
 def test_the_exported_network_embeds_as_torch_does(trained: Path, size: tuple[int, int]) -> None:
-    told = Recipe.model_validate_json((trained / "recipe.json").read_bytes())
-    network = load_checkpoint(trained / "checkpoints" / "best.ckpt", told)
+    asked = Recipe.model_validate_json((trained / "recipe.json").read_bytes())
+    network = load_checkpoint(trained / "checkpoints" / "best.ckpt", asked)
     image = np.random.default_rng(0).standard_normal((1, 3, *size)).astype(np.float32)
     session = onnxruntime.InferenceSession(str(trained / "network.onnx"), providers=["CPUExecutionProvider"])
     with torch.no_grad():
@@ -130,16 +130,16 @@ def test_a_stopped_run_goes_on_where_it_stopped(
 def test_a_finished_run_is_left_as_it_is_and_without_validation_its_last_weights_count(
     blocks_folder: Path, tmp_path: Path
 ) -> None:
-    told = recipe(blocks_folder, steps=2, validate_every=99)
-    run = train(told, tmp_path / "run")
+    asked = recipe(blocks_folder, steps=2, validate_every=99)
+    run = train(asked, tmp_path / "run")
     exported = (run / "network.onnx").read_bytes()
     assert not (run / "checkpoints" / "best.ckpt").exists()
     image = np.random.default_rng(0).standard_normal((1, 3, 64, 64)).astype(np.float32)
     session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
     with torch.no_grad():
-        expected = load_checkpoint(run / "checkpoints" / "last.ckpt", told)(torch.from_numpy(image)).numpy()
+        expected = load_checkpoint(run / "checkpoints" / "last.ckpt", asked)(torch.from_numpy(image)).numpy()
     np.testing.assert_allclose(session.run(["embedding"], {"image": image})[0], expected, atol=1e-4)
-    train(told, run)
+    train(asked, run)
     assert (run / "network.onnx").read_bytes() == exported
 
 
@@ -165,9 +165,9 @@ def test_a_run_may_start_from_a_releases_network_and_its_norms_learn_again(train
     built = build_release(Blocks(), load_embedder_source(trained), tmp_path / "release")
     network = starting_network(built.path, recipe(tmp_path, start=str(built.path))).eval()
     images = torch.randn(4, 3, 64, 96, generator=torch.Generator().manual_seed(0))
-    told = Recipe.model_validate_json((trained / "recipe.json").read_bytes())
+    asked = Recipe.model_validate_json((trained / "recipe.json").read_bytes())
     with torch.no_grad():
-        expected = load_checkpoint(trained / "checkpoints" / "best.ckpt", told)(images)
+        expected = load_checkpoint(trained / "checkpoints" / "best.ckpt", asked)(images)
         torch.testing.assert_close(network(images), expected, atol=1e-3, rtol=0)
         unfold_batch_norms(network, images)
         torch.testing.assert_close(network.eval()(images), expected, atol=2e-3, rtol=0)
@@ -198,8 +198,8 @@ def test_training_without_labels_reads_none(blocks_folder: Path, tmp_path: Path)
     exported = {}
     for objective in ("vmf", "vmf-nca"):
         for name, root in roots.items():
-            told = recipe(root, objective=objective, validate_every=0, steps=3, views=2 if objective == "vmf" else 1)
-            exported[objective, name] = (train(told, tmp_path / f"{objective}-{name}") / "network.onnx").read_bytes()
+            asked = recipe(root, objective=objective, validate_every=0, steps=3, views=2 if objective == "vmf" else 1)
+            exported[objective, name] = (train(asked, tmp_path / f"{objective}-{name}") / "network.onnx").read_bytes()
     assert exported["vmf", "right"] == exported["vmf", "shuffled"]
     assert exported["vmf-nca", "right"] != exported["vmf-nca", "shuffled"]
     bare = {"datasets": ["images"], "roots": {"images": str(blocks_folder / "images")}}
@@ -208,18 +208,18 @@ def test_training_without_labels_reads_none(blocks_folder: Path, tmp_path: Path)
 
 
 def test_training_without_labels_lowers_the_loss(blocks_folder: Path, tmp_path: Path) -> None:
-    told = recipe(
+    asked = recipe(
         blocks_folder, objective="vmf", steps=40, learning_rate=0.003, backbone_rate=1.0, batch_per_world=4, views=2
     )
-    losses = [float(row["loss"]) for row in logged(train(told, tmp_path / "run")) if row["loss"]]
+    losses = [float(row["loss"]) for row in logged(train(asked, tmp_path / "run")) if row["loss"]]
     assert losses[-1] < 0.8 * losses[0]
 
 
 def test_the_softmax_twin_learns_and_is_validated_and_exported(blocks_folder: Path, tmp_path: Path) -> None:
-    told = recipe(
+    asked = recipe(
         blocks_folder, objective="softmax", steps=40, validate_every=40, learning_rate=0.003, backbone_rate=1.0
     )
-    run = train(told, tmp_path / "run")
+    run = train(asked, tmp_path / "run")
     losses = [float(row["loss"]) for row in logged(run) if row["loss"]]
     assert losses[-1] < 0.7 * losses[0]
     assert any(row["val/miou"] for row in logged(run))
@@ -230,8 +230,8 @@ def test_the_softmax_twin_learns_and_is_validated_and_exported(blocks_folder: Pa
 
 
 def test_a_classifier_may_be_trained_on_a_frozen_embedding(trained: Path, blocks_folder: Path, tmp_path: Path) -> None:
-    told = recipe(blocks_folder, objective="softmax", start=str(trained), frozen=True, steps=10, validate_every=0)
-    run = train(told, tmp_path / "run")
+    asked = recipe(blocks_folder, objective="softmax", start=str(trained), frozen=True, steps=10, validate_every=0)
+    run = train(asked, tmp_path / "run")
     image = np.random.default_rng(0).standard_normal((1, 3, 64, 96)).astype(np.float32)
     before, after = (
         onnxruntime.InferenceSession(str(folder / "network.onnx")).run(["embedding"], {"image": image})[0]

@@ -31,16 +31,16 @@ def test_the_score_is_that_of_the_release_with_these_exemplars(tiny_run: Path, t
     source = load_embedder_source(tiny_run)
     options = BuildOptions(sorting=SORTING, min_area=MIN_AREA)
     built = build_release(Blocks("train", 4), source, tmp_path / "release", options=options)
-    told = evaluate(built, Disputed("val", 3))
+    report = evaluate(built, Disputed("val", 3))
     embedder, retrieval = Embedder(built), built.card.retrieval
     score = RetrievalScore(1, 3, SORTING.options(), retrieval.k, retrieval.kappa)
     for i in range(4):
         score.add_exemplars(0, Blocks("train", 4)[i], embedder.embed(Blocks("train", 4)[i].image))
     for i in range(3):
         score.add_query(Disputed("val", 3)[i], embedder.embed(Disputed("val", 3)[i].image))
-    np.testing.assert_allclose(score.iou(0), list(told.per_class.values()))
-    assert told.miou is not None
-    assert told.miou < 0.9
+    np.testing.assert_allclose(score.iou(0), list(report.per_class.values()))
+    assert report.miou is not None
+    assert report.miou < 0.9
 
 
 def test_each_domain_answers_with_its_own_exemplars() -> None:
