@@ -25,9 +25,9 @@ OUTLINE = (255, 64, 160)
 
 
 def _street(i: int) -> np.ndarray:
-    from index_builder.datasets.streets import Streets
+    from index_builder.datasets import open_dataset
 
-    return Streets("val", count=i + 1)[i].image
+    return open_dataset("streets", None, "val", count=i + 1)[i].image
 
 
 def _sample(name: str) -> np.ndarray:

@@ -148,7 +148,7 @@ def test_explanations_that_lie_fail_the_replay(
         lie(scored)
         return scored
 
-    monkeypatch.setattr(scored, "explain_vote", lying)
+    monkeypatch.setattr(explanation_scores, "explain_vote", lying)
     assert found(measure_explanations(predictor, Messy("val", count=1)).replay)
 
 
