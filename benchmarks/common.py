@@ -1,4 +1,4 @@
-"""What every benchmark needs: interleaved timing, where and with what it ran, a table and a JSON file."""
+"""Tools of all benchmarks: interleaved timing, and results with their circumstances as a table and a JSON file."""
 
 import json
 import os
@@ -14,32 +14,32 @@ from rich.table import Table
 from index_builder.environment import circumstances
 
 RESULTS = Path("out/benchmarks")
-REST = 0.03  # seconds
+REST = 0.03  # seconds between turns
 
 
 def interleave(
     tasks: Mapping[str, Callable[[], object]], rounds: int, warmup: int, block: int = 1
 ) -> dict[str, list[float]]:
-    """Time tasks in turn, so that a machine that slows down or speeds up does so for all of them.
+    """Time tasks in turn, so that changes of the machine's speed affect all of them.
 
-    Each turn is preceded by a rest: the threads of one library go on spinning for a few milliseconds after its work
-    and would take the cores from the next one. A core that has rested is slow for a while: with a block, a turn is so
-    many calls on end after one that is not measured, as of a caller who asks again and again.
+    There is a pause before each turn, because the threads of some libraries keep spinning for a few milliseconds after
+    their work and would occupy the cores of the next task. A core is slow for a short time after a pause. With `block`
+    above 1, each turn therefore starts with one call that is not measured, followed by that many measured calls.
 
     Args:
-        tasks: what to call, by name. The order alternates from round to round: no task always follows the same one.
-        rounds: measured turns of each task, at least 1.
-        warmup: turns of each task beforehand that are not measured.
-        block: measured calls in a turn; 1: a turn is one call.
+        tasks: functions by name. The order alternates from round to round.
+        rounds: number of measured turns of each task, at least 1.
+        warmup: number of turns of each task before the measurement.
+        block: number of measured calls in a turn.
 
     Returns:
         The seconds of each measured call, by name.
 
     Raises:
-        ValueError: if `rounds` is below 1 or `warmup` negative.
+        ValueError: if `rounds` is below 1 or `warmup` is negative.
     """
     if rounds < 1 or warmup < 0:
-        raise ValueError(f"rounds={rounds}, warmup={warmup}: ask for one round or more and no negative warmup")
+        raise ValueError(f"rounds={rounds}, warmup={warmup}: rounds must be at least 1 and warmup not negative")
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for number in range(warmup + rounds):
         for name in list(tasks)[:: 1 if number % 2 == 0 else -1]:
@@ -56,22 +56,22 @@ def interleave(
 
 
 def spread(seconds: Sequence[float]) -> dict[str, float]:
-    """Median, 10th and 90th percentile in milliseconds."""
+    """Median, 10th and 90th percentile of times in seconds, as milliseconds."""
     low, median, high = np.percentile(np.asarray(seconds) * 1000, [10, 50, 90])
     return {"median_ms": float(median), "p10_ms": float(low), "p90_ms": float(high)}
 
 
 def report(name: str, rows: Sequence[Mapping[str, Any]], details: Mapping[str, Any], out: Path | None = None) -> Path:
-    """Print rows as a table and write them, the details and the circumstances as JSON.
+    """Print rows as a table, and write rows, details and circumstances as JSON.
 
     Args:
-        name: of the benchmark; the file is `name`.json.
-        rows: one mapping a line of the table, all with the same keys.
-        details: what else was set or found.
-        out: folder of the file; None: out/benchmarks below the working folder.
+        name: name of the benchmark and of the file, `name`.json.
+        rows: rows of the table, all with the same keys; at least one.
+        details: settings and further results.
+        out: folder of the file; None: out/benchmarks in the working folder.
 
     Returns:
-        Where the JSON was written.
+        Path of the JSON file.
     """
     found = circumstances()
     table = Table(title=f"{name}, {found['processor']}, {found['cores']} cores, commit {found['commit'][:9]}")
@@ -82,7 +82,7 @@ def report(name: str, rows: Sequence[Mapping[str, Any]], details: Mapping[str, A
     Console(width=110).print(table)
     path = (out or RESULTS) / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    load = round(os.getloadavg()[0], 1)  # much more than the cores: other work ran beside, and the figures waver
+    load = round(os.getloadavg()[0], 1)  # if it is far above the number of cores, other work disturbed the figures
     document = {"benchmark": name, "rows": list(rows), "details": dict(details), "circumstances": found, "load": load}
     path.write_text(json.dumps(document, indent=2) + "\n")
     print(f"written to {path}")

@@ -1,9 +1,9 @@
-"""Building a release, in images a second, beside the network alone on the same images.
+"""Speed of building a release, compared with the network alone on the same images.
 
 python -m benchmarks.index_building [--images 24] [--rounds 5] [--out DIR]
 
-The images are painted before and held in memory, so that no decoding is part of it; choosing, calibrating
-and writing are.
+The images are painted in advance and kept in memory, so decoding is not measured. Selection, calibration and writing
+are measured.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from model_store.store import BUNDLED, ReleaseStore
 
 
 class Held:
-    """Painted streets that are in memory already."""
+    """Painted streets kept in memory."""
 
     name = "streets"
 
@@ -39,7 +39,7 @@ class Held:
         return self.samples[i]
 
     def photograph(self, i: int) -> Photograph:
-        """The picture without its labels."""
+        """Image i without its labels."""
         return Photograph(self.samples[i].image, self.samples[i].source)
 
 

@@ -1,6 +1,6 @@
-"""How much of photographs of other things is called known: scikit-image's samples, and folders of one's own.
+"""Share of pixels in known segments, for each photograph of other subjects: images of scikit-image, or a folder.
 
-The same photographs as `segsort evaluate --foreign` takes, photograph by photograph.
+The photographs are those that `segsort evaluate --foreign` uses.
 
 python -m benchmarks.known [--photographs FOLDER] [--camvid ROOT] [--release NAME|PATH] [--out DIR]
 """
@@ -21,7 +21,7 @@ from model_store.store import BUNDLED, ReleaseStore
 
 
 def familiar_frames(predictor: Predictor, camvid: Path) -> dict[str, Familiar]:
-    """How familiar the frames of CamVid val are, by name."""
+    """Familiarity of the segments of each frame of CamVid val, by name."""
     val = open_dataset("camvid", camvid, "val")
     samples = (val[i] for i in counted(len(val), "CamVid val"))
     return {sample.source: familiar(predictor.predict(sample.image)) for sample in samples}
@@ -30,9 +30,9 @@ def familiar_frames(predictor: Predictor, camvid: Path) -> dict[str, Familiar]:
 def main() -> None:
     """Predict, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photographs", type=Path, help="folder of photographs of other things, such as BSDS500's val")
-    parser.add_argument("--camvid", type=Path, help="CamVid in SegNet's layout: what should be known")
-    parser.add_argument("--release", help="name or path; default: the bundled one that is active")
+    parser.add_argument("--photographs", type=Path, help="folder of photographs of other subjects, e.g. BSDS500 val")
+    parser.add_argument("--camvid", type=Path, help="CamVid in the layout of SegNet, which should be known")
+    parser.add_argument("--release", help="name or path of a release; default: the active bundled one")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     store = ReleaseStore([BUNDLED], None)

@@ -1,9 +1,9 @@
-"""The live index: how long an edit takes, and a search with edits beside one without, over the same exemplars.
+"""Times of edits of the live index, and of searches with and without edits over the same exemplars.
 
 python -m benchmarks.live_index [--rounds 15] [--counts 1000 100000 1000000] [--threads N] [--out DIR]
 
-An edit is the time until a new snapshot can be asked; half of the edits that a search goes over are additions, half are
-removals. Writing an edit to the database is not part of it.
+The time of an edit ends when a new snapshot can be searched. Writing the edit to the database is not included. Half of
+the edits before a search are additions, half are removals.
 """
 
 import argparse
@@ -28,11 +28,11 @@ from model_store.release import Release
 from model_store.store import open_store
 
 EDITS = (100, 1000)
-FOUND = RESERVE * K  # neighbours that a segment is answered with
+FOUND = RESERVE * K  # neighbours that the service looks up for a segment
 
 
 def released(count: int) -> LiveExemplars:
-    """A release of so many exemplars, before any edit; what it does not need for retrieval is the bundled one's."""
+    """A release with `count` exemplars before any edit. What retrieval does not need is from the bundled release."""
     release, prototypes = Release.open(open_store().resolve(), verify=False), clustered(count, 1)
     zeros = np.zeros(count, dtype=np.int64)
     class_ids = np.random.default_rng(3).integers(0, len(release.card.classes), count)
@@ -40,17 +40,17 @@ def released(count: int) -> LiveExemplars:
     boxes = np.zeros((count, 4), dtype=np.int32)
     exemplars = Exemplars(ids, prototypes, class_ids, zeros.astype(np.int32), boxes, zeros, [""] * count)
     state = LiveExemplars.of_release(replace(release, exemplars=exemplars), index=ExemplarIndex.build(prototypes))
-    state.row("")  # names are numbered on the first use, which is at the start of a service
+    state.row("")  # the first use numbers the names; a service does it at its start
     return state
 
 
 def exemplar(number: int, prototype: np.ndarray) -> AddedExemplar:
-    """One that an edit adds."""
+    """An exemplar for an edit to add."""
     return AddedExemplar(f"added {number}", prototype, 0, 1.0, "0" * 64, "benchmark", 8, 8, (0, 0, 8, 8), 64, "")
 
 
 def edited(state: LiveExemplars, edits: int) -> LiveExemplars:
-    """As many edits, one by one: added and removed in turn, the removed ones drawn by chance."""
+    """Apply `edits` edits one by one, additions and removals in turn. Removed exemplars are random."""
     ids, prototypes = state.release.exemplars.ids, clustered(edits, 4)
     removed = np.random.default_rng(5).permutation(len(ids))
     for n in range(edits):
@@ -92,7 +92,7 @@ def measure(count: int, rounds: int) -> list[dict[str, Any]]:
 
 
 def _adding(state: LiveExemplars, numbers: Any, prototype: np.ndarray) -> Callable[[], LiveExemplars]:
-    """Each call adds to what the last one left, as a service does."""
+    """A function that adds one exemplar to the state that the previous call left, as a service does."""
     held = [state]
 
     def add() -> LiveExemplars:

@@ -1,4 +1,4 @@
-"""How well regions without labels agree with those that people drew, on BSDS500's val, beside SLIC and SEEDS.
+"""Quality of regions without labels, measured against drawn regions of BSDS500 (val) and compared with SLIC and SEEDS.
 
 python -m benchmarks.regions --bsds ROOT [--contours FILE] [--split val] [--out DIR]
 """
@@ -22,12 +22,12 @@ from index_builder.regions.measures import Measures, measure
 from index_builder.regions.superpixels import connected_pieces
 
 Cut = Callable[[np.ndarray], np.ndarray]  # [H, W, 3] uint8 RGB -> [H, W] int32, 0..R-1
-COUNTS = (100, 200)  # superpixels asked for; both methods give fewer: about as many as our sources, and more
+COUNTS = (100, 200)  # requested superpixels; the methods return fewer: about as many as our sources, and more
 
 
 def superpixels(count: int) -> dict[str, Cut]:
-    """The methods to compare with, cutting an image into about `count` regions."""
-    import cv2  # here, so that --help needs no extra
+    """The baselines SLIC and SEEDS, with about `count` regions."""
+    import cv2  # imported here, so that --help works without the extra
 
     def by_slic(image: np.ndarray) -> np.ndarray:
         return connected_pieces(slic(image, count, compactness=10, start_label=0))
@@ -42,14 +42,14 @@ def superpixels(count: int) -> dict[str, Cut]:
 
 
 def ours(contours: Path | None) -> dict[str, Cut]:
-    """Our sources, with their defaults."""
+    """Our sources of regions, with their default settings."""
     names = ["felzenszwalb", "slic-merge", *(["contours"] if contours is not None else [])]
     opened = [open_regions(name, contours=contours) for name in names]
     return {source.name: lambda image, source=source: source(image, "") for source in opened}  # type: ignore[misc]
 
 
 def compare(files: list[Path], cuts: dict[str, Cut]) -> list[dict[str, Any]]:
-    """A row for each method: means over the images, and the median of the time for one."""
+    """Rows of the table, one for each method: means over the images, and the median time for one image."""
     found: dict[str, list[Measures]] = {name: [] for name in cuts}
     seconds: dict[str, list[float]] = {name: [] for name in cuts}
     for i in counted(len(files), "Measuring"):
@@ -76,18 +76,18 @@ def compare(files: list[Path], cuts: dict[str, Cut]) -> list[dict[str, Any]]:
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """The rows as a table of Markdown."""
+    """The rows as a Markdown table."""
     lines = [list(rows[0]), ["---"] + ["---:"] * (len(rows[0]) - 1)]
     lines += [[f"{v:.3f}" if isinstance(v, float) and v <= 1 else str(v) for v in row.values()] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:
-    """Cut, measure, print and write."""
+    """Segment, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bsds", type=Path, required=True, help="BSDS500: SPLIT/ID.jpg beside SPLIT/ID_k.png")
-    parser.add_argument("--contours", type=Path, help="contour network; without it the source `contours` is left out")
-    parser.add_argument("--split", default="val", help="part of it")
+    parser.add_argument("--contours", type=Path, help="contour network; without it the source `contours` is skipped")
+    parser.add_argument("--split", default="val", help="split of BSDS500")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     files = photographs(arguments.bsds, arguments.split)

@@ -1,4 +1,4 @@
-"""Exact retrieval of an index beside FAISS' flat index, torch.topk and numpy, on the same vectors.
+"""Exact nearest-neighbour search of our index, compared with the flat index of FAISS, torch.topk and numpy.
 
 python -m benchmarks.retrieval [--rounds 15] [--counts 10000 1000000 10000000] [--threads N] [--out DIR]
 """
@@ -18,12 +18,12 @@ from model_store.cores import available_cores
 from model_store.index import ExemplarIndex
 
 QUERIES, DIMENSION, K = 64, 32, 20
-AT_ONCE = 1 << 26  # cosines held at the same time by those that hold them all; ten million rows would need 5 GB
-FEWER = 5_000_000  # prototypes from which a third of the rounds is enough
+AT_ONCE = 1 << 26  # cosines in memory at a time, for methods that store them all; ten million rows would need 5 GB
+FEWER = 5_000_000  # from this number of prototypes on, a third of the rounds is run
 
 
 def clustered(count: int, seed: int) -> np.ndarray:
-    """[count, DIMENSION] float32 unit vectors in 200 clusters, as exemplars are."""
+    """[count, DIMENSION] float32 unit vectors in 200 clusters, similar to exemplars."""
     random = np.random.default_rng(seed)
     centres = np.random.default_rng(0).standard_normal((200, DIMENSION))
     rows = centres.astype(np.float32)[random.integers(0, 200, count)]
@@ -50,7 +50,7 @@ def torch_search(prototypes: torch.Tensor, queries: torch.Tensor) -> np.ndarray:
 
 
 def in_parts(queries: Any, count: int) -> list[Any]:
-    """As many queries at once as their cosines with `count` prototypes may be held."""
+    """Split queries into parts whose cosines with `count` prototypes fit into AT_ONCE."""
     each = max(1, AT_ONCE // count)
     return [queries[first : first + each] for first in range(0, len(queries), each)]
 

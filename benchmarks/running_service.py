@@ -1,4 +1,4 @@
-"""Starts the service as a user would, on a free port with a data folder of its own, and stops it again."""
+"""Starts the service by its command, on a free port and with its own data folder, and stops it."""
 
 import os
 import socket
@@ -15,12 +15,12 @@ COMMAND = Path(sys.executable).with_name("segsort")
 
 
 class ServiceStartError(RuntimeError):
-    """The service ended or did not answer in time; the message holds what it printed."""
+    """The service ended or did not answer in time. The message contains its output."""
 
 
 @contextmanager
 def running_service(data: Path, *flags: str, patience: float = 90.0) -> Iterator[str]:
-    """Serve until the block ends; yields the address, for example "http://127.0.0.1:43211". See `start_service`."""
+    """Run the service until the block ends. Yields its address, e.g. "http://127.0.0.1:43211"; see `start_service`."""
     process, address = start_service(data, *flags, patience=patience)
     try:
         yield address
@@ -33,8 +33,8 @@ def start_service(data: Path, *flags: str, patience: float = 90.0) -> tuple[subp
 
     Args:
         data: folder for the database and the log.
-        flags: further flags of `segsort serve`.
-        patience: seconds to wait for `/readyz`.
+        flags: further options of `segsort serve`.
+        patience: maximum time until `/readyz` answers, seconds.
 
     Returns:
         The process and its address.
@@ -63,7 +63,7 @@ def start_service(data: Path, *flags: str, patience: float = 90.0) -> tuple[subp
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the process to end, and end it."""
+    """Terminate the process, and kill it if it does not end within 20 seconds."""
     process.terminate()
     try:
         process.wait(timeout=20)
@@ -87,6 +87,7 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path, patience: f
 
 
 def free_port() -> int:
+    """A free TCP port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,9 +1,9 @@
-"""Answers a second over HTTP with 1, 4 and 16 callers, beside the pipeline called in a loop without any service.
+"""Throughput over HTTP with 1, 4 and 16 callers, compared with the pipeline called in a loop without a service.
 
 python -m benchmarks.serving [--seconds 6] [--rounds 5] [--callers 1 4 16] [--out DIR]
 
-The loop decodes, embeds, sorts and retrieves in this process; the service does that, writes the answer, records it with
-its picture, and shares the cores with its callers. They take turns; a ratio is the median of the rounds' own.
+The loop decodes, embeds, sorts and retrieves in this process. The service also writes the answer, records it with its
+image, and shares the cores with its callers. Both are measured in turn; a ratio is the median of the ratios of rounds.
 """
 
 import argparse
@@ -17,20 +17,20 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import report
-from benchmarks.photographs import photographs
 from benchmarks.running_service import running_service
 from benchmarks.serving_load import Target, closed_loop, latency, rate_of
+from benchmarks.street_images import photographs
 from model_store.predictor import Predictor
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
 from service.images.decode import decode
 
 LOOP = "loop in process"
-SETTLE = 0.5  # seconds at the beginning that do not count: callers that start at once do not yet take turns
+SETTLE = 0.5  # seconds at the beginning that do not count, because all callers start at the same time
 
 
 def looped(answer: Callable[[bytes], object], jpegs: Sequence[bytes], threads: int, seconds: float) -> float:
-    """Images a second of what answers one, called over and over by some threads."""
+    """Images per second of a function that answers one image, called in a loop by several threads."""
     counts, started = [0] * threads, time.perf_counter()
 
     def loop(thread: int) -> None:
@@ -47,7 +47,7 @@ def looped(answer: Callable[[bytes], object], jpegs: Sequence[bytes], threads: i
 
 
 class Rounds:
-    """Rates of the loops and of callers, measured in turn."""
+    """Throughput of the loops and of the callers, measured in turn."""
 
     def __init__(
         self, predict: Callable[[bytes], object], target: Target, callers: Sequence[int], seconds: float
@@ -67,14 +67,14 @@ class Rounds:
             replies = closed_loop(target, callers, SETTLE + seconds)
             bad = [reply.status for reply in replies if reply.status != 200]
             if bad:
-                raise RuntimeError(f"{name}: {len(bad)} of {len(replies)} were not answered, first with {bad[0]}")
+                raise RuntimeError(f"{name}: {len(bad)} of {len(replies)} requests failed, the first with {bad[0]}")
             self.latencies.setdefault(name, []).append(latency(replies))
             return rate_of(replies, SETTLE, SETTLE + seconds)
 
         return call
 
     def run(self, rounds: int) -> dict[str, list[float]]:
-        """Images a second, by name, of each round; the order alternates."""
+        """Images per second of each round, by name. The order alternates."""
         rates: dict[str, list[float]] = {name: [] for name in self.tasks}
         for number in range(rounds):
             for name in list(self.tasks)[:: 1 if number % 2 == 0 else -1]:
@@ -82,7 +82,7 @@ class Rounds:
         return rates
 
 
-def told(rates: dict[str, list[float]], latencies: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
+def table_rows(rates: dict[str, list[float]], latencies: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
     """Rows of the table."""
     rows = []
     for name, found in rates.items():
@@ -96,7 +96,7 @@ def told(rates: dict[str, list[float]], latencies: dict[str, list[dict[str, floa
 def main() -> None:
     """Start the service, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=6, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=6, help="duration of each measurement")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--callers", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--out", type=Path)
@@ -114,7 +114,7 @@ def main() -> None:
         rounds = Rounds(predict, target, arguments.callers, arguments.seconds)
         rates = rounds.run(arguments.rounds)
     details = {"seconds": arguments.seconds, "rounds": arguments.rounds, "rates": rates, "pictures": len(jpegs)}
-    report("serving", told(rates, rounds.latencies), details, arguments.out)
+    report("serving", table_rows(rates, rounds.latencies), details, arguments.out)
 
 
 if __name__ == "__main__":

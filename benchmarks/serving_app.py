@@ -1,4 +1,4 @@
-"""The pipeline as other servers are given it: the same engine, from the bytes of a picture to those of its answer."""
+"""The engine as a function from the bytes of an image to those of its answer, for other servers to serve."""
 
 import os
 from collections.abc import Callable
@@ -6,11 +6,16 @@ from pathlib import Path
 
 import orjson
 
-WORKERS = "BENCHMARK_WORKERS"  # how many processes, or how many threads in one
+WORKERS = "BENCHMARK_WORKERS"  # environment variable: number of worker processes
 
 
 def answering(threads: int | None = None, data: Path | None = None) -> Callable[[bytes], bytes]:
-    """What answers a picture as `POST /segment` does, recorded in data or SEGSORT_DATA_DIR; threads: the network's."""
+    """A function that answers an image as `POST /segment` does.
+
+    Args:
+        threads: threads of the network; None: all cores.
+        data: data folder; None: SEGSORT_DATA_DIR.
+    """
     import torch
 
     from service.answering.engine import Engine
@@ -23,12 +28,12 @@ def answering(threads: int | None = None, data: Path | None = None) -> Callable[
 
 
 def workers() -> int:
-    """How many workers were asked for."""
+    """Requested number of workers."""
     return int(os.environ.get(WORKERS, "1"))
 
 
 def threads_each() -> int | None:
-    """Threads of the network of each worker, so that all share the cores; None: all cores for the only one."""
+    """Threads of the network in each worker, an equal share of the cores; None: a single worker uses all cores."""
     from model_store.cores import available_cores
 
     return None if workers() == 1 else max(1, available_cores() // workers())

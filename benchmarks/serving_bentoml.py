@@ -12,7 +12,7 @@ Json = Annotated[bytes, ContentType("application/json")]
 
 @bentoml.service(workers=workers(), threads=2 if workers() == 1 else 1, traffic={"timeout": 120})  # type: ignore[untyped-decorator,unused-ignore]
 class Segment:
-    """POST /segment: the picture as the body."""
+    """POST /segment: the body is the image."""
 
     def __init__(self) -> None:
         self.answer = answering(threads_each())

@@ -1,6 +1,6 @@
 """The pipeline served by LitServe: `python -m benchmarks.serving_litserve --port 8001`.
 
-Pictures come as base64 in JSON, as in LitServe's examples: it cannot hand raw bodies to its workers.
+Images are sent as base64 in JSON, as in the examples of LitServe: it cannot pass raw bodies to its workers.
 """
 
 import argparse
@@ -16,11 +16,11 @@ class Segment(litserve.LitAPI):  # type: ignore[misc]
     """POST /predict: {"image": base64}."""
 
     def setup(self, device: str) -> None:
-        """Once in each worker."""
+        """Start the engine; called once in each worker."""
         self.answer = answering(threads_each())
 
     def decode_request(self, request: Request) -> bytes:
-        """Of a request's JSON, which is what LitServe gives where a request is asked for."""
+        """The image of a request. LitServe passes the JSON of the request."""
         return base64.b64decode(request["image"])
 
     def predict(self, x: bytes) -> bytes:
@@ -28,12 +28,12 @@ class Segment(litserve.LitAPI):  # type: ignore[misc]
         return self.answer(x)
 
     def encode_response(self, output: bytes) -> Response:
-        """As it is."""
+        """Wrap the JSON in a response without changes."""
         return Response(output, media_type="application/json")
 
 
 def main() -> None:
-    """Serve until it is ended."""
+    """Serve until the process is terminated."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Callers of a service on this machine: so many at once, each waiting for its answer, or arriving at a steady pace."""
+"""Load generators for a service on this machine: a closed loop of waiting callers, or arrivals at a constant rate."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ HERE = ("127.0.0.1", "localhost")
 
 
 class Reply(NamedTuple):
-    """start, end: seconds since the load began; status: of HTTP, 0 where the connection broke."""
+    """start, end: seconds since the load began; status: HTTP status, 0 if the connection failed."""
 
     start: float
     end: float
@@ -31,10 +31,10 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked, and with what: the bodies are sent in turn.
+    """A URL and the request bodies, which are sent in turn.
 
     Raises:
-        ValueError: if it is not this machine, or there are no bodies.
+        ValueError: if the URL is not on this machine, or there are no bodies.
     """
 
     url: str
@@ -44,47 +44,47 @@ class Target:
     def __post_init__(self) -> None:
         if urlsplit(self.url).hostname not in HERE or not self.bodies:
             raise ValueError(
-                f"url={self.url!r} with {len(self.bodies)} bodies: load is only made for this machine ({HERE}), with "
-                "one body or more"
+                f"url={self.url!r} with {len(self.bodies)} bodies: the host must be this machine "
+                f"({' or '.join(HERE)}), and there must be at least one body"
             )
 
 
 def closed_loop(target: Target, callers: int, seconds: float) -> list[Reply]:
-    """Replies to callers that each ask again as soon as they are answered, for some seconds.
+    """Replies to callers that each send the next request as soon as the last is answered, for some seconds.
 
     Raises:
-        ValueError: if that is more than this machine should bear.
+        ValueError: if the number of callers or the time is above the limit of this machine.
     """
     if not 1 <= callers <= MOST_CALLERS or not 0 < seconds <= LONGEST:
         raise ValueError(
-            f"callers={callers}, seconds={seconds}: ask for 1 to {MOST_CALLERS} callers and at most {LONGEST:.0f} s"
+            f"callers={callers}, seconds={seconds}: choose 1 to {MOST_CALLERS} callers and at most {LONGEST:.0f} s"
         )
     return asyncio.run(_closed_loop(target, callers, seconds))
 
 
 def open_loop(target: Target, rate: float, seconds: float, patience: float = 60) -> list[Reply]:
-    """Replies to callers that arrive `rate` times a second, whether those before are answered or not.
+    """Replies to requests that arrive at a constant rate per second, whether earlier ones are answered or not.
 
-    All are waited for, `patience` seconds at most after the last arrived.
+    It waits for all replies, at most `patience` seconds after the last arrival.
 
     Raises:
-        ValueError: if that is more than this machine should bear.
+        ValueError: if the rate or the time is above the limit of this machine.
     """
     if rate <= 0 or not 0 < seconds <= LONGEST or rate * seconds > MOST_ARRIVALS:
         raise ValueError(
-            f"rate={rate}, seconds={seconds}: ask for more than none and at most {MOST_ARRIVALS} arrivals in "
-            f"{LONGEST:.0f} s"
+            f"rate={rate}, seconds={seconds}: choose a rate above 0, at most {LONGEST:.0f} s and at most "
+            f"{MOST_ARRIVALS} arrivals in all"
         )
     return asyncio.run(_open_loop(target, rate, seconds, patience))
 
 
 def rate_of(replies: Sequence[Reply], first: float, last: float) -> float:
-    """Good answers a second between two moments of the load, seconds since it began."""
+    """Successful answers per second between `first` and `last`, seconds since the load began."""
     return sum(reply.status == 200 and first <= reply.end < last for reply in replies) / (last - first)
 
 
 def latency(replies: Sequence[Reply]) -> dict[str, float]:
-    """Median and 99th percentile of the good answers, milliseconds; NaN without any."""
+    """Median and 99th percentile of the times of successful answers, milliseconds; NaN if there are none."""
     good = [reply.seconds * 1000 for reply in replies if reply.status == 200] or [float("nan")]
     return {"p50_ms": float(np.percentile(good, 50)), "p99_ms": float(np.percentile(good, 99))}
 

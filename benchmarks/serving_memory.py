@@ -1,9 +1,8 @@
-"""Resident memory of a service over thousands of pictures of mixed kinds and sizes.
+"""Resident memory of a service over thousands of images in mixed formats and sizes.
 
 python -m benchmarks.serving_memory [--requests 10000] [--first 500] [--callers 4] [--out DIR]
 
-Of the pictures, one in a hundred is none at all and refused. Memory is what /proc says of the process
-between two requests.
+One in a hundred files is damaged and refused. Memory is read from /proc while no request is running.
 """
 
 import argparse
@@ -19,23 +18,27 @@ from typing import Any
 import aiohttp
 
 from benchmarks.common import report
-from benchmarks.photographs import mixed
 from benchmarks.running_service import start_service, stop
+from benchmarks.street_images import mixed
 
 SAMPLES = 20
 BROKEN_EACH = 100
 
 
 def resident_mib(pid: int) -> float:
-    """Resident memory of a process."""
+    """Resident memory of a process, MiB.
+
+    Raises:
+        ValueError: if the process has ended.
+    """
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
-    raise ValueError(f"process {pid} has no resident memory: it has ended")
+    raise ValueError(f"process {pid} has no resident memory, because it has ended; start the service again")
 
 
 async def _send(address: str, callers: int, pid: int, marks: list[int]) -> tuple[Any, Any]:
-    """Send so many pictures; the memory at each mark, while none is in flight, MiB, and how often each status came."""
+    """Send images up to each mark in turn. Returns the memory at each mark in MiB, and the number of each status."""
     files, statuses = list(islice(mixed(), 32)), Counter[int]()
     memory, done = {}, 0
 
@@ -56,7 +59,7 @@ async def _send(address: str, callers: int, pid: int, marks: list[int]) -> tuple
 
 
 def measure(requests: int, first: int, callers: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Rows of the table, and all samples."""
+    """Rows of the table, and details with all samples."""
     marks = sorted({first, requests, *(requests * n // SAMPLES for n in range(1, SAMPLES))})
     with tempfile.TemporaryDirectory() as data:
         process, address = start_service(Path(data))
@@ -71,15 +74,15 @@ def measure(requests: int, first: int, callers: int) -> tuple[list[dict[str, Any
         {"after": f"{mark} requests", "MiB": memory[mark], "of the first": memory[mark] / memory[first]}
         for mark in (first, requests)
     ]
-    told = {str(status): count for status, count in statuses.items()}
-    return rows, {"samples_mib": memory, "statuses": told, "callers": callers, "seconds": seconds}
+    counts = {str(status): count for status, count in statuses.items()}
+    return rows, {"samples_mib": memory, "statuses": counts, "callers": callers, "seconds": seconds}
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=10_000)
-    parser.add_argument("--first", type=int, default=500, help="requests after which memory is compared")
+    parser.add_argument("--first", type=int, default=500, help="number of requests before the first measurement")
     parser.add_argument("--callers", type=int, default=4)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()

@@ -1,10 +1,10 @@
-"""The same engine served by segsort, by LitServe and by BentoML, with 16 callers each.
+"""One engine served by segsort, LitServe and BentoML, with 16 callers each.
 
 python -m benchmarks.serving_peers [--seconds 6] [--rounds 4] [--callers 16] [--out DIR]
 
-All decode, embed, sort, retrieve and record with the same code and answer with the same JSON, which is compared first.
-The others run as one process and as two that share the cores. All are started once and take turns, with the engine
-called in this process by a thread a core: what no server can exceed that leaves the engine as it is.
+All servers run the same code for decoding, embedding, sorting, retrieval and recording, and return the same JSON, which
+is checked first. LitServe and BentoML run with one worker and with two that share the cores. All servers are started
+once and measured in turn. The engine called in this process by one thread for each core is an upper bound.
 """
 
 import argparse
@@ -26,22 +26,22 @@ import numpy as np
 import orjson
 
 from benchmarks.common import report
-from benchmarks.photographs import photographs
 from benchmarks.running_service import ServiceStartError, free_port, start_service, stop
 from benchmarks.serving import looped
 from benchmarks.serving_app import WORKERS, answering
 from benchmarks.serving_load import Target, closed_loop, latency, rate_of
+from benchmarks.street_images import photographs
 from model_store.cores import available_cores
 
 SETTLE = 1.0  # seconds at the beginning that do not count
-PATIENCE = 120.0  # seconds to start
+PATIENCE = 120.0  # maximum time of a start, seconds
 _SPENT = ("p50_ms", "p99_ms")
 SEGSORT = "segsort"
 ALONE = "no server: called in process"
 
 
 class Server(NamedTuple):
-    """How one is started, and what it is sent; command: of a port; package: None is our own."""
+    """A server. package: its package, None for segsort; command: command line for a port; target: its requests."""
 
     package: str | None
     workers: int
@@ -77,10 +77,10 @@ SERVERS: Mapping[str, Server] = {
 
 
 def start(server: Server, jpegs: Sequence[bytes], stack: ExitStack) -> Target:
-    """Start a server with a data folder of its own, and wait until it answers.
+    """Start a server with its own data folder, and wait until it answers.
 
     Raises:
-        ServiceStartError: if it does not.
+        ServiceStartError: if it does not answer within PATIENCE.
     """
     data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     if server.package is None:
@@ -112,39 +112,41 @@ def start(server: Server, jpegs: Sequence[bytes], stack: ExitStack) -> Target:
 
 
 def _stop_all(process: subprocess.Popen[bytes]) -> None:
-    """End a server with all the processes that it started, which do not all end with it."""
-    group = process.pid  # it leads a session of its own
+    """Stop a server and all processes that it started, because some of them would keep running."""
+    group = process.pid  # the process leads its own session
     stop(process)
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
 
 
-def substance(answer: bytes) -> list[Any]:
-    """What an answer says, without what is new in each: classes, areas, boxes, masks and neighbours of its segments."""
+def comparable(answer: bytes) -> list[Any]:
+    """The parts of an answer that do not change from request to request: class, area, mask, ... of each segment."""
     kept = ("class_name", "area", "bbox", "mask", "known", "exemplars")
     return [{name: segment[name] for name in kept} for segment in orjson.loads(answer)["segments"]]
 
 
 def check_equal(targets: Mapping[str, Target]) -> None:
-    """Compare the answers of all to all pictures.
+    """Compare the answers of all servers to all images.
 
     Raises:
         RuntimeError: if they differ.
     """
-    told: dict[str, list[Any]] = {}
+    answered: dict[str, list[Any]] = {}
     for name, target in targets.items():
         with httpx.Client(timeout=60) as client:
             answers = [client.post(target.url, content=body, headers=dict(target.headers)) for body in target.bodies]
-        told[name] = [substance(answer.raise_for_status().content) for answer in answers]
-    different = [name for name, found in told.items() if found != told[SEGSORT]]
+        answered[name] = [comparable(answer.raise_for_status().content) for answer in answers]
+    different = [name for name, found in answered.items() if found != answered[SEGSORT]]
     if different:
-        raise RuntimeError(f"{different} answer otherwise than {SEGSORT}: what is served is not the same")
+        raise RuntimeError(
+            f"the answers of {different} differ from those of {SEGSORT}; serve the same release and code"
+        )
 
 
 def measure(
     targets: Mapping[str, Target], alone: Callable[[float], float], callers: int, seconds: float, rounds: int
 ) -> list[dict[str, Any]]:
-    """Rows of the table: medians of the rounds. alone: images a second of the engine in this process, in so long."""
+    """Rows of the table, medians of the rounds; alone: images per second of the engine in this process, by duration."""
     rates: dict[str, list[float]] = {name: [] for name in [*targets, ALONE]}
     spent: dict[str, list[dict[str, float]]] = {name: [] for name in targets}
     bad = dict.fromkeys(targets, 0)
@@ -170,7 +172,7 @@ def measure(
 
 
 def main() -> None:
-    """Start all, compare their answers, measure, print and write."""
+    """Start all servers, compare their answers, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--rounds", type=int, default=4)

@@ -1,8 +1,9 @@
-"""One caller's POST /segment against the size of the picture, and where the time goes.
+"""Time of one POST /segment by the size of the image, and the time of each step.
 
 python -m benchmarks.serving_sizes [--rounds 10] [--out DIR]
 
-The network sees all of them at the release's working size; decoding, outlines and masks are at the picture's own.
+The network sees all images at the working size of the release. Decoding, outlines and masks are at the image's own
+size.
 """
 
 import argparse
@@ -17,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import interleave, report, spread
-from benchmarks.photographs import encoded, streets
 from benchmarks.running_service import running_service
+from benchmarks.street_images import encoded, streets
 
 SIZES = ((160, 120), (480, 360), (1280, 960), (2048, 1536), (4000, 3000))
 STEPS = ("decode", "embed", "sort", "retrieve")

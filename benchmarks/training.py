@@ -1,7 +1,7 @@
-"""Where a training step spends its time: `python -m benchmarks.training --recipe RUN/recipe.json --out RUN`.
+"""Speed of the parts of a training step: `python -m benchmarks.training --recipe RUN/recipe.json --out RUN`.
 
-Images a second of the loader alone (decoding, cropping; images are kept once read), of the network alone (forward,
-backward, optimiser) and of the whole step, measured in turn. `speed.json` is what `segsort report` reads.
+It measures images per second of the loader alone (cropping; images are read once), of the network alone (forward,
+backward, optimiser) and of the whole step, in turn. `segsort report` reads the resulting speed.json.
 """
 
 import json
@@ -24,10 +24,10 @@ WARM_BATCHES = 4
 
 
 class Step:
-    """The parts of a training step, on the device that there is.
+    """The parts of a training step, on the GPU if there is one, else on the CPU.
 
     Args:
-        recipe: of a run; its data sets must be there.
+        recipe: recipe of a run; its data sets must be available.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -48,12 +48,12 @@ class Step:
         next(self.stream)
 
     def run_network(self) -> None:
-        """Forward, backward and optimiser, without a loss to speak of."""
+        """Run forward pass, backward pass and optimiser with a trivial loss."""
         output = self.module.network(self.inputs[self._next()])
         self._learn((output[1] if isinstance(output, tuple) else output).square().mean())
 
     def run_step(self) -> None:
-        """The same with augmentation and the objective: pixel sorting, prototypes, bank and loss."""
+        """Run a whole step: augmentation, network, pixel sorting, prototypes, memory bank, loss and optimiser."""
         batch = self.batches[self._next()]
         self._learn(self.module.compare(self.module.network(self.module.augment(batch.images)), batch))
 
@@ -73,7 +73,7 @@ class Step:
 
 
 def measure(recipe: Recipe, rounds: int) -> dict[str, float]:
-    """Images a second of "loader", "network" and "step", medians of `rounds`."""
+    """Images per second of "loader", "network" and "step", medians of `rounds` measurements."""
     step = Step(recipe)
     seconds = interleave({"loader": step.load, "network": step.run_network, "step": step.run_step}, rounds, warmup=2)
     return {name: len(step.batches[0].images) / float(np.median(values)) for name, values in seconds.items()}
@@ -81,15 +81,15 @@ def measure(recipe: Recipe, rounds: int) -> dict[str, float]:
 
 def _main(
     recipe: Annotated[Path, typer.Option(help="recipe.json of a run.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for speed.json besides.")] = None,
-    rounds: Annotated[int, typer.Option(help="Measured steps.")] = 20,
+    out: Annotated[Path | None, typer.Option(help="Folder for speed.json.")] = None,
+    rounds: Annotated[int, typer.Option(help="Number of measured steps.")] = 20,
 ) -> None:
-    """Measure where a training step spends its time."""
-    told = Recipe.model_validate_json(recipe.read_bytes())
-    found = measure(told, rounds)
+    """Measure the speed of the parts of a training step."""
+    settings = Recipe.model_validate_json(recipe.read_bytes())
+    found = measure(settings, rounds)
     share = found["step"] / found["network"]
     rows = [{"part": name, "images a second": value} for name, value in found.items()]
-    report("training", rows, {"share of the step in the network": share, "objective": told.objective})
+    report("training", rows, {"share of the step in the network": share, "objective": settings.objective})
     if out is not None:
         document = {"images_per_s": found, "share_in_network": share, "machine": circumstances()["machine"]}
         (out / "speed.json").write_text(json.dumps(document, indent=1) + "\n")

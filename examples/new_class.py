@@ -1,7 +1,7 @@
-"""Classes that the network never saw, from three labelled images each, while the service runs: nothing is trained.
+"""Teaches a running service new classes from three labelled images each, without training.
 
-Labelled images are sent to a running service, it is asked about other images, and the new class's IoU is measured.
-What was added is taken back after each measurement. Without --address a service is started for it.
+Labelled images are sent to the service. It then segments other images, and the IoU of the new class is measured. The
+added exemplars are removed after each measurement. Without --address a service is started.
 
 python -m examples.new_class [--address http://localhost:8000] [--key KEY] [--measured 10] [--only NAME ...] [--out DIR]
 """
@@ -18,20 +18,20 @@ import numpy as np
 from benchmarks.common import report
 from examples.client import Client, Labelled, connected
 from examples.new_things import NEW, THINGS, paint
-from examples.photographs import COLLECTIONS
+from examples.photograph_collections import COLLECTIONS
 from index_builder.datasets.camvid import CLASSES
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is taught.
+    """New classes to teach, with images.
 
     Attributes:
-        name: what the images are called.
-        names: the new classes, by their number in the masks.
+        name: name of the images.
+        names: names of the new classes, by their number in the masks.
         labelled: images to label.
-        measured: others to measure on.
-        known: classes of the masks that the service knows already, by number: what should not get worse.
+        measured: other images to measure on.
+        known: classes of the masks that the service already has, by number. They should not get worse.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Subject:
 
 
 class Way(NamedTuple):
-    """How a class is taught and asked for; the defaults are what a caller gets who asks for nothing.
+    """A way to teach a class. The defaults are those of the service.
 
-    images: how many are labelled; masks: whether by their masks; corrected: whether what is then still answered wrongly
-    in them is corrected, segment by segment; segments: K of pixel sorting where masks are shown; k: voters in the
+    images: number of labelled images; masks: whether they are taught by their masks; corrected: whether segments that
+    are still wrong are then corrected one by one; segments: K of pixel sorting for teaching; k: number of voters in the
     measured images.
     """
 
@@ -70,11 +70,11 @@ WAYS = {
 
 
 def subjects(measured: int, only: Collection[str] = ()) -> Iterator[Subject]:
-    """Painted streets with something new in them, and photographs.
+    """Painted streets with new objects, and photographs.
 
     Args:
-        measured: painted streets that each thing is measured on; those to label come on top.
-        only: keys of `THINGS` and `COLLECTIONS`; none: all.
+        measured: number of painted streets to measure each object on, besides those to label.
+        only: keys of `THINGS` and `COLLECTIONS`; empty: all.
     """
     most = max(way.images for way in WAYS.values())
     known = {info.class_id: info.name for info in CLASSES}
@@ -88,7 +88,7 @@ def subjects(measured: int, only: Collection[str] = ()) -> Iterator[Subject]:
 
 
 def measure(client: Client, subject: Subject, way: Way) -> dict[int, float]:
-    """IoU of all classes on the measured images, by number, while the new ones are there."""
+    """Teach the new classes, compute the IoU of all classes on the measured images, and revert the edits."""
     revisions: list[int] = []
     try:
         for labelled in subject.labelled[: way.images]:
@@ -101,21 +101,24 @@ def measure(client: Client, subject: Subject, way: Way) -> dict[int, float]:
 
 
 def ious(client: Client, subject: Subject, k: int | None) -> dict[int, float]:
-    """IoU over all measured images, by number; pixels of no class do not count, and a class that is not there has 0."""
-    names, there = {**subject.known, **subject.names}, client.class_ids()
+    """IoU of each class over all measured images, by number.
+
+    Pixels without a class do not count. A class that the service does not have gets 0.
+    """
+    names, class_ids = {**subject.known, **subject.names}, client.class_ids()
     both, either = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     for image, mask in subject.measured:
-        told = client.class_map(image, k)
+        class_map = client.class_map(image, k)
         scored = np.isin(mask, list(names))
         for number, name in names.items():
-            found, true = (told == there.get(name, -1)) & scored, mask == number
+            found, true = (class_map == class_ids.get(name, -1)) & scored, mask == number
             both[number] += int((found & true).sum())
             either[number] += int((found | true).sum())
     return {number: both[number] / either[number] for number in names if either[number]}
 
 
 def compare(client: Client, subject: Subject) -> list[dict[str, Any]]:
-    """A row for each new class: its IoU before and after each way, and what the worst way did to the known classes."""
+    """A row for each new class: its IoU before and after each way, and the largest loss of the known classes."""
     ways = {name: way for name, way in WAYS.items() if way.images <= len(subject.labelled)}
     before = {k: ious(client, subject, k) for k in {way.k for way in ways.values()}}
     after = {name: measure(client, subject, way) for name, way in ways.items()}
@@ -135,9 +138,9 @@ def compare(client: Client, subject: Subject) -> list[dict[str, Any]]:
 def main() -> None:
     """Teach, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--address", help="of a running service; without it one is started")
-    parser.add_argument("--key", help="a curator's, where the service asks for keys")
-    parser.add_argument("--measured", type=int, default=10, help="painted streets that each thing is measured on")
+    parser.add_argument("--address", help="address of a running service; without it one is started")
+    parser.add_argument("--key", help="key of a curator, if the service requires keys")
+    parser.add_argument("--measured", type=int, default=10, help="painted streets to measure each object on")
     parser.add_argument("--only", nargs="+", default=[], choices=[*THINGS, *COLLECTIONS])
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()

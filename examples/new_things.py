@@ -1,6 +1,7 @@
-"""Things that painted streets lack: a tram, a market stall, a bench, a hydrant, a cone, a puddle, a balloon.
+"""Objects that painted streets do not have: a tram, a market stall, a bench, a hydrant, a cone, a puddle, a balloon.
 
-Each is drawn with varied size, colour, place and pose by what the streets are drawn with. The bundled network saw none.
+Each is drawn with the tools of the streets, with random size, colour, position and pose. The bundled network was
+trained on none of them.
 """
 
 import math
@@ -24,9 +25,9 @@ from index_builder.datasets.streets import (
     shade,
 )
 
-NEW = 100  # label of the thing in the painted picture; the streets' own are 0..10
-LEAST = 1000  # pixels of the thing that must be seen, of 172,800
-_FIRST_SEED = 40_000_000  # past those of the streets' splits
+NEW = 100  # label of the object; the classes of the streets are 0..10
+LEAST = 1000  # minimum number of visible pixels of the object, of 172,800
+_FIRST_SEED = 40_000_000  # after the seeds of the splits of the streets
 _STEEL: tuple[Color, ...] = ((60, 62, 66), (120, 122, 126), (170, 172, 174), (40, 52, 46))
 _BRIGHT: tuple[Color, ...] = (
     (205, 40, 40), (235, 190, 40), (40, 90, 180), (40, 140, 80), (230, 120, 40), (150, 60, 150), (235, 235, 230),
@@ -36,7 +37,7 @@ Draw = Callable[[Canvas, Camera, Random, float, float], None]
 
 
 def tram(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
-    """A tram in two colours, its end turned to the camera, its flank to one side."""
+    """Draw a tram in two colours whose end faces the camera."""
     width, tall, length = random.uniform(2.2, 2.6), random.uniform(3.1, 3.6), random.uniform(12, 26)
     low, high = pick(random, _BRIGHT[:6]), pick(random, ((240, 238, 228), (225, 215, 190), (200, 205, 210)))
     glass = pick(random, ((40, 46, 54), (80, 95, 108)))
@@ -58,7 +59,7 @@ def tram(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> 
 
 
 def stall(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
-    """A market stall: a striped awning on poles over a table with goods."""
+    """Draw a market stall: a striped awning on poles over a table with goods."""
     half, tall = random.uniform(1.1, 1.8), random.uniform(2.1, 2.6)
     one, two = pick(random, _BRIGHT[:6]), pick(random, ((240, 240, 235), (245, 230, 190)))
     canvas.polygon(quad(camera, (X - half, X + half), (0.0, 0.9), (Z, Z)), pick(random, _BRIGHT), NEW)
@@ -77,7 +78,7 @@ def stall(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) ->
 
 
 def bench(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
-    """A park bench of slats, from the front or turned."""
+    """Draw a park bench of slats, from the front or turned."""
     half, turn = random.uniform(0.7, 1.0), random.uniform(-0.6, 0.6)
     wood = pick(random, ((140, 92, 50), (165, 120, 70), (60, 110, 70), (150, 50, 40), (110, 80, 55)))
     Xs, Zs = (X - half, X + half), (Z + turn * half, Z - turn * half)
@@ -91,7 +92,7 @@ def bench(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) ->
 
 
 def hydrant(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
-    """A fire hydrant: a stout post with a dome and two nozzles."""
+    """Draw a fire hydrant: a short post with a dome and two nozzles."""
     tall, wide = random.uniform(0.8, 1.1), random.uniform(0.16, 0.22)
     paint = pick(random, ((200, 35, 30), (225, 180, 40), (190, 60, 30)))
     canvas.polygon(quad(camera, (X - wide, X + wide), (0, tall * 0.8), (Z, Z)), paint, NEW)
@@ -108,7 +109,7 @@ def hydrant(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) 
 
 
 def cone(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
-    """A traffic cone with white bands."""
+    """Draw a traffic cone with white bands."""
     tall, wide = random.uniform(0.7, 1.05), random.uniform(0.2, 0.3)
     paint = pick(random, ((235, 95, 25), (225, 70, 30), (240, 120, 40)), 10)
     lean = random.normal(0, 0.04)
@@ -127,7 +128,7 @@ def cone(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> 
 
 
 def puddle(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
-    """Water on the ground that mirrors a bright sky, with ripples."""
+    """Draw a puddle that reflects a bright sky, with ripples."""
     across, along = random.uniform(0.7, 1.8), random.uniform(0.1, 0.25) * Z
     water = pick(random, ((185, 200, 215), (150, 170, 190), (205, 212, 220)))
     phases = random.uniform(0, 2 * math.pi, 3)
@@ -146,7 +147,7 @@ def puddle(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -
 
 
 def balloon(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) -> None:
-    """A hot-air balloon in gores of two colours, with its basket."""
+    """Draw a hot-air balloon with stripes in two colours and a basket."""
     radius, up = random.uniform(4, 8), random.uniform(11, 17)
     one, two = pick(random, _BRIGHT), pick(random, _BRIGHT[:4])
     centre = camera.point(X, up, Z)
@@ -178,7 +179,8 @@ def balloon(canvas: Canvas, camera: Camera, random: Random, X: float, Z: float) 
 
 
 class _Kind(NamedTuple):
-    """draw: one thing; depth: nearest and farthest, metres; where: "road", "kerb" or "view"; most: how many at most."""
+    """draw: draws the object; depth: minimum and maximum distance, metres; where: "road", "kerb" or "view"; most:
+    maximum number of objects."""
 
     draw: Draw
     depth: tuple[float, float]
@@ -198,21 +200,24 @@ THINGS = {
 
 
 def paint(thing: str, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """A painted street with a thing that it otherwise lacks.
+    """Paint a street with a new object.
 
     Args:
         thing: a key of `THINGS`.
-        number: 0, 1, ...: which picture; the same number gives the same picture.
+        number: number of the image, 0, 1, ... A number always gives the same image.
 
     Returns:
         [360, 480, 3] uint8 RGB and [360, 480] uint8 labels: `NEW`, a class of the streets, or 255 for none.
+
+    Raises:
+        ValueError: if the object is hidden in 100 streets.
     """
     first = _FIRST_SEED + list(THINGS).index(thing) * 1_000_000 + number * 100
-    for seed in range(first, first + 100):  # until one is not hidden
+    for seed in range(first, first + 100):  # until the object is visible
         image, labels = paint_street(seed, partial(_place, THINGS[thing], np.random.default_rng([seed, 5])))
         if (labels == NEW).sum() >= LEAST:
             return image, labels
-    raise ValueError(f"{thing!r} {number}: it is hidden in 100 streets; paint another number")
+    raise ValueError(f"{thing!r}, number {number}: the object is hidden in 100 streets; choose another number")
 
 
 def _place(kind: _Kind, random: Random, canvas: Canvas, camera: Camera, street: Layout) -> list[StreetObject]:

@@ -1,4 +1,4 @@
-"""A release: an immutable folder with everything that serving needs, verified when it is opened."""
+"""A release: an immutable folder with everything that serving needs. Its files are verified when it is opened."""
 
 import hashlib
 import json
@@ -23,11 +23,11 @@ CARD, NETWORK, INDEX = "card.json", "network.onnx", "index.faiss"
 EXEMPLARS, SOURCES, CHECKSUMS = "exemplars.npz", "sources.json", "checksums.json"
 IMAGES = "images"
 
-_MEND = "copy or build the release again"
+_FIX = "copy or build the release again"
 
 
 class ReleaseError(ValueError):
-    """A release cannot be read or written; the message names the file, what was found, and the fix."""
+    """A release cannot be read or written. The message names the file, what was found, and the fix."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Release:
     """An opened release.
 
     Attributes:
-        path: its folder.
-        card: how it was made and how it is served.
+        path: folder of the release.
+        card: origin of the release and settings for serving.
         exemplars: N labelled segments.
-        sources: the images they lie in; `exemplars.image_ids` are positions in it.
+        sources: images of the exemplars; `exemplars.image_ids` are positions in this list.
     """
 
     path: Path
@@ -51,11 +51,11 @@ class Release:
         """Read a release.
 
         Args:
-            path: its folder.
-            verify: compare every file with its checksum; without it only what is read now is checked.
+            path: folder of the release.
+            verify: whether to compare every file with its checksum. If False, only the files read here are checked.
 
         Raises:
-            ReleaseError: if a file is missing, cut short, altered, unlisted or unreadable, or the format is not known.
+            ReleaseError: if a file is missing, truncated, altered, unlisted or unreadable, or the format is unknown.
         """
         path = Path(path)
         fields = _card_fields(path)
@@ -68,35 +68,35 @@ class Release:
 
     @property
     def network_path(self) -> Path:
-        """The network, as ONNX."""
+        """Path of the network, an ONNX file."""
         return self.path / NETWORK
 
     @cached_property
     def index(self) -> ExemplarIndex:
-        """The index over the exemplars, on the CPU.
+        """The index of the exemplars, on the CPU.
 
         Raises:
-            ReleaseError: if the file is unreadable or holds other exemplars.
+            ReleaseError: if the file is unreadable or has other exemplars than the table.
         """
         file = self.path / INDEX
         try:
             return ExemplarIndex.load(file, self.exemplars.prototypes)
         except ValueError as error:
-            raise ReleaseError(f"{file}: {error}; {_MEND}") from error
+            raise ReleaseError(f"{file}: {error}; {_FIX}") from error
 
     @cached_property
     def rows(self) -> dict[str, int]:
-        """Row of each exemplar, by its id."""
+        """Row of each exemplar by its id."""
         return {exemplar_id: row for row, exemplar_id in enumerate(self.exemplars.ids)}
 
     def image_path(self, image_id: int) -> Path:
-        """File of a source image, by its position in `sources`.
+        """Path of a source image, by its position in `sources`.
 
         Raises:
-            ValueError: if there is no such image.
+            ValueError: if there is no image at this position.
         """
         if not 0 <= image_id < len(self.sources):
-            raise ValueError(f"image_id={image_id}; the release has the images 0..{len(self.sources) - 1}")
+            raise ValueError(f"image_id={image_id} does not exist; the release has images 0..{len(self.sources) - 1}")
         return self.path / self.sources[image_id].file
 
 
@@ -108,22 +108,22 @@ def write_release(
     sources: Sequence[SourceImage],
     images: Iterable[tuple[str, bytes]],
 ) -> Release:
-    """Write a release beside its place, then move it there whole, and open it.
+    """Write a release into a temporary folder, move it to its path in one step, and open it.
 
     Args:
-        path: the folder to be; it must not exist.
-        card: its card. The index is built as `card.retrieval.index_factory` says.
-        network_file: an ONNX file, copied.
-        exemplars: at least one.
-        sources: the images they lie in.
-        images: (file, content) of each source image, the file as in `sources`.
+        path: folder of the release; it must not exist.
+        card: card of the release. `card.retrieval.index_factory` sets the type of the index.
+        network_file: ONNX file, which is copied.
+        exemplars: at least one exemplar.
+        sources: images of the exemplars.
+        images: file name and content of each source image; the names are those in `sources`.
 
     Raises:
-        ReleaseError: if the folder exists, or what would be written could not be opened again.
+        ReleaseError: if the folder exists, or the written release cannot be opened.
     """
     path = Path(path)
     if path.exists():
-        raise ReleaseError(f"{path} exists; a release is never overwritten: give another folder, or remove it first")
+        raise ReleaseError(f"{path} exists, and a release is never overwritten; give another folder, or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
@@ -137,7 +137,7 @@ def write_release(
         _write_json(folder / CARD, card.model_dump(mode="json"))
         _write_json(folder / CHECKSUMS, {file: _sha256(folder / file) for file in _files(folder)})
         Release.open(folder)
-        folder.chmod(0o755)  # a temporary folder is its owner's alone
+        folder.chmod(0o755)  # temporary folders are readable only by their owner
         os.replace(folder, path)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -146,7 +146,7 @@ def write_release(
 
 
 def read_card(path: Path) -> Card:
-    """The card alone, without a look at the other files.
+    """Read only the card of a release.
 
     Raises:
         ReleaseError: if it is missing, unreadable, of an unknown format, or lacks a field.
@@ -155,15 +155,15 @@ def read_card(path: Path) -> Card:
 
 
 def _card_fields(path: Path) -> dict[str, Any]:
-    """The card's fields, of a version that this code reads."""
+    """Fields of the card; the format version is checked."""
     if not path.is_dir():
-        raise ReleaseError(f"{path} is no folder; give the folder of a release, as `segsort build --out` wrote it")
+        raise ReleaseError(f"{path} is not a folder; give the folder of a release, which `segsort build --out` writes")
     fields = _read_json(path / CARD)
     version = fields.get("format_version") if isinstance(fields, dict) else None
     if version != FORMAT_VERSION or not isinstance(fields, dict):
         raise ReleaseError(
-            f"{path / CARD} has format_version {version!r}, this software reads {FORMAT_VERSION}; "
-            "use the software that wrote it, or build the release again"
+            f"{path / CARD} has format_version {version!r}, but this software reads {FORMAT_VERSION}; use the software "
+            "that wrote it, or build the release again"
         )
     return fields
 
@@ -176,31 +176,31 @@ def _parse_card(file: Path, fields: dict[str, Any]) -> Card:
         where = ".".join(str(part) for part in first["loc"]) or "the whole card"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         found = f", found {str(first['input'])[:80]!r}" if first["type"] != "missing" else ""
-        raise ReleaseError(f"{file}, field {where}: {first['msg']}{found}{more}; {_MEND}") from error
+        raise ReleaseError(f"{file}, field {where}: {first['msg']}{found}{more}; {_FIX}") from error
 
 
 def _verify_files(path: Path) -> None:
-    """Compare every file with its checksum."""
+    """Compare every file of a release with its checksum."""
     listed = _read_json(path / CHECKSUMS)
     if not isinstance(listed, dict) or not all(isinstance(digest, str) for digest in listed.values()):
-        raise ReleaseError(f"{path / CHECKSUMS} is not an object of file: SHA-256; {_MEND}")
+        raise ReleaseError(f"{path / CHECKSUMS} is not an object of file: SHA-256; {_FIX}")
     present = set(_files(path))
     for file in (CARD, NETWORK, INDEX, EXEMPLARS, SOURCES):
         if file not in listed:
-            raise ReleaseError(f"{path / CHECKSUMS} does not list {file}, which every release has; {_MEND}")
+            raise ReleaseError(f"{path / CHECKSUMS} does not list {file}, which every release has; {_FIX}")
     for file, digest in listed.items():
         if file not in present:
-            raise ReleaseError(f"{path / file} is missing, though {CHECKSUMS} lists it; {_MEND}")
+            raise ReleaseError(f"{path / file} is missing, though {CHECKSUMS} lists it; {_FIX}")
         found = _sha256(path / file)
         if found != digest:
             raise ReleaseError(
-                f"{path / file} was altered or cut short: it has {(path / file).stat().st_size} bytes with SHA-256 "
-                f"{found[:16]}..., {CHECKSUMS} says {digest[:16]}...; {_MEND}"
+                f"{path / file} was altered or truncated: it has {(path / file).stat().st_size} bytes with SHA-256 "
+                f"{found[:16]}..., but {CHECKSUMS} lists {digest[:16]}...; {_FIX}"
             )
     extra = sorted(present - listed.keys())
     if extra:
         raise ReleaseError(
-            f"{path / extra[0]} is not listed in {CHECKSUMS}; a release is never added to: move the file elsewhere"
+            f"{path / extra[0]} is not listed in {CHECKSUMS}, and a release is immutable; move the file elsewhere"
         )
 
 
@@ -209,26 +209,26 @@ def _read_sources(file: Path) -> list[SourceImage]:
     try:
         sources = [SourceImage(**entry) for entry in entries]
     except TypeError as error:
-        raise ReleaseError(f"{file} is not a list of images with file, source, width and height; {_MEND}") from error
+        raise ReleaseError(f"{file} is not a list of images with file, source, width and height; {_FIX}") from error
     for source in sources:
         parts = PurePosixPath(source.file).parts
         if len(parts) != 2 or parts[0] != IMAGES or parts[1] == "..":
-            raise ReleaseError(f"{file} names the image {source.file!r}; it must lie in {IMAGES}/; {_MEND}")
+            raise ReleaseError(f"{file} names the image {source.file!r}, which must be in {IMAGES}/; {_FIX}")
         if not (file.parent / source.file).is_file():
-            raise ReleaseError(f"{file.parent / source.file} is missing, though {SOURCES} names it; {_MEND}")
+            raise ReleaseError(f"{file.parent / source.file} is missing, though {SOURCES} names it; {_FIX}")
     return sources
 
 
 def _read_exemplars(file: Path, card: Card, images: int) -> Exemplars:
-    """The exemplars, which must agree with the card and the number of images."""
+    """Read the exemplars and check them against the card and the number of images."""
     try:
         exemplars = Exemplars.load(file)
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ReleaseError(f"{file} cannot be read: {error}; {_MEND}") from error
+        raise ReleaseError(f"{file} cannot be read: {error}; {_FIX}") from error
     if not len(exemplars) or exemplars.prototypes.shape[1] != card.network.dimension:
         raise ReleaseError(
-            f"{file} holds prototypes of shape {exemplars.prototypes.shape}; there must be at least one, of the "
-            f"network's {card.network.dimension} dimensions; {_MEND}"
+            f"{file} has prototypes of shape {exemplars.prototypes.shape}; there must be at least one, with the "
+            f"{card.network.dimension} dimensions of the network; {_FIX}"
         )
     for name, values, count in (
         ("class_ids", exemplars.class_ids, len(card.classes)),
@@ -236,15 +236,15 @@ def _read_exemplars(file: Path, card: Card, images: int) -> Exemplars:
     ):
         if values.min() < 0 or values.max() >= count:
             raise ReleaseError(
-                f"{file} has {name} from {values.min()} to {values.max()}; allowed are 0..{count - 1}; {_MEND}"
+                f"{file} has {name} from {values.min()} to {values.max()}; allowed are 0..{count - 1}; {_FIX}"
             )
     if not np.isfinite(exemplars.prototypes).all():
-        raise ReleaseError(f"{file} holds prototypes that are not finite numbers; {_MEND}")
+        raise ReleaseError(f"{file} has prototypes with values that are not finite; {_FIX}")
     return exemplars
 
 
 def _files(folder: Path) -> list[str]:
-    """Every file below a folder but the checksums, as relative paths with forward slashes."""
+    """All files below a folder except the checksums, as relative paths with forward slashes."""
     found = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir())
     return sorted(file for file in found if file != CHECKSUMS)
 
@@ -258,9 +258,9 @@ def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ReleaseError(f"{file} is missing; every release has one; {_MEND}") from error
+        raise ReleaseError(f"{file} is missing; every release has one; {_FIX}") from error
     except (ValueError, OSError) as error:
-        raise ReleaseError(f"{file} is not readable JSON ({error}); {_MEND}") from error
+        raise ReleaseError(f"{file} is not readable JSON ({error}); {_FIX}") from error
 
 
 def _write_json(file: Path, content: Any) -> None:

@@ -1,4 +1,4 @@
-"""A live state written as a release of its own: its alive exemplars, with the images that they lie in."""
+"""Writes the live state of a release as a new release: the alive exemplars and their images."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -15,12 +15,12 @@ from model_store.exemplar_table import Exemplars, SourceImage
 from model_store.live import LiveExemplars
 from model_store.release import IMAGES, Release, ReleaseError, write_release
 
-WEBP_SIDE = 16383  # pixels; WebP holds no longer ones, which are kept as PNG
+WEBP_SIDE = 16383  # pixels; maximum side of a WebP image; larger images are stored as PNG
 WEBP_QUALITY = 80  # of 100
 
 
 def decode_plain(content: bytes) -> np.ndarray:
-    """[H, W, 3] uint8 RGB of an image of eight bits a channel, upright.
+    """Decode an image with eight bits a channel and apply its EXIF orientation: [H, W, 3] uint8 RGB.
 
     Raises:
         ValueError: if it cannot be decoded.
@@ -28,8 +28,8 @@ def decode_plain(content: bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(content)) as opened:
             return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-    except (OSError, SyntaxError) as error:  # Pillow's readers raise either on damaged files
-        raise ValueError(f"{len(content)} bytes that are no whole image: {error}") from error
+    except (OSError, SyntaxError) as error:  # Pillow raises either for damaged files
+        raise ValueError(f"{len(content)} bytes are not a complete image: {error}") from error
 
 
 def write_live(
@@ -39,27 +39,27 @@ def write_live(
     name: str | None = None,
     decode: Callable[[bytes], np.ndarray] = decode_plain,
 ) -> Release:
-    """Write the live state of a release as a new one, which answers as the state does.
+    """Write the live state of a release as a new release that gives the same answers.
 
-    Exemplars keep their ids, order and strengths, classes their numbers and present names; retired ones stay retired.
-    The original's images are copied as they are, those of added exemplars stored as WebP.
+    Exemplars keep their ids, order and strengths. Classes keep their ids and current names, and retired classes stay
+    retired. Images of the original are copied unchanged; images of added exemplars are stored as WebP.
 
     Args:
-        state: what to write; at least one exemplar must be alive.
+        state: live state with at least one alive exemplar.
         out: folder of the release; it must not exist.
-        images: content of an added exemplar's image, by its image_id.
-        name: of the release; None: the folder's name.
-        decode: from such a content to [H, W, 3] uint8, as it was decoded when its exemplars were marked.
+        images: returns the content of the image of an added exemplar by its image_id.
+        name: name of the release; None: the name of the folder.
+        decode: decodes such content to [H, W, 3] uint8, in the way used when the exemplars were marked.
 
     Raises:
-        ReleaseError: if `out` exists, no exemplar is alive, or an image cannot be decoded or is not of the size that
-            its exemplars say. Nothing is left behind then.
+        ReleaseError: if `out` exists, no exemplar is alive, or an image cannot be decoded or differs in size from what
+            its exemplars state. No files are left behind.
     """
     out = Path(out)
     if not state.count:
         raise ReleaseError(
-            f"no exemplar of release {state.release.card.name!r} is alive at revision {state.revision}; a release "
-            "needs at least one: add some, or take a removal back"
+            f"no exemplar of release {state.release.card.name!r} is alive at revision {state.revision}, but a release "
+            "needs at least one; add exemplars, or revert a removal"
         )
     rows = state.alive_rows()
     kept = _kept_images(state, rows)
@@ -71,7 +71,7 @@ def write_live(
 
 
 class _Kept(NamedTuple):
-    """An image of the new release: its number there, what it is, and its number in the old one or its image_id."""
+    """An image of the new release. number: position there; origin: position in the old release, or image_id."""
 
     number: int
     source: SourceImage
@@ -79,7 +79,7 @@ class _Kept(NamedTuple):
 
 
 def _kept_images(state: LiveExemplars, rows: np.ndarray) -> dict[object, _Kept]:
-    """The images that exemplars lie in: the release's by their number, the added ones by `_key`."""
+    """The images of the exemplars: those of the release by position, those of added exemplars by `_key`."""
     old, N = state.release, state.index.ntotal
     kept: dict[object, _Kept] = {}
     for image in np.unique(old.exemplars.image_ids[rows[rows < N]]).tolist():
@@ -96,7 +96,7 @@ def _kept_images(state: LiveExemplars, rows: np.ndarray) -> dict[object, _Kept]:
 
 
 def _exemplars(state: LiveExemplars, rows: np.ndarray, kept: dict[object, _Kept]) -> Exemplars:
-    """The alive exemplars, their images numbered anew."""
+    """The alive exemplars, with image ids of the new release."""
     old, N = state.release.exemplars, state.index.ntotal
     base, added = rows[rows < N], [_added(state, row) for row in rows[rows >= N].tolist()]
     image_ids = [kept[image].number for image in old.image_ids[base].tolist()] + [
@@ -116,10 +116,10 @@ def _exemplars(state: LiveExemplars, rows: np.ndarray, kept: dict[object, _Kept]
 
 
 def _card(state: LiveExemplars, name: str, exemplars: Exemplars) -> Card:
-    """The original's, but for what is no longer so: its metrics were measured with other exemplars."""
+    """The card of the original with new name, classes and data; metrics are dropped, because exemplars have changed."""
     old, counts = state.release.card, state.counts_per_class
     original = int((state.alive_rows() < state.index.ntotal).sum())
-    told: dict[str, Any] = {
+    edited: dict[str, Any] = {
         "release": old.name,
         "index_revision": state.revision,
         "exemplars": len(exemplars),
@@ -130,16 +130,16 @@ def _card(state: LiveExemplars, name: str, exemplars: Exemplars) -> Card:
     changes = {
         "name": name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "classes": _told_apart(state),
+        "classes": _unique_classes(state),
         "retired": sorted(state.retired),
-        "data": {**old.data, "edited": told},
+        "data": {**old.data, "edited": edited},
         "metrics": {},
     }
     return Card.model_validate({**old.model_dump(), **changes})
 
 
-def _told_apart(state: LiveExemplars) -> list[dict[str, Any]]:
-    """The classes, a retired one under another name where a later one has taken its own."""
+def _unique_classes(state: LiveExemplars) -> list[dict[str, Any]]:
+    """The classes with unique names: a retired class is renamed if a later class has taken its name."""
     taken = {info.name for info in state.classes if info.class_id not in state.retired}
     classes = []
     for info in state.classes:
@@ -154,7 +154,7 @@ def _told_apart(state: LiveExemplars) -> list[dict[str, Any]]:
 def _files(
     release: Release, kept: list[_Kept], images: Callable[[str], bytes], decode: Callable[[bytes], np.ndarray]
 ) -> Iterator[tuple[str, bytes]]:
-    """(file, content) of each image, one at a time, so that not all are held in memory."""
+    """File name and content of each image, one at a time, so that they are not all in memory."""
     for image in kept:
         if isinstance(image.origin, int):
             yield image.source.file, release.image_path(image.origin).read_bytes()
@@ -163,15 +163,15 @@ def _files(
 
 
 def _encoded(source: SourceImage, content: bytes, decode: Callable[[bytes], np.ndarray]) -> bytes:
-    """An image as a release stores it."""
+    """Encode an image for a release, as WebP or PNG."""
     try:
         image = Image.fromarray(decode(content))
     except ValueError as error:
         raise ReleaseError(f"the image {source.source!r} cannot be decoded ({error}); remove its exemplars") from error
     if image.size != (source.width, source.height):
         raise ReleaseError(
-            f"the image {source.source!r} has {image.width}x{image.height} pixels, its exemplars say "
-            f"{source.width}x{source.height}; give the image that they were marked in, or remove them"
+            f"the image {source.source!r} has {image.width}x{image.height} pixels, but its exemplars state "
+            f"{source.width}x{source.height}; provide the image that they were marked in, or remove them"
         )
     buffer = io.BytesIO()
     if source.file.endswith(".webp"):
@@ -188,10 +188,10 @@ def _file(number: int, suffix: str) -> str:
 def _added(state: LiveExemplars, row: int) -> AddedExemplar:
     one = state.added(row)
     if one is None:
-        raise ValueError(f"row={row} is the release's; give that of an added exemplar")
+        raise ValueError(f"row={row} is an exemplar of the release; give the row of an added exemplar")
     return one
 
 
 def _key(one: AddedExemplar) -> tuple[str, str]:
-    """What tells images apart: the same one may have come under several names, which its exemplars keep."""
+    """Key of an image: its id and name, because one image may have been sent with several names."""
     return one.image_id, one.source

@@ -1,4 +1,4 @@
-"""Which releases there are, and which one is active."""
+"""The store of releases: folders of releases, and a file that records the active one."""
 
 import json
 import os
@@ -22,12 +22,12 @@ class StoredRelease:
     """A release of the store.
 
     Attributes:
-        name: as its card says; of its folder, if the card cannot be read.
-        path: its folder.
-        active: whether it is the one that is served.
-        bundled: whether it came with the software.
-        created: when it was built (ISO 8601), "" if its card cannot be read.
-        description: from its card.
+        name: name on its card; the name of its folder if the card cannot be read.
+        path: folder of the release.
+        active: whether it is the active release.
+        bundled: whether it is part of the software.
+        created: time of the build (ISO 8601), "" if its card cannot be read.
+        description: description on its card, "" if the card cannot be read.
         problem: why its card cannot be read, else None.
     """
 
@@ -41,22 +41,22 @@ class StoredRelease:
 
 
 def data_dir() -> Path:
-    """Where the software writes: SEGSORT_DATA_DIR, else `segsort-data` in the working folder."""
+    """The data folder: SEGSORT_DATA_DIR, else `segsort-data` in the working folder."""
     return Path(os.environ.get("SEGSORT_DATA_DIR") or DEFAULT_DATA_DIR)
 
 
 def open_store(folder: Path | None = None) -> "ReleaseStore":
-    """The bundled releases and those in `releases/` of a data folder, which remembers the active one.
+    """Open the store of the bundled releases and of those in `releases/` of a data folder.
 
     Args:
-        folder: where the software writes; None: `data_dir()`.
+        folder: data folder, which also records the active release; None: `data_dir()`.
     """
     folder = folder or data_dir()
     return ReleaseStore([BUNDLED, folder / "releases"], folder / "active.json")
 
 
 class _State(BaseModel):
-    """What the state file holds: the name of the active release, and of those active before, the latest last."""
+    """Content of the state file: names of the active release and of previously active ones, the latest last."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,21 +65,21 @@ class _State(BaseModel):
 
 
 class _Found(NamedTuple):
-    """A release that is there."""
+    """A release found in a folder of the store; card: the error if the card cannot be read."""
 
     path: Path
-    folder: int  # position among the store's folders
+    folder: int  # position of the folder in `ReleaseStore.folders`
     card: Card | ReleaseError
 
 
 class ReleaseStore:
-    """Releases in folders, and a file that remembers which one is active.
+    """Releases in folders, and a state file that records the active one.
 
-    Until one is activated, it is the newest of the first folder that holds any.
+    Until a release is activated, the newest release of the first folder with any release is active.
 
     Args:
-        folders: each holds releases; where two have the same name, the first one counts.
-        state_file: JSON, written when a release is activated; None: nothing can be activated.
+        folders: folders of releases. If two releases have the same name, the first one is used.
+        state_file: JSON file, written when a release is activated; None: no release can be activated.
     """
 
     def __init__(self, folders: Sequence[Path] = (BUNDLED,), state_file: Path | None = None) -> None:
@@ -87,7 +87,7 @@ class ReleaseStore:
         self.state_file = state_file
 
     def list(self) -> Sequence[StoredRelease]:
-        """Every release, in the order of the folders and then of their folders' names.
+        """All releases, in the order of the folders and then by the name of the release's folder.
 
         Raises:
             ValueError: if the state file is unreadable.
@@ -97,22 +97,22 @@ class ReleaseStore:
         return [_stored(name, release, name == active) for name, release in found.items()]
 
     def active(self) -> Path:
-        """Folder of the active release: the one activated last, else the newest of the first folder that holds any.
+        """Folder of the active release: the one activated last, else the newest of the first folder with any release.
 
         Raises:
-            ValueError: if there is none, the state file is unreadable, or it names a release that is gone.
+            ValueError: if there is none, the state file is unreadable, or it names a release that no longer exists.
         """
         found = self._find()
         name = self._active(found)
         if name is None:
             raise ValueError(
-                f"there is no readable release in {self._places()} (found {_names(found)}); build one there, or give "
-                "the path of one with --release"
+                f"no readable release in {self._folders()} (found {_names(found)}); build one there, or give the path "
+                "of one with --release"
             )
         if name not in found:
             raise ValueError(
-                f"{self.state_file} says that release {name!r} is active, but it is gone; put it back, or activate one "
-                f"of {_names(found)}"
+                f"{self.state_file} names {name!r} as the active release, but it does not exist; restore it, or "
+                f"activate one of {_names(found)}"
             )
         return found[name].path
 
@@ -130,16 +130,16 @@ class ReleaseStore:
         if Path(release).is_dir():
             return Path(release)
         raise ValueError(
-            f"release {str(release)!r} is neither a folder nor a name in {self._places()}; the names are "
-            f"{_names(found)}; give one of them or the path of a release"
+            f"release {str(release)!r} is neither a folder nor a name in {self._folders()}; give one of the names "
+            f"{_names(found)}, or the path of a release"
         )
 
     def activate(self, name: str) -> Path:
-        """Make a release of the store the active one, after verifying all its files.
+        """Verify all files of a release and make it the active one.
 
         Raises:
-            ReleaseError: if a file of it is missing or altered; the active one then stays.
-            ValueError: if there is no such name, or no file to remember it in.
+            ReleaseError: if a file is missing or altered; the active release then stays the same.
+            ValueError: if the store has no release of this name, or no state file.
         """
         found = self._find()
         if name in found:
@@ -147,26 +147,26 @@ class ReleaseStore:
         return self.remember(name)
 
     def remember(self, name: str) -> Path:
-        """Make a release the active one that has been opened, and so verified, already.
+        """Make a release the active one without verifying it. The caller has opened and so verified it.
 
         Raises:
-            ValueError: if there is no such name, or no file to remember it in.
-            OSError: if the file cannot be written; the active one then stays.
+            ValueError: if the store has no release of this name, or no state file.
+            OSError: if the state file cannot be written; the active release then stays the same.
         """
         found, state = self._find(), self._state()
         if name not in found:
-            raise ValueError(f"release {name!r} is not in the store; its releases are {_names(found)}")
+            raise ValueError(f"release {name!r} is not in the store; choose one of {_names(found)}")
         current = self._active(found)
         previous = state.previous if current in (None, name) else [*state.previous, str(current)]
         self._write(_State(active=name, previous=previous))
         return found[name].path
 
     def rollback(self) -> Path:
-        """Make the release that was active before the active one, after verifying all its files.
+        """Verify the previously active release and make it the active one again.
 
         Raises:
-            ReleaseError: if a file of it is missing or altered; the active one then stays.
-            ValueError: if none was active before, or it is gone.
+            ReleaseError: if a file of it is missing or altered; the active release then stays the same.
+            ValueError: if no release was active before, or it no longer exists.
         """
         state, found = self._state(), self._find()
         if not state.previous:
@@ -174,7 +174,8 @@ class ReleaseStore:
         *previous, name = state.previous
         if name not in found:
             raise ValueError(
-                f"release {name!r}, active before, is gone; put it back, or activate one of {_names(found)}"
+                f"release {name!r}, which was active before, does not exist; restore it, or activate one of "
+                f"{_names(found)}"
             )
         Release.open(found[name].path)
         self._write(_State(active=name, previous=previous))
@@ -185,21 +186,21 @@ class ReleaseStore:
         found: dict[str, _Found] = {}
         for number, folder in enumerate(self.folders):
             for file in sorted(folder.glob(f"*/{CARD}")):
-                if not file.parent.name.startswith("."):  # one that is being written
+                if not file.parent.name.startswith("."):  # hidden folders are releases that are being written
                     card = _card_of(file.parent)
                     name = card.name if isinstance(card, Card) else file.parent.name
                     found.setdefault(name, _Found(file.parent, number, card))
         return found
 
     def _active(self, found: dict[str, _Found]) -> str | None:
-        """Name of the active release, which may be gone, or None if there is none."""
-        told = self._state().active
-        if told is not None:
-            return told
+        """Name of the active release, or None. A recorded release may no longer exist."""
+        recorded = self._state().active
+        if recorded is not None:
+            return recorded
         readable = [(-r.folder, r.card.created, name) for name, r in found.items() if isinstance(r.card, Card)]
         return max(readable)[2] if readable else None
 
-    def _places(self) -> str:
+    def _folders(self) -> str:
         return ", ".join(str(folder) for folder in self.folders)
 
     def _state(self) -> _State:
@@ -209,14 +210,14 @@ class ReleaseStore:
             return _State.model_validate_json(self.state_file.read_bytes())
         except ValidationError as error:
             raise ValueError(
-                f"{self.state_file} does not say which release is active ({error.errors()[0]['msg']}); remove it and "
-                "activate a release anew"
+                f"{self.state_file} is not a valid state file ({error.errors()[0]['msg']}); remove it and activate a "
+                "release again"
             ) from error
 
     def _write(self, state: _State) -> None:
         """Replace the state file in one step: a reader sees the old state or the new one."""
         if self.state_file is None:
-            raise ValueError("this store has no state file, so no release can be activated; give it one")
+            raise ValueError("this store has no state file, so no release can be activated; open it with a state file")
         self.state_file.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{self.state_file.name}.", dir=self.state_file.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as opened:

@@ -10,7 +10,7 @@ from benchmarks.running_service import running_service
 from examples.client import connected
 from examples.new_class import Way, ious, main, measure, subjects
 from examples.new_things import LEAST, NEW, THINGS, paint
-from examples.photographs import COLLECTIONS, LABELLED
+from examples.photograph_collections import COLLECTIONS, LABELLED
 from index_builder.datasets.streets import paint_street
 
 

@@ -142,7 +142,7 @@ def test_prototypes_that_are_no_numbers_are_refused(copy: Path) -> None:
     exemplars.prototypes[3, 1] = np.nan
     exemplars.save(copy / "exemplars.npz")
     rewrite_checksums(copy, "exemplars.npz")
-    with pytest.raises(ReleaseError, match=r"exemplars\.npz holds prototypes that are not finite"):
+    with pytest.raises(ReleaseError, match=r"exemplars\.npz has prototypes with values that are not finite"):
         Release.open(copy)
 
 
@@ -186,7 +186,7 @@ def test_a_release_is_never_overwritten_and_a_failed_one_leaves_nothing(tiny_rel
 
 
 def test_what_is_no_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match="nowhere is no folder"):
+    with pytest.raises(ReleaseError, match="nowhere is not a folder"):
         Release.open(tmp_path / "nowhere")
 
 

@@ -164,7 +164,7 @@ def test_what_cannot_be_written_leaves_nothing(state: LiveExemplars, tmp_path: P
     (tmp_path / "there").mkdir()
     nothing = state.edited(8, alive=dict.fromkeys(state.ids(state.alive_rows()), False))
     for live, folder, images, message in (
-        (state, "there", contents, "there exists; a release is never overwritten"),
+        (state, "there", contents, "there exists, and a release is never overwritten"),
         (nothing, "new", contents, "no exemplar of release 'tiny' is alive at revision 8"),
         (state, "new", lambda _: b"junk", "the image 'shown/a' cannot be decoded .4 bytes"),
         (state, "new", lambda _: png(PICTURE[1:]), "'shown/a' has 96x71 pixels, its exemplars say 96x72"),

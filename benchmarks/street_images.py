@@ -1,4 +1,4 @@
-"""Pictures that the benchmarks of the service send: painted streets, as files of several kinds and sizes."""
+"""Image files that the benchmarks of the service send: painted streets in several formats and sizes."""
 
 import io
 from collections.abc import Iterator
@@ -24,24 +24,24 @@ MIXED: tuple[tuple[Kind, tuple[int, int]], ...] = (
 
 
 def encoded(image: Image.Image, size: tuple[int, int], kind: Kind = "JPEG") -> bytes:
-    """An image file of (width, height) pixels."""
+    """Encode an image as a file of the given size, (width, height) in pixels."""
     file = io.BytesIO()
     image.convert("RGB").resize(size).save(file, kind, quality=90)
     return file.getvalue()
 
 
 def streets(count: int) -> list[Image.Image]:
-    """Painted streets that are no exemplars of the bundled release."""
+    """Painted streets that are not exemplars of the bundled release."""
     dataset = open_dataset("streets", None, "val", count=count)
     return [Image.fromarray(dataset[n].image) for n in range(count)]
 
 
 def photographs(count: int = 8, size: tuple[int, int] = USUAL) -> list[bytes]:
-    """JPEGs of one size, each of another street."""
+    """JPEG files of different streets, all of one size."""
     return [encoded(image, size) for image in streets(count)]
 
 
 def mixed(count: int = 4) -> Iterator[tuple[bytes, str]]:
-    """Files of the kinds and sizes of MIXED with their media type, over and over."""
+    """Endless stream of files in the formats and sizes of MIXED, with their media types."""
     files = [(encoded(image, size, kind), f"image/{kind.lower()}") for image in streets(count) for kind, size in MIXED]
     return cycle(files)

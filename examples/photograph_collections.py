@@ -1,8 +1,8 @@
-"""Photographs of scikit-image with masks by a rule, cut into crops: some to label, the others to measure on.
+"""Photographs of scikit-image with masks computed by a rule, cut into crops to label and crops to measure on.
 
-Only photographs that travel inside scikit-image's package and that may be shown: `coins` (Brooklyn Museum, no known
-copyright restrictions), `immunohistochemistry` (CMMI, no known copyright restrictions), and `brick`, `grass`
-and `gravel` (CC0).
+It uses only photographs that are in the package of scikit-image and may be published: `coins` (Brooklyn Museum, no
+known copyright restrictions), `immunohistochemistry` (CMMI, no known copyright restrictions), and `brick`, `grass` and
+`gravel` (CC0).
 """
 
 from collections.abc import Callable, Iterator
@@ -16,19 +16,19 @@ from skimage.filters import threshold_otsu
 from skimage.morphology import opening
 
 UNLABELLED = 255
-LABELLED = 3
-MOSAIC = 256  # pixels, side of a mosaic of textures, half of a picture's
+LABELLED = 3  # number of crops to label
+MOSAIC = 256  # pixels; side of a mosaic of textures, half the side of a photograph
 
 
 class Crop(NamedTuple):
-    """image: [H, W, 3] uint8 RGB; labels: [H, W] uint8, a position in the class names, or `UNLABELLED`."""
+    """image: [H, W, 3] uint8 RGB; labels: [H, W] uint8, position in the class names, or `UNLABELLED`."""
 
     image: np.ndarray
     labels: np.ndarray
 
 
 class Collection(NamedTuple):
-    """classes: names; labelled, measured: crops of the same photographs, none overlapping one of the other list."""
+    """classes: names; labelled, measured: crops of the same photographs that do not overlap each other."""
 
     classes: tuple[str, ...]
     labelled: list[Crop]
@@ -36,7 +36,7 @@ class Collection(NamedTuple):
 
 
 def coins() -> Collection:
-    """Coins on cloth, in 2 x 3 crops: what is brighter than Otsu's threshold of the flattened picture, holes filled."""
+    """Coins on cloth, in 2 x 3 crops. Coins are brighter than Otsu's threshold after background removal."""
     gray = _sample("coins")
     flat = gray - gaussian_filter(gray.astype(np.float32), 50)
     disk = np.hypot(*np.mgrid[-4:5, -4:5]) <= 4
@@ -46,7 +46,7 @@ def coins() -> Collection:
 
 
 def stained_tissue() -> Collection:
-    """Glands stained brown, in 3 x 3 crops: Otsu's threshold of the brown stain's share, after a blur of 2 pixels."""
+    """Brown-stained glands, in 3 x 3 crops: Otsu's threshold of the blurred brown stain."""
     image = _sample("immunohistochemistry")
     brown = gaussian_filter(rgb2hed(image)[:, :, 2], 2)
     labels = np.where(brown > _otsu(brown), 0, 1)
@@ -55,12 +55,12 @@ def stained_tissue() -> Collection:
 
 
 def textures() -> Collection:
-    """A disc of one texture in parts of two others. What is labelled is made of the photographs' upper halves."""
+    """A disc of one texture on two others. Crops to label come from the upper halves of the photographs."""
     names = ("gravel", "grass", "brick")
-    pictures = [_sample(name) for name in names]
+    photographs = [_sample(name) for name in names]
     random = np.random.default_rng(3)
     upper, lower = (
-        [_mosaic([picture[rows] for picture in pictures], random) for _ in range(count)]
+        [_mosaic([photograph[rows] for photograph in photographs], random) for _ in range(count)]
         for rows, count in ((slice(0, MOSAIC), LABELLED), (slice(MOSAIC, None), 6))
     )
     return Collection(names, upper, lower)
@@ -74,7 +74,7 @@ COLLECTIONS: dict[str, Callable[[], Collection]] = {
 
 
 def _grid(image: np.ndarray, labels: np.ndarray, rows: int, columns: int) -> Iterator[Crop]:
-    """Crops in the order of a chessboard's white fields, then the black ones: what is labelled is spread out."""
+    """Crops in the order of the white fields of a chessboard, then the black ones, so that the first are spread out."""
     height, width = labels.shape[0] // rows, labels.shape[1] // columns
     places = sorted(((row, column) for row in range(rows) for column in range(columns)), key=lambda at: sum(at) % 2)
     for row, column in places:
@@ -82,10 +82,10 @@ def _grid(image: np.ndarray, labels: np.ndarray, rows: int, columns: int) -> Ite
         yield Crop(np.ascontiguousarray(image[part]), labels[part].astype(np.uint8))
 
 
-def _mosaic(pictures: list[np.ndarray], random: np.random.Generator) -> Crop:
-    """Three pictures, each `MOSAIC` pixels high, in one."""
-    starts = random.integers([picture.shape[1] - MOSAIC + 1 for picture in pictures]).tolist()
-    patches = [picture[:, start : start + MOSAIC] for picture, start in zip(pictures, starts, strict=True)]
+def _mosaic(images: list[np.ndarray], random: np.random.Generator) -> Crop:
+    """One image of three textures; images: three of [MOSAIC, W] uint8."""
+    starts = random.integers([image.shape[1] - MOSAIC + 1 for image in images]).tolist()
+    patches = [image[:, start : start + MOSAIC] for image, start in zip(images, starts, strict=True)]
     y, x = np.mgrid[:MOSAIC, :MOSAIC] - MOSAIC / 2
     angle = random.uniform(0, 2 * np.pi)
     inside = np.hypot(*(axis - random.uniform(-40, 40) for axis in (y, x))) < random.uniform(60, 90)
