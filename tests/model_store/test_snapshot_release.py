@@ -167,7 +167,7 @@ def test_what_cannot_be_written_leaves_nothing(state: LiveExemplars, tmp_path: P
         (state, "there", contents, "there exists, and a release is never overwritten"),
         (nothing, "new", contents, "no exemplar of release 'tiny' is alive at revision 8"),
         (state, "new", lambda _: b"junk", "the image 'shown/a' cannot be decoded .4 bytes"),
-        (state, "new", lambda _: png(PICTURE[1:]), "'shown/a' has 96x71 pixels, its exemplars say 96x72"),
+        (state, "new", lambda _: png(PICTURE[1:]), "'shown/a' has 96x71 pixels, but its exemplars state 96x72"),
     ):
         with pytest.raises(ReleaseError, match=message):
             write_live(live, tmp_path / folder, images)
