@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from index_builder.calibration import HeldOut, calibrate_on, rising_curve, weighted_quantile
+from index_builder.calibration import (
+    KNOTS,
+    LEAST_SHARE,
+    HeldOut,
+    _merge_steps,
+    calibrate_on,
+    rising_curve,
+    weighted_quantile,
+)
 from model_store.card import RetrievalInfo
 from model_store.index import ExemplarIndex
 from segsort.retrieval import calibrate, familiarity, vote
@@ -91,3 +99,47 @@ def test_weighted_quantile_equals_the_quantile_of_repeated_values() -> None:
     for share in (0.0, 0.05, 0.5, 0.95, 1.0):
         expected = repeated[max(int(np.ceil(share * len(repeated))) - 1, 0)]
         assert weighted_quantile(values, weights, share) == expected
+
+
+def pooled(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> list[tuple[float, float, float]]:
+    """Isotonic regression by pooling adjacent violators: steps of (weight, mean x, mean y)."""
+    steps: list[list[float]] = []
+    for place in np.unique(x):
+        at = x == place
+        steps.append([weights[at].sum(), weights[at].sum() * place, (weights[at] * y[at]).sum()])
+        while len(steps) > 1 and steps[-2][2] / steps[-2][0] >= steps[-1][2] / steps[-1][0]:
+            last = steps.pop()
+            steps[-1] = [a + b for a, b in zip(steps[-1], last, strict=True)]
+    return [(w, wx / w, wy / w) for w, wx, wy in steps]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_few_heavy_points_give_the_steps_of_pooling_adjacent_violators(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    x = np.round(random.random(9), 3)
+    y, weights = (random.random(9) < x).astype(float), random.integers(5, 9, 9)
+    steps = pooled(x, y, weights)
+    assert len(steps) <= KNOTS
+    knots_x, knots_y = rising_curve(x, y, weights)
+    np.testing.assert_allclose(knots_x, [at for _, at, _ in steps], atol=2e-6)
+    np.testing.assert_allclose(knots_y, [value for _, _, value in steps], atol=2e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_curve_rises_has_few_knots_and_keeps_the_weighted_mean(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    x = random.random(3000)
+    y, weights = (random.random(3000) < x**2).astype(float), random.integers(1, 50, 3000)
+    knots_x, knots_y = rising_curve(x, y, weights)
+    assert 2 <= len(knots_x) <= KNOTS
+    assert (np.diff(knots_x) > 0).all()
+    assert (np.diff(knots_y) >= 0).all()
+    at = np.array([0.2, 0.5, 0.8])
+    np.testing.assert_allclose(np.interp(at, knots_x, knots_y), at**2, atol=0.08)
+
+
+def test_light_steps_are_merged_before_all_others() -> None:
+    steps = np.array([[100.0, 0.5, 100.0], [10.0, 0.25, 90.0], [0.0, 0.2, 100.0]])
+    assert (steps[0] < LEAST_SHARE * steps[0].sum()).tolist() == [False, True, False]
+    merged = _merge_steps(steps)
+    np.testing.assert_allclose(merged, [[100.5, 100.0], [10.25, 90.0], [0.2, 100.0]])

@@ -5,6 +5,7 @@ import pytest
 
 from index_builder.datasets import IGNORE
 from index_builder.scores import (
+    area_under_roc,
     boundary_f,
     calibration_error,
     class_lookup,
@@ -12,6 +13,7 @@ from index_builder.scores import (
     label_counts,
     majority_agrees,
     recall,
+    reliability,
 )
 from model_store.card import ClassInfo
 
@@ -121,3 +123,42 @@ def test_calibration_error_by_hand() -> None:
     last = calibration_error(np.array([0.95, 1.0]), np.array([True, False]), np.ones(2))
     assert last == pytest.approx(0.475), "1 lies in the last bin too"
     assert np.isnan(calibration_error(sure, right, np.zeros(4)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_area_under_the_roc_equals_a_loop_over_weighted_pairs(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    positives, negatives = np.round(random.normal(0.3, 1, 14), 1), np.round(random.normal(0, 1, 11), 1)
+    above, below = random.integers(0, 4, 14), random.integers(1, 4, 11)
+    won = total = 0.0
+    for p, a in zip(positives, above, strict=True):
+        for n, b in zip(negatives, below, strict=True):
+            total += a * b
+            won += a * b * (1 if p > n else 0.5 if p == n else 0)
+    assert area_under_roc(positives, negatives, above, below) == pytest.approx(won / total)
+
+
+def test_area_under_the_roc_of_perfect_useless_and_missing_scores() -> None:
+    low, high = np.array([0.1, 0.2]), np.array([0.8, 0.9])
+    assert area_under_roc(high, low) == 1
+    assert area_under_roc(low, high) == 0
+    assert area_under_roc(low, low) == 0.5
+    assert np.isnan(area_under_roc(low, np.zeros(0)))
+    assert np.isnan(area_under_roc(low, high, np.zeros(2)))
+
+
+def test_the_bins_of_a_reliability_diagram_add_up() -> None:
+    random = np.random.default_rng(4)
+    confidence, correct, weights = random.random(200), random.random(200) < 0.5, random.integers(1, 9, 200)
+    found = reliability(confidence, correct, weights, bins=10)
+    assert found.weight.sum() == pytest.approx(1)
+    assert (found.weight * found.confidence).sum() == pytest.approx(np.average(confidence, weights=weights))
+    assert (found.weight * found.correct).sum() == pytest.approx(np.average(correct, weights=weights))
+    assert (np.floor(found.confidence * 10) == np.arange(10)).all(), "each mean is inside its bin"
+
+
+def test_full_confidence_is_in_the_last_bin_and_empty_bins_are_not_defined() -> None:
+    found = reliability(np.array([1.0, 0.0]), np.array([True, False]), np.array([1, 3]), bins=4)
+    assert found.weight.tolist() == [0.75, 0, 0, 0.25]
+    assert np.isnan(found.confidence[1:3]).all()
+    assert (found.correct[0], found.correct[3]) == (0, 1)

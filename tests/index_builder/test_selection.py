@@ -83,3 +83,50 @@ def test_the_same_candidates_give_the_same_exemplars() -> None:
 def test_limits_that_make_no_sense_are_refused(limits: tuple[int, int | None, float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         select(candidates(), 4, *limits)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_chosen_images_are_those_of_a_greedy_loop(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    image_ids, class_ids = random.integers(3, 12, 40), random.integers(0, 5, 40)
+    shows = {int(i): set(class_ids[image_ids == i].tolist()) for i in np.unique(image_ids)}
+    seen, expected = [0] * 5, []
+    while len(expected) < 6:
+        best = max(
+            (i for i in sorted(shows) if i not in expected), key=lambda i: sum(1 / (1 + seen[c]) for c in shows[i])
+        )
+        expected.append(best)
+        for c in shows[best]:
+            seen[c] += 1
+    assert choose_images(image_ids, class_ids, 5, 6).tolist() == expected
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("total", [7, 60, 500])
+def test_shares_use_the_whole_total_within_what_is_available(total: int, balance: float) -> None:
+    available = np.array([100, 0, 3, 40, 17])
+    shares = share_out(available, total, balance)
+    assert (shares <= available).all()
+    assert (shares >= 0).all()
+    assert total - 4 <= shares.sum() <= total or (shares == available).all(), "rounding loses less than one each class"
+
+
+def test_equal_shares_and_kept_frequencies_by_hand() -> None:
+    assert share_out(np.array([100, 50, 10]), 60, 1.0).tolist() == [25, 25, 10]
+    assert share_out(np.array([100, 50, 10]), 32, 0.0).tolist() == [20, 10, 2]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_exemplars_of_a_class_are_those_of_a_loop_over_turns(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    N = 30
+    image_ids, areas = random.integers(0, 5, N), random.permutation(1000)[:N] + 1
+    of_one_class = Candidates(
+        np.zeros((N, 2), np.float32), np.zeros(N, np.int64), image_ids, np.zeros((N, 4)), areas, [""] * N
+    )
+    remaining = {i: sorted(np.flatnonzero(image_ids == i).tolist(), key=lambda row: -areas[row]) for i in range(5)}
+    expected: list[int] = []
+    while len(expected) < 13:
+        turn = sorted((rows.pop(0) for rows in remaining.values() if rows), key=lambda row: -areas[row])
+        expected += turn[: 13 - len(expected)]
+    assert select(of_one_class, 1, 13).tolist() == sorted(expected)

@@ -101,12 +101,16 @@ def edit_json(change: Callable[[dict], None]) -> Callable[[Path], None]:
         (
             "card.json",
             edit_json(lambda card: card.update(format_version=99)),
-            "format_version 99, this software reads 1",
+            "format_version 99, but this software reads 1",
         ),
         ("card.json", edit_json(lambda card: card.pop("classes")), "field classes"),
         ("card.json", edit_json(lambda card: card["retrieval"].update(k=0)), r"field retrieval\.k"),
         ("card.json", edit_json(lambda card: card["classes"].pop()), r"exemplars\.npz has class_ids"),
-        ("card.json", edit_json(lambda card: card["network"].update(dimension=8)), "network's 8 dimensions"),
+        (
+            "card.json",
+            edit_json(lambda card: card["network"].update(dimension=8)),
+            "the 8 dimensions of the network",
+        ),
         ("sources.json", edit_json(lambda sources: sources[0].update(file="../away.webp")), r"\.\./away\.webp"),
         ("sources.json", edit_json(lambda sources: sources[0].pop("width")), r"sources\.json is not a list of images"),
         ("sources.json", edit_json(lambda sources: sources.pop()), r"exemplars\.npz has image_ids"),
