@@ -1,4 +1,4 @@
-"""The effect of an edit: which segments of recent answers would be called something else, and by it."""
+"""The effect of an edit: the segments of recent answers whose label it changed."""
 
 from collections import defaultdict
 from collections.abc import Set
@@ -14,16 +14,19 @@ from service.records.live_release import LiveRelease
 
 
 def effect_of(records: Records, live: LiveRelease, revision: int, recent: int) -> dict[str, Any]:
-    """Segments of the last answers whose label under the present state is not the recorded one, through one edit.
+    """Find the segments of recent answers whose label differs now, and on which an exemplar of the edit votes.
 
-    Through it: an exemplar that the edit touches votes on the segment now, or voted then. What other edits changed
-    since is part of the present state.
+    The exemplar votes on the segment now, or voted when it was answered. Later edits count too: the present state is
+    compared with the recorded label.
 
     Args:
-        records: where answers are.
+        records: the recorded answers.
         live: the release that the edit was made on.
-        revision: the edit's.
-        recent: how many answers are looked at.
+        revision: of the edit.
+        recent: number of newest answers to compare.
+
+    Returns:
+        JSON with `segments`, one object each, and `answers`, the number of answers that were compared.
     """
     view, touched = ReleaseView.current(live), live.log.touched_by(revision)
     answers = records.newest(recent, release=live.name)
@@ -37,15 +40,15 @@ def effect_of(records: Records, live: LiveRelease, revision: int, recent: int) -
         start = 0
         for answered in group:
             stop = start + len(answered.segments)
-            told = _changed(view, answered, classes[start:stop], rows[start:stop], touched, kept)
-            changed[answered.facts.segmentation_id] = told
+            found = _changed(view, answered, classes[start:stop], rows[start:stop], touched, kept)
+            changed[answered.facts.segmentation_id] = found
             start = stop
     segments = [one for answered in answers for one in changed[answered.facts.segmentation_id]]
     return {"segments": segments, "answers": len(answers)}
 
 
 def _labels_now(state: LiveExemplars, prototypes: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """[S, D] float32 -> [S] classes and [S, k'] rows of the voters."""
+    """Label prototypes [S, D] float32 under the present state: [S] classes, and [S, k'] rows of the voters."""
     cosines, rows = state.search(prototypes, k)
     return state.vote(cosines, rows).class_ids, rows
 
@@ -53,12 +56,12 @@ def _labels_now(state: LiveExemplars, prototypes: np.ndarray, k: int) -> tuple[n
 def _changed(
     view: ReleaseView, answered: Answered, classes: np.ndarray, rows: np.ndarray, touched: Set[str], kept: set[str]
 ) -> list[dict[str, Any]]:
-    facts, told = answered.facts, []
+    facts, changed = answered.facts, []
     then = ReleaseView.at_revision(view.live, facts.index_revision)
     for n, segment in enumerate(answered.segments):
-        if segment["class_id"] == classes[n] or not _through(view, answered, n, rows[n], touched):
+        if segment["class_id"] == classes[n] or not _voted_on(view, answered, n, rows[n], touched):
             continue
-        told.append(
+        changed.append(
             {
                 "segment_id": answered.segment_id(n),
                 "before": then.name(segment["class_id"]),
@@ -68,9 +71,10 @@ def _changed(
                 "crop_url": f"/segments/{answered.segment_id(n)}/crop",
             }
         )
-    return told
+    return changed
 
 
-def _through(view: ReleaseView, answered: Answered, n: int, voters: np.ndarray, touched: Set[str]) -> bool:
+def _voted_on(view: ReleaseView, answered: Answered, n: int, voters: np.ndarray, touched: Set[str]) -> bool:
+    """Whether one of the touched exemplars votes on segment n now, or voted on it when it was answered."""
     voted = (answered.exemplar_ids[place] for place in answered.neighbours[n, : answered.facts.k])
     return not touched.isdisjoint(view.state.ids(voters)) or not touched.isdisjoint(voted)

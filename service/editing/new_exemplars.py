@@ -1,4 +1,4 @@
-"""Showing: from a picture and what a caller says lies where in it to the segments that become exemplars."""
+"""New exemplars: the segments of an annotated image."""
 
 import numpy as np
 
@@ -10,35 +10,35 @@ from service.editing.annotations import IGNORE, LabelMap
 from service.editing.curation import Piece
 from service.problems import Problem
 
-MIN_AREA = 0.0001  # smallest piece that becomes an exemplar, as a share of its picture; that of building, too
-MOST_PIECES = 5000
+MIN_AREA = 0.0001  # smallest piece that becomes an exemplar, as a share of its image; also used by `segsort build`
+MAX_PIECES = 5000
 
 
 def pieces_of(
     engine: Engine, served: ServedRelease, image: np.ndarray, labels: LabelMap, segments: int | None
 ) -> list[Piece]:
-    """Sort a picture's pixels into segments and split these along the classes, as building a release does.
+    """Sort the pixels of an image into segments, and split the segments at the borders of the annotated classes.
 
     Args:
-        engine: that embeds the picture.
-        served: the release whose network does, and whose exemplars they become.
+        engine: embeds the image.
+        served: the release whose network embeds the image, and which gets the exemplars.
         image: [H, W, 3] uint8, upright.
-        labels: the class of each pixel, in the size of the image.
-        segments: K at the start of pixel sorting; None: the card's.
+        labels: the annotated class of each pixel.
+        segments: K at the start of pixel sorting; None for the number in the release's card.
 
     Returns:
-        The pieces large enough, and of each class that has none so large the largest.
+        The pieces of at least `MIN_AREA`. A class without such a piece has its largest piece.
 
     Raises:
-        Problem: 422 if these are too many.
+        Problem: 422 if there are too many pieces.
     """
     embeddings, found = engine.embed(image, segments, served)
     split = split_by_label(found, embeddings.cpu(), labels.values, IGNORE, 0.0)
     chosen = _large_enough(split, image.shape[0] * image.shape[1])
-    if len(chosen) > MOST_PIECES:
+    if len(chosen) > MAX_PIECES:
         raise Problem(
-            422, "The picture would give too many exemplars at once.", received=f"{len(chosen)} labelled segments",
-            allowed=f"at most {MOST_PIECES}", fix="Label fewer places, or ask for fewer `segments`.",
+            422, "The image would add too many exemplars at once.", received=f"{len(chosen)} labelled segments",
+            allowed=f"at most {MAX_PIECES}", fix="Annotate fewer parts of the image, or request fewer `segments`.",
         )  # fmt: skip
     masks = encode_rle(split.labels, len(split.areas))
     return [

@@ -1,4 +1,4 @@
-"""A snapshot: the release that is served, as edits left it, written as a release of its own."""
+"""A snapshot: the served release with all edits, written as a new release."""
 
 import re
 
@@ -19,14 +19,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def write_snapshot(settings: Settings, name: str | None) -> Release:
-    """Write the present state of a release into the store. A service may run over the same database meanwhile.
+    """Write the present state of a release into the store. A service may use the same database meanwhile.
 
     Args:
-        settings: which release, and where its database and the store are.
-        name: of the new release; None: that of the old one with the number of the last edit.
+        settings: name the release, its database and the store.
+        name: of the new release; None: the old name, followed by -r and the revision.
 
     Raises:
-        ValueError: if the name is taken or cannot be one, or a picture of an exemplar is not in the database.
+        ValueError: if the name is taken or not valid, or the database lacks the image of an exemplar.
     """
     store, records = open_store(settings.data_dir), Records(settings.database)
     try:
@@ -36,15 +36,17 @@ def write_snapshot(settings: Settings, name: str | None) -> Release:
         taken = [stored.name for stored in store.list()]
         if not _NAME.fullmatch(name) or name in taken:
             raise ValueError(
-                f"name {name!r} cannot be that of a new release; it must be letters, digits, dots, dashes and "
-                f"underscores, and none of {', '.join(taken)}: give another one"
+                f"name {name!r} cannot be used for a new release; it must consist of letters, digits, dots, dashes and "
+                f"underscores, and differ from {', '.join(taken)}: give another name"
             )
 
         def content(image_id: str) -> bytes:
-            picture = records.images.get(image_id)
-            if picture is None:
-                raise ValueError(f"picture {image_id} of an exemplar is not in the database; put the database back")
-            return picture.content
+            image = records.images.get(image_id)
+            if image is None:
+                raise ValueError(
+                    f"image {image_id} of an exemplar is not in the database; restore the database from a backup"
+                )
+            return image.content
 
         def decoded(content: bytes) -> np.ndarray:
             try:

@@ -1,4 +1,4 @@
-"""From bytes to the upright image, with limits checked before any pixel is decoded."""
+"""Decoding of image files to upright images. Limits are checked before any pixel is decoded."""
 
 import io
 import math
@@ -12,8 +12,8 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from model_store.embedder import working_shape
 from service.problems import Problem
 
-_SHORT, _MARKERS = 64_000, 1024  # bytes; of an honest file one in 256 is what a marker begins with
-RATIO_FROM = 1_000_000  # pixels; smaller images cost nothing, however small their file
+_SMALL, _FEW_MARKERS = 64_000, 1024  # bytes; in compressed data one byte in 256 equals the start of a marker
+RATIO_FROM = 1_000_000  # pixels; smaller images are cheap to decode at any ratio
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 _ALLOWED = "JPEG, PNG, WebP, TIFF, BMP or GIF"
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "I", "F")
@@ -22,76 +22,79 @@ _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK"
 def decode(content: bytes, max_pixels: int) -> np.ndarray:
     """Decode an image.
 
-    Rotated as its EXIF orientation says. Of an animation the first frame counts. Transparent pixels lie over
-    white. Sixteen-bit images are scaled to 0..255 over the range of their type, floats over the values they hold.
+    The EXIF orientation is applied. An animation is decoded to its first frame. Transparent pixels are blended with
+    white. Images of sixteen bits are scaled from the range of their type to 0..255, floats from their own range.
 
     Args:
-        content: the file; its own content says which format it is, not a name or header.
+        content: the file; its format is detected from its content.
         max_pixels: largest width times height.
 
     Returns:
         [H, W, 3] uint8 RGB.
 
     Raises:
-        Problem: 400 if empty, 413 if too large, 415 if no image of an allowed format, 422 if damaged.
+        Problem: 400 if empty, 413 if too large, 415 if not an image of a supported format, 422 if damaged.
     """
     with _opened(content, max_pixels) as image:
         return _to_rgb(image)
 
 
 def decode_reduced(content: bytes, max_pixels: int, working_size: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """As `decode`; a JPEG with far more pixels than are looked at comes out at a half, quarter or eighth of its size.
+    """Decode an image for the network. A JPEG much larger than the network's input is decoded at a reduced size.
 
-    Its decoder gives these for a fraction of the time.
+    The JPEG decoder produces a half, a quarter or an eighth of the size in a fraction of the time. Other formats are
+    decoded at full size. Pixels are converted as `decode` describes.
 
     Args:
         content: the file.
         max_pixels: largest width times height.
-        working_size: of the network: no side comes out shorter than the network sees it, unless the image's is.
+        working_size: of the network. A reduced image is at least as large as the network's input.
 
     Returns:
-        [h, w, 3] uint8 RGB, and the size (H, W) of the image itself.
+        [h, w, 3] uint8 RGB, and the full size (H, W) of the upright image.
 
     Raises:
-        Problem: as `decode` does.
+        Problem: 400 if empty, 413 if too large, 415 if not an image of a supported format, 422 if damaged.
     """
     with _opened(content, max_pixels) as image:
         width, height = image.size
-        image.draft(None, working_shape(height, width, working_size)[::-1])  # of a JPEG; others know nothing of it
+        image.draft(None, working_shape(height, width, working_size)[::-1])  # only affects a JPEG
         before = image.size
         pixels = _to_rgb(image)
-        square = before[0] == before[1]  # and yet the image itself may not be
-        swapped = _lies_on_its_side(content) if square else (pixels.shape[1], pixels.shape[0]) != before
+        square = before[0] == before[1]  # the reduced image, while the full one may be a pixel longer on a side
+        swapped = _is_rotated_by_quarter(content) if square else (pixels.shape[1], pixels.shape[0]) != before
         return pixels, (width, height) if swapped else (height, width)
 
 
 def pixels_of(content: bytes, max_pixels: int, max_ratio: float = math.inf) -> int:
-    """How many pixels an image has, by its header.
+    """Count the pixels of an image by its header, without decoding it.
 
     Args:
         content: the file.
         max_pixels: largest width times height.
-        max_ratio: largest ratio of decoded bytes, in the image's own mode, to the file's, past a million pixels.
+        max_ratio: largest ratio of decoded bytes, in the image's own mode, to bytes of the file. Images of at most a
+            million pixels are not checked.
 
     Raises:
-        Problem: as `decode` does, but for what only decoding shows; 413 past the ratio.
+        Problem: 400 if empty, 413 if too large or the compression ratio is too high, 415 if not an image of a supported
+            format, 422 if its header is damaged.
     """
     with _opened(content, max_pixels) as image:
         pixels = image.width * image.height
         ratio = pixels * len(image.getbands()) / len(content)
         if pixels > RATIO_FROM and ratio > max_ratio:
             raise Problem(
-                413, "The image is larger than its file lets expect.",
-                received=f"{image.width}x{image.height} from {len(content)} bytes: {ratio:.0f} bytes from one",
-                allowed=f"{max_ratio:g} from one, past {RATIO_FROM} pixels",
-                fix="Scale the image down, or let the operator raise SEGSORT_MAX_RATIO.",
+                413, "The image has a suspicious compression ratio.",
+                received=f"{image.width}x{image.height} from {len(content)} bytes: a ratio of {ratio:.0f}",
+                allowed=f"a ratio of at most {max_ratio:g} above {RATIO_FROM} pixels",
+                fix="Scale the image down, or ask the operator to raise SEGSORT_MAX_RATIO.",
             )  # fmt: skip
         return pixels
 
 
-def is_quickly_measured(content: bytes) -> bool:
-    """Whether `pixels_of` takes a fraction of a millisecond: of a small JPEG, unless it has very many markers."""
-    return content[:3] == b"\xff\xd8\xff" and len(content) <= _SHORT and content.count(b"\xff") <= _MARKERS
+def has_cheap_header(content: bytes) -> bool:
+    """Check whether `pixels_of` takes a fraction of a millisecond: for a small JPEG without very many markers."""
+    return content[:3] == b"\xff\xd8\xff" and len(content) <= _SMALL and content.count(b"\xff") <= _FEW_MARKERS
 
 
 @contextmanager
@@ -99,17 +102,21 @@ def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
     """An image whose header has been read and checked."""
     if not content:
         raise Problem(
-            400, "The request has no image.", received="0 bytes", allowed=_ALLOWED, fix="Send the image as the body."
+            400,
+            "The request contains no image.",
+            received="0 bytes",
+            allowed=_ALLOWED,
+            fix="Send the image as the body.",
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large images; the limit below decides
+            warnings.simplefilter("ignore")  # Pillow warns of large images, which `_check_size` limits
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check_size(image, max_pixels)
                 yield image
     except UnidentifiedImageError as error:
         raise Problem(
-            415, "The content is not an image of a known format.",
+            415, "The content is not an image of a supported format.",
             received=f"{len(content)} bytes beginning {content[:8]!r}", allowed=_ALLOWED,
             fix="Convert the image to one of these formats.",
         ) from error  # fmt: skip
@@ -117,17 +124,17 @@ def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
         raise _too_large(str(error), max_pixels) from error
     except Problem:
         raise
-    except Exception as error:  # what decoders raise on damaged files is of many types
+    except Exception as error:  # decoders raise exceptions of many types on damaged files
         raise Problem(
             422, "The image is damaged and cannot be decoded.", received=f"{len(content)} bytes: {str(error)[:200]}",
-            allowed=f"a complete {_ALLOWED} file", fix="Send the file again, or save it anew with another program.",
+            allowed=f"a complete {_ALLOWED} file", fix="Send the file again, or save it with another program.",
         ) from error  # fmt: skip
 
 
 def _too_large(received: str, max_pixels: int) -> Problem:
     return Problem(
         413, "The image has too many pixels.", received=received, allowed=f"at most {max_pixels} pixels",
-        fix="Scale the image down, or let the operator raise SEGSORT_MAX_PIXELS.",
+        fix="Scale the image down, or ask the operator to raise SEGSORT_MAX_PIXELS.",
     )  # fmt: skip
 
 
@@ -140,13 +147,13 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
     image.load()
-    _turn(image)
+    _apply_orientation(image)
     if image.mode == "RGB":
         return np.asarray(image)
     if image.mode.startswith(("I", "F")):
         return _scaled(image)
     if image.mode not in _MODES:
-        raise Problem(415, "The image's mode is not known.", received=image.mode, allowed=", ".join(_MODES))
+        raise Problem(415, "The image has an unsupported mode.", received=image.mode, allowed=", ".join(_MODES))
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
@@ -154,29 +161,29 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def _turn(image: Image.Image) -> None:
-    """Turn an image as its EXIF orientation says."""
+def _apply_orientation(image: Image.Image) -> None:
+    """Rotate and flip an image by its EXIF orientation. A damaged EXIF is ignored."""
     try:
         ImageOps.exif_transpose(image, in_place=True)
     except MemoryError:
         raise
-    except Exception:  # of many types where the EXIF is damaged, which leaves the pixels as good as they were
+    except Exception:  # Pillow raises exceptions of many types on a damaged EXIF
         return
 
 
-def _lies_on_its_side(content: bytes) -> bool:
-    """Whether an image's EXIF orientation turns it by a quarter."""
+def _is_rotated_by_quarter(content: bytes) -> bool:
+    """Check whether the EXIF orientation swaps width and height."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             return image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     except MemoryError:
         raise
-    except Exception:  # as above
+    except Exception:  # Pillow raises exceptions of many types on a damaged EXIF
         return False
 
 
 def _scaled(image: Image.Image) -> np.ndarray:
-    """Grey images of more than eight bits: [H, W, 3] uint8."""
+    """Scale a grey image of more than eight bits to [H, W, 3] uint8."""
     values = np.asarray(image, dtype=np.float64)
     if image.mode == "F":
         finite = values[np.isfinite(values)]
@@ -191,14 +198,14 @@ def decode_mask(content: bytes, max_pixels: int) -> np.ndarray:
     """Decode a mask file.
 
     Args:
-        content: a PNG of indices (a palette, or grey of at most eight bits) or of RGB colours.
+        content: a PNG with indices (a palette, or grey of at most eight bits) or with RGB colours.
         max_pixels: largest width times height.
 
     Returns:
         [H, W] uint8 indices, or [H, W, 3] uint8 colours.
 
     Raises:
-        Problem: 400 if empty, 413 if too large, 415 if no such PNG, 422 if damaged.
+        Problem: 400 if empty, 413 if too large, 415 if not such a PNG, 422 if damaged.
     """
     if not content:
         raise Problem(400, "The mask is empty.", received="0 bytes", allowed="PNG", fix="Send the mask as a PNG file.")
@@ -211,17 +218,17 @@ def decode_mask(content: bytes, max_pixels: int) -> np.ndarray:
                 return _indices_or_colors(image)
     except UnidentifiedImageError as error:
         raise Problem(
-            415, "The mask is no PNG.", received=f"{len(content)} bytes beginning {content[:8]!r}",
+            415, "The mask is not a PNG.", received=f"{len(content)} bytes beginning {content[:8]!r}",
             allowed="PNG, indexed or RGB", fix="Save the mask as PNG: JPEG alters the values.",
         ) from error  # fmt: skip
     except Image.DecompressionBombError as error:
         raise _too_large(str(error), max_pixels) from error
     except Problem:
         raise
-    except Exception as error:  # as above
+    except Exception as error:  # decoders raise exceptions of many types on damaged files
         raise Problem(
             422, "The mask is damaged and cannot be decoded.", received=f"{len(content)} bytes: {str(error)[:200]}",
-            allowed="a complete PNG file", fix="Send the file again, or save it anew with another program.",
+            allowed="a complete PNG file", fix="Send the file again, or save it with another program.",
         ) from error  # fmt: skip
 
 
@@ -233,6 +240,6 @@ def _indices_or_colors(image: Image.Image) -> np.ndarray:
     if image.mode in ("RGB", "RGBA"):
         return np.asarray(image)[:, :, :3]
     raise Problem(
-        415, "The mask's mode holds neither indices nor colours.", received=image.mode, allowed="P, L, 1, RGB, RGBA",
+        415, "The mask has neither indices nor colours.", received=image.mode, allowed="P, L, 1, RGB, RGBA",
         fix="Save the mask as an indexed PNG of eight bits, or as RGB.",
     )  # fmt: skip

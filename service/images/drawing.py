@@ -1,4 +1,4 @@
-"""Pictures: label maps, overlays, crops of exemplars, contact sheets."""
+"""Drawing: label maps, overlays, crops of exemplars, contact sheets."""
 
 import io
 from collections.abc import Sequence
@@ -15,34 +15,43 @@ _OUTLINE = np.array((255, 64, 160), np.uint8)
 
 
 def label_map_png(class_map: np.ndarray, classes: Sequence[ClassInfo]) -> bytes:
-    """An indexed PNG: [H, W] class ids, with the classes' colours as its palette."""
-    picture = Image.fromarray(class_map.astype(np.uint8))
-    picture.putpalette([channel for info in classes for channel in info.color])
-    return _encode(picture, "PNG", compress_level=1)
+    """Encode a label map as an indexed PNG.
+
+    Args:
+        class_map: [H, W] class ids in 0..255.
+        classes: their colours become the palette.
+    """
+    image = Image.fromarray(class_map.astype(np.uint8))
+    image.putpalette([channel for info in classes for channel in info.color])
+    return _encode(image, "PNG", compress_level=1)
 
 
 def overlay(image: np.ndarray, class_map: np.ndarray, labels: np.ndarray, classes: Sequence[ClassInfo]) -> Image.Image:
-    """The photograph with its classes in colour, segments outlined, and a legend below.
+    """Draw the classes of an image in colour over it, with outlines of the segments and a legend below.
 
-    image: [H, W, 3] uint8; class_map, labels: [H, W], class and segment of each pixel.
+    Args:
+        image: [H, W, 3] uint8 RGB.
+        class_map: [H, W] class of each pixel.
+        labels: [H, W] segment of each pixel.
+        classes: their names and colours.
     """
     colors = np.asarray([info.color for info in classes], dtype=np.float32)
     blended = image * 0.5 + colors[class_map] * 0.5
     blended[_borders(labels)] *= 0.6
     blended[_borders(class_map)] = 255
-    picture = Image.fromarray(blended.astype(np.uint8))
+    drawn = Image.fromarray(blended.astype(np.uint8))
     shares = np.bincount(class_map.ravel(), minlength=len(classes)) / class_map.size
-    return _above(picture, _legend(classes, shares, picture.width))
+    return _stacked(drawn, _legend(classes, shares, drawn.width))
 
 
 def exemplar_image(release: Release, image_id: int) -> Image.Image:
-    """A source image of a release, RGB."""
+    """Read a source image of a release as RGB."""
     with Image.open(release.image_path(image_id)) as opened:
         return opened.convert("RGB")
 
 
 def exemplar_crop(release: Release, row: int) -> Image.Image:
-    """An exemplar with some of what surrounds it, its mask outlined."""
+    """Crop an exemplar of a release from its image, with a margin, its mask outlined."""
     exemplars = release.exemplars
     source = release.sources[int(exemplars.image_ids[row])]
     mask = decode_rle(exemplars.masks[row], (source.height, source.width))
@@ -52,7 +61,13 @@ def exemplar_crop(release: Release, row: int) -> Image.Image:
 
 
 def outlined_crop(image: np.ndarray, mask: np.ndarray, bbox: Sequence[int]) -> Image.Image:
-    """Part of an image around a box, with a margin, the mask outlined: [H, W, 3] uint8, [H, W] bool, (x, y, w, h)."""
+    """Crop an image to a box with a margin, and outline a mask. Pixels outside the mask are dimmed.
+
+    Args:
+        image: [H, W, 3] uint8 RGB.
+        mask: [H, W] bool.
+        bbox: x, y, width, height in pixels.
+    """
     x, y, width, height = bbox
     margin = max(12, round(0.15 * max(width, height)))
     rows, columns = slice(max(y - margin, 0), y + height + margin), slice(max(x - margin, 0), x + width + margin)
@@ -65,9 +80,14 @@ def outlined_crop(image: np.ndarray, mask: np.ndarray, bbox: Sequence[int]) -> I
 def contact_sheet(
     image: np.ndarray, labels: np.ndarray, body: dict[str, Any], release: Release, rows: dict[str, int]
 ) -> Image.Image:
-    """A row a segment, the largest first: its crop, its label, and the exemplars that gave it.
+    """Draw a row for each segment, the largest first: its crop, its label, and the exemplars that voted for it.
 
-    image: [H, W, 3] uint8; labels: [H, W] segment of each pixel; body: the answer; rows: exemplar id to row.
+    Args:
+        image: [H, W, 3] uint8 RGB.
+        labels: [H, W] segment of each pixel.
+        body: the answer of POST /segment.
+        release: holds the exemplars.
+        rows: by exemplar id: its row in the release.
     """
     order = sorted(range(len(body["segments"])), key=lambda n: -body["segments"][n]["area"])
     tile, gap, text = 120, 8, 34
@@ -89,30 +109,30 @@ def contact_sheet(
     return sheet
 
 
-def png(picture: Image.Image) -> bytes:
-    """A picture as PNG."""
-    return _encode(picture, "PNG", compress_level=3)
+def png(image: Image.Image) -> bytes:
+    """Encode an image as PNG."""
+    return _encode(image, "PNG", compress_level=3)
 
 
-def _encode(picture: Image.Image, form: str, **options: Any) -> bytes:
+def _encode(image: Image.Image, form: str, **options: Any) -> bytes:
     file = io.BytesIO()
-    picture.save(file, form, **options)
+    image.save(file, form, **options)
     return file.getvalue()
 
 
 def _borders(values: np.ndarray) -> np.ndarray:
-    """[H, W] -> [H, W] bool: the pixel differs from the one below or to the right."""
+    """[H, W] -> [H, W] bool: whether a pixel differs from the one below or to the right."""
     border = np.zeros(values.shape, dtype=bool)
     border[:-1] |= values[:-1] != values[1:]
     border[:, :-1] |= values[:, :-1] != values[:, 1:]
     return border
 
 
-def _tile(sheet: Image.Image, picture: Image.Image, left: int, top: int, side: int) -> None:
-    scale = side / max(picture.size)
-    size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
+def _tile(sheet: Image.Image, image: Image.Image, left: int, top: int, side: int) -> None:
+    scale = side / max(image.size)
+    size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
     sheet.paste(
-        picture.resize(size, Image.Resampling.LANCZOS), (left + (side - size[0]) // 2, top + (side - size[1]) // 2)
+        image.resize(size, Image.Resampling.LANCZOS), (left + (side - size[0]) // 2, top + (side - size[1]) // 2)
     )
 
 
@@ -129,7 +149,7 @@ def _legend(classes: Sequence[ClassInfo], shares: np.ndarray, width: int) -> Ima
     return legend
 
 
-def _above(first: Image.Image, second: Image.Image) -> Image.Image:
+def _stacked(first: Image.Image, second: Image.Image) -> Image.Image:
     joined = Image.new("RGB", (first.width, first.height + second.height), "white")
     joined.paste(first, (0, 0))
     joined.paste(second, (0, first.height))

@@ -5,9 +5,15 @@ from skimage.measure import find_contours
 
 
 def polygons(mask: np.ndarray) -> list[list[list[float]]]:
-    """Rings around a mask: [H, W] bool -> rings of [x, y] in pixels, (0, 0) the outer corner of the first pixel.
+    """Trace the outlines of a mask, including those of its holes.
 
-    Outer rings and those of holes alike; a point is inside if a ray from it crosses the rings an odd number of times.
+    A point belongs to the mask if a ray from it crosses the outlines an odd number of times (even-odd rule).
+
+    Args:
+        mask: [H, W] bool.
+
+    Returns:
+        Closed rings of points [x, y] in pixels; (0, 0) is the outer corner of the first pixel.
     """
     padded = np.pad(mask, 1).astype(np.float32)
     rings = find_contours(padded, 0.5)  # type: ignore[no-untyped-call]

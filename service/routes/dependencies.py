@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from service.answering.admission import Admission
 from service.answering.engine import Engine
 from service.editing.curation import Curation
-from service.editing.edit_list import edit_told
+from service.editing.edit_list import edit_json
 from service.http.access import Caller, curator, reader
 from service.http.body_limit import too_large
 from service.problems import CallerLeft, Problem, printable
@@ -71,7 +71,7 @@ def edited(engine: Engine, edit: Edit | None, status: int, **more: Any) -> Respo
         status: HTTP status; 200 where there was nothing to change.
         more: further fields of the answer.
     """
-    described = None if edit is None else edit_told(edit, {})  # no later edit can have reverted it yet
+    described = None if edit is None else edit_json(edit, {})  # no later edit can have reverted it yet
     revision = engine.served.live.state.revision if edit is None else edit.revision
     return json({"index_revision": revision, "edit": described} | more, status if edit is not None else 200)
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from service.editing.curation import no_edit
-from service.editing.edit_list import edits_told, find_edit, newest_edits
+from service.editing.edit_checks import no_edit
+from service.editing.edit_list import edits_json, find_edit, newest_edits
 from service.editing.effect import effect_of
 from service.http import wire
 from service.routes.dependencies import (
@@ -45,7 +45,7 @@ def list_edits(
 ) -> Response:
     """List the edits of all releases, the newest first."""
     with engine.records.engine.connect() as connection:
-        return json(edits_told(connection, newest_edits(connection, limit, before)))
+        return json(edits_json(connection, newest_edits(connection, limit, before)))
 
 
 @router.get("/{revision}", operation_id="get_edit", response_model=wire.Edit)
@@ -55,7 +55,7 @@ def get_edit(revision: Number, caller: Reader, engine: Service) -> Response:
         found = find_edit(connection, revision)
         if found is None:
             raise no_edit(revision)
-        return json(edits_told(connection, [found])[0])
+        return json(edits_json(connection, [found])[0])
 
 
 @router.get("/{revision}/effect", operation_id="get_edit_effect", response_model=wire.Effect)

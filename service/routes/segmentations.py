@@ -11,7 +11,7 @@ from service.answering.limits import AnswerOptions, MaskFormat, SegmentRequest
 from service.answering.relabelling import relabel
 from service.answering.stages import Stages
 from service.http import wire
-from service.images.decode import is_quickly_measured
+from service.images.decode import has_cheap_header
 from service.images.drawing import label_map_png
 from service.problems import Problem
 from service.records.database import Answered
@@ -99,7 +99,7 @@ async def segment(
                 return Response(label_map_png(answer.class_map, answer.classes), media_type="image/png")
             return json(answer.body)
 
-    quick = min_index_revision <= engine.live.revision and is_quickly_measured(content)
+    quick = min_index_revision <= engine.live.revision and has_cheap_header(content)
     async with turn(request, lambda: engine.measure(content, asked), quick) as waited:
         response = await run_in_threadpool(respond)
     stages.ms["wait"] = waited * 1000
