@@ -9,8 +9,7 @@ from sqlalchemy import Connection
 
 from model_store.exemplar_table import exemplar_id
 from model_store.live import AddedExemplar
-from service.answering.engine import Engine
-from service.answering.served import check_release
+from service.answering.served import ServedRelease, check_release
 from service.editing.class_names import Classes, ClassRef, check_name, parse_color
 from service.editing.corrections import correction, corrections_of
 from service.editing.edit_checks import (
@@ -26,7 +25,7 @@ from service.editing.edit_checks import (
 from service.editing.strength import wins_already
 from service.records.database import Record
 from service.records.edit_log import Edit, EditLog
-from service.records.follower import Author, Plan
+from service.records.follower import Author, Follower, Plan
 from service.records.image_store import ImageFile, image_is_stored, insert_image
 from service.records.live_release import LiveRelease
 from service.records.tables import now
@@ -59,10 +58,15 @@ class Added(NamedTuple):
 
 
 class Curation:
-    """Makes edits of one release: the one that is served when the request begins."""
+    """Makes edits of one release.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine, self.served = engine, engine.served
+    Args:
+        follower: appends to the log of edits.
+        served: the release that is served when the request begins.
+    """
+
+    def __init__(self, follower: Follower, served: ServedRelease) -> None:
+        self._follower, self.served = follower, served
 
     def add(self, author: Author, image: ImageFile, pieces: Sequence[Piece], source: str) -> Added:
         """Make exemplars of labelled segments of an image, and store the image.
@@ -94,7 +98,7 @@ class Curation:
             unknown = [e for name, e in coming.items() if live.state.row(name) is None]
             return Plan("add", payload | {"summary": f"added {counted(names)}"}, unknown)
 
-        edit = self._engine.follower.edit(live, author, plan)
+        edit = self._follower.edit(live, author, plan)
         return Added(edit, requested, already)
 
     def label(self, author: Author, record: Record, ref: ClassRef) -> Added:
@@ -132,7 +136,7 @@ class Curation:
             }
             return Plan("label", payload, [new] if live.state.row(new.exemplar_id) is None else [])
 
-        edit = self._engine.follower.edit(live, author, plan)
+        edit = self._follower.edit(live, author, plan)
         return Added(edit, requested, set() if edit is not None else {requested[0].exemplar_id})
 
     def remove(self, author: Author, exemplar_ids: Sequence[str]) -> tuple[Edit, int]:
@@ -157,7 +161,7 @@ class Curation:
             names = [live.state.classes[c].name for c in live.state.class_ids(rows).tolist()]
             return Plan("remove", {"exemplar_ids": alive, "summary": f"removed {counted(names)}"})
 
-        return _made(self._engine.follower.edit(live, author, plan)), removed_before
+        return _made(self._follower.edit(live, author, plan)), removed_before
 
     def make_class(self, author: Author, name: str, color: str | None) -> Edit:
         """Create a class without exemplars.
@@ -175,7 +179,7 @@ class Curation:
             payload = {"class_id": info.class_id, "before": None, "after": after}
             return Plan("class", payload | {"summary": f"made class {info.name}"})
 
-        return _made(self._engine.follower.edit(live, author, plan))
+        return _made(self._follower.edit(live, author, plan))
 
     def change_class(self, author: Author, class_id: int, name: str | None, color: str | None) -> Edit | None:
         """Rename or recolour a class; None if it has this name and colour already.
@@ -202,7 +206,7 @@ class Curation:
             payload = {"class_id": class_id, "before": before, "after": after, "summary": " and ".join(changes)}
             return Plan("class", payload)
 
-        return self._engine.follower.edit(live, author, plan)
+        return self._follower.edit(live, author, plan)
 
     def revert(self, author: Author, revision: int) -> Edit:
         """Revert an edit. Reverting a revert makes its target effective again.
@@ -223,7 +227,7 @@ class Curation:
             check_revert(live, live.log.changes(edit), revision)
             return Plan("revert", payload)
 
-        return _made(self._engine.follower.edit(live, author, plan))
+        return _made(self._follower.edit(live, author, plan))
 
     @property
     def _live(self) -> LiveRelease:

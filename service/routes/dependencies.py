@@ -49,7 +49,8 @@ async def _engine(request: Request) -> Engine:
 
 
 async def _curation(request: Request) -> Curation:
-    return Curation(request.app.state.engine)
+    engine: Engine = request.app.state.engine
+    return Curation(engine.follower, engine.served)
 
 
 Service = Annotated[Engine, Depends(_engine)]

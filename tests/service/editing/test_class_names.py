@@ -1,0 +1,96 @@
+"""Classes as requests name them."""
+
+import pytest
+
+from model_store.card import ClassInfo
+from service.editing.class_names import Classes, ClassRef, check_name, most_distinct_color, parse_color
+from service.problems import Problem
+from service.records.edit_log import ClassState
+
+STATES = [
+    ClassState(ClassInfo(class_id=0, name="Brick", color=(200, 40, 30)), False),
+    ClassState(ClassInfo(class_id=1, name="grass", color=(40, 180, 60)), True),
+    ClassState(ClassInfo(class_id=2, name="water", color=(30, 60, 210)), False),
+]
+
+
+def status(raised: pytest.ExceptionInfo[Problem]) -> int:
+    return raised.value.status
+
+
+@pytest.mark.parametrize("given", [{}, {"name": "a", "class_id": 1}])
+def test_a_class_needs_either_a_name_or_an_id(given: dict) -> None:
+    with pytest.raises(Problem, match="either a name or an id") as refused:
+        ClassRef(**given)
+    assert status(refused) == 422
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 61, "a\nb", "a\0"])
+def test_names_that_are_empty_long_or_not_printable_are_refused(name: str) -> None:
+    with pytest.raises(Problem, match="name of the class") as refused:
+        check_name(name)
+    assert status(refused) == 422
+    with pytest.raises(Problem):
+        ClassRef(name)
+
+
+def test_spaces_around_a_name_are_ignored() -> None:
+    assert check_name("  kerb ") == "kerb"
+    assert check_name("x" * 60) == "x" * 60
+    assert Classes(STATES).find(ClassRef(" brick")) == STATES[0].info
+
+
+@pytest.mark.parametrize("color", ["red", "#12345", "#1234567", "#12345g", "123456", ""])
+def test_colours_of_another_form_are_refused(color: str) -> None:
+    with pytest.raises(Problem, match="colour") as refused:
+        parse_color(color)
+    assert status(refused) == 422
+
+
+def test_a_colour_is_read_as_red_green_and_blue() -> None:
+    assert parse_color("#0aFF10") == (10, 255, 16)
+
+
+def test_a_class_is_found_by_name_whatever_its_case_and_by_id() -> None:
+    classes = Classes(STATES)
+    assert classes.find(ClassRef("BRICK")).class_id == 0
+    assert classes.find(ClassRef(class_id=2)).name == "water"
+    assert classes.new == []
+
+
+@pytest.mark.parametrize("class_id", [-1, 1, 3])
+def test_a_retired_or_unknown_id_is_refused_with_the_present_ones(class_id: int) -> None:
+    with pytest.raises(Problem) as refused:
+        Classes(STATES).find(ClassRef(class_id=class_id))
+    assert status(refused) == 404
+    assert refused.value.allowed == {0: "Brick", 2: "water"}
+
+
+def test_a_new_name_creates_a_class_once() -> None:
+    classes = Classes(STATES)
+    made = classes.find(ClassRef("fog", color="#102030"))
+    assert (made.class_id, made.name, made.color) == (3, "fog", (16, 32, 48))
+    assert classes.find(ClassRef("FOG")) is made
+    assert classes.find(ClassRef("mist")).class_id == 4
+    assert [classes.name(n) for n in (0, 3, 4)] == ["Brick", "fog", "mist"]
+
+
+def test_the_name_of_a_retired_class_can_be_used_again_with_a_new_id() -> None:
+    assert Classes(STATES).find(ClassRef("grass")).class_id == 3
+
+
+def test_there_are_at_most_256_classes() -> None:
+    many = [ClassState(ClassInfo(class_id=n, name=f"c{n}", color=(0, 0, 0)), n % 2 == 0) for n in range(256)]
+    with pytest.raises(Problem, match="too many classes") as refused:
+        Classes(many).find(ClassRef("one more"))
+    assert status(refused) == 409
+
+
+def test_colours_without_a_wish_differ_from_each_other() -> None:
+    taken: list[tuple[int, int, int]] = []
+    for _ in range(8):
+        taken.append(most_distinct_color(taken))
+    assert len(set(taken)) == 8
+    assert all(200 <= sum(color) <= 600 for color in taken)
+    distances = [sum((a - b) ** 2 for a, b in zip(x, y, strict=True)) for x in taken for y in taken if x != y]
+    assert min(distances) > 100**2

@@ -1,0 +1,117 @@
+"""Label maps, overlays, crops and contact sheets."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model_store.card import ClassInfo
+from model_store.release import Release
+from segsort.masks import decode_rle
+from service.images.drawing import (
+    contact_sheet,
+    exemplar_crop,
+    exemplar_image,
+    label_map_png,
+    outlined_crop,
+    overlay,
+    png,
+)
+
+CLASSES = [
+    ClassInfo(class_id=0, name="brick", color=(200, 40, 30)),
+    ClassInfo(class_id=1, name="grass", color=(40, 180, 60)),
+]
+PINK = [255, 64, 160]
+
+
+@pytest.fixture(scope="module")
+def release(tiny_release: Path) -> Release:
+    return Release.open(tiny_release)
+
+
+def halves() -> np.ndarray:
+    """[40, 400] class 0 at the left, class 1 at the right."""
+    class_map = np.zeros((40, 400), dtype=np.int64)
+    class_map[:, 200:] = 1
+    return class_map
+
+
+def test_a_label_map_has_the_class_ids_as_values_and_their_colours_as_palette() -> None:
+    image = Image.open(io.BytesIO(label_map_png(halves(), CLASSES)))
+    assert image.mode == "P"
+    assert (np.asarray(image) == halves()).all()
+    assert image.convert("RGB").getpixel((0, 0)) == CLASSES[0].color
+    assert image.convert("RGB").getpixel((399, 0)) == CLASSES[1].color
+
+
+def test_an_image_is_encoded_without_loss() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (9, 7, 3), dtype=np.uint8)
+    assert (np.asarray(Image.open(io.BytesIO(png(Image.fromarray(pixels))))) == pixels).all()
+
+
+def test_an_overlay_blends_the_colours_and_marks_the_borders() -> None:
+    image = np.full((40, 400, 3), 100, dtype=np.uint8)
+    labels = halves()
+    labels[20:, :200] = 2  # a second segment of the same class
+    drawn = np.asarray(overlay(image, halves(), labels, CLASSES))
+    assert drawn[5, 50].tolist() == [150, 70, 65]  # the mean of the image and the class's colour
+    assert drawn[5, 300].tolist() == [70, 140, 80]
+    assert drawn[5, 199].tolist() == [255, 255, 255]  # between classes
+    assert drawn[19, 50].tolist() == [90, 42, 39]  # darker between segments of one class
+    assert drawn.shape[1] == 400
+    assert drawn.shape[0] > 40  # the legend is below
+
+
+def test_the_legend_shows_only_classes_that_occur() -> None:
+    image = np.zeros((40, 400, 3), dtype=np.uint8)
+    both = np.asarray(overlay(image, halves(), halves(), CLASSES))[40:]
+    one = np.asarray(overlay(image, halves() * 0, halves(), CLASSES))[40:]
+    for drawn, count in ((both, 2), (one, 1)):
+        present = [info for info in CLASSES if (drawn == info.color).all(axis=2).any()]
+        assert present == CLASSES[:count]
+
+
+def test_a_crop_has_a_margin_and_outlines_the_mask() -> None:
+    image = np.full((100, 100, 3), 80, dtype=np.uint8)
+    mask = np.zeros((100, 100), dtype=bool)
+    mask[40:60, 30:50] = True
+    crop = np.asarray(outlined_crop(image, mask, (30, 40, 20, 20)))
+    assert crop.shape == (44, 44, 3)  # 12 pixels on each side
+    assert crop[22, 22].tolist() == [80, 80, 80]
+    assert crop[2, 2].tolist() == [100, 100, 100]  # 80 // 2 + 60: outside the mask
+    assert crop[22, 31].tolist() == PINK
+    assert (image == 80).all()
+
+
+def test_a_crop_ends_at_the_edges_of_the_image() -> None:
+    image = np.zeros((30, 40, 3), dtype=np.uint8)
+    assert outlined_crop(image, np.ones((30, 40), dtype=bool), (0, 0, 40, 30)).size == (40, 30)
+
+
+def test_an_exemplar_is_cropped_from_its_source_image(release: Release) -> None:
+    row = 3
+    x, y, width, height = release.exemplars.bboxes[row].tolist()
+    source = release.sources[int(release.exemplars.image_ids[row])]
+    image = exemplar_image(release, int(release.exemplars.image_ids[row]))
+    assert image.size == (source.width, source.height)
+    crop = np.asarray(exemplar_crop(release, row))
+    mask = decode_rle(release.exemplars.masks[row], (source.height, source.width))
+    assert (crop == np.asarray(outlined_crop(np.asarray(image), mask, (x, y, width, height)))).all()
+
+
+def test_a_contact_sheet_has_a_row_for_each_segment(release: Release) -> None:
+    image = np.zeros((40, 400, 3), dtype=np.uint8)
+    exemplar = {"exemplar_id": release.exemplars.ids[0], "class_name": "brick", "similarity": 0.5, "weight": 0.25}
+    segment = {"class_name": "brick", "known": True, "confidence": 0.9, "area": 8000, "bbox": [0, 0, 200, 40]}
+    segments = [segment | {"exemplars": [exemplar]}, segment | {"exemplars": [], "area": 9000, "known": False}]
+    sheet = contact_sheet(image, halves(), {"segments": segments}, release, release.rows)
+    tile, gap, text = 120, 8, 34
+    assert sheet.size == (gap + 3 * (tile + gap), gap + 2 * (tile + text + gap))
+    column = gap + tile + gap + tile // 2  # of the first exemplar, which only the smaller segment has
+    pixels = np.asarray(sheet)
+    first, second = pixels[gap : gap + tile, column : column + tile], pixels[gap + tile + text + gap :, column:]
+    assert (first == 255).all()
+    assert not (second == 255).all()

@@ -1,0 +1,194 @@
+"""Following the log of edits: two followers over one database reach the same state."""
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection, update
+from sqlalchemy import Engine as Database
+
+from model_store.live import AddedExemplar, LiveExemplars
+from model_store.release import Release
+from service.problems import Problem
+from service.records.edit_rows import read_edits, read_edits_and_exemplars
+from service.records.follower import Author, Follower, Plan
+from service.records.live_release import LiveRelease
+from service.records.schema_version import open_database
+from service.records.tables import RevisionRow, last_revision
+
+ANNA = Author("anna", "because")
+
+
+@pytest.fixture(scope="module")
+def release(tiny_release: Path) -> Release:
+    return Release.open(tiny_release)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return open_database(f"sqlite:///{tmp_path / 'a.sqlite'}")
+
+
+@pytest.fixture
+def live(release: Release) -> LiveRelease:
+    return LiveRelease.of(LiveExemplars.of_release(release))
+
+
+@pytest.fixture
+def follower(database: Database, live: LiveRelease) -> Iterator[Follower]:
+    follower = Follower(database)
+    follower.follow(live)
+    yield follower
+    follower.stop()
+
+
+def removal(name: str) -> Plan:
+    return Plan("remove", {"exemplar_ids": [name], "summary": "removed"})
+
+
+def addition(name: str, dimension: int, n: int = 0) -> Plan:
+    prototype = np.eye(dimension, dtype=np.float32)[n]
+    new = AddedExemplar(name, prototype, 1, 2.5, "image", "source", 8, 6, (1, 2, 3, 4), 12, "mask")
+    return Plan("add", {"exemplar_ids": [name], "classes": [], "summary": "added"}, [new])
+
+
+def remove(follower: Follower, live: LiveRelease, name: str) -> int:
+    edit = follower.edit(live, ANNA, lambda connection, revision: removal(name))
+    assert edit is not None
+    return edit.revision
+
+
+def test_an_edit_is_applied_when_it_returns(follower: Follower, live: LiveRelease) -> None:
+    name, before = live.release.exemplars.ids[0], live.state
+    edit = follower.edit(live, ANNA, lambda connection, revision: removal(name))
+    assert edit is not None
+    assert (edit.revision, edit.kind, edit.author, edit.reason) == (1, "remove", "anna", "because")
+    assert live.state.revision == 1
+    assert live.state.count == before.count - 1
+    assert not live.log.is_alive(name)
+    assert before.is_alive(0)  # a reader keeps the state that it took
+
+
+def test_added_exemplars_are_read_back_as_they_were_written(
+    follower: Follower, live: LiveRelease, database: Database
+) -> None:
+    plan = addition("new", live.state.prototypes(np.array([0])).shape[1])
+    follower.edit(live, ANNA, lambda connection, revision: plan)
+    with database.connect() as connection:
+        edits, added = read_edits_and_exemplars(connection, 0, 1, live.name)
+        assert read_edits(connection, 1, 9, live.name) == []
+        assert read_edits(connection, 0, 9, "another release") == []
+    assert isinstance(edits[0].created, datetime)
+    assert edits[0].payload == plan.payload
+    assert vars(added[0]) | {"prototype": 0} == vars(plan.added[0]) | {"prototype": 0}
+    assert (added[0].prototype == plan.added[0].prototype).all()
+
+
+def test_another_process_reaches_the_same_state(
+    follower: Follower, live: LiveRelease, database: Database, release: Release
+) -> None:
+    remove(follower, live, release.exemplars.ids[0])
+    other, others = LiveRelease.of(LiveExemplars.of_release(release)), Follower(database)
+    assert others.follow(other) == 1
+    assert not other.log.is_alive(release.exemplars.ids[0])
+    remove(others, other, release.exemplars.ids[1])
+    assert live.state.revision == 1
+    follower.catch_up()
+    assert live.state.revision == other.state.revision == 2
+    assert live.state.alive_rows().tolist() == other.state.alive_rows().tolist()
+
+
+def test_an_edit_is_validated_against_the_edits_of_other_processes(
+    follower: Follower, live: LiveRelease, database: Database, release: Release
+) -> None:
+    other, others = LiveRelease.of(LiveExemplars.of_release(release)), Follower(database)
+    others.follow(other)
+    name = release.exemplars.ids[0]
+    remove(others, other, name)
+    seen = []
+
+    def plan(connection: Connection, revision: int) -> Plan | None:
+        seen.append((revision, live.log.is_alive(name)))
+        return None
+
+    assert follower.edit(live, ANNA, plan) is None
+    assert seen == [(2, False)]
+
+
+def test_a_plan_without_a_change_or_with_an_error_uses_no_revision(
+    follower: Follower, live: LiveRelease, database: Database
+) -> None:
+    def refuse(connection: Connection, revision: int) -> Plan:
+        raise Problem(409, "no")
+
+    assert follower.edit(live, ANNA, lambda connection, revision: None) is None
+    with pytest.raises(Problem, match="no"):
+        follower.edit(live, ANNA, refuse)
+    with database.connect() as connection:
+        assert last_revision(connection) == 0
+    assert remove(follower, live, live.release.exemplars.ids[0]) == 1
+
+
+def test_a_request_waits_for_a_revision_that_another_process_writes(
+    follower: Follower, live: LiveRelease, database: Database, release: Release
+) -> None:
+    other, others = LiveRelease.of(LiveExemplars.of_release(release)), Follower(database)
+    others.follow(other)
+    writer = threading.Timer(0.3, remove, (others, other, release.exemplars.ids[0]))
+    writer.start()
+    follower.wait_for(live, 1)
+    assert live.state.revision == 1
+    writer.join()
+
+
+def test_a_revision_that_does_not_exist_is_refused(
+    follower: Follower, live: LiveRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.records.follower.PATIENCE", 0.2)
+    with pytest.raises(Problem) as refused:
+        follower.wait_for(live, 5)
+    assert (refused.value.status, refused.value.received) == (409, 5)
+
+
+def test_the_thread_applies_edits_and_does_its_chores(database: Database, live: LiveRelease, release: Release) -> None:
+    called = threading.Event()
+    follower = Follower(database, [called.set])
+    follower.follow(live)
+    follower.start()
+    try:
+        other, others = LiveRelease.of(LiveExemplars.of_release(release)), Follower(database)
+        others.follow(other)
+        remove(others, other, release.exemplars.ids[0])
+        end = time.monotonic() + 20
+        while live.state.revision < 1 and time.monotonic() < end:
+            time.sleep(0.02)
+        assert live.state.revision == 1
+        assert called.wait(20)
+        assert follower.trouble is None
+    finally:
+        follower.stop()
+
+
+def test_edits_of_another_release_of_the_same_name_are_refused(
+    follower: Follower, live: LiveRelease, database: Database, release: Release
+) -> None:
+    remove(follower, live, "0123456789abcdef")
+    other = LiveRelease.of(LiveExemplars.of_release(release))
+    with pytest.raises(
+        ValueError, match=r"the 1 edits of release 'tiny' in the database do not fit it.*0123456789abcdef"
+    ):
+        Follower(database).follow(other)
+
+
+def test_a_gap_of_revisions_of_other_releases_is_passed_over(
+    follower: Follower, live: LiveRelease, database: Database
+) -> None:
+    with database.begin() as connection:
+        connection.execute(update(RevisionRow).values(number=6))
+    follower.catch_up()
+    assert live.state.revision == 6
+    assert remove(follower, live, live.release.exemplars.ids[0]) == 7

@@ -1,0 +1,35 @@
+"""Tables and times of the database."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Double
+
+from service.records.schema_version import open_database
+from service.records.tables import Base, RevisionRow, iso, last_revision, now
+
+
+def test_the_tables_are_those_that_the_documentation_names() -> None:
+    assert set(Base.metadata.tables) == {"segmentations", "images", "revisions", "edits", "exemplars"}
+
+
+def test_numbers_with_a_fraction_have_double_precision_everywhere() -> None:
+    columns = [column for table in Base.metadata.sorted_tables for column in table.columns]
+    doubles = {f"{c.table.name}.{c.name}" for c in columns if isinstance(c.type, Double)}
+    assert doubles == {"segmentations.kappa", "segmentations.image_similarity", "exemplars.strength"}
+
+
+def test_the_content_of_an_image_is_its_last_column() -> None:
+    assert list(Base.metadata.tables["images"].columns.keys())[-1] == "content"
+
+
+def test_times_are_in_utc_without_a_zone() -> None:
+    assert now().tzinfo is None
+    assert abs(now().replace(tzinfo=UTC) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert iso(datetime(2026, 1, 2, 3, 4, 5, 678_900)) == "2026-01-02T03:04:05.678Z"
+
+
+def test_the_last_revision_is_the_number_in_the_single_row() -> None:
+    with open_database("sqlite://").begin() as connection:
+        assert last_revision(connection) == 0
+        connection.execute(RevisionRow.__table__.update().values(number=7))
+        assert last_revision(connection) == 7
