@@ -51,6 +51,6 @@ def test_files_that_a_run_no_longer_has_are_removed_from_its_copy(run: Path, tmp
 def test_two_runs_of_one_name_are_refused_before_anything_is_written(run: Path, tmp_path: Path) -> None:
     other = tmp_path / "elsewhere" / "first"
     other.mkdir(parents=True)
-    with pytest.raises(ValueError, match="two of the folders are called 'first'"):
+    with pytest.raises(ValueError, match="two of the folders have the name 'first'"):
         collect([run, other], tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
