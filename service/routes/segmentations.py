@@ -46,8 +46,8 @@ _BODY = {
         "description": "The image file as the body, or as the field `image` of a form. The content type of a body "
         "that is no form is not looked at.",
         "content": {
-            "application/octet-stream": BINARY,
             **dict.fromkeys(IMAGE_TYPES, BINARY),
+            "application/octet-stream": BINARY,
             "multipart/form-data": {
                 "schema": {
                     "type": "object",

@@ -31,6 +31,7 @@ class ReleaseClass(CardClassInfo):
 class ReleaseCard(Card):
     """Everything that is recorded about a release: how it was made, how it was measured, under which licence."""
 
+    format_version: int = Field(1, description="Version of the card's format.")  # type: ignore[assignment]
     classes: list[ReleaseClass] = Field(min_length=1)  # type: ignore[assignment]
 
 

@@ -469,7 +469,7 @@
  * Everything that is recorded about a release: how it was made, how it was measured, under which licence.
  *
  * @typedef {object} ReleaseCard
- * @property {1} [format_version]
+ * @property {number} [format_version] Version of the card's format.
  * @property {string} name
  * @property {string} created
  * @property {string} description
