@@ -26,7 +26,7 @@
  */
 
 /**
- * What lies where: a class by name or id, and a mask or polygons [x, y, x, y, ...] in pixels.
+ * A labelled shape: a class by name or id, and a mask or polygons [x, y, x, y, ...] in pixels.
  *
  * @typedef {object} Annotation
  * @property {string|null} [class_name]
@@ -85,7 +85,7 @@
  */
 
 /**
- * Confidence of a winning share, linear between knots, and the familiarity from which on a segment is known. Familiarity is `segsort.retrieval.familiarity`: the mean of two cosines. `how` says on which data both were fitted.
+ * Confidence as a function of the winning share, linear between knots, and the threshold of known segments. A segment is known if its familiarity, the mean of two cosines (`segsort.retrieval.familiarity`), reaches known_threshold. how: the data that both were fitted on.
  *
  * @typedef {object} Calibration
  * @property {number[]} confidence_x
@@ -354,7 +354,7 @@
  */
 
 /**
- * The network of a release.
+ * Description of the network of a release.
  *
  * @typedef {object} NetworkInfo
  * @property {string} name
@@ -401,7 +401,7 @@
  */
 
 /**
- * How an image becomes the network's input: its longest side is resized to working_size, then (rgb - mean) / std. The right and bottom edges are then repeated until both sides are multiples of multiple_of. mean and std are of RGB in 0..255.
+ * Preprocessing of the network's input: resize the longest side to working_size, then (rgb - mean) / std. The right and bottom edges are then repeated until both sides are multiples of multiple_of. mean and std are of RGB in 0..255.
  *
  * @typedef {object} Preprocessing
  * @property {number} working_size
@@ -521,7 +521,7 @@
  */
 
 /**
- * The vote: k exemplars, each weighing exp(kappa * cosine); index_factory is FAISS' name of the index.
+ * Settings of the vote: k exemplars with weight exp(kappa * cosine) each. index_factory: FAISS index factory.
  *
  * @typedef {object} RetrievalInfo
  * @property {number} [k]
@@ -611,7 +611,7 @@
  */
 
 /**
- * How pixels are sorted when serving; min_area is the smallest piece left alone, as a share of the image. Four iterations over a quarter of the pixels and two over all label as well as ten over all, in a third of the time (mIoU on CamVid's held-out tenth and on val within 0.003). precision: of `segsort.pixel_sorting`; bytes instead of floats change nothing that can be measured (mean cosine on CamVid val by 0.00001).
+ * Settings of pixel sorting. min_area: minimum area of a segment as a share of the image; smaller ones are merged. By default there are four iterations over a quarter of the pixels and two over all. They label as well as ten over all pixels in a third of the time (mIoU within 0.003 on the held-out tenth and the val split of CamVid). precision: precision of the comparison in `segsort.pixel_sorting`. "int8" changes the mean cosine on CamVid val by 0.00001.
  *
  * @typedef {object} SortingInfo
  * @property {number} [segments]
