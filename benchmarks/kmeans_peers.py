@@ -17,7 +17,7 @@ from segsort.pixel_sorting import SortingOptions, grid_labels, sort_pixels, sort
 from segsort.sphere import mean_direction, normalize, unit_rows
 
 SEGSORT, SEGSORT_FLOATS = "segsort", "segsort, float32"
-Sorter = Callable[[], Tensor]  # answers with the unit means [K, D+2] that it ends with
+Sorter = Callable[[], Tensor]  # returns its final unit means [K, D+2]
 
 
 class Peers:
@@ -39,7 +39,7 @@ class Peers:
 
     @cached_property
     def sorters(self) -> dict[str, Sorter]:
-        """By name; those that only run elsewhere are missing."""
+        """By name, those that run on this device."""
         found: dict[str, Sorter] = {SEGSORT: self.ours, "torch": self.torch}
         if self.device == "cpu" and self.options.precision == "int8" and loops.sorts_in_bytes():
             found[SEGSORT_FLOATS] = self.ours_in_floats
@@ -60,11 +60,11 @@ class Peers:
         return sort_pixels(self.embeddings, self.options).theta[0]
 
     def ours_in_floats(self) -> Tensor:
-        """As where the processor does not multiply bytes."""
+        """In float32, the precision of a processor that does not multiply bytes."""
         return sort_pixels(self.embeddings, replace(self.options, precision="float32")).theta[0]
 
     def torch(self) -> Tensor:
-        """As one writes it in torch."""
+        """A straightforward implementation in torch."""
         theta, ones = self.start, torch.ones((), device=self.device).expand(len(self.features))
         for _ in range(self.options.iterations):
             nearest = (self.features @ theta.T).argmax(dim=1)

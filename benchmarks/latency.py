@@ -1,6 +1,6 @@
 """POST /segment over real HTTP, one caller, beside the network's own session.run on the same image in the same run.
 
-Both are called some times on end, in turn.
+Both are called several times in a row, in turn.
 
 python -m benchmarks.latency [--rounds 20] [--image photo.jpg] [--release NAME|PATH] [--out DIR]
 """
@@ -26,7 +26,7 @@ from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
 
 SIZE = (480, 360)
-BLOCK = 5  # calls on end
+BLOCK = 5  # calls in a row
 
 
 def photo(path: Path | None) -> bytes:
@@ -40,12 +40,12 @@ def photo(path: Path | None) -> bytes:
 
 
 def measure(address: str, release: Release, jpeg: bytes, rounds: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Rows of the table, and what the service said about its own steps."""
+    """Rows of the table, and the service's own timings."""
     embedder = Embedder(release)
     network_input = embedder.prepare(np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")))
     answers: list[bytes] = []
     host = address.removeprefix("http://")
-    with closing(HTTPConnection(host, timeout=60)) as client:  # the library that takes least time of its own
+    with closing(HTTPConnection(host, timeout=60)) as client:  # the library with the least overhead
 
         def request() -> None:
             client.request("POST", "/segment", jpeg, {"content-type": "image/jpeg"})

@@ -2,10 +2,10 @@
 
 python -m benchmarks.pixel_sorting [--rounds 10] [--sizes 120x90 128x128 480x360] [--device cuda] [--out DIR]
 
-All begin with the same means and make as many iterations; the mean cosine of each pixel and its nearest mean says how
-well each did. segsort compares in eight bits, as releases are served, and beside it in float32. Each is called some
-times on end, as after the network's work, which leaves the cores warm. "street" are the bundled release's embeddings of
-a painted street, the other images are made of noise.
+All begin with the same means and make the same number of iterations. The mean cosine of each pixel and its nearest mean
+shows how good each result is. segsort compares in eight bits, like a release that is served, and also in float32. Each
+is called several times in a row, because the network's work before it leaves the cores warm. "street" is the bundled
+release's embedding of a painted street; the other images are noise.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours by a matrix product and top-k in torch, on the device where the prototypes lie."""
+"""Exact nearest neighbours by a matrix product and top-k in torch, on the device of the prototypes."""
 
 import numpy as np
 import torch
@@ -6,17 +6,17 @@ import torch
 from segsort import loops
 
 _AT_ONCE = 1 << 26  # cosines held at once
-# A device adds the products of a cosine in another order. More than that can make is the distance that a row must have
-# to the last of those found before it counts as found for certain.
+# A device adds the products of a cosine in another order, which changes it by less than this. A row whose cosine on the
+# device is lower by more than this cannot be among the nearest.
 _ROUNDING = 4e-6
 
 
 class DeviceSearch:
-    """Finds what a comparison with every prototype finds. Calls from several threads are safe.
+    """Finds exactly the nearest prototypes. Calls from several threads are safe.
 
     Args:
         prototypes: [N, D] float32 unit vectors, contiguous, N >= 1.
-        device: where they are compared; they lie there a second time.
+        device: where they are compared; it holds a copy.
     """
 
     def __init__(self, prototypes: np.ndarray, device: torch.device) -> None:
@@ -49,7 +49,7 @@ class DeviceSearch:
     def _search(self, queries: np.ndarray, k: int, left: int, hidden: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         scores = torch.from_numpy(queries).to(self.device) @ self._columns  # [Q, N]
         scores.index_fill_(1, hidden, -2)  # less than any cosine
-        wanted = min(k + 1 + k // 8, left)  # some more, to see whether what is as near as the k-th reaches past it
+        wanted = min(k + 1 + k // 8, left)  # more than k, to see whether rows as near as the k-th follow
         while True:
             near, rows = (part.cpu().numpy() for part in scores.topk(wanted, dim=1))
             cosines = loops.cosines_of(self._prototypes, queries, rows)

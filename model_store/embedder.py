@@ -64,7 +64,7 @@ def resize(image: np.ndarray, working_size: int) -> Tensor:
         )
     size = working_shape(image.shape[0], image.shape[1], working_size)
     planes = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)
-    if image.shape[:2] != size:  # as Pillow's bilinear, in a third of the time
+    if image.shape[:2] != size:  # equals Pillow's bilinear, in a third of the time
         planes = F.interpolate(planes[None], size, mode="bilinear", antialias=True)[0]
     return planes.contiguous()
 
@@ -72,8 +72,15 @@ def resize(image: np.ndarray, working_size: int) -> Tensor:
 def prepare_on(
     device: torch.device, images: Sequence[np.ndarray], preprocessing: Preprocessing
 ) -> tuple[Tensor, tuple[int, int]]:
-    """As `prepare`, of images of one bucket, [B, 3, h, w] on a device: pixels go up once, three bytes each, and become
-    numbers there.
+    """Prepare images of one bucket on a device, to which pixels are copied as bytes.
+
+    Args:
+        device: where the result lies.
+        images: each [H, W, 3] uint8 RGB, upright, all of one bucket (`Embedder.bucket`).
+        preprocessing: working size, normalisation and padding.
+
+    Returns:
+        [B, 3, h, w] float32, padded, and the number of rows and columns of the embedding that lie on the image.
     """
     planes = torch.stack([resize(image, preprocessing.working_size) for image in images]).to(device)
     height, width = planes.shape[2:]
@@ -97,12 +104,12 @@ class Embedder:
         source: a release, or an ONNX file and what it expects of an image. The file has the input "image" [B, 3, H, W]
             float32 and the output "embedding" [B, D, H/4, W/4], unit vectors, for any B or for 1.
         device: "cpu" or "cuda".
-        threads: threads of one run on a CPU; None: as many as there are cores for this process. Where a caller allows
-            itself but one (`segsort.loops.threads`), as those do who share the cores, its run has one.
-        half: run it in float16, see `model_store.half`.
+        threads: threads of one run on a CPU; None: as many as there are cores for this process. A caller
+            that allows itself one thread (`segsort.loops.at_most`), because it shares the cores, gets one.
+        half: run the network in float16, see `model_store.half`.
 
     Raises:
-        ValueError: if the file is no such network, the device is not known, or ONNX Runtime does not run on it.
+        ValueError: if the file is no such network, the device is unknown, or ONNX Runtime does not run on it.
     """
 
     def __init__(
@@ -125,7 +132,7 @@ class Embedder:
         self._single = _open_session(network, opened, device, 1) if device == "cpu" and count > 1 else self.session
         self.half = half
         self.dimension = _dimension(self.session, network)
-        self.takes_batches = not isinstance(self.session.get_inputs()[0].shape[0], int)  # a name: any number will do
+        self.takes_batches = not isinstance(self.session.get_inputs()[0].shape[0], int)  # a name: any batch size
         if isinstance(source, Release) and source.card.network.dimension != self.dimension:
             raise ValueError(
                 f"{network} gives {self.dimension} dimensions, the card of its release says "
@@ -145,7 +152,7 @@ class Embedder:
 
     @property
     def network_device(self) -> str:
-        """Where ONNX Runtime runs the network, by its own word: "cpu" or "cuda"."""
+        """Where ONNX Runtime says that it runs the network: "cpu" or "cuda"."""
         provider = self.session.get_providers()[0]
         return next((device for device, name in _PROVIDERS.items() if name == provider), provider)
 
@@ -154,7 +161,7 @@ class Embedder:
         return self.run(np.zeros((1, 3, 64, 96), dtype=np.float32))
 
     def run_classifier(self, x: np.ndarray) -> Tensor:
-        """What the softmax classifier of a run says: [1, 3, H, W] float32 -> logits [1, C, H/4, W/4], on the CPU.
+        """Run the softmax classifier: [1, 3, H, W] float32 -> logits [1, C, H/4, W/4], on the CPU.
 
         Raises:
             ValueError: if the network has none.
@@ -180,10 +187,10 @@ class Embedder:
         return self.embed_all([image])[0]
 
     def embed_all(self, images: Sequence[np.ndarray]) -> Tensor:
-        """As `embed`, of several images of one bucket: [B, D, h, w].
+        """Embed several images of one bucket: [B, D, h, w] float32 unit vectors on this embedder's device.
 
         Raises:
-            ValueError: if they are of several buckets, or none is given.
+            ValueError: if the images are of several buckets, or none is given.
         """
         buckets = {self.bucket(image.shape[0], image.shape[1]) for image in images}
         if len(buckets) != 1:
@@ -199,7 +206,7 @@ class Embedder:
         return self.run(whole)[:, :, :rows, :columns]
 
     def run_bound(self, x: Tensor) -> Tensor:
-        """As `run`, of a tensor that lies on the device: the network reads it there, and writes the embedding there.
+        """Run the network on a tensor of its device; the embedding [B, D, H/4, W/4] is written there.
 
         Args:
             x: [B, 3, H, W] float32, contiguous, H and W multiples of 4.
@@ -218,7 +225,7 @@ class Embedder:
 def _open_session(network: Path, content: bytes | None, device: Device, threads: int) -> onnxruntime.InferenceSession:
     """A session on the device asked for; ONNX Runtime alone would fall back to the CPU without an error.
 
-    content: what was made of the network's file; None: the file as it is.
+    content: the network to open instead of the file; None: the file.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -23,10 +23,10 @@ _SMALL = 1 << 28  # multiplications of a search below which FAISS' threads cost 
 class ExemplarIndex:
     """A FAISS index (inner product) over unit vectors, beside the vectors themselves.
 
-    FAISS finds the neighbours, but for a flat index: there an exact search of our own takes half the time on a CPU
-    (benchmarks/retrieval.py), and on a GPU leaves out the rows that are gone where it runs. Cosines are computed from
-    the vectors, so that they do not depend on the kind of index, batch size and device. Searches from several threads
-    are safe.
+    FAISS finds the neighbours, except in a flat index. There our own exact search takes half the time on a CPU
+    (benchmarks/retrieval.py), and on a GPU it leaves out removed rows on the device. Cosines are computed from the
+    vectors, so that they do not depend on the kind of index, batch size or device. Searches from several threads are
+    safe.
 
     Args:
         index: the FAISS index, on the CPU.
@@ -97,7 +97,7 @@ class ExemplarIndex:
         faiss.write_index(self._index, str(file))
 
     def to(self, device: Device) -> "ExemplarIndex":
-        """The same index, searched on another device."""
+        """This index, searched on another device."""
         return ExemplarIndex(self._index, self.prototypes, device)
 
     @property
@@ -110,7 +110,7 @@ class ExemplarIndex:
 
         Args:
             queries: [Q, D] float32 unit vectors.
-            k: how many; all there are, if these are fewer.
+            k: how many; all, if there are fewer.
             gone: [N] bool, rows that are never found; None: any may be.
 
         Returns:
@@ -123,8 +123,8 @@ class ExemplarIndex:
         if queries.ndim != 2 or queries.shape[1] != D or k < 1:
             raise ValueError(f"queries have shape {queries.shape}, k={k}; they must be [Q, {D}] and k at least 1")
         if gone is not None and gone.shape != (N,):
-            raise ValueError(f"gone has shape {gone.shape}; it must say of each of the {N} rows whether it is gone")
-        queries = np.require(queries, np.float32, ["C", "W"])  # the one form for which the loops are compiled
+            raise ValueError(f"gone has shape {gone.shape}; it must have one entry for each of the {N} rows")
+        queries = np.require(queries, np.float32, ["C", "W"])  # the only form that the loops are compiled for
         if self._exact is not None:
             return self._exact(queries, k, gone)
         if gone is not None:
@@ -143,7 +143,7 @@ class ExemplarIndex:
         return DeviceSearch(self.prototypes, torch.device(self.device)).search
 
     def _neighbours(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """What FAISS finds, with exact cosines, ordered by falling cosine and then rising row."""
+        """Neighbours that FAISS finds, with exact cosines, by falling cosine and then rising row."""
         found = self._faiss_search(queries, k)
         if (found < 0).any():  # an inverted file may find fewer than k
             found = self._complete(found, queries, k)
@@ -152,7 +152,7 @@ class ExemplarIndex:
         return np.take_along_axis(cosines, order, axis=1), np.take_along_axis(found, order, axis=1)
 
     def _search_without(self, queries: np.ndarray, k: int, gone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `search`: FAISS is asked for more than k, and again for twice as many where too few of them are left."""
+        """Search without the rows that are gone: ask FAISS for more than k, then for twice as many if needed."""
         N, removed = len(gone), int(np.count_nonzero(gone))
         k = min(k, N - removed)
         cosines, rows = np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64)
@@ -174,7 +174,7 @@ class ExemplarIndex:
             with self._busy:
                 return np.asarray(self._search_index.search(queries, k)[1])
         small = queries.shape[0] * self.prototypes.size < _SMALL
-        faiss.omp_set_num_threads(1 if small else available_cores())  # holds for the calling thread alone
+        faiss.omp_set_num_threads(1 if small else available_cores())  # for the calling thread only
         return np.asarray(self._search_index.search(queries, k)[1])
 
     def _complete(self, found: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:

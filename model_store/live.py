@@ -136,12 +136,6 @@ class LiveExemplars:
         kappa = self.release.card.retrieval.kappa if kappa is None else kappa
         return vote(similarities, self.class_ids(rows), len(self.classes), kappa, self.strengths(rows))
 
-    def warm(self) -> None:
-        """Compile the loops that a search after edits needs. It takes seconds on the first start on a machine."""
-        one = replace(self._as_added(0), exemplar_id="warm")
-        other = self.edited(self.revision, added=[one], alive={self.release.exemplars.ids[0]: False})
-        other.search(self.prototypes(np.array([0])), 1)
-
     @property
     def count(self) -> int:
         """Number of exemplars alive."""

@@ -18,8 +18,8 @@ class Remembered(NamedTuple):
 class MemoryBank:
     """Ring buffer of prototypes with class and domain.
 
-    Writing overwrites the oldest rows; nothing is moved or cloned at a step. All rows are read each time, those not yet
-    written marked as not valid, so that shapes stay the same and a GPU is never asked how many there are.
+    Writing overwrites the oldest rows; nothing is moved or cloned at a step. All rows are read each time, and rows not
+    yet written are marked as not valid. Shapes stay the same, so that no GPU is asked for a count.
 
     Args:
         capacity: rows kept at most, >= 0 (0 keeps nothing).
@@ -42,9 +42,13 @@ class MemoryBank:
         return len(self._rows.valid)
 
     def add(self, prototypes: Tensor, class_ids: Tensor, domains: Tensor, valid: Tensor | None = None) -> None:
-        """Put in [S, D] prototypes with [S] classes, domains and whether they are valid (None: all are).
+        """Write prototypes over the oldest rows; if more are given than fit, the last are kept.
 
-        Of more rows than fit, the last ones are kept.
+        Args:
+            prototypes: [S, D].
+            class_ids: [S] int64.
+            domains: [S] int64.
+            valid: [S] bool, whether each holds a prototype; None: all do.
         """
         capacity = len(self)
         count = min(len(prototypes), capacity)
@@ -57,5 +61,5 @@ class MemoryBank:
         self._next = (self._next + count) % capacity
 
     def read(self) -> Remembered:
-        """Every row, without gradient, in no stated order. They are views: read them again after `add`."""
+        """All rows, without gradient, in no particular order. They are views: read them again after `add`."""
         return self._rows

@@ -45,7 +45,7 @@ class MobileNetV2Features(nn.Module):
 
 
 def _pad_inside_convolutions(model: nn.Module) -> None:
-    """Where TensorFlow's padding is symmetric (stride 1), let the convolution pad: the same result without a copy."""
+    """Let convolutions of stride 1 pad, where TensorFlow's padding is symmetric: an equal result without a copy."""
     for module in model.modules():
         convolution = getattr(module, "convolution", None)
         if isinstance(convolution, nn.Conv2d) and convolution.stride == (1, 1):
@@ -71,7 +71,7 @@ class BackboneFeatures(nn.Module):
         if isinstance(getattr(config, "hidden_sizes", None), tuple):
             config.hidden_sizes = list(config.hidden_sizes)  # ConvNeXt joins it with lists
         self.model = AutoBackbone.from_config(config)  # type: ignore[no-untyped-call]
-        if pretrained is not None:  # AutoBackbone.from_pretrained would ask the hub whether a local folder exists there
+        if pretrained is not None:  # AutoBackbone.from_pretrained would look for a local folder on the hub
             self.model = type(self.model).from_pretrained(pretrained, config=config)
         self.channels = tuple(self.model.channels)
 
@@ -128,7 +128,7 @@ class EmbeddingNetwork(nn.Module):
         self.decoder = Decoder(cast("tuple[int, ...]", backbone.channels), dimension)
 
     def features(self, image: Tensor) -> Tensor:
-        """As the network, before vectors are brought to unit length."""
+        """Vectors before they are scaled to unit length: [B, 3, H, W] -> [B, D, H/4, W/4]."""
         size = (image.shape[2] // STRIDE, image.shape[3] // STRIDE)
         return cast(Tensor, self.decoder(self.backbone(image), size))
 
@@ -137,15 +137,15 @@ class EmbeddingNetwork(nn.Module):
 
 
 class ClassifyingNetwork(nn.Module):
-    """A linear softmax classifier of each pixel on an embedding network: what SegSort is compared with.
+    """A linear softmax classifier of each pixel on an embedding network, the baseline of SegSort.
 
-    The classifier reads the features before they are brought to unit length, as a network without a sphere would; of a
-    frozen embedding, it reads the embedding.
+    The classifier reads the vectors before they are scaled to unit length, like a network without a sphere. On a frozen
+    network it reads the embedding.
 
     Args:
         network: backbone and decoder.
         classes: C.
-        frozen: whether the network is left as it is, so that the classifier alone is trained.
+        frozen: train the classifier only.
     """
 
     def __init__(self, network: EmbeddingNetwork, classes: int, frozen: bool = False) -> None:
@@ -174,18 +174,18 @@ def build_network(
     weights: Mapping[str, Tensor] | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> EmbeddingNetwork:
-    """Make a network by the name of its backbone.
+    """Build a network from the name of its backbone.
 
     Args:
         backbone: "mobilenet_v2", or a name or folder that transformers' AutoConfig understands, such as
-            "microsoft/resnet-50"; with the prefix "scratch:" its weights are not loaded, and a model type alone
-            ("scratch:resnet") takes the default configuration of that type.
+            "microsoft/resnet-50"; with the prefix "scratch:" its weights are not loaded. A model type
+            ("scratch:resnet") has its default configuration.
         dimension: length of an embedding.
         weights: state of MobileNetV2Model to start from (ImageNet's); None starts from scratch.
-        config: of "scratch:TYPE", what its configuration says other than by default, such as {"depths": [1, 2, 2, 1]}.
+        config: of "scratch:TYPE", values that differ from the default, such as {"depths": [1, 2, 2, 1]}.
 
     Raises:
-        ValueError: if `backbone` is unknown, or `config` is given for one that comes with its own.
+        ValueError: if `backbone` is unknown, or `config` is given for a backbone with its own configuration.
     """
     if config and not (backbone.startswith("scratch:") and _is_model_type(backbone.removeprefix("scratch:"))):
         raise ValueError(f"config {dict(config)} is for a backbone 'scratch:TYPE', not {backbone!r}; leave it out")
@@ -193,8 +193,10 @@ def build_network(
         return EmbeddingNetwork(MobileNetV2Features(weights), dimension)
     name = backbone.removeprefix("scratch:")
     try:
-        told = AutoConfig.for_model(name, **config or {}) if _is_model_type(name) else AutoConfig.from_pretrained(name)
-        features = BackboneFeatures(told, None if name != backbone else name)
+        chosen = (
+            AutoConfig.for_model(name, **config or {}) if _is_model_type(name) else AutoConfig.from_pretrained(name)
+        )
+        features = BackboneFeatures(chosen, None if name != backbone else name)
     except (OSError, ValueError, AttributeError) as error:
         raise ValueError(
             f"backbone={backbone!r} could not be built ({str(error).splitlines()[0]}); use 'mobilenet_v2', the name of "
@@ -209,5 +211,5 @@ def _is_model_type(name: str) -> bool:
 
 @torch.no_grad()
 def count_parameters(network: nn.Module) -> int:
-    """Number of trained values."""
+    """Number of parameters."""
     return sum(parameter.numel() for parameter in network.parameters())

@@ -164,7 +164,8 @@ def _grid(height: int, width: int, segments: int) -> Tensor:
     first = torch.arange(rows + 1) * segments // rows  # [rows+1], first label of each row of the grid
     columns = first.diff()[row]  # [h], number of cells
     cell = torch.arange(width)[None, :] * columns[:, None] // width
-    return first[row][:, None] + cell
+    cells: Tensor = first[row][:, None] + cell
+    return cells
 
 
 def m_step(features: Tensor, assigned: Tensor) -> Means:
@@ -215,7 +216,7 @@ def soft_e_step(scores: Tensor, kappa: float) -> Tensor:
 
 def cosines(features: Tensor, means: Means) -> Tensor:
     """Cosines of pixels [B, N, D] and means: [B, N, K]; -inf for an empty segment, so that it is never nearest."""
-    bias = torch.where(means.sizes > 0, 0.0, float("-inf"))[:, None, :]
+    bias = torch.where(means.sizes > 0, 0.0, float("-inf")).to(features)[:, None, :]
     return torch.baddbmm(bias, features, means.theta.transpose(1, 2))
 
 

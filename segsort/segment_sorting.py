@@ -1,4 +1,9 @@
-"""Segment sorting: the losses that move pixel embeddings so that segments are told apart (paper, section 3.2)."""
+"""Segment sorting: the losses that move pixel embeddings apart by segment or class (paper, section 3.2).
+
+- `vmf_loss`: every segment is a class of its own (unsupervised; paper, eq. 5)
+- `vmf_nca_loss`: segments of a class attract its pixels (supervised; paper, eq. 6)
+- `prototypes_by_label`: the prototypes of a batch, for both
+"""
 
 from typing import Any, NamedTuple
 
@@ -9,15 +14,15 @@ from torch.autograd.function import once_differentiable
 from segsort.sphere import mean_direction
 
 ONE_EXPONENTIAL = 40.0  # kappa up to which one exponential serves both sums of the supervised loss
-_LEAST = 1e-37  # where a sum is empty
+_LEAST = 1e-37  # in the place of an empty sum
 
 
 class Prototypes(NamedTuple):
-    """Segments of a batch that take part in the loss, in a fixed number of rows: how many there are need not be known.
+    """Segments of a batch that take part in the loss, in a fixed number of rows, so that no device is waited for.
 
     directions: [S, D] unit vectors, with gradient; zeros in rows that hold no segment.
     class_ids: [S] int64, -1 in rows that hold no segment.
-    domains: [S] int64, the world each segment comes from (0 where there is only one).
+    domains: [S] int64, the domain of each segment (0 where there is only one).
     valid: [S] bool, whether a row holds a segment.
     segment_of: [B, h, w] int64, row of each pixel's segment, -1 where it has none (ignored, padding, tiny segment).
     """
@@ -41,22 +46,22 @@ def prototypes_by_label(
     rows: int,
     min_pixels: int,
 ) -> Prototypes:
-    """Split sorted segments by label and take the mean direction of each piece.
+    """Split sorted segments by label, and take the mean direction of each piece.
 
     A piece of fewer than `min_pixels` pixels is left out together with its pixels: its mean is mostly noise, and a
     one-pixel piece would be a prototype that its own pixel matches perfectly. All shapes follow from the arguments, so
-    that a GPU is never waited for.
+    that no GPU is waited for.
 
     Args:
         embeddings: [B, D, h, w] unit vectors.
         segments: [B, h, w] int64 from pixel sorting, 0..spans-1, -1 where a pixel is in none.
         labels: [B, h, w] int64 class of each pixel, 0..classes-1, -1 where unknown.
         domains: [I] int64, of each image.
-        images: [B] int64, 0..I-1, the image that each crop shows: crops of one image share their segments. None: each
-            shows another, I = B.
+        images: [B] int64, 0..I-1, the image of each crop; crops of one image share their segments. None: each
+            crop is of another image, I = B.
         classes: number of classes.
         spans: number of segments of an image at most.
-        rows: S; of more pieces than that, the largest are kept.
+        rows: S; if there are more pieces, the largest are kept.
         min_pixels: the smallest piece kept, in pixels of the embedding.
     """
     B, D = embeddings.shape[:2]
@@ -95,7 +100,7 @@ def sample_pixels(weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def frequencies(classes: Tensor, counted: Tensor, number: int) -> Tensor:
-    """How often each class occurs, without waiting for a GPU: [N] int64, counted [N] bool -> [number] float32."""
+    """Number of pixels of each class, without waiting for a GPU: [N] int64, counted [N] bool -> [number] float32."""
     counts = torch.zeros(number + 1, device=classes.device)
     counts.index_add_(0, torch.where(counted, classes, number), torch.ones_like(classes, dtype=counts.dtype))
     return counts[:number]
@@ -132,13 +137,13 @@ def vmf_nca_loss(
 ) -> Tensor:
     """Segments of a pixel's class attract it, all others repel it (supervised; paper, eq. 6).
 
-    The pixel's own segment is in neither sum; it attracts only where its class has no other segment.
+    The pixel's own segment is in neither sum. It attracts only where its class has no other segment.
 
     Args:
         pixels: [P, D] unit vectors.
         classes: [P] int64 class of each pixel.
         own: [P] int64, row of each pixel's own segment, -1 where it is not among the prototypes.
-        prototypes: [S, D] unit vectors, the batch's and any others (memory bank, another world).
+        prototypes: [S, D] unit vectors, the batch's and any others (memory bank, another domain).
         prototype_classes: [S] int64.
         kappa: concentration, > 0.
         compared: [S] bool, rows that take part; None: all do.
@@ -156,7 +161,7 @@ def vmf_nca_loss(
     alone = ~attracts.any(dim=1)
     stands_in = alone & has_own
     attracts.scatter_(1, column, attracts.gather(1, column) | stands_in[:, None])
-    nothing = (alone & ~has_own)[:, None]  # both sums become equal, the loss and its gradient 0
+    nothing = (alone & ~has_own)[:, None]  # both sums become equal, so that the loss and its gradient are 0
     attracts |= nothing
 
     left_out = (has_own & ~stands_in)[:, None]
@@ -172,10 +177,10 @@ def vmf_nca_loss(
 
 
 class _NcaLoss(torch.autograd.Function):
-    """The loss from one exponential a pair, in one array [P, S] that the gradient is made in too.
+    """The loss from one exponential a pair, in one array [P, S] that also holds the gradient.
 
-    With kappa up to `ONE_EXPONENTIAL` no weight that counts is rounded to 0: exp(-2 * 40) is still a float32. Beyond,
-    each sum needs exponentials of its own.
+    With kappa up to `ONE_EXPONENTIAL` no weight is rounded to 0, since exp(-2 * 40) is a float32. With a larger kappa,
+    each sum needs its own exponentials.
     """
 
     @staticmethod
@@ -193,7 +198,7 @@ class _NcaLoss(torch.autograd.Function):
         logits = scaled @ prototypes.T if bias is None else torch.addmm(bias, scaled, prototypes.T)
         logits.scatter_(1, column, logits.gather(1, column).masked_fill_(left_out, float("-inf")))
         top = logits.amax(dim=1, keepdim=True)
-        top.masked_fill_(top == float("-inf"), 0)  # nothing is compared
+        top.masked_fill_(top == float("-inf"), 0)  # no prototype takes part
         weights = logits.sub_(top).exp_()
         total = weights.sum(dim=1).clamp_(min=_LEAST)
         attracting = (weights * attracts).sum(dim=1).clamp_(min=_LEAST)

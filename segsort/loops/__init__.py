@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "allowed", "at_most", "beside", "bounding_boxes", "cosines_of", "encode_masks", "insert_nearest", "join_small",
-    "loops_are_kept", "nearest_rows", "normalise_planes", "on_cpu", "outline_labels", "prototypes", "sort",
-    "sorting_features", "sorts_in_bytes", "takes",
+    "allowed", "at_most", "begin_compiling", "beside", "bounding_boxes", "cosines_of", "encode_masks",
+    "insert_nearest", "join_small", "nearest_rows", "normalise_planes", "on_cpu", "outline_labels", "prototypes",
+    "sort", "sorting_features", "sorts_in_bytes", "takes",
 ]  # fmt: skip
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def takes(tensor: "Tensor") -> bool:
@@ -138,8 +139,9 @@ def prototypes(embeddings: "Tensor", features: "Tensor", labels: "np.ndarray", c
         [S, D] float32 unit vectors.
     """
     from segsort.loops import directions
+    from segsort.sphere import unit_rows
 
-    return directions.prototypes(features.numpy(), (embeddings.shape[1], embeddings.shape[2]), labels, count)
+    return unit_rows(directions.sums(features.numpy(), (embeddings.shape[1], embeddings.shape[2]), labels, count))
 
 
 def join_small(labels: "np.ndarray", min_pixels: float, numbered: bool = False) -> tuple["np.ndarray", "np.ndarray"]:
@@ -260,11 +262,21 @@ def normalise_planes(
     return planes.normalise(image, mean, scale, size)
 
 
-def loops_are_kept() -> bool:
-    """Whether an earlier process left compiled loops where this one looks for them."""
-    from segsort.loops import cache
+def begin_compiling(processes: int, on_device: bool = False) -> Callable[[], None]:
+    """Begin to compile the loops that a first answer needs, unless an earlier process has left them compiled.
 
-    return cache.loops_are_kept()
+    Progress is logged by the logger "segsort.loops".
+
+    Args:
+        processes: how many to use, this one included.
+        on_device: whether pixels are sorted on a device, where fewer loops are needed.
+
+    Returns:
+        A function that waits until these loops are compiled, and lets a thread compile the others.
+    """
+    from segsort.loops import compiling
+
+    return compiling.begin(processes, on_device)
 
 
 def _stacked(arrays: "list[np.ndarray]") -> "Tensor":

@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import numba
 from llvmlite import binding  # type: ignore[import-untyped]
-from numba import config, njit
+from numba import config, njit, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,20 +32,34 @@ _OTHERS = 0o022  # may write: group and others
 _log = logging.getLogger("segsort.loops")
 
 
-def loop(fastmath: bool | set[str] = False) -> Callable[[F], F]:
+def loop(fastmath: bool | set[str] = False, inner: bool = False) -> Callable[[F], F]:
     """Decorator: compile a function with numba, without the interpreter's lock, and keep the result on disk.
 
     Args:
         fastmath: LLVM's flags for floating-point operations, as `numba.njit` takes them.
+        inner: only other loops call it, so that it compiles faster; Python cannot call it.
     """
 
     def decorate(function: F) -> F:
-        compiled: Any = njit(nogil=True, fastmath=fastmath)(function)
+        options: dict[str, Any] = {"nogil": True, "fastmath": fastmath, "no_cpython_wrapper": inner}
+        compiled: Any = njit(**options)(function)
+        _forget_literals(compiled)
         if folder_of_loops() is not None:
-            compiled._cache = _LoopCache(function)
+            compiled._cache = _LoopCache(function)  # type: ignore[no-untyped-call]
         return compiled  # type: ignore[no-any-return]
 
     return decorate
+
+
+def _forget_literals(compiled: Any) -> None:
+    """Compile a loop once for all whole numbers. numba compiles it again for each constant that a loop passes to it."""
+    get_call_template = compiled.get_call_template
+    general: Callable[[Any], Any] = types.unliteral
+
+    def of_general_types(args: Sequence[Any], kws: dict[str, Any]) -> Any:
+        return get_call_template([general(arg) for arg in args], kws)
+
+    compiled.get_call_template = of_general_types
 
 
 @cache
@@ -96,7 +110,7 @@ def _digest() -> str:
     return digest.hexdigest()[:16]
 
 
-class _Locator(_CacheLocator):  # type: ignore[misc]
+class _Locator(_CacheLocator):
     """Tells numba the folder and the version of a loop."""
 
     def __init__(self, folder: Path, line: int) -> None:
@@ -117,11 +131,11 @@ class _Locator(_CacheLocator):  # type: ignore[misc]
         return str(self._line)
 
 
-class _LoopCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
+class _LoopCacheImpl(CompileResultCacheImpl):
     _locator_classes = [_Locator]  # noqa: RUF012 # numba's own name and type
 
 
-class _LoopCache(FunctionCache):  # type: ignore[misc]
+class _LoopCache(FunctionCache):
     """numba's cache of one function, in the folder of the loops."""
 
     _impl_class = _LoopCacheImpl

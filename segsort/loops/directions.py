@@ -10,7 +10,6 @@ from segsort.loops.blocks import UNORDERED
 from segsort.loops.cache import loop
 from segsort.loops.location import ROWS_A_THREAD
 from segsort.loops.sharing import add, counters
-from segsort.sphere import unit_rows
 
 
 class Covered(NamedTuple):
@@ -34,8 +33,8 @@ class Covered(NamedTuple):
     taken: np.ndarray
 
 
-def prototypes(vectors: np.ndarray, size: tuple[int, int], labels: np.ndarray, count: int) -> np.ndarray:
-    """Mean direction of the cells whose centres each segment covers; of all cells below it where it covers no centre.
+def sums(vectors: np.ndarray, size: tuple[int, int], labels: np.ndarray, count: int) -> np.ndarray:
+    """Sum of the cells whose centres each segment covers, or of all cells below it where it covers no centre.
 
     Args:
         vectors: [h*w, D+2] float32, unit embeddings with any location appended.
@@ -44,7 +43,7 @@ def prototypes(vectors: np.ndarray, size: tuple[int, int], labels: np.ndarray, c
         count: S.
 
     Returns:
-        [S, D] float32 unit vectors.
+        [S, D] float64, sums of unit vectors.
     """
     (h, w), (H, W), D = size, labels.shape, vectors.shape[1] - 2
     several = threads.useful(h * w, ROWS_A_THREAD)
@@ -53,11 +52,11 @@ def prototypes(vectors: np.ndarray, size: tuple[int, int], labels: np.ndarray, c
         np.zeros((several, count), dtype=np.int64), counters(1),
     )  # fmt: skip
     threads.together(lambda number: add_at_centres(work, number), several)
-    sums, sizes = work.sums.sum(axis=0), work.sizes.sum(axis=0)
+    total, sizes = work.sums.sum(axis=0), work.sizes.sum(axis=0)
     for segment in np.flatnonzero(sizes == 0):
         cells = cells_below(labels, int(segment), size)
-        add_directions(vectors[cells], np.full(len(cells), segment, dtype=labels.dtype), sums, sizes)
-    return unit_rows(sums)
+        add_directions(vectors[cells], np.full(len(cells), segment, dtype=labels.dtype), total, sizes)
+    return np.asarray(total)
 
 
 @loop(fastmath=UNORDERED)

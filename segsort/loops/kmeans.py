@@ -79,7 +79,7 @@ def means(sums: np.ndarray, sizes: np.ndarray, theta: np.ndarray) -> None:
             theta[d, k] = sums[k, d] * scale
 
 
-@loop(fastmath=ORDERED)
+@loop(fastmath=ORDERED, inner=True)
 def _move_to_nearest(work: Sorting, first: int, last: int, empty: np.ndarray, cosines: np.ndarray, number: int) -> int:
     """E-step of the rows first..last-1: move each to the group of the nearest mean; returns how many moved.
 
@@ -127,7 +127,7 @@ def _move_to_nearest(work: Sorting, first: int, last: int, empty: np.ndarray, co
     return moved
 
 
-@loop()
+@loop(inner=True)
 def _pour(sums: np.ndarray, sizes: np.ndarray) -> None:
     """Add the sums [T, K, D] and sizes [T, K] of all threads to those of thread 0, and set the others to zero."""
     for other in range(1, len(sums)):
@@ -162,7 +162,7 @@ def is_open(counters: np.ndarray, iteration: int) -> bool:
     return bool(read(counters, LEFT) == 0)
 
 
-@loop()
+@loop(inner=True)
 def gather(work: Sorting, pieces: int, iteration: int) -> Any:
     """Wait for all pieces of an iteration, add up the sums of all threads, and return how many rows moved."""
     wait(work.counters, FIRST + 2 * iteration + 1, pieces)

@@ -184,7 +184,7 @@ def nearest(rows: np.ndarray, theta: np.ndarray, bias: np.ndarray, own: np.ndarr
     return _nearest(rows, theta, bias, own, target)
 
 
-@loop()
+@loop(inner=True)
 def _largest(rows: np.ndarray) -> Any:
     """The largest absolute value in float32 rows [N, D]."""
     bits = rows.view(np.int32).reshape(-1)
@@ -244,7 +244,7 @@ def pack_means(theta: np.ndarray, sizes: np.ndarray, packed: np.ndarray, bias: n
         bias[k] = -128 * total
 
 
-@loop()
+@loop(inner=True)
 def _move_to_nearest(work: ByteSorting, first: int, last: int, own: np.ndarray, target: np.ndarray, number: int) -> int:
     """E-step of the rows first..last-1: move each to the group of the nearest mean; returns how many moved.
 

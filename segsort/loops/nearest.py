@@ -126,7 +126,7 @@ def group_maxima(work: Search) -> None:
     wait(counters, GROUPED, pieces)
 
 
-@loop()
+@loop(inner=True)
 def _cosine(a: np.ndarray, b: np.ndarray) -> Any:
     """Cosine of two unit vectors [D], -1..1; a pair has the same cosine to the last bit wherever it is computed."""
     return min(max(dot(a, b), np.float32(-1)), np.float32(1))

@@ -86,7 +86,7 @@ def _count_runs(labels: np.ndarray, first: np.ndarray) -> None:
         first[y + 1] = first[y] + count
 
 
-@loop()
+@loop(inner=True)
 def _root(piece: np.ndarray, run: int) -> int:
     """The first run of the piece of a run, by union-find with path halving."""
     while piece[run] != run:
@@ -95,7 +95,7 @@ def _root(piece: np.ndarray, run: int) -> int:
     return run
 
 
-@loop()
+@loop(inner=True)
 def _connect(labels: np.ndarray, first: np.ndarray, start: np.ndarray, piece: np.ndarray, y: int) -> None:
     """Connect the runs of row y with those of the row above; the first run of a piece represents it."""
     W = labels.shape[1]
@@ -113,7 +113,7 @@ def _connect(labels: np.ndarray, first: np.ndarray, start: np.ndarray, piece: np
             below += 1
 
 
-@loop()
+@loop(inner=True)
 def _find_runs(labels: np.ndarray, pieces: Pieces, top: int, bottom: int, begins: np.ndarray) -> None:
     """Find the runs of the rows top..bottom-1 and connect them; begins: [W+1] int32, zeros, room."""
     first, start, piece, W = pieces.first, pieces.start, pieces.piece, labels.shape[1]
@@ -131,7 +131,7 @@ def _find_runs(labels: np.ndarray, pieces: Pieces, top: int, bottom: int, begins
             _connect(labels, first, start, piece, y)
 
 
-@loop()
+@loop(inner=True)
 def _number(labels: np.ndarray, pieces: Pieces, min_pixels: float) -> None:
     """Number the pieces, and count their pixels."""
     (H, W), first, start, piece, count = labels.shape, pieces.first, pieces.start, pieces.piece, 0
@@ -150,14 +150,14 @@ def _number(labels: np.ndarray, pieces: Pieces, min_pixels: float) -> None:
     pieces.found[0] = count
 
 
-@loop()
+@loop(inner=True)
 def _noted(borders: np.ndarray, found: int, small: int, other: int, sides: int) -> int:
     """Write a border at place `found`; returns the next place."""
     borders[found, 0], borders[found, 1], borders[found, 2] = small, other, sides
     return found + 1
 
 
-@loop()
+@loop(inner=True)
 def _find_borders(width: int, pieces: Pieces, top: int, bottom: int, borders: np.ndarray) -> int:
     """Find where small pieces touch others in the rows top..bottom-1 and the row above; returns how many borders."""
     first, start, piece, small, found = pieces.first, pieces.start, pieces.piece, pieces.small, 0
@@ -227,34 +227,37 @@ def leave(counters: np.ndarray) -> None:
     add(counters, KNOWN, 1)
 
 
-@loop()
-def _all_borders(pieces: Pieces) -> np.ndarray:
-    """Borders of all bands, one band after the other: [M, 3] int64."""
-    borders, found = np.empty((pieces.ends.sum(), 3), np.int64), 0
+@loop(inner=True)
+def _all_borders(pieces: Pieces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Borders of all bands: the small piece [M], the other piece [M] and the pixel sides [M] of each, int64."""
+    total = 0
     for band in range(BANDS):
-        end = pieces.ends[band]
-        borders[found : found + end] = pieces.borders[band, :end]
-        found += end
-    return borders
+        total += pieces.ends[band]
+    small, other, sides, found = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.int64), 0
+    for band in range(BANDS):
+        for i in range(pieces.ends[band]):
+            small[found], other[found] = pieces.borders[band, i, 0], pieces.borders[band, i, 1]
+            sides[found] = pieces.borders[band, i, 2]
+            found += 1
+    return small, other, sides
 
 
-@loop()
+@loop(inner=True)
 def _best_neighbours(pieces: Pieces, target: np.ndarray) -> None:
     """Find the best neighbour of each small piece, into target [P], which holds each piece itself at first.
 
     A large neighbour is better than a small one, then a longer border, then a larger piece, then a later one.
     """
     small, areas = pieces.small, pieces.areas
-    borders = _all_borders(pieces)
-    order, begin = grouped(borders[:, 0], len(target))
+    border_of, other, sides = _all_borders(pieces)
+    order, begin = grouped(border_of, len(target))
     shared = np.zeros(len(target), np.int64)  # length of border with the current piece
     for piece in range(len(target)):
-        own = order[begin[piece] : begin[piece + 1]]
-        for i in own:
-            shared[borders[i, 1]] += borders[i, 2]
+        for i in range(begin[piece], begin[piece + 1]):
+            shared[other[order[i]]] += sides[order[i]]
         longest = 0
-        for i in own:
-            held, one = target[piece], borders[i, 1]
+        for i in range(begin[piece], begin[piece + 1]):
+            held, one = target[piece], other[order[i]]
             length = shared[one]
             if length == 0:  # already compared
                 continue
@@ -273,14 +276,17 @@ def _best_neighbours(pieces: Pieces, target: np.ndarray) -> None:
                 target[piece], longest = one, length
 
 
-@loop()
+@loop(inner=True)
 def _specks_by_area(small: np.ndarray, areas: np.ndarray, count: int) -> np.ndarray:
     """The small ones of `count` pieces by rising area; equal ones in their order."""
-    keys = np.where(small[:count], areas[:count], -1)
-    return grouped(keys, keys.max() + 1)[0]
+    keys, largest = np.empty(count, np.int64), -1
+    for piece in range(count):
+        keys[piece] = areas[piece] if small[piece] else -1
+        largest = max(largest, keys[piece])
+    return grouped(keys, largest + 1)[0]
 
 
-@loop()
+@loop(inner=True)
 def _join(pieces: Pieces, target: np.ndarray) -> None:
     """Find the piece that each piece becomes, into target [P]: a small piece becomes its best neighbour.
 

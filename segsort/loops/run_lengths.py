@@ -9,6 +9,8 @@ import numpy as np
 from segsort.loops.cache import loop
 from segsort.loops.grouping import grouped
 
+_MOST = int(np.iinfo(np.int32).max)
+
 
 def encode_with_boxes(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Texts, their ends and boxes of segments 0..count-1 of labels [H, W]: see `segsort.loops.encode_masks`."""
@@ -24,7 +26,7 @@ def boxes_of(labels: np.ndarray, count: int) -> np.ndarray:
     return boxes
 
 
-@loop()
+@loop(inner=True)
 def _begins(labels: np.ndarray, x: int) -> bool:
     """Whether a run begins at the top of column x; not if the column before ends with the same label."""
     return bool(x == 0 or labels[0, x] != labels[labels.shape[0] - 1, x - 1])
@@ -74,7 +76,7 @@ def boxes_of_runs(owner: np.ndarray, start: np.ndarray, height: int, boxes: np.n
         boxes: [S, 4] int32, the result.
     """
     for box in boxes:
-        box[0] = box[1] = np.iinfo(np.int32).max
+        box[0] = box[1] = _MOST
         box[2] = box[3] = -1
     left = 0
     for run in range(len(owner)):
@@ -92,13 +94,13 @@ def boxes_of_runs(owner: np.ndarray, start: np.ndarray, height: int, boxes: np.n
         box[3] = max(box[3], last - right * height if left == right else height - 1)
     for box in boxes:
         if box[2] < 0:
-            box[:] = 0
+            box[0] = box[1] = box[2] = box[3] = 0
         else:
             box[2] += 1 - box[0]
             box[3] += 1 - box[1]
 
 
-@loop()
+@loop(inner=True)
 def compress_runs(owner: np.ndarray, start: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """COCO's compressed run lengths of each segment, as rleToString of COCO's maskApi.c writes them.
 

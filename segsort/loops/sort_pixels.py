@@ -14,7 +14,7 @@ from segsort.loops.location import ROWS_A_THREAD
 class Schedule(NamedTuple):
     """How to sort: K, E- and M-steps at most over all pixels, and before over a quarter of them, and the precision."""
 
-    count: int
+    means: int
     iterations: int
     coarse_iterations: int
     precision: Literal["float32", "int8"]
@@ -68,5 +68,6 @@ def _sort(
 def _means_of_sorted(rows: np.ndarray, labels: np.ndarray, iterations: int, schedule: Schedule) -> np.ndarray:
     """Sort rows [N, D] from labels [N], which are changed, in the precision asked for; means [K, D]."""
     several = threads.useful(len(rows), ROWS_A_THREAD)
-    in_bytes = schedule.precision == "int8" and kmeans_bytes.supported()
-    return (kmeans_bytes if in_bytes else kmeans).sort(rows, labels, schedule.count, iterations, several)
+    if schedule.precision == "int8" and kmeans_bytes.supported():
+        return kmeans_bytes.sort(rows, labels, schedule.means, iterations, several)
+    return kmeans.sort(rows, labels, schedule.means, iterations, several)

@@ -12,7 +12,7 @@ from model_store.live import MAX_CLASSES, LiveExemplars
 from model_store.predictor import Predictor, SegmentLabels, Sized
 from model_store.release import Release
 from model_store.store import open_store
-from segsort.loops import beside, loops_are_kept
+from segsort.loops import begin_compiling, beside
 from segsort.segments import Segments
 from service.answering.answers import ComposedAnswer, Shapes, compose_answer, image_url, rounded
 from service.answering.catalogue import ReleaseCatalogue
@@ -77,8 +77,7 @@ class Engine:
 
     def __init__(self, settings: Settings, records: Records | None = None) -> None:
         self.settings = settings
-        if not loops_are_kept():
-            _log.info("compiling loops for this processor: this start takes longer than the next")
+        compiled = begin_compiling(settings.cores, on_device=settings.device != "cpu")
         store = open_store(settings.data_dir)
         release = Release.open(store.resolve(settings.release))
         predictor = Predictor(release, settings.device, settings.threads, settings.half)
@@ -90,6 +89,7 @@ class Engine:
         self.served = ServedRelease(LiveRelease.of(predictor.as_built), predictor)
         self.health = EngineHealth(self._probe)
         self._replay()
+        compiled()
         if self.live.count:  # without exemplars, every request is answered with what is missing
             probe(self.served)
 

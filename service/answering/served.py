@@ -74,4 +74,3 @@ def probe(served: ServedRelease) -> None:
     labels = served.predictor.retrieve(found.prototypes, found.areas, state=view.state)
     compose_answer(view, Shapes.of_segments(found), labels, AnswerOptions())
     join_specks(noise[:, :, 0].astype(np.int32), 4)  # an image of noise may have had no specks
-    view.state.warm()

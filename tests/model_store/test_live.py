@@ -311,13 +311,6 @@ def test_strengths_are_the_releases_and_the_edits(released: dict[str, LiveExempl
     assert LiveExemplars.of_release(plain, index=state.index).strengths(np.array([6, 7])).tolist() == [1, 1]
 
 
-def test_warming_leaves_no_trace(released: dict[str, LiveExemplars]) -> None:
-    start = released["Flat"].edited(4)
-    start.warm()
-    assert (start.count, start.row("warm"), start.is_alive(0)) == (N, None, True)
-    assert start.edited(5, added=[added(1, unit(1, 3)[0])]).ids(np.array([N])) == ["added-1"]
-
-
 def test_everything_may_be_removed_and_come_back(released: dict[str, LiveExemplars]) -> None:
     for start in released.values():
         empty = start.edited(1, alive={name: False for name in start.release.exemplars.ids})

@@ -63,3 +63,44 @@ def test_a_bank_of_no_capacity_keeps_nothing() -> None:
 def test_a_negative_capacity_is_refused() -> None:
     with pytest.raises(ValueError, match="capacity=-1"):
         MemoryBank(-1, 2)
+
+
+@pytest.mark.parametrize("capacity", [1, 3, 7])
+@pytest.mark.parametrize("seed", range(5))
+def test_after_any_writes_the_bank_holds_the_last_rows(capacity: int, seed: int) -> None:
+    """A list from which the oldest are dropped is the oracle."""
+    generator = torch.Generator().manual_seed(seed)
+    bank, expected, next_id = MemoryBank(capacity, 2), [], 1
+    for _ in range(12):
+        count = int(torch.randint(0, 2 * capacity + 1, (), generator=generator))
+        ids = list(range(next_id, next_id + count))
+        bank.add(*rows(*ids))
+        expected, next_id = (expected + ids)[-capacity:], next_id + count
+        assert remembered(bank) == sorted(expected)
+        assert len(bank) == capacity
+
+
+def test_shapes_do_not_depend_on_how_many_rows_are_written() -> None:
+    bank = MemoryBank(5, 2)
+    before = [part.shape for part in bank.read()]
+    bank.add(*rows(1, 2, 3))
+    assert [part.shape for part in bank.read()] == before == [(5, 2), (5,), (5,), (5,)]
+
+
+def test_reading_copies_nothing() -> None:
+    bank = MemoryBank(5, 2)
+    first, second = bank.read(), bank.read()
+    assert all(one.data_ptr() == other.data_ptr() for one, other in zip(first, second, strict=True))
+
+
+def test_prototypes_of_another_precision_are_kept_in_the_banks() -> None:
+    bank = MemoryBank(3, 2)
+    prototypes, classes, domains = rows(1, 2)
+    bank.add(prototypes.half(), classes, domains)
+    assert bank.read().prototypes.dtype == torch.float32
+    assert remembered(bank) == [1, 2]
+
+
+def test_a_dimension_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="dimension=0"):
+        MemoryBank(3, 0)

@@ -5,7 +5,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from segsort.pixel_sorting import SortingOptions, grid_labels, location_features, sort_pixels
+from segsort.pixel_sorting import (
+    Means,
+    SortingOptions,
+    cosines,
+    e_step,
+    grid_labels,
+    location_features,
+    m_step,
+    soft_e_step,
+    sort_hard,
+    sort_pixels,
+    sort_soft,
+    sorting_features,
+)
 from segsort.sphere import normalize
 
 
@@ -204,3 +217,116 @@ def test_threads_share_the_pixels_and_change_nothing(monkeypatch: pytest.MonkeyP
         found.append(sort_pixels(embeddings, options))
     assert torch.equal(found[0].labels, found[1].labels)
     torch.testing.assert_close(found[0].theta, found[1].theta, atol=1e-6, rtol=0)
+
+
+def unit(*values: float) -> list[float]:
+    length = math.sqrt(sum(value * value for value in values))
+    return [value / length for value in values]
+
+
+def test_m_step_takes_the_direction_of_the_sum_of_each_segments_pixels() -> None:
+    features = normalize(torch.randn(2, 20, 4, generator=torch.Generator().manual_seed(0)))
+    labels = torch.randint(0, 3, (2, 20), generator=torch.Generator().manual_seed(1))
+    means = m_step(features, torch.nn.functional.one_hot(labels, 4).float())
+    for image in range(2):
+        for segment in range(4):
+            members = [features[image, n].tolist() for n in range(20) if labels[image, n] == segment]
+            expected = unit(*(sum(column) for column in zip(*members, strict=True))) if members else [0.0] * 4
+            assert means.theta[image, segment].tolist() == pytest.approx(expected, abs=1e-6)
+            assert means.sizes[image, segment] == len(members)
+
+
+def test_m_step_weighs_pixels_by_their_posteriors() -> None:
+    features = torch.eye(2)[None]  # two pixels, at right angles
+    means = m_step(features, torch.tensor([[[0.75, 0.25], [0.25, 0.75]]]))
+    assert means.theta[0, 0].tolist() == pytest.approx(unit(3, 1))
+    assert means.theta[0, 1].tolist() == pytest.approx(unit(1, 3))
+    assert means.sizes.tolist() == [[1, 1]]
+
+
+def test_cosines_to_an_empty_segment_are_minus_infinity() -> None:
+    features, theta = torch.eye(2)[None], torch.tensor([[[1.0, 0.0], [0.0, 0.0], [0.6, 0.8]]])
+    found = cosines(features, Means(theta, torch.tensor([[5.0, 0.0, 1.0]])))
+    assert found[0, 0].tolist() == pytest.approx([1, -math.inf, 0.6])
+    assert found[0, 1].tolist() == pytest.approx([0, -math.inf, 0.8])
+
+
+def test_e_step_moves_each_pixel_to_the_nearest_mean() -> None:
+    features = torch.tensor([[unit(1, 0.1), unit(0.1, 1), unit(1, 0.9)]])
+    means = Means(torch.eye(2)[None], torch.tensor([[2.0, 1.0]]))
+    assert e_step(features, means, torch.tensor([[1, 0, 1]])).tolist() == [[0, 1, 0]]
+
+
+def test_e_step_leaves_a_pixel_where_it_is_on_a_tie() -> None:
+    features, means = torch.tensor([[[0.6, 0.8]] * 3]), torch.tensor([[[1.0, 0.0], [0.6, 0.8], [0.6, 0.8]]])
+    found = e_step(features, Means(means, torch.ones(1, 3)), torch.tensor([[0, 1, 2]]))
+    assert found.tolist() == [[1, 1, 2]]
+
+
+def test_e_step_never_assigns_a_pixel_to_an_empty_segment() -> None:
+    features = torch.tensor([[[-1.0, 0.0]]])
+    means = Means(torch.tensor([[[1.0, 0.0], [0.0, 0.0]]]), torch.tensor([[4.0, 0.0]]))
+    assert e_step(features, means, torch.tensor([[0]])).tolist() == [[0]]
+
+
+@pytest.mark.parametrize("kappa", [0.1, 1.0, 10.0, 500.0])
+def test_soft_e_step_gives_the_posteriors_of_vmf_densities_with_one_kappa(kappa: float) -> None:
+    scores = torch.tensor([[[0.9, 0.2, -0.5]]], dtype=torch.float64)
+    weights = [math.exp(kappa * (score - 0.9)) for score in (0.9, 0.2, -0.5)]
+    expected = [weight / sum(weights) for weight in weights]
+    assert soft_e_step(scores, kappa)[0, 0].tolist() == pytest.approx(expected)
+
+
+def test_posteriors_of_an_empty_segment_are_zero() -> None:
+    found = soft_e_step(torch.tensor([[[0.3, -math.inf, 0.3]]]), 10.0)
+    assert found[0, 0].tolist() == pytest.approx([0.5, 0, 0.5])
+
+
+@pytest.mark.parametrize("coarse", [0, 2])
+def test_the_plain_code_equals_naive_loops(coarse: int) -> None:
+    embeddings = blobs(1)
+    options = SortingOptions(7, 5, location_weight=0.4, coarse_iterations=coarse)
+    features = sorting_features.__wrapped__(embeddings, 0.4)  # type: ignore[attr-defined]
+    plain = sort_hard.__wrapped__  # type: ignore[attr-defined]
+    labels, _ = plain(features, grid_labels(14, 18, 7), 7, 5, coarse)
+    expected = naive_sort(embeddings[0], options, torch.ones(14, 18, dtype=torch.bool))
+    assert labels.reshape(14, 18).tolist() == expected
+
+
+@pytest.mark.parametrize("left_out", [None, 0.3])
+def test_soft_sorting_equals_its_steps_one_after_the_other(left_out: float | None) -> None:
+    features = sorting_features(blobs(1), 0.5)
+    out = None if left_out is None else torch.rand(1, 252, generator=torch.Generator().manual_seed(0)) < left_out
+    labels, theta = sort_soft(features, grid_labels(14, 18, 6), 6, 1, 0, 8.0, out)
+    start = torch.nn.functional.one_hot(grid_labels(14, 18, 6).reshape(1, -1), 6).float()
+    taken = torch.ones(1, 252, 1) if out is None else (~out)[:, :, None].float()
+    first = m_step(features, start * taken)
+    second = m_step(features, soft_e_step(cosines(features, first), 8.0) * taken)
+    expected = cosines(features, second).argmax(dim=2)
+    torch.testing.assert_close(theta, second.theta)
+    assert torch.equal(labels, expected if out is None else expected.masked_fill(out, -1))
+
+
+def test_soft_sorting_has_a_coarse_start_too() -> None:
+    features, grid = sorting_features(blobs(1), 0.5), grid_labels(14, 18, 6)
+    found = sort_soft(features, grid, 6, 2, 3, 20.0)[0].reshape(14, 18)
+    fewer = features.reshape(1, 14, 18, -1)[:, ::2, ::2].flatten(1, 2)
+    coarse = sort_soft(fewer, grid[::2, ::2], 6, 3, 0, 20.0)[0].reshape(7, 9)
+    start = coarse.repeat_interleave(2, dim=0).repeat_interleave(2, dim=1)
+    assert torch.equal(found, sort_soft(features, start, 6, 2, 0, 20.0)[0].reshape(14, 18))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 5), (30, 40)])
+def test_features_are_unit_vectors_whose_last_two_numbers_point_to_the_location(height: int, width: int) -> None:
+    embeddings = blobs(1, height, width)
+    features = sorting_features(embeddings, 0.5)[0]
+    torch.testing.assert_close(features.norm(dim=1), torch.ones(height * width))
+    location = 0.5 * location_features(height, width).flatten(1).T
+    joined = torch.cat([embeddings[0].flatten(1).T, location], dim=1)
+    torch.testing.assert_close(features, normalize(joined))
+
+
+def test_a_grid_is_not_shared_between_callers() -> None:
+    first = grid_labels(6, 8, 4)
+    first[:] = 99
+    assert grid_labels(6, 8, 4).max() == 3

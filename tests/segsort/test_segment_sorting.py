@@ -253,3 +253,91 @@ def test_no_step_from_segments_to_loss_waits_for_a_gpu() -> None:
         vmf_loss(vectors.detach(), rows % 8, everything.prototypes, 9.0, everything.valid)
     with pytest.raises(AssertionError, match="nonzero"), NeverWaits():
         labels.nonzero()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("min_pixels", [1, 3])
+def test_prototypes_equal_a_naive_loop_over_the_pixels(seed: int, min_pixels: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    embeddings = normalize(torch.randn(3, 4, 5, 6, generator=generator), dim=1)
+    segments = torch.randint(-1, 4, (3, 5, 6), generator=generator)
+    labels = torch.randint(-1, 3, (3, 5, 6), generator=generator)
+    domains = torch.tensor([0, 1, 0])
+    found = prototypes_by_label(
+        embeddings, segments, labels, domains, classes=3, spans=4, rows=50, min_pixels=min_pixels
+    )
+    pieces: dict[tuple[int, int, int], list[tuple[int, int, int]]] = {}
+    for image in range(3):
+        for y in range(5):
+            for x in range(6):
+                segment, label = int(segments[image, y, x]), int(labels[image, y, x])
+                if segment >= 0 and label >= 0:
+                    pieces.setdefault((image, segment, label), []).append((image, y, x))
+    pieces = {key: places for key, places in pieces.items() if len(places) >= min_pixels}
+    assert int(found.valid.sum()) == len(pieces)
+    placed = 0
+    for (image, _, label), places in pieces.items():
+        rows = {int(found.segment_of[at]) for at in places}
+        assert len(rows) == 1
+        row = rows.pop()
+        assert bool(found.valid[row])
+        assert (int(found.class_ids[row]), int(found.domains[row])) == (label, int(domains[image]))
+        total = torch.stack([embeddings[at[0], :, at[1], at[2]] for at in places]).sum(0)
+        torch.testing.assert_close(found.directions[row], total / total.norm())
+        placed += len(places)
+    assert int((found.segment_of >= 0).sum()) == placed
+
+
+def test_gradients_reach_the_pixels_of_a_prototype_alone() -> None:
+    embeddings = normalize(torch.randn(1, 3, 2, 2, generator=torch.Generator().manual_seed(0)), dim=1).requires_grad_()
+    segments, labels = torch.tensor([[[0, 0], [1, 1]]]), torch.tensor([[[0, 0], [0, -1]]])
+    found = prototypes_by_label(
+        embeddings, segments, labels, torch.tensor([0]), classes=1, spans=2, rows=4, min_pixels=2
+    )
+    row = int(found.segment_of[0, 0, 0])
+    found.directions[row].sum().backward()  # type: ignore[no-untyped-call]
+    assert embeddings.grad is not None
+    moved = embeddings.grad.abs().sum(dim=1)[0] > 0
+    assert moved.tolist() == [[True, True], [False, False]]
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 100])
+def test_no_pixel_is_drawn_twice(count: int) -> None:
+    positions, drawn = sample_pixels(torch.ones(5), count)
+    assert len(positions) == len(set(positions.tolist())) == min(count, 5)
+    assert drawn.all()
+
+
+def test_pixels_without_weight_are_marked_as_not_drawn() -> None:
+    positions, drawn = sample_pixels(torch.tensor([0.0, 2.0, 0.0, 1.0]), 4)
+    assert set(positions[drawn].tolist()) == {1, 3}
+    assert drawn.tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize("kappa", [0.5, 10.0, 60.0])
+def test_the_losses_agree_where_every_segment_is_a_class_of_its_own_and_pixels_have_none(kappa: float) -> None:
+    """Then the own segment attracts in the one, and the only segment of the class in the other."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = normalize(torch.randn(9, 4, generator=generator).double())
+    prototypes = normalize(torch.randn(6, 4, generator=generator).double())
+    own = torch.randint(0, 6, (9,), generator=generator)
+    nobody = torch.full_like(own, -1)
+    unsupervised = vmf_loss(pixels, own, prototypes, kappa)
+    supervised = vmf_nca_loss(pixels, own, nobody, prototypes, torch.arange(6), kappa)
+    torch.testing.assert_close(unsupervised, supervised)
+
+
+@pytest.mark.parametrize("loss", ["vmf", "nca"])
+def test_rotating_the_sphere_leaves_the_losses_unchanged(loss: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    pixels = normalize(torch.randn(9, 4, generator=generator).double())
+    prototypes = normalize(torch.randn(6, 4, generator=generator).double())
+    own, classes = torch.randint(0, 6, (9,), generator=generator), torch.tensor([0, 0, 1, 1, 2, 2])
+    rotation = torch.linalg.qr(torch.randn(4, 4, generator=generator).double())[0]
+
+    def value(turn: Tensor) -> Tensor:
+        if loss == "vmf":
+            return vmf_loss(pixels @ turn, own, prototypes @ turn, 8.0)
+        return vmf_nca_loss(pixels @ turn, classes[own], own, prototypes @ turn, classes, 8.0)
+
+    torch.testing.assert_close(value(rotation), value(torch.eye(4, dtype=torch.float64)))

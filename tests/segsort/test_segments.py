@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
-from segsort.segments import join_specks, segment_image, split_by_label
+from segsort.segments import join_specks, outline, outline_images, prototypes, segment_image, split_by_label
 from segsort.sphere import normalize
 
 
@@ -182,3 +182,70 @@ def test_embeddings_that_are_not_finite_are_refused() -> None:
     embeddings[:, 3, 4] = float("nan")
     with pytest.raises(ValueError, match="not finite"):
         segment_image(embeddings, (60, 80), SortingOptions(9), 0.001)
+
+
+@pytest.mark.parametrize("size", [(9, 12), (36, 48), (35, 50), (4, 5)])
+def test_the_plain_outline_is_that_of_the_compiled_loops(size: tuple[int, int]) -> None:
+    features = sorting_features(blobs(9, 12)[None], 0.3)[0]
+    found = sort_pixels(blobs(9, 12)[None], SortingOptions(6, location_weight=0.3))
+    compiled = outline(features, found.theta[0], found.labels[0], size)
+    plain = outline.__wrapped__(features, found.theta[0], found.labels[0], size)  # type: ignore[attr-defined]
+    assert (compiled == plain).float().mean() > 0.999
+
+
+@pytest.mark.parametrize("size", [(9, 12), (36, 48), (35, 50), (4, 5)])
+def test_plain_prototypes_are_those_of_the_compiled_loops(size: tuple[int, int]) -> None:
+    embeddings = blobs(9, 12)
+    features = sorting_features(embeddings[None], 0.3)[0]
+    labels = np.random.default_rng(0).integers(-1, 8, size).astype(np.int32)
+    compiled = prototypes(embeddings, features, labels, 9)
+    plain = prototypes.__wrapped__(embeddings, features, labels, 9)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(compiled, plain, atol=1e-5)
+    assert not compiled[8].any()  # a segment without pixels
+
+
+@pytest.mark.parametrize("sizes", [[], [(3, 4), (3, 4)], [(0, 4)]])
+def test_a_size_is_needed_for_each_image(sizes: list[tuple[int, int]]) -> None:
+    with pytest.raises(ValueError, match="for each of the B images"):
+        outline_images(blobs(6, 6)[None], sizes or [(1, 0)], SortingOptions(4))
+
+
+def test_images_outlined_at_once_are_those_outlined_alone() -> None:
+    several = torch.stack([blobs(9, 12, seed=seed) for seed in range(3)])
+    sizes = [(36, 48), (35, 47), (9, 12)]
+    together = outline_images(several, sizes, SortingOptions(6))
+    for image, (one, size) in enumerate(zip(together, sizes, strict=True)):
+        alone = outline_images(several[image : image + 1], [size], SortingOptions(6))[0]
+        np.testing.assert_array_equal(one.labels, alone.labels)
+        assert torch.equal(one.embeddings, several[image])
+
+
+def test_pieces_below_a_share_of_the_image_are_left_out_of_labelled_segments() -> None:
+    embeddings = blobs(12, 16)
+    segments = segment_image(embeddings, (48, 64), SortingOptions(4), 0.0)
+    mask = np.random.default_rng(0).integers(0, 2, (48, 64))
+    whole = split_by_label(segments, embeddings, mask, 255, 0.0)
+    some = split_by_label(segments, embeddings, mask, 255, 0.1)
+    assert 0 < len(some.areas) < len(whole.areas)
+    assert some.areas.min() >= 0.1 * mask.size
+    assert (some.labels == -1).sum() == mask.size - some.areas.sum()
+
+
+def test_boxes_of_labelled_segments_are_the_smallest_around_them() -> None:
+    embeddings = blobs(12, 16)
+    segments = segment_image(embeddings, (48, 64), SortingOptions(4), 0.0)
+    mask = np.zeros((48, 64), dtype=np.uint8)
+    mask[10:20, 5:9] = 1
+    pieces = split_by_label(segments, embeddings, mask, 255, 0.0)
+    for piece, (x, y, width, height) in enumerate(pieces.bboxes.tolist()):
+        rows, columns = np.nonzero(pieces.labels == piece)
+        assert (x, y) == (columns.min(), rows.min())
+        assert (width, height) == (columns.max() - x + 1, rows.max() - y + 1)
+
+
+def test_a_mask_without_a_class_gives_no_segment() -> None:
+    embeddings = blobs(12, 16)
+    segments = segment_image(embeddings, (48, 64), SortingOptions(4), 0.0)
+    pieces = split_by_label(segments, embeddings, np.full((48, 64), 255, dtype=np.uint8), 255, 0.0)
+    assert len(pieces.areas) == len(pieces.prototypes) == len(pieces.class_ids) == 0
+    assert (pieces.labels == -1).all()

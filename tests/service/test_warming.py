@@ -1,4 +1,4 @@
-"""What the first caller gets takes no longer than what the second does: all loops are compiled before."""
+"""The first answer of a service takes no longer than the next ones: its loops are compiled before."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ ANSWER = """
 import sys
 from numba.core.dispatcher import Dispatcher
 from benchmarks.latency import photo
+from segsort.loops import compiling
 from service.answering.engine import Engine
 from service.answering.limits import SegmentRequest
 from service.settings import load_settings
@@ -18,6 +19,7 @@ def compiled():
     loops = [(name, loop) for module in modules for name, loop in vars(module).items() if isinstance(loop, Dispatcher)]
     return {f"{name} {signature}" for name, loop in loops for signature in loop.signatures}
 
+compiling.STEPS = tuple(step for step in compiling.STEPS if "cpu" in step.first)  # nothing goes on behind the answer
 engine = Engine(load_settings())
 before = compiled()
 assert before

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,3 +146,76 @@ def test_whether_loops_are_kept_is_seen(tmp_path: Path, monkeypatch: pytest.Monk
     assert not loop_cache.loops_are_kept()
     (tmp_path / "pieces.find_pieces-1.py311.1.nbc").touch()
     assert loop_cache.loops_are_kept()
+
+
+LOOP = """
+from segsort.loops.cache import loop
+import numpy as np
+
+@loop({options})
+def double(values):
+    return values * 2
+
+if __name__ == "__main__":
+    double(np.arange(3.0))
+    print(sum(double._cache_misses.values()), sum(double._cache_hits.values()))
+"""
+
+
+def compile_and_count(file: Path, folder: Path) -> str:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": str(HERE.parent)}
+    done = subprocess.run([sys.executable, str(file)], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_loop_is_compiled_by_the_first_process_and_loaded_by_the_next(tmp_path: Path) -> None:
+    file = tmp_path / "doubling.py"
+    file.write_text(LOOP.format(options=""))
+    assert compile_and_count(file, tmp_path / "kept") == "1 0"
+    assert compile_and_count(file, tmp_path / "kept") == "0 1"
+    assert compile_and_count(file, tmp_path / "other") == "1 0"
+
+
+def test_a_loop_is_declared_without_the_lock_of_the_interpreter_and_with_its_flags() -> None:
+    compiled: Any = loop_cache.loop(fastmath={"nnan"})(lambda values: values[0])
+    assert compiled.targetoptions["nogil"] is True
+    assert compiled.targetoptions["fastmath"] == {"nnan"}
+
+
+def test_an_inner_loop_is_compiled_for_other_loops_alone() -> None:
+    @loop_cache.loop(inner=True)
+    def double(value: int) -> int:
+        return 2 * value
+
+    @loop_cache.loop()
+    def twice(value: int) -> int:
+        return double(double(value))
+
+    assert twice(3) == 12
+    assert double.targetoptions["no_cpython_wrapper"] is True  # type: ignore[attr-defined]
+
+
+def test_where_no_folder_can_be_written_loops_are_compiled_and_not_kept(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loop_cache, "find_folder", lambda: None)
+    monkeypatch.setattr(loop_cache, "folder_of_loops", loop_cache.folder_of_loops.__wrapped__)
+    compiled: Any = loop_cache.loop()(lambda value: value + 1)
+    assert compiled(1) == 2
+    assert compiled._cache.cache_path is None
+    assert "set NUMBA_CACHE_DIR" in caplog.text
+    assert not loop_cache.loops_are_kept()
+
+
+def test_a_named_folder_that_cannot_be_written_is_passed_over(
+    sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setattr(loop_cache.config, "CACHE_DIR", str(tmp_path / "file"))
+    assert loop_cache.find_folder() == tmp_path / "cache" / "segsort" / sealed.name
+
+
+def test_nothing_at_all_can_be_written(sealed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_cache, "_can_write", lambda folder: False)
+    assert loop_cache.find_folder() is None

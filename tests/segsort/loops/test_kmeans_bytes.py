@@ -1,11 +1,16 @@
 """Pixel sorting in eight bits, beside whole numbers in numpy and beside float32."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from segsort.loops import kmeans
 from segsort.loops import kmeans_bytes as byte_kernels
 from segsort.loops.blocks import PIECE
 from segsort.pixel_sorting import SortedPixels, SortingOptions, grid_labels, sort_pixels, sorting_features
@@ -152,3 +157,63 @@ def test_what_is_compiled_for_says_whether_it_can_be_done(
 
 def test_a_piece_is_whole_blocks_of_rows() -> None:
     assert PIECE % byte_kernels.ROWS == 0
+
+
+def nearest_in_numpy(
+    rows: np.ndarray, theta: np.ndarray, bias: np.ndarray, own: np.ndarray, target: np.ndarray
+) -> bool:
+    """What `nearest` does, without the processor's instruction."""
+    x = np.ascontiguousarray(rows.T).view(np.uint8).astype(np.int64)
+    products = x @ np.ascontiguousarray(theta).view(np.int8).astype(np.int64).T + bias
+    held = products[np.arange(byte_kernels.ROWS), own]
+    target[:] = np.where(held == products.max(axis=1), own, products.argmax(axis=1))
+    return bool((target != own).any())
+
+
+@pytest.mark.parametrize("count", [1, 31, 32, 33, PIECE - 1, PIECE, PIECE + 40])
+def test_steps_in_bytes_are_those_of_whole_numbers_on_any_processor(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Runs the source of the loops in Python, with numpy in the place of the instruction."""
+    monkeypatch.setattr(byte_kernels, "nearest", nearest_in_numpy)
+    monkeypatch.setattr(byte_kernels, "_move_to_nearest", byte_kernels._move_to_nearest.py_func)
+    monkeypatch.setattr(byte_kernels, "gather", byte_kernels.gather.py_func)
+    monkeypatch.setattr(byte_kernels, "_largest", byte_kernels._largest.py_func)
+    monkeypatch.setattr(kmeans, "_pour", kmeans._pour.py_func)
+    random = np.random.default_rng(count)
+    rows = random.standard_normal((count, 10)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    labels = random.integers(0, 7, count)
+    theta = np.zeros((7, 10))
+    np.add.at(theta, labels, rows)
+    filled = np.bincount(labels, minlength=7) > 0
+    theta = (theta / np.maximum(np.linalg.norm(theta, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    whole = [np.floor(a * (np.float32(127) / np.abs(a).max()) + np.float32(0.5)) for a in (rows, theta)]
+    products = np.where(filled, whole[0] @ whole[1].T, -np.inf)
+    own = products[np.arange(count), labels]
+    expected = np.where(own == products.max(axis=1), labels, products.argmax(axis=1))
+    work = byte_kernels.ByteSorting.room(kmeans.Sorting.room(rows, labels.copy(), 7, 1, 1))
+    byte_kernels.sort_rows.py_func(work, 1, 0)
+    np.testing.assert_array_equal(work.floats.labels, expected)
+
+
+COMPILE = """
+import numpy as np
+from numba import typeof
+from segsort.loops import kmeans, kmeans_bytes
+assert kmeans_bytes.supported()
+rows, labels = np.zeros((40, 5), np.float32), np.zeros(40, np.int64)
+work = kmeans_bytes.ByteSorting.room(kmeans.Sorting.room(rows, labels, 3, 2, 1))
+kmeans_bytes.sort_rows.compile((typeof(work), typeof(1), typeof(0)))
+assert "vpdpbusd" in "".join(kmeans_bytes.nearest.inspect_asm().values()) or any(
+    "vpdpbusd" in text for text in kmeans_bytes.sort_rows.inspect_asm().values()
+)
+"""
+
+
+def test_the_instruction_is_compiled_for_a_processor_that_has_it(tmp_path: Path) -> None:
+    """Compiles for such a processor on any processor, and runs nothing."""
+    processor = {"NUMBA_CPU_NAME": "cascadelake", "NUMBA_CPU_FEATURES": "+avx512f,+avx512bw,+avx512vnni,+avx2,+fma"}
+    subprocess.run(
+        [sys.executable, "-c", COMPILE], env=os.environ | processor | {"NUMBA_CACHE_DIR": str(tmp_path)}, check=True
+    )
