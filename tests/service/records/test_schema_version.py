@@ -146,3 +146,4 @@ def test_postgresql_is_created_and_opened_again() -> None:
         assert differences(database) == []
         with database.connect() as connection:
             assert last_revision(connection) == 0
+        database.dispose()
