@@ -116,7 +116,7 @@ def test_everything_that_can_be_measured_is_one_document_on_standard_output_and_
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--json", "--markdown"], "choose one, or write the JSON with --out"),
+        (["--json", "--markdown"], "give one of them, or write the JSON with --out"),
         (["--foreign", "nowhere"], "nowhere has no file ending in"),
         (["--explanations", "--explanation-images", "0"], "explanation_images=0 must be at least 1"),
     ],
