@@ -220,6 +220,7 @@ async def test_the_pace_is_that_of_the_machine_however_many_run_at_once() -> Non
     now = 2.25
     assert queue.seconds_ahead() == pytest.approx(0.75)
     await alone.end()
+    assert queue.pace.seconds(100) == pytest.approx((1 + 1 + 0.25) / 3)  # it counts from its own entrance
 
 
 @on_a_loop
