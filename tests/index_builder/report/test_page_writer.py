@@ -118,7 +118,7 @@ def painted_release(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_a_release_of_exemplars_that_are_not_painted_is_refused(tiny_release: Path) -> None:
-    with pytest.raises(ValueError, match=r"release tiny shows exemplars such as blocks/.* --no-pictures"):
+    with pytest.raises(ValueError, match=r"release tiny has exemplars such as blocks/.* --no-pictures"):
         open_shown(str(tiny_release))
 
 
