@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from model_store.predictor import Sized
-from segsort.loops import on_device
+from segsort import loops
 from service.answering.batches import Batches
 from service.settings import Settings
 from tests.conftest import Blocks
@@ -144,7 +144,7 @@ def test_batches_answer_as_images_alone_do(
 ) -> None:
     """Also with what torch does on a device, here on CPU tensors."""
     if not compiled:
-        monkeypatch.setattr(on_device, "compiled", lambda tensor: False)
+        monkeypatch.setattr(loops, "takes", lambda tensor: False)
     with start() as client:
         alone = [client.post("/segment", content=photo).json() for photo in photos()]
     with start(batch=4) as client, ThreadPoolExecutor(16) as pool:
