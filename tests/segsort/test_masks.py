@@ -45,3 +45,31 @@ def test_a_label_past_the_count_is_nobodys() -> None:
     texts, boxes = encode_with_boxes(np.array([[0, 1, 5]], dtype=np.int32), 2)
     assert len(texts) == 2
     assert boxes.tolist() == [[0, 0, 1, 1], [1, 0, 1, 1]]
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.int64])
+def test_label_maps_of_any_whole_numbers_have_the_same_masks(kind: type) -> None:
+    labels = blocks(np.random.default_rng(4), (20, 30), 5)
+    assert encode_rle(labels.astype(kind), 5) == encode_rle(labels, 5)
+    np.testing.assert_array_equal(bounding_boxes(labels.astype(kind), 5), bounding_boxes(labels, 5))
+
+
+def test_decoded_masks_put_the_label_map_together_again() -> None:
+    labels = blocks(np.random.default_rng(5), (40, 33), 6)
+    again = np.full((40, 33), -1)
+    for segment, text in enumerate(encode_rle(labels, 6)):
+        again[decode_rle(text, (40, 33))] = segment
+    np.testing.assert_array_equal(again, labels)
+
+
+def test_a_box_holds_its_mask_and_touches_it_on_all_four_sides() -> None:
+    labels = blocks(np.random.default_rng(6), (40, 33), 6)
+    texts, boxes = encode_with_boxes(labels, 6)
+    for text, (x, y, width, height) in zip(texts, boxes.tolist(), strict=True):
+        mask = decode_rle(text, (40, 33))
+        inside = mask[y : y + height, x : x + width]
+        assert inside.sum() == mask.sum() > 0
+        assert inside[0].any()
+        assert inside[-1].any()
+        assert inside[:, 0].any()
+        assert inside[:, -1].any()
