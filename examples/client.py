@@ -1,4 +1,4 @@
-"""What the examples ask of a running service, over HTTP alone."""
+"""The HTTP client of the examples."""
 
 import io
 import json
@@ -17,43 +17,70 @@ from segsort.masks import decode_rle
 
 
 class Labelled(NamedTuple):
-    """image: [H, W, 3] uint8 RGB; mask: [H, W] uint8, the number of each pixel's class."""
+    """An image and the class of each pixel."""
 
-    image: np.ndarray
-    mask: np.ndarray
+    image: np.ndarray  # [H, W, 3] uint8, RGB
+    mask: np.ndarray  # [H, W] uint8, class numbers
 
 
 class Client:
-    """Asks a service; an error it answers becomes a ValueError that tells it."""
+    """Sends requests to a service.
+
+    Every method raises ValueError, with the text of the answer, if the service answers with an error.
+
+    Args:
+        client: an HTTP client whose base URL is the service.
+    """
 
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
 
     def class_ids(self) -> dict[str, int]:
-        """class_id of each class by its name."""
+        """The class_id of each class, by name."""
         return {info["name"]: info["class_id"] for info in self._json("GET", "/classes")}
 
     def class_map(self, image: np.ndarray, k: int | None = None) -> np.ndarray:
-        """[H, W] uint8 class ids of an image; k exemplars vote, None: as many as the release says."""
-        asked = {} if k is None else {"k": k}
-        answer = self._ask("POST", "/segment", content=_png(image), params=asked, headers={"accept": "image/png"})
+        """Segment an image.
+
+        Args:
+            image: [H, W, 3] uint8, RGB.
+            k: number of exemplars that vote; None: that of the release.
+
+        Returns:
+            [H, W] uint8, class_id of each pixel.
+        """
+        options = {} if k is None else {"k": k}
+        answer = self._send("POST", "/segment", content=_png(image), params=options, headers={"accept": "image/png"})
         return np.asarray(Image.open(io.BytesIO(answer.content)))
 
     def teach(self, labelled: Labelled, names: Mapping[int, str], segments: int | None = None) -> list[int]:
-        """Make exemplars of the parts of an image whose number has a name; the revisions of the edits.
+        """Add the labelled pixels of an image as exemplars.
 
         Args:
             labelled: the image and its mask.
-            names: class names by number; a name that is new makes a class.
-            segments: K of pixel sorting; None: as the release says.
+            names: class name of each number of the mask; other pixels are skipped. A new name creates a class.
+            segments: K of pixel sorting; None: that of the release.
+
+        Returns:
+            The numbers of the edits.
         """
         files = {"image": ("image.png", _png(labelled.image)), "mask": ("mask.png", _png(labelled.mask))}
         fields = {"classes": json.dumps({str(number): name for number, name in names.items()})}
-        asked = {} if segments is None else {"segments": segments}
-        return [self._json("POST", "/exemplars", files=files, data=fields, params=asked)["index_revision"]]
+        options = {} if segments is None else {"segments": segments}
+        return [self._json("POST", "/exemplars", files=files, data=fields, params=options)["index_revision"]]
 
     def correct(self, labelled: Labelled, names: Mapping[int, str]) -> list[int]:
-        """Correct what is answered wrongly: segments that lie mostly in a named part of the mask; the revisions."""
+        """Segment an image and correct wrong labels.
+
+        A segment is corrected if one named class covers more than half of it and its label is another class.
+
+        Args:
+            labelled: the image and its mask.
+            names: class name of each number of the mask.
+
+        Returns:
+            The numbers of the edits.
+        """
         revisions = []
         for segment in self._json("POST", "/segment", content=_png(labelled.image))["segments"]:
             height, width = segment["mask"]["size"]
@@ -62,20 +89,20 @@ class Client:
             number = int(numbers[counts.argmax()])
             wrong = names.get(number, segment["class_name"]) != segment["class_name"]
             if wrong and counts.max() > len(inside) / 2:
-                url, asked = f"/segments/{segment['segment_id']}/label", {"class_name": names[number]}
-                answer = self._json("POST", url, json=asked, params={"relabel": "false"})
+                url, body = f"/segments/{segment['segment_id']}/label", {"class_name": names[number]}
+                answer = self._json("POST", url, json=body, params={"relabel": "false"})
                 revisions.append(int(answer["index_revision"]))
         return revisions
 
-    def take_back(self, revisions: Sequence[int]) -> None:
-        """Revert edits, the newest first."""
+    def revert(self, revisions: Sequence[int]) -> None:
+        """Revert edits by number, the newest first."""
         for revision in reversed(revisions):
-            self._json("POST", f"/edits/{revision}/revert", json={"reason": "the end of an example"})
+            self._json("POST", f"/edits/{revision}/revert", json={"reason": "end of an example"})
 
     def _json(self, method: str, url: str, **request: Any) -> Any:
-        return self._ask(method, url, **request).json()
+        return self._send(method, url, **request).json()
 
-    def _ask(self, method: str, url: str, **request: Any) -> httpx.Response:
+    def _send(self, method: str, url: str, **request: Any) -> httpx.Response:
         answer = self.client.request(method, url, **request)
         if answer.is_error:
             raise ValueError(f"{method} {answer.request.url}: {answer.status_code} {answer.text[:500]}")
@@ -84,7 +111,12 @@ class Client:
 
 @contextmanager
 def connected(address: str | None, key: str | None) -> Iterator[Client]:
-    """A client of the service at an address, or else of one that is started for it and ended after."""
+    """A client of the service at an address.
+
+    Args:
+        address: URL of a running service; None: start a service, and stop it after the block.
+        key: key of the caller; None: the service needs no key.
+    """
     headers = {"authorization": f"Bearer {key}"} if key else {}
     if address is not None:
         with httpx.Client(base_url=address, headers=headers, timeout=120) as client:

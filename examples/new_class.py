@@ -97,7 +97,7 @@ def measure(client: Client, subject: Subject, way: Way) -> dict[int, float]:
             revisions += client.correct(labelled, subject.names) if way.corrected else []
         return ious(client, subject, way.k)
     finally:
-        client.take_back(revisions)
+        client.revert(revisions)
 
 
 def ious(client: Client, subject: Subject, k: int | None) -> dict[int, float]:

@@ -1,4 +1,4 @@
-"""Logs: what happens, as text or as JSON lines, each with the id of the request that it happened in."""
+"""Logging: lines of text or JSON on standard error, each with the id of its request."""
 
 import logging
 from contextvars import ContextVar
@@ -9,41 +9,45 @@ import orjson
 
 LogFormat = Literal["text", "json"]
 
-request_id: ContextVar[str | None] = ContextVar("request_id", default=None)  # of the request that is answered here
-_EXTRA = ("method", "path", "status", "ms")  # of a line about a request
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)  # id of the current request
+_EXTRA = ("method", "path", "status", "ms")  # further fields of a record about a request
 
 
 class TextFormatter(logging.Formatter):
-    """Lines that a person reads."""
+    """Formats a record as text for people."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One record as a line, and its traceback below."""
-        told = request_id.get()
+        """Format a record as one line, followed by its traceback."""
+        current = request_id.get()
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        said = super().format(record)
-        return f"segsort: {level}{said}" + (f" [{told}]" if told and "\n" not in said else "")
+        text = super().format(record)
+        return f"segsort: {level}{text}" + (f" [{current}]" if current and "\n" not in text else "")
 
 
 class JsonFormatter(logging.Formatter):
-    """A JSON object a line: time, level, logger, message, request_id, exception, and of requests what they were."""
+    """Formats a record as one JSON object.
+
+    Its fields are time, level, logger, message, request_id and exception; a record about a request also has method,
+    path, status and ms.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """One record as a line."""
-        told: dict[str, Any] = {
+        """Format a record as one line of JSON."""
+        fields: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
             "request_id": request_id.get(),
         }
-        told |= {name: getattr(record, name) for name in _EXTRA if hasattr(record, name)}
+        fields |= {name: getattr(record, name) for name in _EXTRA if hasattr(record, name)}
         if record.exc_info:
-            told["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(told, default=str).decode()
+            fields["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(fields, default=str).decode()
 
 
 def set_up_logs(form: LogFormat) -> None:
-    """Write the service's messages and those of its server to standard error."""
+    """Write the messages of the service and of uvicorn to standard error, from level INFO."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     for name in ("segsort", "uvicorn"):

@@ -19,25 +19,25 @@ from service.logs import request_id
 
 _log = logging.getLogger("segsort.problems")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-_MOST = 20  # errors of one request that are listed
-CLIENT_CLOSED_REQUEST = 499  # the status that nginx uses; the caller is gone
+_MAX_ERRORS = 20  # listed for one request
+CLIENT_CLOSED_REQUEST = 499  # nginx uses this status where the caller closed the connection
 PROBLEM_TYPE = "application/problem+json"
 
-REFUSALS: dict[int | str, dict[str, Any]] = {  # of every route, for the OpenAPI document
+REFUSALS: dict[int | str, dict[str, Any]] = {  # answers of every route in the OpenAPI document
     "4XX": {
-        "description": "The request is refused: what was received, what is allowed, and the fix.",
+        "description": "The request is refused. The problem gives what was received, what is allowed and the fix.",
         "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 }
 
 
 class Problem(Exception):
-    """A request that is refused. It becomes the answer and is not logged as an error.
+    """A refused request. The app answers with it as problem JSON and does not log it as an error.
 
     Args:
         status: HTTP status, 4xx, 503 or 504.
         detail: what is wrong, in one sentence.
-        received: what the request contained; it is shortened.
+        received: what the request contained; it is shortened by `brief`.
         allowed: what it may contain.
         fix: what the caller can do.
         headers: HTTP headers of the answer.
@@ -69,11 +69,16 @@ class Problem(Exception):
 
 
 class CallerLeft(Exception):
-    """The caller closed the connection before the answer."""
+    """The caller closed the connection before it received the answer."""
 
 
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> Response:
-    """A problem as an HTTP response."""
+    """The HTTP response of a problem.
+
+    Args:
+        problem: the problem.
+        headers: headers in addition to those of the problem.
+    """
     body = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -89,7 +94,7 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
 def _encoded(body: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(body)
-    except TypeError:  # a lone surrogate, which JSON can escape and UTF-8 cannot encode
+    except TypeError:  # a lone surrogate: JSON can escape it, UTF-8 cannot encode it
         return json.dumps(body, default=str).encode()
 
 
@@ -115,25 +120,25 @@ async def _on_caller_left(request: Request, error: Exception) -> Response:
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
-    errors = error.errors()[:_MOST] if isinstance(error, RequestValidationError) else []
+    errors = error.errors()[:_MAX_ERRORS] if isinstance(error, RequestValidationError) else []
     return problem_response(
         Problem(
             422,
             "; ".join(f"{_place(e['loc'])}: {e['msg']}" for e in errors) or "The request is not valid.",
             received={_place(e["loc"]): e.get("input") for e in errors},
-            fix="Correct these values; /docs says what is allowed.",
+            fix="Correct these values. /docs lists the allowed values.",
         )
     )
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
-    if isinstance(error.__cause__, Problem):  # raised while the framework read a body
+    if isinstance(error.__cause__, Problem):  # a problem that was raised while FastAPI read the body
         return problem_response(error.__cause__)
     status = error.status_code if isinstance(error, HTTPException) else 500
     allowed = dict(error.headers or {}).get("Allow") if isinstance(error, HTTPException) else None
     path = brief(request.scope["path"])
     detail = {
-        404: f"There is nothing at {path}.",
+        404: f"No route has the path {path}.",
         405: f"The method {request.method} is not allowed at {path}.",
     }.get(status, str(getattr(error, "detail", error)))
     headers = {"Allow": allowed} if allowed else None
@@ -143,7 +148,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 async def _on_os_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, OSError) or error.errno not in _DISK_FULL:
         raise error
-    _log.error("the disk cannot be written: %s", error)
+    _log.error("the disk is full or cannot be written: %s", error)
     return problem_response(
         Problem(
             503,
@@ -167,12 +172,15 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
 
 
 def brief(value: Any, longest: int = 500, most: int = 20) -> Any:
-    """A received value, shortened so that a large request does not get a large refusal.
+    """Shorten a received value, so that a large request does not cause a large answer.
 
     Args:
-        value: JSON, or bytes.
-        longest: characters of a text that are kept.
-        most: entries of a list or an object that are kept; nested ones keep fewer.
+        value: a JSON value or bytes; other objects are converted to text.
+        longest: largest number of characters of a text; nested texts keep half as many.
+        most: largest number of entries of a list or an object; nested ones keep a quarter as many.
+
+    Returns:
+        A JSON value. Numbers that JSON cannot hold, such as NaN, become text.
     """
     if value is None or isinstance(value, (bool, int)):
         return value
@@ -192,7 +200,7 @@ def brief(value: Any, longest: int = 500, most: int = 20) -> Any:
 
 
 def _brief_bytes(value: bytes, longest: int) -> str:
-    """Bytes as a person can read them: as text if they are printable text, else their number."""
+    """Printable UTF-8 bytes as text; for other bytes, their number."""
     try:
         text = value[:longest].decode()
     except UnicodeDecodeError:
@@ -203,10 +211,10 @@ def _brief_bytes(value: bytes, longest: int) -> str:
 
 
 def printable(text: str) -> str:
-    """A text that UTF-8 can encode: lone surrogates become question marks."""
+    """Replace lone surrogates, which UTF-8 cannot encode, by question marks."""
     return text.encode(errors="replace").decode()
 
 
 def _place(location: Iterable[str | int]) -> str:
-    """Where a value is in a request, for example query.limit."""
+    """The place of a value in a request, for example query.limit."""
     return ".".join(str(brief(part, 60)) for part in location)

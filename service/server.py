@@ -1,4 +1,4 @@
-"""The server: uvicorn, which at a signal lets what has begun end before it ends itself."""
+"""The HTTP server: uvicorn with a graceful shutdown."""
 
 import logging
 import os
@@ -14,14 +14,15 @@ from service.http.readiness import Readiness
 from service.settings import Settings
 
 _log = logging.getLogger("segsort.server")
-_LAST = 1.0  # seconds for what is left when the time is up
+_JOIN_S = 1.0  # seconds to wait for the remaining threads at exit
 
 
 class Server(uvicorn.Server):
-    """Serves an app until SIGTERM or SIGINT, and then until no request is left or the time is up; then exits with 0.
+    """Serves an app until SIGTERM or SIGINT, then finishes the running requests and exits with 0.
 
-    From the signal on `/readyz` answers 503 and new requests are refused. A second signal ends it at once. A request
-    that does not end, because a device or a disk hangs, does not keep the process.
+    After the signal `/readyz` answers 503 and new requests are refused. The process exits when no request is left, at
+    the latest after `drain_s` of the settings. A second signal stops it immediately. A request that hangs on a device
+    or a disk does not prevent the exit.
     """
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
@@ -31,37 +32,37 @@ class Server(uvicorn.Server):
             )
         )
         self._readiness: Readiness = app.state.readiness
-        self._patience = settings.drain_s
-        self._end: float | None = None
+        self._drain_s = settings.drain_s
+        self._deadline: float | None = None  # of the shutdown; None: no signal has arrived
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """At the first signal begin to end, at the second end."""
-        if self._end is None:
+        """Begin the shutdown at the first signal; stop immediately at the second."""
+        if self._deadline is None:
             self._readiness.draining = True
-            self._end = time.monotonic() + self._patience
+            self._deadline = time.monotonic() + self._drain_s
         else:
             self.should_exit = self.force_exit = True
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Until all is over, but for threads that hang: for those Python would wait before it ends."""
+        """Serve until the shutdown is complete. Exit even if threads still run: Python itself would wait for them."""
         super().run(sockets)
-        end = time.monotonic() + _LAST
-        for thread in _working():
+        end = time.monotonic() + _JOIN_S
+        for thread in _request_threads():
             thread.join(max(0.0, end - time.monotonic()))
-        hanging = len(_working())
+        hanging = len(_request_threads())
         if hanging:
-            _log.warning("%d requests do not end: the process ends without them", hanging)
+            _log.warning("%d requests are still running: the process exits without their answers", hanging)
             logging.shutdown()
             os._exit(0 if self.started else 3)
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether to end, asked every tenth of a second."""
-        if self._end is not None and (self._readiness.in_flight == 0 or time.monotonic() > self._end):
+        """Whether to stop serving. uvicorn calls this every tenth of a second."""
+        if self._deadline is not None and (self._readiness.in_flight == 0 or time.monotonic() > self._deadline):
             return True
         return await super().on_tick(counter)
 
 
-def _working() -> list[threading.Thread]:
-    """Threads that have not ended; those of `segsort.loops.threads` wait for work, and end when Python does."""
+def _request_threads() -> list[threading.Thread]:
+    """Running threads that may hold a request. Those of `segsort.loops.threads` are left out: they end with Python."""
     others = (thread for thread in threading.enumerate() if not thread.daemon)
     return [one for one in others if one is not threading.main_thread() and not one.name.startswith("segsort")]

@@ -1,4 +1,4 @@
-"""No request is read into memory past the limit or waited for without end, whatever its route reads of it."""
+"""Limits on request bodies: their size, and the time that they may take to arrive."""
 
 import asyncio
 
@@ -6,65 +6,86 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.problems import Problem, problem_response
 
+_MAX_DIGITS = 20  # a Content-Length with more digits is past every limit; `int` refuses numbers of many digits
+
 
 class BodyLimit:
-    """Refuses bodies that say that they are too large, and ends those that become so.
+    """ASGI middleware that limits the body of every HTTP request.
+
+    - A body whose Content-Length is above the limit is answered with 413 before it is read.
+    - A body that grows past the limit is cut off: the route receives a disconnect.
+    - A body that does not arrive in time raises a Problem with status 408 in the route that reads it.
 
     Args:
-        app: what is asked otherwise.
-        max_bytes: the largest body.
-        timeout: seconds that a body may take to come.
+        app: the ASGI application.
+        max_bytes: largest size of a body in bytes.
+        timeout: seconds from the start of the request until the end of its body.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, timeout: float) -> None:
         self._app, self._max_bytes, self._timeout = app, max_bytes, timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request whose Content-Length is too large; pass every other request on with a limited body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        said = dict(scope["headers"]).get(b"content-length", b"0").lstrip(b"0")
-        if said.isdigit() and (len(said) > 20 or int(said) > self._max_bytes):
+        elif self._declares_too_much(scope):
             await problem_response(too_large(self._max_bytes))(scope, receive, send)
-            return
-        size, complete = 0, False
-        end = asyncio.get_running_loop().time() + self._timeout
+        else:
+            await self._app(scope, _LimitedBody(receive, self._max_bytes, self._timeout), send)
 
-        async def in_time() -> Message:
-            nonlocal complete
-            if complete:  # what comes now is that the caller leaves
-                return await receive()
-            try:
-                async with asyncio.timeout_at(end):
-                    message = await receive()
-            except TimeoutError:
-                raise _too_slow(self._timeout, size) from None
-            complete = not message.get("more_body", False)
-            return message
+    def _declares_too_much(self, scope: Scope) -> bool:
+        declared = dict(scope["headers"]).get(b"content-length", b"0").lstrip(b"0")
+        return declared.isdigit() and (len(declared) > _MAX_DIGITS or int(declared) > self._max_bytes)
 
-        async def limited() -> Message:
-            nonlocal size
-            message = await in_time()
-            size += len(message.get("body", b""))
-            # one part more than the limit reaches routes that count for themselves and say so; no route gets a second
-            return message if size - len(message.get("body", b"")) <= self._max_bytes else {"type": "http.disconnect"}
 
-        await self._app(scope, limited, send)
+class _LimitedBody:
+    """The `receive` of one request, with the limits of its body."""
+
+    def __init__(self, receive: Receive, max_bytes: int, timeout: float) -> None:
+        self._receive, self._max_bytes, self._timeout = receive, max_bytes, timeout
+        self._end = asyncio.get_running_loop().time() + timeout
+        self._size, self._complete = 0, False
+
+    async def __call__(self) -> Message:
+        """The next message of the request.
+
+        The part that passes the limit still reaches the route. So a route that counts bytes itself can answer with 413.
+        Later parts become a disconnect.
+
+        Raises:
+            Problem: 408 if the body is not complete in time.
+        """
+        message = await self._next_in_time()
+        before = self._size
+        self._size += len(message.get("body", b""))
+        return message if before <= self._max_bytes else {"type": "http.disconnect"}
+
+    async def _next_in_time(self) -> Message:
+        if self._complete:  # after the body, the only message is the disconnect, which may come at any time
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._end):
+                message = await self._receive()
+        except TimeoutError:
+            raise _too_slow(self._timeout, self._size) from None
+        self._complete = not message.get("more_body", False)
+        return message
 
 
 def too_large(max_bytes: int) -> Problem:
-    """413: a body is past the limit."""
+    """413: the body is larger than the limit, which is in bytes."""
     return Problem(
         413, "The request body is too large.", received=f"more than {max_bytes} bytes",
         allowed=f"at most {max_bytes} bytes",
-        fix="Compress or scale the image down, or let the operator raise SEGSORT_MAX_BYTES.",
+        fix="Compress the image or scale it down, or ask the operator to raise SEGSORT_MAX_BYTES.",
     )  # fmt: skip
 
 
 def _too_slow(timeout: float, size: int) -> Problem:
     return Problem(
-        408, "The request body took too long to come.", received=f"{size} bytes in {timeout:g} s",
-        allowed=f"all of it in {timeout:g} s",
-        fix="Send a smaller image or over a faster line, or let the operator raise SEGSORT_UPLOAD_TIMEOUT_S.",
+        408, "The request body did not arrive in time.", received=f"{size} bytes in {timeout:g} s",
+        allowed=f"the whole body in {timeout:g} s",
+        fix="Send a smaller image, use a faster connection, or ask the operator to raise SEGSORT_UPLOAD_TIMEOUT_S.",
         headers={"Connection": "close"},
     )  # fmt: skip

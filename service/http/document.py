@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI derives from the routes, completed with security, problems and tags."""
+"""The OpenAPI document: derived from the routes by FastAPI, completed here with security, problems and tags."""
 
 from importlib.metadata import version
 from typing import Any
@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from service.http import wire
+from service.http import examples, wire
 from service.http.access import COOKIE, curator, reader
 from service.http.requests import REQUEST_ID_HEADER
 
@@ -26,7 +26,7 @@ _DESCRIPTION = (
 )
 _TAGS = {
     "segmentations": "Segment an image; list, read and relabel earlier answers.",
-    "explanations": "Why a segment has its label.",
+    "explanations": "Explain why a segment has its label.",
     "segments": "One segment of an answer: its crop, and the correction of its label.",
     "exemplars": "The labelled segments that vote: list, add and remove them.",
     "edits": "The log of edits: what changed, what effect it has, and reverting it.",
@@ -52,11 +52,11 @@ _ROLES = {
 
 
 class DocumentedApp(FastAPI):
-    """An app whose /openapi.json says who may call each operation and what every answer looks like.
+    """An app whose /openapi.json gives the role, the answers and the examples of each operation.
 
     Args:
-        models: further models that bodies refer to by `schema_ref`.
-        options: of FastAPI.
+        models: further models that request bodies reference with `schema_ref`.
+        options: passed to FastAPI.
     """
 
     def __init__(self, *, models: tuple[type[BaseModel], ...] = (), **options: Any) -> None:
@@ -88,20 +88,26 @@ class DocumentedApp(FastAPI):
             )
             components = document.setdefault("components", {})
             schemas = components.setdefault("schemas", {}) | self._further_schemas()
+            schemas["Problem"]["examples"] = [examples.PROBLEM]
             components["schemas"] = dict(sorted(schemas.items()))
             components["securitySchemes"] = _SECURITY
-            for router in self._routers:
-                for route in router.routes:
-                    if isinstance(route, APIRoute) and route.include_in_schema:
-                        for method in route.methods or ():
-                            _add_role(document["paths"][route.path_format][method.lower()], _role(route.dependant))
+            self._complete_operations(document["paths"])
             self.openapi_schema = document
         return self.openapi_schema
 
     def include_router(self, router: APIRouter, **options: Any) -> None:
-        """Add the routes of a router, which is remembered for the document."""
+        """Add the routes of a router to the app and to the document."""
         super().include_router(router, **options)
         self._routers.append(router)
+
+    def _complete_operations(self, paths: dict[str, Any]) -> None:
+        """Add the role and the example of each operation to the paths of the document."""
+        for route in (route for router in self._routers for route in router.routes):
+            if isinstance(route, APIRoute) and route.include_in_schema:
+                for method in route.methods or ():
+                    operation = paths[route.path_format][method.lower()]
+                    _add_role(operation, _role(route.dependant))
+                    _add_example(operation)
 
     def _further_schemas(self) -> dict[str, Any]:
         pairs = [(model, _mode(model)) for model in self._models]
@@ -111,17 +117,17 @@ class DocumentedApp(FastAPI):
 
 
 def schema_ref(model: type[BaseModel]) -> dict[str, str]:
-    """A reference to the schema of a model, which the document holds once."""
+    """A reference to the schema of a model under `components` of the document."""
     return {"$ref": _SCHEMAS.format(model=model.__name__)}
 
 
 def _mode(model: type[BaseModel]) -> JsonSchemaMode:
-    """Models of answers are written, models of bodies are read."""
+    """How the schema of a model is made: models of answers are serialized, models of bodies are validated."""
     return "serialization" if issubclass(model, wire.Wire) else "validation"
 
 
 def _role(dependant: Dependant) -> Any:
-    """The dependency that asks for a key: `reader`, `curator`, or None where the route is open to everyone."""
+    """The dependency of a route that checks the key: `reader` or `curator`; None: the route needs no key."""
     return next((one.call for one in dependant.dependencies if one.call in _ROLES), None)
 
 
@@ -129,3 +135,9 @@ def _add_role(operation: dict[str, Any], role: Any) -> None:
     operation["security"] = [] if role is None else [{name: []} for name in _SECURITY]
     about = "Open to everyone: needs no key." if role is None else _ROLES[role]
     operation["description"] = "\n\n".join(filter(None, (operation.get("description"), about)))
+
+
+def _add_example(operation: dict[str, Any]) -> None:
+    example = examples.ANSWERS.get(operation["operationId"])
+    if example is not None:
+        operation["responses"]["200"]["content"]["application/json"]["example"] = example

@@ -1,4 +1,4 @@
-"""The frame around every request: its id, its line in the log, and an answer whatever happens inside."""
+"""Middleware around every request: its id, its metrics, its log line, and an answer to every failure."""
 
 import logging
 import re
@@ -19,17 +19,21 @@ from service.problems import Problem, problem_response
 REQUEST_ID_HEADER = "X-Request-ID"
 _log = logging.getLogger("segsort.requests")
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_ALWAYS = ("/livez", "/readyz", "/metrics")  # answered while the service ends, too
+_PROBES = ("/livez", "/readyz", "/metrics")  # answered during shutdown too
+_ERRORS = 400  # the first status of an error
 
 
 class Requests:
-    """Answers each request under an id, counts and logs it; what fails without a Problem becomes a 500 that is logged.
+    """ASGI middleware that gives each request an id, counts it and logs it.
+
+    An exception that is not a Problem is logged and answered with 500. During shutdown, every request except a probe
+    is answered with 503.
 
     Args:
-        app: what answers.
-        metrics: what is told of each request.
-        readiness: knows how many are answered, and whether the service ends.
-        tracing: where traces go, if they go anywhere.
+        app: the ASGI application.
+        metrics: counts each request.
+        readiness: whether the service is shutting down; its number of requests in flight is updated here.
+        tracing: sends traces; None: traces are off.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, readiness: Readiness, tracing: Tracing | None = None) -> None:
@@ -43,13 +47,13 @@ class Requests:
         token = request_id.set(one.id)
         self._readiness.in_flight += 1
         try:
-            if self._readiness.draining and scope["path"] not in _ALWAYS:
-                await problem_response(_ending())(scope, receive, one.send)
+            if self._readiness.draining and scope["path"] not in _PROBES:
+                await problem_response(_shutting_down())(scope, receive, one.send)
             else:
                 await self._answer(one, scope, receive)
         finally:
             self._readiness.in_flight -= 1
-            self._tell(one)
+            self._report(one)
             request_id.reset(token)
 
     async def _answer(self, one: "_Request", scope: Scope, receive: Receive) -> None:
@@ -58,11 +62,12 @@ class Requests:
         except Exception as error:
             stage = f" in the stage {error.stage}" if isinstance(error, StageFailure) else ""
             _log.exception("%s %s failed%s", scope["method"], one.path, stage)
-            if one.status:  # an answer has begun, and cannot be taken back
+            if one.status:  # the head of an answer is already sent
                 raise
             await problem_response(_failed(one.id))(scope, receive, one.send)
 
-    def _tell(self, one: "_Request") -> None:
+    def _report(self, one: "_Request") -> None:
+        """Count, trace and log a request that has been answered."""
         seconds = one.seconds
         route = getattr(one.scope.get("route"), "path", "none")
         self._metrics.requests.labels(one.scope["method"], route, one.status).inc()
@@ -70,14 +75,14 @@ class Requests:
             self._metrics.answered({**one.stages.ms, "total": seconds * 1000})
         if self._tracing is not None:
             self._tracing.record(one.scope, route, one.status, one.id, one.started_ns, one.stages)
-        told = {"method": one.scope["method"], "path": one.path, "status": one.status, "ms": round(seconds * 1000, 1)}
-        level = logging.DEBUG if one.scope["path"] in _ALWAYS and one.status < 400 else logging.INFO
+        fields = {"method": one.scope["method"], "path": one.path, "status": one.status, "ms": round(seconds * 1000, 1)}
+        level = logging.DEBUG if one.scope["path"] in _PROBES and one.status < _ERRORS else logging.INFO
         if _log.isEnabledFor(level):
-            _log.log(level, "%(method)s %(path)s %(status)d %(ms).1f ms", told, extra=told)
+            _log.log(level, "%(method)s %(path)s %(status)d %(ms).1f ms", fields, extra=fields)
 
 
 class _Request:
-    """One request on its way."""
+    """One request: its id, start, status and stages."""
 
     def __init__(self, scope: Scope, send: Send, readiness: Readiness) -> None:
         self.scope, self._send, self._readiness = scope, send, readiness
@@ -88,22 +93,23 @@ class _Request:
 
     @property
     def path(self) -> str:
-        """As it may stand in a line of a log."""
+        """The path without control characters, at most 300 characters, for the log."""
         path: str = self.scope["path"]
         return path[:300] if path.isprintable() else ascii(path[:300])
 
     @property
     def seconds(self) -> float:
+        """Seconds since the request began."""
         return time.perf_counter() - self.started
 
     @property
     def stages(self) -> Stages | None:
-        """Those of an answer that has them; its route leaves them in the request's state."""
+        """The stages that the route stored in the state of the request; None: the route has no stages."""
         state: dict[str, Any] = self.scope.get("state", {})
         return state.get("stages")
 
     async def send(self, message: Message) -> None:
-        """Send on, with what belongs to every answer in its head."""
+        """Send a message; add the headers of every answer to the head: request id, timing and Connection."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
@@ -116,15 +122,15 @@ class _Request:
         await self._send(message)
 
 
-def _failed(told: str) -> Problem:
+def _failed(logged_id: str) -> Problem:
     return Problem(
-        500, "The service failed, through no fault of the request.", received=None,
-        fix=f"Send it again; if it fails again, tell the operator the id {told}, under which the fault is logged.",
+        500, "The service failed. The request is not the cause.", received=None,
+        fix=f"Send the request again. If it fails again, give the operator the request id {logged_id} of the log.",
     )  # fmt: skip
 
 
-def _ending() -> Problem:
+def _shutting_down() -> Problem:
     return Problem(
-        503, "The service is about to end.", allowed="what was sent before",
-        fix="Send it again, to another process or when this one is back.", headers={"Retry-After": "1"},
+        503, "The service is shutting down.", allowed="requests that began before the shutdown",
+        fix="Send the request to another process, or again after the restart.", headers={"Retry-After": "1"},
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry, where OTEL_EXPORTER_OTLP_ENDPOINT says where they go."""
+"""Traces by OpenTelemetry. They are on if OTEL_EXPORTER_OTLP_ENDPOINT is set."""
 
 import os
 from typing import Any
@@ -13,9 +13,9 @@ _ERROR = 500
 
 
 class Tracing:
-    """Sends a span of each request, and one of each of its stages, in the background.
+    """Sends one span for each request and a child span for each of its stages, in the background.
 
-    Where it goes, how it is sampled and what the service is called is set by OpenTelemetry's own variables.
+    The variables of OpenTelemetry set the endpoint, the sampling and the name of the service.
 
     Raises:
         ValueError: if OpenTelemetry is not installed.
@@ -41,7 +41,7 @@ class Tracing:
 
     @classmethod
     def from_environment(cls) -> "Tracing | None":
-        """Traces, if the environment says where they go.
+        """The tracing that the environment asks for; None if no endpoint is set.
 
         Raises:
             ValueError: if OpenTelemetry is not installed.
@@ -51,7 +51,16 @@ class Tracing:
     def record(
         self, scope: Scope, route: str, status: int, request_id: str, started_ns: int, stages: Stages | None
     ) -> None:
-        """Send the spans of a request that has been answered; started_ns: nanoseconds since the epoch."""
+        """Send the spans of an answered request.
+
+        Args:
+            scope: ASGI scope of the request. Its header `traceparent` names the parent span.
+            route: path template of the route.
+            status: HTTP status of the answer.
+            request_id: id of the request.
+            started_ns: start of the request, nanoseconds since the epoch.
+            stages: stages of the request; None: it has none.
+        """
         context = self._propagator.extract(dict(Headers(scope=scope)))
         span = self._tracer.start_span(
             f"{scope['method']} {route}",
@@ -77,5 +86,5 @@ class Tracing:
         child.end(end_time=begun_ns + int(ms * 1e6))
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send the remaining spans and stop."""
         self._provider.shutdown()

@@ -1,4 +1,4 @@
-"""Routes of classes: list them, create one, change a name or a colour."""
+"""Routes of classes: list classes, create a class, change a name or a colour."""
 
 from fastapi import APIRouter, Response
 from pydantic import Field
@@ -25,12 +25,15 @@ from service.routes.documented import Responses
 router = APIRouter(prefix="/classes", tags=["classes"])
 
 _CHANGED: Responses = {
-    200: {"model": wire.ClassChanged, "description": "The class was changed; `edit` is null if it was so already."}
+    200: {
+        "model": wire.ClassChanged,
+        "description": "The class was changed. `edit` is null if it had this name and colour already.",
+    }
 }
 
 
 class ClassBody(Body):
-    """A new class, or, with a class_id, what to change of a class."""
+    """A new class, or, with a class_id, the changes to an existing class."""
 
     class_id: int | None = Field(None, ge=0, le=LARGEST, description="The class to change; null: create one.")
     name: str | None = Field(None, description="Its name, 1 to 60 characters.", examples=["kerb"])

@@ -34,7 +34,7 @@ Reason = Annotated[
     str | None, Field(description="Why, in your words, at most 1000 characters.", examples=["kerb, not road"])
 ]
 Color = Annotated[str | None, Field(description="Colour of the class as #rrggbb.", examples=["#ff8800"])]
-_KEEP = {"Cache-Control": "private, max-age=86400"}  # the file of an id never changes
+_CACHEABLE = {"Cache-Control": "private, max-age=86400"}  # the file of an id never changes
 
 
 class Body(BaseModel):
@@ -67,7 +67,7 @@ def edited(engine: Engine, edit: Edit | None, status: int, **more: Any) -> Respo
     """The answer to an edit.
 
     Args:
-        engine: whose index revision is given where there was no edit.
+        engine: gives the index revision if there was no edit.
         edit: the edit; None: there was nothing to change.
         status: HTTP status; 200 where there was nothing to change.
         more: further fields of the answer.
@@ -86,7 +86,7 @@ def author(caller: Caller, reason: str | None) -> Author:
     if reason is not None and (len(reason) > LONGEST_REASON or not _is_text(reason)):
         raise Problem(
             422, "The reason is too long or contains control characters.", received=printable(reason[:100]),
-            allowed=f"at most {LONGEST_REASON} characters of text", fix="Shorten it, or leave it out.",
+            allowed=f"at most {LONGEST_REASON} characters of text", fix="Shorten the reason, or leave it out.",
         )  # fmt: skip
     return Author(caller.name, reason)
 
@@ -95,29 +95,29 @@ def _is_text(value: str) -> bool:
     return all(character.isprintable() or character in "\n\t\r" for character in value)
 
 
-def picture_response(picture: ImageFile | None, image_id: str | None) -> Response:
-    """The image file as it was sent.
+def image_response(image: ImageFile | None, image_id: str | None) -> Response:
+    """The unchanged image file.
 
     Raises:
         Problem: 404 if it is not stored.
     """
-    if picture is None:
+    if image is None:
         raise not_kept(image_id)
-    headers = _KEEP | {"X-Content-Type-Options": "nosniff"}
-    return Response(picture.content, media_type=picture.media_type, headers=headers)
+    headers = _CACHEABLE | {"X-Content-Type-Options": "nosniff"}
+    return Response(image.content, media_type=image.media_type, headers=headers)
 
 
 def not_kept(received: str | None) -> Problem:
-    """404: an image is no longer stored."""
+    """404: the image is no longer stored; received: the id in the request."""
     return Problem(
         404, "The image is no longer stored.", received=received, allowed="images that an `image_url` points to",
-        fix="Segment the image again. The setting SEGSORT_KEEP_IMAGES_MB says how many images are stored.",
+        fix="Segment the image again. The operator can store more images with SEGSORT_CACHEABLE_IMAGES_MB.",
     )  # fmt: skip
 
 
 def png_response(content: bytes) -> Response:
-    """A PNG that was drawn for this request."""
-    return Response(content, media_type="image/png", headers=_KEEP)
+    """A drawn PNG as a response that a browser may cache for a day."""
+    return Response(content, media_type="image/png", headers=_CACHEABLE)
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
@@ -145,14 +145,14 @@ async def turn(request: Request, measure: Callable[[], int], quick: bool = False
 
     Args:
         request: its connection is watched while it waits.
-        measure: counts the image's pixels, or refuses the image.
-        quick: whether `measure` takes less time than a switch to a thread.
+        measure: returns the number of pixels of the image, or raises a Problem.
+        quick: run `measure` here rather than in a thread: it takes less time than the switch.
 
     Yields:
         Seconds waited.
 
     Raises:
-        Problem: of `measure`, or 429 or 504 if the queue is full or the wait too long; see `Admission`.
+        Problem: what `measure` raises; 429 if the queue is full; 504 if the wait is too long. See `Admission`.
     """
     pixels = measure() if quick else await run_in_threadpool(measure)
     admission: Admission = request.app.state.admission
@@ -170,7 +170,7 @@ async def read_form(request: Request, body: bytes) -> FormData:
 
     Raises:
         Problem: 400 if it cannot be read.
-        OSError: if the disk is full, to which large files are written.
+        OSError: if a large file cannot be written to the disk.
     """
     boundary = parse_options_header(request.headers["content-type"])[1].get(b"boundary")
     if not boundary or b"--%b--" % boundary not in body:

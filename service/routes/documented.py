@@ -1,4 +1,4 @@
-"""Pieces of the OpenAPI document that several routes share: answers that are files, and parameters of paths."""
+"""Parts of the OpenAPI document that several routes share: answers that are files, and path parameters."""
 
 from typing import Annotated, Any
 
@@ -19,9 +19,7 @@ ExemplarId = Annotated[str, Path(description="Id of an exemplar.", examples=["e5
 ReleaseName = Annotated[str, Path(description="Name of a release.", examples=["general"])]
 
 PNG: Responses = {200: {"description": "The part of the image, as PNG.", "content": {"image/png": BINARY}}}
-IMAGE: Responses = {
-    200: {"description": "The image file as it was sent.", "content": dict.fromkeys(IMAGE_TYPES, BINARY)}
-}
+IMAGE: Responses = {200: {"description": "The unchanged image file.", "content": dict.fromkeys(IMAGE_TYPES, BINARY)}}
 BUSY: Responses = {
     429: {
         "description": "Too many images wait for their turn.",
@@ -36,10 +34,10 @@ BUSY: Responses = {
 
 
 def also(media_type: str, schema: dict[str, Any], description: str) -> Responses:
-    """A second form of the answer 200, which the header Accept asks for."""
+    """A further media type of the answer 200, which the header Accept selects."""
     return {200: {"description": description, "content": {media_type: schema}}}
 
 
 def unchanged(model: type[BaseModel]) -> Responses:
-    """The answer 200 of an edit that found nothing to change."""
-    return {200: {"model": model, "description": "Nothing was to be changed: `edit` is null."}}
+    """The answer 200 of an edit without a change."""
+    return {200: {"model": model, "description": "There was nothing to change: `edit` is null."}}

@@ -1,4 +1,4 @@
-"""Routes of the log of edits: who changed what, its effect, and reverting it."""
+"""Routes of the log of edits: list edits, compute the effect of one, and revert it."""
 
 from typing import Annotated
 
@@ -72,7 +72,7 @@ def get_edit_effect(
         raise no_edit(revision)
     live = engine.catalogue.find(found.release)
     if live.state.revision < revision:
-        engine.follower.catch_up()  # another replica made it a moment ago
+        engine.follower.catch_up()  # another replica has just made this edit
     return json(effect_of(engine.records, live, revision, recent))
 
 

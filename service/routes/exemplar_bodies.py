@@ -1,4 +1,4 @@
-"""The body of POST /exemplars: an image, and which class lies where in it."""
+"""The body of POST /exemplars: an image and its labelled pixels."""
 
 import base64
 import binascii
@@ -67,7 +67,7 @@ _JSON = {
 BODY = {
     "requestBody": {
         "required": True,
-        "description": "An image, and which class lies where in it: a mask with classes, or annotations.",
+        "description": "An image and its labelled pixels: a mask with classes, or annotations.",
         "content": {"multipart/form-data": {"schema": _FORM}, "application/json": {"schema": _JSON}},
     }
 }
@@ -75,7 +75,7 @@ BODY = {
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """An image file and what lies where in it: annotations, or a mask file with classes."""
+    """An image file and its labelled pixels: annotations, or a mask file with classes."""
 
     image: bytes
     annotations: bytes | Sequence[Any] | None
@@ -88,7 +88,7 @@ class LabelledImage:
         if self.source is not None and not (1 <= len(self.source) <= LONGEST_SOURCE and self.source.isprintable()):
             raise Problem(
                 422, "`source` cannot be the name of an image.", received=printable(self.source[:100]),
-                allowed=f"1 to {LONGEST_SOURCE} printable characters", fix="Shorten it, or leave it out.",
+                allowed=f"1 to {LONGEST_SOURCE} printable characters", fix="Shorten the name, or leave it out.",
             )  # fmt: skip
 
     def labels(self, size: tuple[int, int], max_pixels: int) -> LabelMap:
@@ -113,7 +113,7 @@ async def read_labelled_image(request: Request, max_bytes: int) -> LabelledImage
     """The image and the annotations of a request.
 
     Raises:
-        Problem: 400, 413, 415 or 422 if the body is not of one of the forms.
+        Problem: 400, 413, 415 or 422 if the body is neither a valid form nor valid JSON.
     """
     body = await read_body(request, max_bytes)
     if is_form(request):
@@ -139,7 +139,7 @@ async def _of_form(form: FormData) -> LabelledImage:
     annotations = await _bytes(form, "annotations")
     if (mask is None) == (annotations is None) or (mask is None) != (classes is None):
         raise Problem(
-            422, "The form has neither a mask with classes nor annotations, or both.", received=sorted(set(form)),
+            422, "The form needs either a mask with classes or annotations, not both.", received=sorted(set(form)),
             allowed=["image, mask, classes", "image, annotations"], fix=_FIX,
         )  # fmt: skip
     return LabelledImage(image, annotations, mask, classes, await _text(form, "reason"), await _text(form, "source"))

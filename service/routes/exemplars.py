@@ -29,8 +29,8 @@ from service.routes.dependencies import (
     Service,
     author,
     edited,
+    image_response,
     json,
-    picture_response,
     png_response,
     turn,
 )
@@ -61,7 +61,7 @@ def list_exemplars(
         str | None, Query(max_length=200, description="Only exemplars whose id or source contains this text.")
     ] = None,
 ) -> Response:
-    """List the exemplars of the release that is served, those that edits added last first."""
+    """List the exemplars of the release that is served, the most recently added first."""
     live = engine.served.live
     rows = list(exemplar_rows(live, class_id, query, removed))
     page = [exemplar_json(live, row) for row in islice(rows, offset, offset + limit)]
@@ -86,7 +86,7 @@ async def add_exemplars(
 ) -> Response:
     """Add the labelled parts of an image as exemplars; a new class name creates the class in the same edit.
 
-    Sending the same content again adds nothing: `already` counts the exemplars that were there.
+    Sending the same content again adds nothing: `already` counts the exemplars that existed before.
     """
     labelled = await read_labelled_image(request, engine.settings.max_bytes)
     async with turn(request, lambda: engine.measure(labelled.image, SegmentRequest(segments=segments))):
@@ -97,9 +97,9 @@ def _add(engine: Engine, curation: Curation, caller: Caller, labelled: LabelledI
     by, most = author(caller, labelled.reason), engine.settings.max_pixels
     image = decode(labelled.image, most)
     size = (image.shape[0], image.shape[1])
-    picture = ImageFile.of(labelled.image, size)
+    image_file = ImageFile.of(labelled.image, size)
     pieces = pieces_of(engine, curation.served, image, labelled.labels(size, most), segments)
-    added = curation.add(by, picture, pieces, labelled.source or f"picture {picture.image_id[:16]}")
+    added = curation.add(by, image_file, pieces, labelled.source or f"image {image_file.image_id[:16]}")
     infos = [state.info for state in curation.served.live.log.class_states()]
     exemplars = [
         {
@@ -126,7 +126,7 @@ def get_exemplar(exemplar_id: ExemplarId, caller: Reader, engine: Service) -> Re
 def get_exemplar_image(exemplar_id: ExemplarId, caller: Reader, engine: Service) -> Response:
     """Read the image file that an exemplar lies in."""
     live, row = engine.catalogue.find_exemplar(exemplar_id)
-    return picture_response(exemplar_file(live, row, engine.records.images), exemplar_id)
+    return image_response(exemplar_file(live, row, engine.records.images), exemplar_id)
 
 
 @router.get("/{exemplar_id}/crop", operation_id="get_exemplar_crop", response_class=Response, responses=PNG)
@@ -144,7 +144,7 @@ def remove_exemplar(
     curation: Edits,
     reason: Annotated[str | None, Query(description="Why, in your words, at most 1000 characters.")] = None,
 ) -> Response:
-    """Remove an exemplar from votes. It stays readable for old explanations, and reverting the edit restores it."""
+    """Remove an exemplar from votes. Earlier explanations can still read it. Reverting the edit restores it."""
     edit, _ = curation.remove(author(caller, reason), [exemplar_id])
     return edited(engine, edit, 200)
 

@@ -13,15 +13,15 @@ from service.routes.segments import find_record
 router = APIRouter(prefix="/explain", tags=["explanations"])
 
 _PAGE = also(
-    "text/html", {"schema": {"type": "string"}}, "The explanation: JSON, or a page to read with `Accept: text/html`."
+    "text/html", {"schema": {"type": "string"}}, "The explanation: JSON, or with `Accept: text/html` a page for people."
 )
 
 
 @router.get("/{segment_id}", operation_id="explain", response_model=wire.Explanation, responses=_PAGE)
 def explanation(segment_id: SegmentId, request: Request, caller: Reader, engine: Service) -> Response:
-    """Explain the label of a segment: everything needed to compute the vote by hand.
+    """Explain the label of a segment, with all values that are needed to recompute the vote.
 
-    With `Accept: text/html` the answer is a page that can be read and printed.
+    With `Accept: text/html` the answer is a page for people, which can be printed.
     """
     answer = explain(engine, find_record(engine, segment_id))
     if "text/html" in request.headers.get("accept", ""):

@@ -36,7 +36,9 @@ def readyz(request: Request, engine: Service) -> Response:
     readiness: Readiness = request.app.state.readiness
     reasons = readiness.reasons()
     if reasons:
-        raise Problem(503, "Not ready.", received=reasons, fix="Send requests elsewhere; the log says more.")
+        raise Problem(
+            503, "Not ready.", received=reasons, fix="Send requests to another process. The log has the details."
+        )
     served, state, use = engine.served, engine.live, engine.served.predictor.device_use
     return json(
         wire.Readiness(

@@ -1,4 +1,4 @@
-"""The web page, the API reference at /docs, and their files. They are open to everyone: the page asks for a key."""
+"""The web page, the API reference at /docs, and their files. They need no key; the page asks the user for one."""
 
 import hashlib
 from importlib.util import find_spec
@@ -45,7 +45,7 @@ def swagger_ui(name: str, request: Request) -> Response:
     """A file of Swagger UI."""
     spec = find_spec("fastapi_offline")
     if name not in _SWAGGER_UI or spec is None or spec.origin is None:
-        raise Problem(404, "The API reference has no such file.", received=printable(name[:200]), fix="Open /docs.")
+        raise Problem(404, "The API reference has no such file.", received=printable(name[:200]), fix="Reload /docs.")
     return _file(request, Path(spec.origin).parent / "static" / name)
 
 
@@ -55,7 +55,8 @@ def static(name: str, request: Request) -> Response:
     file = _find(name)
     if file is None or file.suffix not in _TYPES:
         raise Problem(
-            404, "The page has no such file.", received=printable(name[:200]), fix="Open / instead.",
+            404, "The page has no such file.", received=printable(name[:200]),
+            fix="Reload the page. If the error stays, tell the operator.",
         )  # fmt: skip
     return _file(request, file)
 
@@ -66,7 +67,7 @@ def html(content: str) -> Response:
 
 
 def _find(name: str) -> Path | None:
-    """The file of this name below STATIC; None if there is none, or if it is elsewhere."""
+    """The file of this name below STATIC; None if it does not exist or is outside STATIC."""
     try:
         file = (STATIC / name).resolve()
         return file if file.is_relative_to(STATIC.resolve()) and file.is_file() else None
@@ -75,7 +76,7 @@ def _find(name: str) -> Path | None:
 
 
 def _file(request: Request, file: Path) -> Response:
-    """The content of a file with its ETag, or 304 if the browser has this content already."""
+    """The content of a file with its ETag, or 304 if the browser has cached this content."""
     content = file.read_bytes()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = _headers() | {"ETag": tag}

@@ -24,7 +24,7 @@ def list_releases(caller: Reader, engine: Service) -> Response:
 
 @router.get("/{name}", operation_id="get_release", response_model=wire.ReleaseCard)
 def get_release(name: ReleaseName, caller: Reader, engine: Service) -> Response:
-    """Read the card of a release: how it was made, how it was measured, under which licence."""
+    """Read the card of a release: how it was made, how it was measured, and its licence."""
     served = engine.served
     if name == served.name:
         return json(served.release.card)
@@ -71,7 +71,7 @@ def _summary(stored: StoredRelease, active: str) -> dict[str, Any]:
 
 
 def _exemplar_count(card: Card) -> int | None:
-    """Number of exemplars of a built release or of a snapshot; None where the card does not say."""
+    """Number of exemplars of a built release or of a snapshot; None if the card does not contain it."""
     for part in ("edited", "exemplars"):
         data = card.data.get(part)
         if isinstance(data, dict) and isinstance(data.get("exemplars"), int):

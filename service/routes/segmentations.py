@@ -23,9 +23,9 @@ from service.routes.dependencies import (
     Reader,
     Service,
     image_field,
+    image_response,
     is_form,
     json,
-    picture_response,
     read_body,
     read_form,
     turn,
@@ -43,8 +43,8 @@ _LABEL_MAP = also(
 _BODY = {
     "requestBody": {
         "required": True,
-        "description": "The image file as the body, or as the field `image` of a form. The content type of a body "
-        "that is no form is not looked at.",
+        "description": "The image file as the body, or as the field `image` of a form. The content type of a raw body "
+        "is ignored: the file itself shows its format.",
         "content": {
             **dict.fromkeys(IMAGE_TYPES, BINARY),
             "application/octet-stream": BINARY,
@@ -80,7 +80,11 @@ async def segment(
     masks: MaskForm = "rle",
     min_index_revision: Annotated[
         int,
-        Query(ge=0, le=LARGEST, description="Wait until the edit of this number takes part, for example one of yours."),
+        Query(
+            ge=0,
+            le=LARGEST,
+            description="Wait until the edit of this number is part of the index, for example an edit of yours.",
+        ),
     ] = 0,
 ) -> Response:
     """Segment an image: labelled segments that cover it, each with its nearest exemplars.
@@ -127,7 +131,7 @@ def list_segmentations(
 def get_segmentation(
     segmentation_id: SegmentationId, caller: Reader, engine: Service, exemplars: Exemplars = 5, masks: MaskForm = "rle"
 ) -> Response:
-    """Read an earlier answer as it was given, without its timings."""
+    """Read an earlier answer, unchanged except that it has no timings."""
     answered = find_answer(engine, segmentation_id)
     options = AnswerOptions(exemplars, masks)
     engine.limits.check_options(options)
@@ -140,9 +144,9 @@ def get_segmentation(
     responses=IMAGE,
 )  # fmt: skip
 def get_segmentation_image(segmentation_id: SegmentationId, caller: Reader, engine: Service) -> Response:
-    """Read the image file of an answer as it was sent."""
+    """Read the unchanged image file of an answer."""
     image_id = find_answer(engine, segmentation_id).facts.image_id
-    return picture_response(engine.records.images.get(image_id), segmentation_id)
+    return image_response(engine.records.images.get(image_id), segmentation_id)
 
 
 @router.post(
@@ -170,7 +174,7 @@ def find_answer(engine: Engine, segmentation_id: str) -> Answered:
     if answered is None:
         raise Problem(
             404, "There is no such answer.", received=segmentation_id, allowed="the segmentation_id of an answer",
-            fix="GET /segmentations lists the answers; or segment the image again.",
+            fix="Use an id that GET /segmentations lists, or segment the image again.",
         )  # fmt: skip
     return answered
 

@@ -61,7 +61,7 @@ def label_segment(
     relabel: Annotated[bool, Query(description="Also label the whole image again, as `relabelled`.")] = True,
     exemplars: Exemplars = 5,
 ) -> Response:
-    """Correct the label of a segment: the segment becomes an exemplar, which votes from the next request on."""
+    """Correct the label of a segment. The segment becomes an exemplar that votes from the next request on."""
     engine.limits.check_options(AnswerOptions(exemplars))
     record = find_record(engine, segment_id)
     ref = ClassRef(body.class_name, body.class_id, body.color)
@@ -81,10 +81,10 @@ def label_segment(
 def get_segment_crop(segment_id: SegmentId, caller: Reader, engine: Service) -> Response:
     """Draw the part of the image around a segment, its mask outlined."""
     record = find_record(engine, segment_id)
-    picture = engine.records.images.get(record.segmentation.image_id)
-    if picture is None:
+    image_file = engine.records.images.get(record.segmentation.image_id)
+    if image_file is None:
         raise not_kept(segment_id)
-    image = decode(picture.content, engine.settings.max_pixels)
+    image = decode(image_file.content, engine.settings.max_pixels)
     mask = record.mask if image.shape[:2] == record.size else np.zeros(image.shape[:2], dtype=bool)
     return png_response(png(outlined_crop(image, mask, record.bbox)))
 
@@ -107,7 +107,7 @@ def find_record(engine: Engine, segment_id: str) -> Record:
 def _relabelled(
     engine: Engine, served: ServedRelease, record: Record, exemplars: int, author: str
 ) -> dict[str, Any] | None:
-    """The segment's image, labelled again; None if the database fails, since the correction is in effect anyway."""
+    """Label the whole image again; None if the database fails, because the correction is already in effect."""
     try:
         return relabel_answer(engine, record.answered, AnswerOptions(exemplars), author, served)
     except Problem as problem:

@@ -1,13 +1,13 @@
-"""JSON as it should not be, made from bodies that are good."""
+"""Invalid and unusual JSON bodies, made from valid ones."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
 HUGE = "1" + "0" * 30
-_DEPTHS = (50, 400, 960, 990, 1005, 1020, 5000, 100_000)  # parsers and printers end at different ones
+_DEPTHS = (50, 400, 960, 990, 1005, 1020, 5000, 100_000)  # parsers and serializers have different limits
 
-# In place of a value, as raw JSON: what some parser, a database, a file or an orderly sum may stumble over.
+# Raw JSON in place of a value: hard cases for parsers, databases, file names and arithmetic.
 VALUES = {
     "null": "null",
     "true": "true",
@@ -45,7 +45,7 @@ VALUES = {
     "objects 990 deep": '{"a":' * 990 + "0" + "}" * 990,
 }
 
-# In place of a whole body.
+# In place of the whole body.
 BODIES = {
     "nothing": b"",
     "a word": b"hello",
@@ -63,12 +63,12 @@ BODIES = {
 
 
 def mutated(body: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """A good body with each value, those within lists and objects too, replaced by each hostile one, or left out."""
+    """Copies of a valid body: each value, at every depth, is replaced by each hostile value or removed."""
     for path in _paths(body):
         for name, value in VALUES.items():
-            yield f"{_spelt(path)} = {name}", _replaced(body, path, value)
-        yield f"without {_spelt(path)}", json.dumps(_without(body, path)).encode()
-    yield "a name too many", json.dumps(body | {"surprise": 1}).encode()
+            yield f"{_dotted(path)} = {name}", _replaced(body, path, value)
+        yield f"without {_dotted(path)}", json.dumps(_without(body, path)).encode()
+    yield "an unknown name", json.dumps(body | {"surprise": 1}).encode()
 
 
 def _paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -97,5 +97,5 @@ def _parent(value: Any, path: tuple[str | int, ...]) -> Any:
     return value
 
 
-def _spelt(path: tuple[str | int, ...]) -> str:
+def _dotted(path: tuple[str | int, ...]) -> str:
     return ".".join(str(key) for key in path)

@@ -1,4 +1,4 @@
-"""The service over the tiny release, one for each file of tests: what a case breaks, those that follow see."""
+"""The service over the tiny release. The tests of a file share one service, so damage shows in later tests."""
 
 import os
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from service.settings import Settings
 from tests.conftest import Blocks
 from tests.service.conftest import encoded
 
-CASES = int(os.environ.get("FUZZ_CASES", "200"))  # drawn at random; those that are written down come on top of them
+CASES = int(os.environ.get("FUZZ_CASES", "200"))  # number of random cases, in addition to the fixed ones
 
 
 @pytest.fixture(scope="session")
 def photo() -> bytes:
-    """A picture of blocks as PNG, 96x72."""
+    """An image of blocks as PNG, 96x72."""
     return encoded(Blocks("val")[0].image)
 
 
 @pytest.fixture(scope="module")
 def settings(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Limits so small that passing them takes no time."""
+    """Settings with small limits, which a test can exceed quickly."""
     data = tmp_path_factory.mktemp("data")
     return Settings(data_dir=data, release=str(tiny_release), threads=1, max_pixels=1_000_000, max_bytes=2_000_000)
 
@@ -32,6 +32,6 @@ def settings(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Se
 @pytest.fixture(scope="module")
 def client(settings: Settings) -> Iterator[TestClient]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service.records.follower, "PATIENCE", 0.01)  # many cases ask for revisions that never come
+        patch.setattr(service.records.follower, "PATIENCE", 0.01)  # many cases wait for revisions that do not exist
         with TestClient(create_app(settings)) as client:
             yield client

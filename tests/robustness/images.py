@@ -1,4 +1,4 @@
-"""Image files as they should not be, and good ones that are rare; all made here, the same on every call."""
+"""Damaged, malicious and unusual image files. Each call makes the same files."""
 
 import io
 import struct
@@ -12,49 +12,49 @@ from tests.conftest import Blocks
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 COLORS = Blocks("val", height=36, width=48)[0].image
-_PLACES = (1, 2, 4, 8, 12, 16, 24, 33, 64, 128)  # bytes after which a file ends
+_PLACES = (1, 2, 4, 8, 12, 16, 24, 33, 64, 128)  # lengths in bytes of truncated files
 
 Files = dict[str, bytes]
 
 
-def saved(image: Image.Image, form: str, **options: object) -> bytes:
+def saved(source: Image.Image, form: str, **options: object) -> bytes:
     file = io.BytesIO()
-    image.save(file, form, **options)
+    source.save(file, form, **options)
     return file.getvalue()
 
 
-def picture(mode: str = "RGB", size: tuple[int, int] = (48, 36)) -> Image.Image:
-    """The blocks in another mode and size (width, height)."""
+def image(mode: str = "RGB", size: tuple[int, int] = (48, 36)) -> Image.Image:
+    """The blocks as an image of this mode and size (width, height)."""
     return Image.fromarray(COLORS).resize(size).convert(mode)
 
 
 def rare() -> Files:
-    """Files that are images all the same: each is to be answered."""
-    alpha, sixteen = picture("RGBA"), COLORS[:, :, 0].astype(np.uint16) * 257
+    """Unusual but valid images."""
+    alpha, sixteen = image("RGBA"), COLORS[:, :, 0].astype(np.uint16) * 257
     alpha.putalpha(Image.linear_gradient("L").resize(alpha.size))
     holes = np.linspace(-5, 5, 36 * 48, dtype=np.float32).reshape(36, 48)
     holes[::5], holes[1::5], holes[2::5] = np.nan, np.inf, -np.inf
-    frames = [picture().rotate(90 * n) for n in range(5)]
+    frames = [image().rotate(90 * n) for n in range(5)]
     return {
-        **{f"1x1 {mode}": saved(picture(mode, (1, 1)), "PNG") for mode in ("1", "L", "LA", "P", "RGB", "RGBA")},
-        **{f"{w}x{h}": saved(picture("RGB", (w, h)), "PNG") for w, h in ((1, 20_000), (20_000, 1), (2, 3), (3, 9000))},
+        **{f"1x1 {mode}": saved(image(mode, (1, 1)), "PNG") for mode in ("1", "L", "LA", "P", "RGB", "RGBA")},
+        **{f"{w}x{h}": saved(image("RGB", (w, h)), "PNG") for w, h in ((1, 20_000), (20_000, 1), (2, 3), (3, 9000))},
         **{f"animated {form}": _animated(frames, form) for form in ("GIF", "PNG", "WEBP", "TIFF")},
         **{f"orientation {n}": _turned(n) for n in range(1, 9)},
-        "CMYK JPEG": saved(picture("CMYK"), "JPEG"),
-        "CMYK TIFF": saved(picture("CMYK"), "TIFF"),
-        "YCbCr TIFF": saved(picture("YCbCr"), "TIFF"),
-        "grey JPEG": saved(picture("L"), "JPEG"),
-        "progressive JPEG": saved(picture(), "JPEG", progressive=True),
-        "palette": saved(picture("P"), "PNG"),
-        "palette of 2": saved(picture().quantize(2), "PNG", bits=1),
-        "palette with a transparent colour": saved(picture("P"), "PNG", transparency=3),
+        "CMYK JPEG": saved(image("CMYK"), "JPEG"),
+        "CMYK TIFF": saved(image("CMYK"), "TIFF"),
+        "YCbCr TIFF": saved(image("YCbCr"), "TIFF"),
+        "grey JPEG": saved(image("L"), "JPEG"),
+        "progressive JPEG": saved(image(), "JPEG", progressive=True),
+        "palette": saved(image("P"), "PNG"),
+        "palette of 2": saved(image().quantize(2), "PNG", bits=1),
+        "palette with a transparent colour": saved(image("P"), "PNG", transparency=3),
         "palette with alpha": saved(alpha.quantize(16), "PNG"),
-        "palette of a GIF with a transparent colour": saved(picture("P"), "GIF", transparency=3),
+        "palette of a GIF with a transparent colour": saved(image("P"), "GIF", transparency=3),
         "alpha": saved(alpha, "PNG"),
         "alpha WebP": saved(alpha, "WEBP"),
         "grey and alpha": saved(alpha.convert("LA"), "PNG"),
-        "one bit": saved(picture("1"), "PNG"),
-        "one bit, group 4": saved(picture("1"), "TIFF", compression="group4"),
+        "one bit": saved(image("1"), "PNG"),
+        "one bit, group 4": saved(image("1"), "TIFF", compression="group4"),
         "sixteen bits": saved(Image.fromarray(sixteen), "PNG"),
         "sixteen bits TIFF": saved(Image.fromarray(sixteen), "TIFF"),
         "sixteen bits a colour": _png(COLORS.astype(">u2") * 257, 16, 2),
@@ -63,34 +63,34 @@ def rare() -> Files:
         "floats with holes": saved(Image.fromarray(holes), "TIFF"),
         "floats, all holes": saved(Image.fromarray(np.full((9, 9), np.nan, np.float32)), "TIFF"),
         "floats, all the same": saved(Image.fromarray(np.full((9, 9), 3e38, np.float32)), "TIFF"),
-        "LZW TIFF": saved(picture(), "TIFF", compression="tiff_lzw"),
-        "JPEG TIFF": saved(picture(), "TIFF", compression="jpeg"),
-        "a remark of 100 kB": saved(picture(), "JPEG", comment=b"x" * 60_000),
-        "a profile that is none": saved(picture(), "PNG", icc_profile=b"no profile"),
-        "what follows is no image": saved(picture(), "PNG") + b"PK\3\4" * 50,
+        "LZW TIFF": saved(image(), "TIFF", compression="tiff_lzw"),
+        "JPEG TIFF": saved(image(), "TIFF", compression="jpeg"),
+        "a remark of 100 kB": saved(image(), "JPEG", comment=b"x" * 60_000),
+        "a profile that is none": saved(image(), "PNG", icc_profile=b"no profile"),
+        "what follows is no image": saved(image(), "PNG") + b"PK\3\4" * 50,
     }  # fmt: skip
 
 
 def odd_metadata() -> Files:
-    """Good pixels with metadata as no camera writes it."""
+    """Valid pixels with damaged or unusual metadata."""
     files = {f"orientation {value!r}": _turned(value) for value in (0, 9, 65535)}
-    exif = picture().getexif()
+    exif = image().getexif()
     exif[274] = 6
     whole = exif.tobytes()
-    files["orientation in words"] = saved(picture(), "JPEG", exif=whole.replace(b"\x12\x01\3\0", b"\x12\x01\2\0"))
-    files |= {f"EXIF cut at {n}": saved(picture(), "JPEG", exif=whole[:n]) for n in range(0, len(whole), 3)}
-    files |= {f"EXIF of {n} bytes": saved(picture(), "WEBP", exif=bytes(n)) for n in (1, 5, 6, 7, 8, 4000)}
+    files["orientation in words"] = saved(image(), "JPEG", exif=whole.replace(b"\x12\x01\3\0", b"\x12\x01\2\0"))
+    files |= {f"EXIF cut at {n}": saved(image(), "JPEG", exif=whole[:n]) for n in range(0, len(whole), 3)}
+    files |= {f"EXIF of {n} bytes": saved(image(), "WEBP", exif=bytes(n)) for n in (1, 5, 6, 7, 8, 4000)}
     for place, value in ((10, 0xFF), (14, 0xFF), (len(whole) - 4, 0x08)):  # entries, their type, the next directory
         broken = bytearray(whole)
         broken[place : place + 2] = bytes([value, value])
-        files[f"EXIF broken at {place}"] = saved(picture(), "JPEG", exif=bytes(broken))
+        files[f"EXIF broken at {place}"] = saved(image(), "JPEG", exif=bytes(broken))
     xmp = b"<x:xmpmeta xmlns:tiff='a'><rdf tiff:Orientation='%s'/></x:xmpmeta>"
-    files |= {f"XMP {v!r}": saved(picture(), "JPEG", xmp=xmp % v) for v in (b"6", b"66666", b"-1", b"\xff\xfe", b"")}
+    files |= {f"XMP {v!r}": saved(image(), "JPEG", xmp=xmp % v) for v in (b"6", b"66666", b"-1", b"\xff\xfe", b"")}
     return files
 
 
 def bombs() -> Files:
-    """Small files that become large, or say that they would."""
+    """Small files that decode to large images, or declare a large size."""
     flat, rows = np.zeros((1000, 1000), np.uint8), zlib.compress(bytes(1_000_000), 9)
     frames = [Image.new("1", (800, 800), n % 2) for n in range(60)]
     text = zlib.compress(bytes(30_000_000), 9)
@@ -114,12 +114,12 @@ def bombs() -> Files:
     }
 
 
-def no_images() -> Files:
-    """Files of other kinds, and of none."""
+def not_images() -> Files:
+    """Files that are not images of a supported format."""
     random = np.random.default_rng(7)
     files = {f"random, {n} bytes": random.bytes(n) for n in (1, 2, 3, 10, 100, 5000)}
-    files |= {f"{form} and then noise": saved(picture(), form)[:30] + random.bytes(500) for form in FORMATS}
-    files |= {form: saved(picture(), form) for form in ("PPM", "ICO", "EPS", "PDF", "TGA", "PCX", "JPEG2000")}
+    files |= {f"{form} and then noise": saved(image(), form)[:30] + random.bytes(500) for form in FORMATS}
+    files |= {form: saved(image(), form) for form in ("PPM", "ICO", "EPS", "PDF", "TGA", "PCX", "JPEG2000")}
     return files | {
         "nothing": b"",
         "zeros": bytes(1000),
@@ -131,20 +131,24 @@ def no_images() -> Files:
 
 
 def truncated() -> Files:
-    """Each format, ending too early."""
+    """Truncated files of each format."""
     files = {}
     for form in FORMATS:
-        whole = saved(picture(), form)
+        whole = saved(image(), form)
         for place in (*_PLACES, len(whole) // 2, len(whole) * 9 // 10, len(whole) - 1):
             files[f"{form} cut at {place}"] = whole[:place]
     return files
 
 
 def damaged(count: int) -> Iterator[tuple[str, bytes]]:
-    """Files of every format in which some bytes are others, as many as asked for."""
-    whole = {form: saved(picture(), form) for form in FORMATS}
-    whole["TIFF of JPEG"] = saved(picture(), "TIFF", compression="jpeg")
-    whole["palette"] = saved(picture("P"), "PNG", transparency=3)
+    """Files of every format with changed bytes.
+
+    Args:
+        count: number of files.
+    """
+    whole = {form: saved(image(), form) for form in FORMATS}
+    whole["TIFF of JPEG"] = saved(image(), "TIFF", compression="jpeg")
+    whole["palette"] = saved(image("P"), "PNG", transparency=3)
     forms = list(whole)
     for n in range(count):
         random, form = np.random.default_rng([11, n]), forms[n % len(forms)]
@@ -156,10 +160,10 @@ def damaged(count: int) -> Iterator[tuple[str, bytes]]:
 
 
 def _turned(orientation: object) -> bytes:
-    image = picture()
-    exif = image.getexif()
+    turned = image()
+    exif = turned.getexif()
     exif[274] = orientation
-    return saved(image, "JPEG", exif=exif)
+    return saved(turned, "JPEG", exif=exif)
 
 
 def _animated(frames: list[Image.Image], form: str) -> bytes:
@@ -167,7 +171,7 @@ def _animated(frames: list[Image.Image], form: str) -> bytes:
 
 
 def _png(values: np.ndarray, bits: int, color_type: int) -> bytes:
-    """A PNG of [H, W] or [H, W, C] values that Pillow does not write."""
+    """A PNG of [H, W] or [H, W, C] values, in a mode that Pillow cannot write."""
     rows = b"".join(b"\0" + row.tobytes() for row in values)
     return _png_of(_header(values.shape[1], values.shape[0], bits, color_type), zlib.compress(rows))
 

@@ -1,4 +1,4 @@
-"""What is asked of every answer to a hostile request, and of the service after it."""
+"""Checks of each answer to a hostile request, and of the state of the service after it."""
 
 import json
 import traceback
@@ -15,12 +15,12 @@ from service.records.follower import Follower
 from service.records.live_release import LiveRelease
 from service.records.tables import ExemplarRow, ImageRow, last_revision
 
-LARGEST_REFUSAL = 30_000  # bytes: a refusal names what is wrong and does not send it back
-Case = tuple[str, Callable[[], Any]]  # its name, and what sends it
+LARGEST_REFUSAL = 30_000  # bytes: a refusal does not repeat a large request
+Case = tuple[str, Callable[[], Any]]  # name, and a function that sends the request
 
 
 def faults(cases: Iterable[Case]) -> list[str]:
-    """Send each case; the names of those that were not answered as they should be, and why."""
+    """Send each case; return the name and the fault of each wrong answer."""
     found = ((name, _fault(send)) for name, send in cases)
     return [f"{name[:100]}: {fault}" for name, fault in found if fault is not None]
 
@@ -28,14 +28,14 @@ def faults(cases: Iterable[Case]) -> list[str]:
 def _fault(send: Callable[[], Any]) -> str | None:
     try:
         response = send()
-    except Exception as error:  # the client raises what the app did not answer
+    except Exception as error:  # the test client raises exceptions that the app did not handle
         last = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__}: {str(error)[:200]} at {last.filename}:{last.lineno}"
     return fault_of(response)
 
 
 def fault_of(response: Any) -> str | None:
-    """What is wrong with an answer; None: nothing."""
+    """The fault of an answer; None if it has none."""
     status, content = response.status_code, response.content
     if status >= 500:
         return f"answered {status}: {content[:200]!r}"
@@ -45,19 +45,19 @@ def fault_of(response: Any) -> str | None:
         return f"refused with {len(content)} bytes"
     if response.headers["content-type"] != "application/problem+json":
         return f"refused as {response.headers['content-type']}"
-    return None if _strict_json(content).get("detail") else "refused without a word"
+    return None if _strict_json(content).get("detail") else "refused without a detail"
 
 
 def _strict_json(content: bytes) -> dict[str, Any]:
     def no(constant: str) -> None:
-        raise ValueError(f"{constant} is no JSON")
+        raise ValueError(f"{constant} is not JSON")
 
-    told: dict[str, Any] = json.loads(content, parse_constant=no)
-    return told
+    parsed: dict[str, Any] = json.loads(content, parse_constant=no)
+    return parsed
 
 
 def assert_well(client: TestClient, photo: bytes) -> None:
-    """After all of it: a good request works, and the log, its exemplars and the live state say the same."""
+    """Check that a valid request works, and that the log, its exemplars and the live state agree."""
     answer = client.post("/segment", content=photo).raise_for_status().json()
     for segment in answer["segments"]:
         client.get(f"/explain/{segment['segment_id']}").raise_for_status()
@@ -71,17 +71,17 @@ def assert_well(client: TestClient, photo: bytes) -> None:
 
 
 def assert_consistent(engine: Engine) -> None:
-    """Every exemplar of an edit exists, every exemplar belongs to an edit, and a replay comes to the same state."""
+    """Check that exemplars and edits refer to each other, and that a replay of the log gives the same state."""
     live, database = engine.served.live, engine.records.engine
     with database.connect() as connection:
         revision = last_revision(connection)
         rows = connection.execute(select(ExemplarRow.exemplar_id, ExemplarRow.revision, ExemplarRow.image_id)).all()
-        pictures = set(connection.execute(select(ImageRow.image_id)).scalars())
-    assert sorted(live.log.edits) == list(range(1, revision + 1))  # no number is left out
+        stored_images = set(connection.execute(select(ImageRow.image_id)).scalars())
+    assert sorted(live.log.edits) == list(range(1, revision + 1))  # without gaps
     assert live.state.revision == revision
     for exemplar_id, added_in, image_id in rows:
         assert exemplar_id in live.log.edits[added_in].payload["exemplar_ids"]
-        assert image_id in pictures
+        assert image_id in stored_images
     stored = {exemplar_id for exemplar_id, _, _ in rows}
     for edit in live.log.edits.values():
         assert stored | set(live.log.released) >= set(edit.sets_alive)

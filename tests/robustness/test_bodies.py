@@ -1,4 +1,4 @@
-"""JSON that is none, or says what cannot be: no answer of 500 and more, and nothing half done."""
+"""Invalid JSON and impossible values: no answer has a status of 500 or more, and no edit is half done."""
 
 import base64
 import json
@@ -13,19 +13,19 @@ from tests.robustness.outcomes import Case, assert_well, faults
 
 JSON = {"Content-Type": "application/json"}
 TRIANGLE = {"class_name": "kerb", "polygons": [[0, 0, 30, 0, 30, 20]]}
-SMALL = images.saved(images.picture(), "PNG")
+SMALL = images.saved(images.image(), "PNG")
 RUNS = {"class_id": 1, "color": "#ff0000", "mask": {"size": [36, 48], "counts": [1000, 500, 228]}}
 
 
 @pytest.fixture(autouse=True)
-def _well_afterwards(client: TestClient, photo: bytes) -> Iterator[None]:
+def _check_service_afterwards(client: TestClient, photo: bytes) -> Iterator[None]:
     yield
     assert_well(client, photo)
 
 
 @pytest.fixture
 def good(client: TestClient, photo: bytes) -> dict[str, dict]:
-    """Good bodies, by where they go; each is accepted."""
+    """Accepted bodies, by path."""
     answer = client.post("/segment", content=photo).raise_for_status().json()
     segment, exemplar = answer["segments"][0]["segment_id"], answer["segments"][0]["exemplars"][0]["exemplar_id"]
     return {
@@ -68,14 +68,14 @@ def test_no_content_type_makes_a_route_fail(client: TestClient, good: dict[str, 
     assert faults(cases()) == []
 
 
-def test_no_value_in_what_is_shown_makes_showing_fail(client: TestClient) -> None:
+def test_no_value_in_a_labelled_image_makes_adding_exemplars_fail(client: TestClient) -> None:
     image = base64.b64encode(SMALL).decode()
     for annotation in (TRIANGLE, RUNS):
         body = {"image": image, "annotations": [annotation], "reason": "new", "source": "a street"}
         assert faults(sent(client, "/exemplars", mutated(body))) == []
 
 
-def test_no_annotation_or_class_in_a_form_makes_showing_fail(client: TestClient) -> None:
+def test_no_annotation_or_class_in_a_form_makes_adding_exemplars_fail(client: TestClient) -> None:
     def cases() -> Iterator[Case]:
         for name, body in mutated({"list": [RUNS]}):
             data = {"annotations": body.decode().removeprefix('{"list": ').removesuffix("}")}
@@ -89,10 +89,10 @@ def test_no_annotation_or_class_in_a_form_makes_showing_fail(client: TestClient)
 
 def test_no_reason_in_a_query_or_a_form_makes_an_edit_fail(client: TestClient) -> None:
     texts = [json.loads(value) for value in VALUES.values() if value.startswith('"') and len(value) < 5000]
-    said = [text.encode(errors="surrogatepass").decode(errors="replace") for text in texts]
+    reasons = [text.encode(errors="surrogatepass").decode(errors="replace") for text in texts]
 
     def cases() -> Iterator[Case]:
-        for text in said:
+        for text in reasons:
             yield repr(text), lambda t=text: client.delete("/exemplars/0", params={"reason": t})
             for name in ("reason", "source", "surprise", ""):
                 data = {"annotations": json.dumps([TRIANGLE]), name: text}

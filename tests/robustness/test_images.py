@@ -1,4 +1,4 @@
-"""Files that are no images, or strange ones: for POST /segment, and as picture and mask of POST /exemplars."""
+"""Damaged and unusual image files, for POST /segment and as image and mask of POST /exemplars."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,7 +12,7 @@ from tests.robustness.outcomes import assert_well, faults
 
 KINDS: dict[str, Callable[[], images.Files]] = {
     "bombs": images.bombs,
-    "no images": images.no_images,
+    "not images": images.not_images,
     "truncated": images.truncated,
     "damaged": lambda: dict(images.damaged(max(CASES // 10, 32))),
 }
@@ -20,7 +20,7 @@ TRIANGLE = '[{"class_name": "kerb", "polygons": [[0, 0, 1, 0, 1, 1]]}]'
 
 
 @pytest.fixture(autouse=True)
-def _well_afterwards(client: TestClient, photo: bytes) -> Iterator[None]:
+def _check_service_afterwards(client: TestClient, photo: bytes) -> Iterator[None]:
     yield
     assert_well(client, photo)
 
@@ -43,18 +43,18 @@ def test_no_image_makes_segmenting_fail(kind: str, client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_picture_makes_showing_fail(kind: str, client: TestClient) -> None:
-    def show(content: bytes) -> Response:
+def test_no_image_makes_adding_exemplars_fail(kind: str, client: TestClient) -> None:
+    def add(content: bytes) -> Response:
         return client.post("/exemplars", files={"image": content}, data={"annotations": TRIANGLE})
 
-    assert faults((name, lambda c=content: show(c)) for name, content in KINDS[kind]().items()) == []
+    assert faults((name, lambda c=content: add(c)) for name, content in KINDS[kind]().items()) == []
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "rare"])
-def test_no_mask_makes_showing_fail(kind: str, client: TestClient) -> None:
-    def show(mask: bytes) -> Response:
-        files = {"image": images.saved(images.picture(), "PNG"), "mask": mask}
+def test_no_mask_makes_adding_exemplars_fail(kind: str, client: TestClient) -> None:
+    def add(mask: bytes) -> Response:
+        files = {"image": images.saved(images.image(), "PNG"), "mask": mask}
         return client.post("/exemplars", files=files, data={"classes": '{"1": "kerb", "7": "sign"}'})
 
     files = (KINDS | {"rare": images.rare})[kind]()
-    assert faults((name, lambda c=content: show(c)) for name, content in files.items()) == []
+    assert faults((name, lambda c=content: add(c)) for name, content in files.items()) == []

@@ -1,4 +1,4 @@
-"""docs/openapi.json and the page's types follow from the routes; they are committed so that changes are reviewed."""
+"""docs/openapi.json and the page's types are generated from the routes and committed, so that changes are reviewed."""
 
 import json
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def test_the_committed_document_is_that_of_the_service(client: TestClient, docum
     assert client.get("/openapi.json").json() == committed
 
 
-def test_the_committed_types_of_the_page_follow_from_the_document(document: dict[str, Any]) -> None:
+def test_the_committed_types_of_the_page_are_generated_from_the_document(document: dict[str, Any]) -> None:
     assert TYPES.read_text(encoding="utf-8") == types_js(document), "run `make openapi` and commit"
 
 
@@ -101,7 +101,7 @@ def _is_described(value: dict[str, Any]) -> bool:
     return bool(value.get("description")) or "$ref" in value or "$ref" in value.get("items", {})
 
 
-def test_only_callers_of_the_documented_role_are_let_in(settings: Settings, document: dict[str, Any]) -> None:
+def test_only_callers_with_the_documented_role_are_accepted(settings: Settings, document: dict[str, Any]) -> None:
     changed = settings.model_copy(update={"api_keys": READERS.line, "database_url": "sqlite://"})
     with TestClient(create_app(changed)) as client:
         for method, path, operation in operations(document):
@@ -116,7 +116,7 @@ def test_only_callers_of_the_documented_role_are_let_in(settings: Settings, docu
             assert (read.status_code == 403) == needs_curator, (method, path, read.status_code)
 
 
-def test_each_security_scheme_of_the_document_lets_a_caller_in(settings: Settings, document: dict[str, Any]) -> None:
+def test_each_documented_security_scheme_authenticates_a_caller(settings: Settings, document: dict[str, Any]) -> None:
     changed = settings.model_copy(update={"api_keys": READERS.line, "database_url": "sqlite://"})
     with TestClient(create_app(changed)) as client:
         for name, scheme in document["components"]["securitySchemes"].items():

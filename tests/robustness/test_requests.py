@@ -1,4 +1,4 @@
-"""Ids, queries, headers and methods that no caller in his senses sends."""
+"""Invalid and unusual ids, queries, headers and methods."""
 
 import hashlib
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ IDS = {
     "half a pair": "%ED%A0%80",
     "right to left": "%E2%80%AEabc",
     "a digit of another script": "%D9%A3",
-    "a picture": "%F0%9F%98%80",
+    "an emoji": "%F0%9F%98%80",
     "blank": "%20",
     "line break": "a%0d%0aX-Evil:%201",
     "up": "..%2f..%2f..%2fetc%2fpasswd",
@@ -73,7 +73,7 @@ PATHS = (
 
 
 @pytest.fixture(autouse=True)
-def _well_afterwards(client: TestClient, photo: bytes) -> Iterator[None]:
+def _check_service_afterwards(client: TestClient, photo: bytes) -> Iterator[None]:
     yield
     assert_well(client, photo)
 
@@ -83,8 +83,8 @@ def test_no_id_makes_a_route_fail(client: TestClient) -> None:
         for method, paths in WITH_ID.items():
             body = {"json": {"class_name": "kerb"}} if method == "POST" else {}
             for path in paths:
-                for name, told in IDS.items():
-                    url = path.format(told)
+                for name, text in IDS.items():
+                    url = path.format(text)
                     yield f"{method} {path} {name}", lambda m=method, u=url, b=body: client.request(m, u, **b)
 
     assert faults(cases()) == []
@@ -92,14 +92,14 @@ def test_no_id_makes_a_route_fail(client: TestClient) -> None:
 
 def test_no_query_makes_a_route_fail(client: TestClient, photo: bytes) -> None:
     def cases() -> Iterator[Case]:
-        for name, told in IDS.items():
+        for name, text in IDS.items():
             for path, queries in WITH_QUERY.items():
                 for query in queries:
-                    yield f"{path} {query} {name}", lambda u=f"{path}?{query}={told}": client.get(u)
+                    yield f"{path} {query} {name}", lambda u=f"{path}?{query}={text}": client.get(u)
             for query in ("segments", "k", "exemplars", "masks", "min_index_revision"):
-                url = f"/segment?{query}={told}"
+                url = f"/segment?{query}={text}"
                 yield f"{query} {name}", lambda u=url: client.post(u, content=photo)
-            yield f"a query {name}", lambda u=f"/edits?{told}": client.get(u)
+            yield f"a query {name}", lambda u=f"/edits?{text}": client.get(u)
         yield "the same twice", lambda: client.get("/edits?limit=1&limit=x")
         yield "many", lambda: client.get("/exemplars?" + "&".join(f"a{n}" for n in range(5000)))
 
@@ -151,7 +151,7 @@ def test_no_header_makes_a_route_fail(client: TestClient, photo: bytes) -> None:
     assert faults(cases()) == []
 
 
-def test_an_origin_that_is_no_address_is_another_site(client: TestClient) -> None:
+def test_an_origin_that_is_not_a_url_is_another_site(client: TestClient) -> None:
     answer = client.post("/classes", json={"name": "kerb"}, headers={"Origin": "http://["})
     assert answer.status_code == 403
 
@@ -161,7 +161,7 @@ def test_a_name_too_long_for_a_file_is_not_found(client: TestClient) -> None:
     assert client.get("/static/" + "a/" * 3000).status_code == 404
 
 
-def test_a_key_that_no_encoding_holds_is_a_wrong_key(settings: Settings) -> None:
+def test_a_key_that_utf8_cannot_encode_is_a_wrong_key(settings: Settings) -> None:
     line = f"ann:curator:{hashlib.sha256(b'right').hexdigest()}"
     changed = settings.model_copy(update={"api_keys": line, "database_url": "sqlite://"})
     with TestClient(create_app(changed)) as client:

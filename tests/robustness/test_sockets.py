@@ -1,4 +1,4 @@
-"""Requests that end early or are none, over a real socket: the service answers or hangs up, and serves the next."""
+"""Incomplete and malformed requests over a socket: the service answers or closes, and serves the next request."""
 
 import logging
 import socket
@@ -19,7 +19,7 @@ CLASSES = b"POST /classes HTTP/1.1\r\nHost: localhost\r\nContent-Type: applicati
 PART = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\nabc'
 CLOSE = b"Connection: close\r\n"
 
-# What is sent before the caller hangs up.
+# Sent before the caller closes the connection.
 BROKEN_OFF = {
     "nothing": b"",
     "half a line": b"POST /seg",
@@ -33,7 +33,7 @@ BROKEN_OFF = {
     "half of JSON": CLASSES + b'Content-Length: 100\r\n\r\n{"name": "ke',
     "half of JSON, chunked": CLASSES + b'Transfer-Encoding: chunked\r\n\r\n8\r\n{"name":\r\n',
 }
-# What can be answered, if only with 400.
+# Requests that get an answer or a closed connection.
 STRANGE = {
     "a chunk of no length": HEAD + CLOSE + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n0\r\n\r\n",
     "a chunk of a huge length": HEAD
@@ -79,7 +79,7 @@ def port(app: FastAPI) -> Iterator[int]:
 
 
 @pytest.fixture(autouse=True)
-def _well_afterwards(app: FastAPI, port: int, photo: bytes) -> Iterator[None]:
+def _check_service_afterwards(app: FastAPI, port: int, photo: bytes) -> Iterator[None]:
     yield
     httpx.post(f"http://127.0.0.1:{port}/segment", content=photo, timeout=60).raise_for_status()
     assert_consistent(app.state.engine)
@@ -87,7 +87,7 @@ def _well_afterwards(app: FastAPI, port: int, photo: bytes) -> Iterator[None]:
 
 @pytest.fixture
 def errors(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord]]:
-    """What is logged as an error, by the server too, which keeps its log to itself."""
+    """Records of level ERROR, with those of uvicorn, whose logger does not propagate."""
     server = logging.getLogger("uvicorn.error")
     server.addHandler(caplog.handler)
     caplog.set_level(logging.ERROR)
@@ -96,7 +96,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord]
 
 
 def exchange(port: int, sent: bytes, answered: bool) -> bytes:
-    """Send bytes, and hang up or read until the service does."""
+    """Send bytes; then close the connection, or read until the service closes it."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(sent)
         if not answered:
@@ -105,7 +105,7 @@ def exchange(port: int, sent: bytes, answered: bool) -> bytes:
         try:
             while part := connection.recv(65536):
                 received += part
-        except ConnectionResetError:  # it hung up with something of ours unread
+        except ConnectionResetError:  # the service closed before it had read everything
             return received
         return received
 
@@ -115,14 +115,14 @@ def alive(port: int) -> bool:
 
 
 @pytest.mark.parametrize("name", BROKEN_OFF)
-def test_a_caller_who_hangs_up_is_no_failure(name: str, port: int, errors: list[logging.LogRecord]) -> None:
+def test_a_caller_that_disconnects_causes_no_error(name: str, port: int, errors: list[logging.LogRecord]) -> None:
     exchange(port, BROKEN_OFF[name], answered=False)
     wait_until(lambda: alive(port))
     assert [record.getMessage() for record in errors] == []
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_a_strange_request_is_answered_or_refused(name: str, port: int) -> None:
+def test_a_malformed_request_is_answered_or_refused(name: str, port: int) -> None:
     answer = exchange(port, STRANGE[name], answered=True)
     status = answer.split(b" ", 2)[1][:3] if answer else b""
     assert not status.startswith(b"5"), answer[:500]

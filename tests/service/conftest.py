@@ -16,12 +16,12 @@ from tests.conftest import Blocks
 
 @pytest.fixture(scope="session")
 def photo() -> bytes:
-    """A picture of blocks as PNG, 96x72."""
+    """An image of blocks as PNG, 96x72."""
     return encoded(Blocks("val")[0].image)
 
 
 def encoded(image: np.ndarray, form: str = "PNG", **options: object) -> bytes:
-    """[H, W] or [H, W, 3] uint8 as a file."""
+    """Encode [H, W] or [H, W, 3] uint8 as an image file."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, form, **options)
     return file.getvalue()

@@ -31,13 +31,13 @@ def wait_until(holds: object, patience: float = 60.0) -> None:
     assert callable(holds)
     end = time.monotonic() + patience
     while not holds():
-        assert time.monotonic() < end, "it does not come true"
+        assert time.monotonic() < end, f"the condition is still false after {patience:g} s"
         time.sleep(0.01)
 
 
 @contextmanager
 def network_held(engine: Engine) -> Iterator[None]:
-    """No image gets through the engine's network while the block runs."""
+    """Block the network of the engine while the block runs."""
     cores = engine.segmenter.cores
     for _ in range(cores.lanes):
         assert cores._free.acquire(timeout=10)

@@ -1,4 +1,4 @@
-"""What fails inside is answered and logged, told by /readyz while it lasts, and forgotten when it is over."""
+"""Internal failures are answered and logged; /readyz reports each one until it has ended."""
 
 import errno
 import logging
@@ -38,11 +38,11 @@ def test_a_stage_that_fails_answers_its_caller_and_is_logged(
         response = client.post("/segment", content=photo)
         assert client.get("/livez").status_code == 200
         unready = client.get("/readyz")
-    told = response.json()
+    problem = response.json()
     assert response.status_code == 500
     assert response.headers["content-type"] == "application/problem+json"
-    assert told["request_id"] == response.headers["x-request-id"]
-    assert told["request_id"] in told["fix"]
+    assert problem["request_id"] == response.headers["x-request-id"]
+    assert problem["request_id"] in problem["fix"]
     assert "out of memory" not in response.text
     failure = next(r for r in caplog.records if r.levelno == logging.ERROR)
     assert f"stage {stage}" in failure.getMessage()
@@ -53,7 +53,7 @@ def test_a_stage_that_fails_answers_its_caller_and_is_logged(
     assert client.post("/segment", content=photo).status_code == 200
 
 
-def test_callers_beside_one_that_fails_get_their_answers(
+def test_other_requests_are_answered_while_one_fails(
     client: TestClient, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor, calls = engine_of(client).served.predictor, iter(range(100))
@@ -61,7 +61,7 @@ def test_callers_beside_one_that_fails_get_their_answers(
 
     def sometimes(*arguments: Any) -> Any:
         if next(calls) % 3 == 1:
-            raise RuntimeError("a bad moment")
+            raise RuntimeError("out of memory")
         return sort(*arguments)
 
     monkeypatch.setattr(predictor, "sort", sometimes)
@@ -82,8 +82,8 @@ def test_an_image_that_never_ends_makes_the_service_unready(start: Callable[...,
         assert client.get("/readyz").status_code == 200
 
 
-@pytest.mark.parametrize("fault", [SystemExit("killed"), ValueError("the log is odd"), MemoryError()])
-def test_the_thread_that_follows_the_log_outlives_whatever_happens_in_it(
+@pytest.mark.parametrize("fault", [SystemExit("killed"), ValueError("the log is damaged"), MemoryError()])
+def test_the_thread_that_follows_the_log_survives_every_exception(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, fault: BaseException
 ) -> None:
     follower = engine_of(client).follower
@@ -104,10 +104,10 @@ def test_a_locked_database_is_answered_with_503_and_loses_nothing(client: TestCl
     before = client.post("/segment", content=photo).json()
     engine = engine_of(client)
 
-    def soon(connection: Any, *_: object) -> None:
+    def shorten_wait(connection: Any, *_: object) -> None:
         connection.execute("PRAGMA busy_timeout=200")  # the service waits ten seconds
 
-    event.listen(engine.records.engine, "checkout", soon)
+    event.listen(engine.records.engine, "checkout", shorten_wait)
     locking = sqlite3.connect(engine.records.engine.url.database or "", isolation_level=None)
     locking.execute("BEGIN IMMEDIATE")
     try:

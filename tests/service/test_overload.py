@@ -1,4 +1,4 @@
-"""More callers than the service can serve: each gets an answer, and none is waited for in vain."""
+"""Overload: with more requests than the service can process, each gets an answer in time."""
 
 import socket
 import threading
@@ -23,7 +23,7 @@ AT_ONCE = 2
 
 @dataclass
 class Stalled:
-    """A service whose network answers nothing until it is let go."""
+    """A service whose network is blocked until `network` is closed."""
 
     app: FastAPI
     client: httpx.Client
@@ -39,7 +39,7 @@ class Stalled:
         return self.pool.submit(self.client.post, "/segment", content=self.photo)
 
     def fill(self, waiting: int) -> list[Future[httpx.Response]]:
-        """Callers who are in the engine, and others who wait."""
+        """Fill the engine, and put further requests into the queue."""
         asked = [self.ask() for _ in range(AT_ONCE + waiting)]
         wait_until(lambda: (self.admission.running, self.admission.length) == (AT_ONCE, waiting))
         return asked
@@ -47,7 +47,7 @@ class Stalled:
 
 @pytest.fixture
 def stalled(settings: Settings, photo: bytes) -> Iterator[Callable[..., Stalled]]:
-    """Makes such a service; it is let go at the end at the latest."""
+    """Makes such a service; the network is released after the test."""
     closing: list[Callable[[], object]] = []
 
     def make(**changes: object) -> Stalled:
@@ -67,7 +67,7 @@ def stalled(settings: Settings, photo: bytes) -> Iterator[Callable[..., Stalled]
         close()
 
 
-def test_a_full_queue_is_answered_at_once_and_the_others_get_their_answers(stalled: Callable[..., Stalled]) -> None:
+def test_a_full_queue_refuses_immediately_and_waiting_requests_are_answered(stalled: Callable[..., Stalled]) -> None:
     service = stalled(queue_pixels=2_000_000)
     asked = service.fill(2)
     refused = service.client.post("/segment", content=service.photo)
@@ -81,7 +81,7 @@ def test_a_full_queue_is_answered_at_once_and_the_others_get_their_answers(stall
     assert service.client.post("/segment", content=service.photo).status_code == 200
 
 
-def test_what_is_refused_anyway_does_not_wait(stalled: Callable[..., Stalled]) -> None:
+def test_an_invalid_request_does_not_wait_in_the_queue(stalled: Callable[..., Stalled]) -> None:
     service = stalled(queue_pixels=2_000_000)
     asked = service.fill(2)
     assert service.client.post("/segment", content=b"no image").status_code == 415
@@ -90,29 +90,29 @@ def test_what_is_refused_anyway_does_not_wait(stalled: Callable[..., Stalled]) -
     assert {future.result().status_code for future in asked} == {200}
 
 
-def test_who_waited_past_the_deadline_is_told_so(stalled: Callable[..., Stalled]) -> None:
+def test_a_request_that_waits_past_the_deadline_gets_504(stalled: Callable[..., Stalled]) -> None:
     service = stalled(deadline_s=0.2)
     asked = [service.ask() for _ in range(AT_ONCE + 3)]
-    wait_until(lambda: service.answering.admission.refused["deadline"] == 3)
+    wait_until(lambda: service.admission.refused["deadline"] == 3)
     service.network.close()
     statuses = sorted(future.result().status_code for future in asked)
     assert statuses == [200] * AT_ONCE + [504] * 3
     assert len(service.client.get("/segmentations").json()) == AT_ONCE
 
 
-def test_who_leaves_is_not_computed_for(stalled: Callable[..., Stalled]) -> None:
+def test_the_image_of_a_caller_that_disconnects_is_not_processed(stalled: Callable[..., Stalled]) -> None:
     service = stalled()
     asked = service.fill(1)
     with pytest.raises(httpx.ReadTimeout):
         service.client.post("/segment", content=service.photo, timeout=0.3)
-    wait_until(lambda: service.answering.admission.refused["caller_left"] == 1)
-    assert service.answering.admission.length == 1
+    wait_until(lambda: service.admission.refused["caller_left"] == 1)
+    assert service.admission.length == 1
     service.network.close()
     assert {future.result().status_code for future in asked} == {200}
     assert len(service.client.get("/segmentations").json()) == len(asked)
 
 
-def test_pictures_that_become_exemplars_wait_in_the_same_queue(stalled: Callable[..., Stalled]) -> None:
+def test_images_that_become_exemplars_wait_in_the_same_queue(stalled: Callable[..., Stalled]) -> None:
     service = stalled(queue_pixels=1_000_000)
     asked = service.fill(1)
     note = '[{"class_name": "brick", "polygons": [[0, 0, 90, 0, 90, 70]]}]'
@@ -132,7 +132,7 @@ def test_pictures_that_become_exemplars_wait_in_the_same_queue(stalled: Callable
         ("/exemplars/remove", "application/json"),
     ],
 )
-def test_a_body_that_does_not_come_is_not_waited_for(stalled: Callable[..., Stalled], path: str, kind: str) -> None:
+def test_a_body_that_does_not_arrive_is_refused_in_time(stalled: Callable[..., Stalled], path: str, kind: str) -> None:
     service = stalled(upload_timeout_s=0.3)
     url = service.client.base_url
     with socket.create_connection((url.host, url.port), timeout=10) as connection:
@@ -145,7 +145,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(stalled: Callable[..., Stal
     assert time.monotonic() - started < 5
 
 
-def test_a_slow_caller_keeps_nobody_waiting(stalled: Callable[..., Stalled]) -> None:
+def test_a_slow_upload_does_not_delay_other_requests(stalled: Callable[..., Stalled]) -> None:
     service = stalled(upload_timeout_s=10)
     service.network.close()
     url = service.client.base_url
@@ -159,7 +159,7 @@ def test_a_slow_caller_keeps_nobody_waiting(stalled: Callable[..., Stalled]) -> 
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
 
 
-def test_a_crowd_in_a_closed_loop_is_served_or_told_to_come_again(stalled: Callable[..., Stalled]) -> None:
+def test_many_callers_in_a_loop_get_200_or_429(stalled: Callable[..., Stalled]) -> None:
     service = stalled(queue_pixels=3_000_000)
     service.network.close()
     statuses: list[int] = []
@@ -175,4 +175,4 @@ def test_a_crowd_in_a_closed_loop_is_served_or_told_to_come_again(stalled: Calla
         thread.join()
     assert set(statuses) <= {200, 429}
     assert statuses.count(200) >= 15
-    assert (service.answering.admission.running, service.answering.admission.length) == (0, 0)
+    assert (service.admission.running, service.admission.length) == (0, 0)

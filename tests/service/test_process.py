@@ -1,4 +1,4 @@
-"""The service as a process of its own, over the bundled release."""
+"""The service in its own process, over the bundled release."""
 
 import io
 import signal
@@ -17,7 +17,7 @@ from tests.service.conftest import encoded
 
 @pytest.fixture(scope="module")
 def street() -> bytes:
-    """A painted street that is no exemplar, as a JPEG of 480x360."""
+    """A painted street that is not an exemplar, as a JPEG of 480x360."""
     return encoded(open_dataset("streets", None, "val", count=1)[0].image, "JPEG", quality=92)
 
 
@@ -38,10 +38,10 @@ def test_a_kill_loses_no_answer_and_changes_no_explanation(tmp_path: Path, stree
     assert Image.open(io.BytesIO(image.content)).size == (480, 360)
 
 
-def test_callers_at_once_and_bad_ones_among_them_each_get_their_own_answer(tmp_path: Path, street: bytes) -> None:
+def test_concurrent_valid_and_invalid_requests_each_get_their_own_answer(tmp_path: Path, street: bytes) -> None:
     widths = [64, 200, 333, 480]
-    pictures = {w: Image.open(io.BytesIO(street)).resize((w, 120)) for w in widths}
-    bodies = {w: encoded(np.asarray(p), "PNG") for w, p in pictures.items()}
+    resized = {w: Image.open(io.BytesIO(street)).resize((w, 120)) for w in widths}
+    bodies = {w: encoded(np.asarray(p), "PNG") for w, p in resized.items()}
     with running_service(tmp_path) as address, ThreadPoolExecutor(8) as pool, httpx.Client(timeout=120) as client:
 
         def ask(n: int) -> bool:
@@ -54,6 +54,6 @@ def test_callers_at_once_and_bad_ones_among_them_each_get_their_own_answer(tmp_p
         assert all(pool.map(ask, range(25)))
 
 
-def test_a_release_that_is_not_there_ends_the_start_with_a_clear_message(tmp_path: Path) -> None:
+def test_a_missing_release_stops_the_start_with_a_message_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(ServiceStartError, match="no-such-release"):
         start_service(tmp_path, "--release", "no-such-release")

@@ -1,4 +1,4 @@
-"""SIGTERM: what has begun ends, nothing new begins, and the process exits with 0."""
+"""Shutdown by SIGTERM: running requests finish, new requests are refused, and the process exits with 0."""
 
 import os
 import signal
@@ -19,26 +19,26 @@ from tests.service.serving import wait_until
 
 
 @dataclass
-class Begun:
-    """A service, and a request to it of which the larger part is still to be sent."""
+class HalfSent:
+    """A service, and a request to it whose body is not complete."""
 
     process: Popen[bytes]
     client: httpx.Client
     connection: socket.socket
 
     def in_flight(self) -> bool:
-        """Whether the request has arrived, beside the one that asks."""
+        """Whether the service counts two requests: the incomplete one, and the one that reads the metrics."""
         return "segsort_requests_in_flight 2.0" in self.client.get("/metrics").text
 
 
 @pytest.fixture
 def begin(
     tiny_release: Path, tmp_path: Path, photo: bytes, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[int], Begun]]:
-    """Starts such a service, with a time in which it is to end, seconds."""
-    started: list[Begun] = []
+) -> Iterator[Callable[[int], HalfSent]]:
+    """Makes such a service and request; the argument is SEGSORT_DRAIN_S in seconds."""
+    started: list[HalfSent] = []
 
-    def make(drain: int) -> Begun:
+    def make(drain: int) -> HalfSent:
         monkeypatch.setenv("SEGSORT_DRAIN_S", str(drain))
         monkeypatch.setenv("SEGSORT_UPLOAD_TIMEOUT_S", "100")
         monkeypatch.setenv("SEGSORT_LOG_FORMAT", "json")
@@ -47,7 +47,7 @@ def begin(
         connection = socket.create_connection((place.hostname or "", place.port or 0), timeout=60)
         connection.sendall(f"POST /segment HTTP/1.1\r\nhost: x\r\ncontent-length: {len(photo)}\r\n\r\n".encode())
         connection.sendall(photo[:100])
-        begun = Begun(process, httpx.Client(base_url=address, timeout=60), connection)
+        begun = HalfSent(process, httpx.Client(base_url=address, timeout=60), connection)
         started.append(begun)
         wait_until(begun.in_flight)
         return begun
@@ -60,8 +60,8 @@ def begin(
         begun.process.wait()
 
 
-def test_what_has_begun_is_answered_and_nothing_new_begins(
-    begin: Callable[[int], Begun], photo: bytes, tmp_path: Path
+def test_a_running_request_is_answered_and_a_new_one_is_refused(
+    begin: Callable[[int], HalfSent], photo: bytes, tmp_path: Path
 ) -> None:
     begun = begin(100)
     client, connection = begun.client, begun.connection
@@ -70,7 +70,7 @@ def test_what_has_begun_is_answered_and_nothing_new_begins(
     refused = client.post("/segment", content=photo)
     assert refused.status_code == 503
     assert refused.headers["retry-after"] == "1"
-    assert "about to end" in client.get("/readyz").text
+    assert "shutting down" in client.get("/readyz").text
     assert client.get("/livez").status_code == 200
     assert begun.process.poll() is None
     connection.sendall(photo[100:])
@@ -82,14 +82,14 @@ def test_what_has_begun_is_answered_and_nothing_new_begins(
     assert any(b'"path":"/segment","status":200' in line for line in lines)
 
 
-def test_what_does_not_end_in_time_is_not_waited_for(begin: Callable[[int], Begun]) -> None:
+def test_a_request_that_is_not_complete_in_time_does_not_delay_the_exit(begin: Callable[[int], HalfSent]) -> None:
     begun, started = begin(2), time.monotonic()
     begun.process.send_signal(signal.SIGTERM)
     assert begun.process.wait(60) == 0
     assert time.monotonic() - started > 1.9
 
 
-def test_a_second_signal_ends_it_at_once(begin: Callable[[int], Begun]) -> None:
+def test_a_second_signal_stops_the_process_immediately(begin: Callable[[int], HalfSent]) -> None:
     begun = begin(250)
     begun.process.send_signal(signal.SIGINT)
     wait_until(lambda: begun.client.get("/readyz").status_code == 503)
@@ -98,13 +98,13 @@ def test_a_second_signal_ends_it_at_once(begin: Callable[[int], Begun]) -> None:
 
 
 @pytest.mark.parametrize(("drain", "signals"), [(1, 1), (100, 2)])
-def test_a_request_that_hangs_does_not_keep_the_process(
+def test_a_request_that_hangs_does_not_prevent_the_exit(
     tiny_release: Path, tmp_path: Path, photo: bytes, drain: int, signals: int
 ) -> None:
     port, log = free_port(), tmp_path / "log"
     hangs = (
         "import time; from service import commands; from service.answering import engine; "
-        "engine.Engine._segment = lambda *_: time.sleep(1000); "
+        "assert engine.Engine._answer; engine.Engine._answer = lambda *_: time.sleep(1000); "
         f"commands.serve({str(tiny_release)!r}, '127.0.0.1', {port})"
     )
     environment = {**os.environ, "SEGSORT_DATA_DIR": str(tmp_path), "SEGSORT_DRAIN_S": str(drain)}
@@ -128,7 +128,7 @@ def test_a_request_that_hangs_does_not_keep_the_process(
             assert process.wait(30) == 0
         finally:
             process.kill()
-    assert "1 requests do not end" in log.read_text()
+    assert "1 requests are still running" in log.read_text()
 
 
 def _answers(port: int) -> bool:

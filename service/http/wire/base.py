@@ -1,4 +1,4 @@
-"""What all models of answers share."""
+"""The base class of all models of answers, and the types of common fields."""
 
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ class Wire(BaseModel):
 
 
 def never_null(schema: dict[str, Any]) -> None:
-    """Remove null from the schema of a field that is absent where it has no value: for `json_schema_extra`."""
+    """Remove null from the schema of a field that is absent if it has no value; used as `json_schema_extra`."""
     schema.pop("default", None)
     kinds = [kind for kind in schema.pop("anyOf", ()) if kind != {"type": "null"}]
     schema |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}
@@ -34,11 +34,11 @@ ImageUrl = Annotated[
         examples=[f"/segmentations/{'3f' * 16}/image"],
     ),
 ]
-CropUrl = Annotated[str, Field(description="Path of a PNG of the part of the image around it, its mask outlined.")]
+CropUrl = Annotated[str, Field(description="Path of a PNG of its part of the image, with its outline.")]
 Release = Annotated[str, Field(description="Name of the release.", examples=["general"])]
 Revision = Annotated[int, Field(ge=1, description="Number of the edit.", examples=[7])]
 IndexRevision = Annotated[
-    int, Field(ge=0, description="Number of the last edit that this answer takes into account; 0: none.", examples=[7])
+    int, Field(ge=0, description="Number of the last edit that the answer takes into account; 0: none.", examples=[7])
 ]
 Area = Annotated[int, Field(ge=0, description="Number of pixels.", examples=[5120])]
 Share = Annotated[float, Field(ge=0, le=1.000001, description="Share of the vote, 0 to 1.", examples=[0.83])]
@@ -49,9 +49,7 @@ Cosine = Annotated[
 Confidence = Annotated[
     float, Field(ge=0, le=1, description="Calibrated probability that the label is right, 0 to 1.", examples=[0.91])
 ]
-Known = Annotated[
-    bool, Field(description="False: the segment is so unlike every exemplar that its label should not be trusted.")
-]
+Known = Annotated[bool, Field(description="False: no exemplar is similar enough, so the label should not be trusted.")]
 Strength = Annotated[
     float, Field(gt=0, description="How many ordinary exemplars this one counts for in a vote.", examples=[1.0])
 ]

@@ -1,4 +1,4 @@
-"""A class as all answers give it."""
+"""The class of all answers."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""Answers of /edits, and what the answers to all edits share."""
+"""Answers of /edits, and models that the answers to all edits share."""
 
 from typing import Annotated, Literal
 
@@ -34,22 +34,22 @@ class Edit(Wire):
     )
     release: Release
     author: Author
-    reason: str | None = Field(description="Why, in the author's words.", examples=["kerb, not road"])
+    reason: str | None = Field(description="Reason that the author gave.", examples=["kerb, not road"])
     created: Created
     summary: str = Field(description="What the edit does, in one line.", examples=["a segment is kerb"])
     exemplar_ids: list[ExemplarId] = Field(description="Exemplars that the edit adds or removes.")
     classes: list[ClassInfo] = Field(description="Classes that the edit creates or changes.")
     reverted_by: int | None = Field(description="Number of the edit that reverts this one; null: it is in effect.")
     segment_id: str | None = Field(
-        None, json_schema_extra=never_null, description="Of a correction: the id of the segment."
+        None, json_schema_extra=never_null, description="For a correction: id of the segment."
     )
     replaces: list[str] | None = Field(
         None,
         json_schema_extra=never_null,
-        description="Of a correction: exemplars of earlier corrections of the same segment, which it removes.",
+        description="For a correction: ids of the exemplars that it removes, from earlier corrections of the segment.",
     )
     reverts: int | None = Field(
-        None, json_schema_extra=never_null, description="Of a revert: the number of the edit that it reverts."
+        None, json_schema_extra=never_null, description="For a revert: number of the reverted edit."
     )
 
 
@@ -64,11 +64,11 @@ class Edited(Wire):
 
 
 class EffectSegment(Wire):
-    """A segment that would get another label now."""
+    """A segment whose label an edit changes."""
 
     segment_id: SegmentId
-    before: ClassName = Field(description="Name of the class that it was given.")
-    after: ClassName = Field(description="Name of the class that it would be given now.")
+    before: ClassName = Field(description="Name of its class in the answer.")
+    after: ClassName = Field(description="Name of the class that it would get now.")
     image_id: ImageId
     image_url: ImageUrl
     crop_url: CropUrl

@@ -27,21 +27,21 @@ class ExemplarSummary(Wire):
     class_id: ClassId
     class_name: ClassName
     strength: Strength
-    source: str = Field(description="Name of the image that it lies in.", examples=["streets/train/000017"])
+    source: str = Field(description="Name of its image.", examples=["streets/train/000017"])
     bbox: BBox
     area: Area
     added_in: int | None = Field(description="Number of the edit that added it; null: it is part of the release.")
     removed_in: int | None = Field(description="Number of the edit that removed it; null: it takes part in votes.")
     author: Author = Field(description="Name of the key that added it; null: it is part of the release.")
     release: Release
-    image_url: str = Field(description="Path of the image file that it lies in.")
+    image_url: str = Field(description="Path of its image file.")
     crop_url: CropUrl
 
 
 class Exemplar(ExemplarSummary):
     """A labelled segment that votes on the labels of others."""
 
-    mask: Mask = Field(description="Its pixels, in the image that it lies in.")
+    mask: Mask = Field(description="Its pixels in its image.")
 
 
 class ExemplarList(Wire):
@@ -59,17 +59,17 @@ class AddedExemplar(Wire):
     class_name: ClassName
     area: Area
     bbox: BBox
-    added: bool = Field(description="False: the same exemplar was there already.")
+    added: bool = Field(description="False: the exemplar existed before.")
 
 
 class ExemplarsAdded(Wire):
-    """The exemplars that a labelled image gave."""
+    """The exemplars of a labelled image."""
 
     index_revision: IndexRevision
     edit: EditOrNone
     exemplars: list[AddedExemplar]
     classes: list[ClassInfo] = Field(description="Classes that the edit created.")
-    already: int = Field(ge=0, description="Number of exemplars that were there already.")
+    already: int = Field(ge=0, description="Number of exemplars that existed before.")
 
 
 class ExemplarsRemoved(Wire):
@@ -81,7 +81,7 @@ class ExemplarsRemoved(Wire):
 
 
 class SegmentLabelled(Wire):
-    """A segment with a corrected label, which is an exemplar from now on."""
+    """The result of correcting a label: the segment is now an exemplar."""
 
     index_revision: IndexRevision
     edit: EditOrNone

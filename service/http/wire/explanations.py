@@ -85,7 +85,7 @@ class SimilarSegment(Wire):
     """A segment of an earlier answer with a similar prototype."""
 
     segment_id: SegmentId
-    class_name: ClassName = Field(description="Name of the class that it was given.")
+    class_name: ClassName = Field(description="Name of its class in that answer.")
     confidence: Confidence
     similarity: Cosine
     image_url: ImageUrl
@@ -101,7 +101,7 @@ class Correction(Wire):
 
 
 class Explanation(Wire):
-    """Why a segment has its label: everything needed to compute the vote by hand."""
+    """Why a segment has its label, with all values that are needed to recompute the vote."""
 
     segment_id: SegmentId
     segmentation_id: SegmentationId
@@ -123,7 +123,7 @@ class Explanation(Wire):
     vote: Vote
     exemplars: list[Voter] = Field(description="The exemplars that voted, nearest first.")
     reserve: list[Neighbour] = Field(
-        description="The next nearest exemplars. They vote if exemplars before them are removed."
+        description="The next nearest exemplars. They vote if nearer exemplars are removed."
     )
     runner_up: RunnerUp | None = Field(description="The second class; null: every exemplar voted for the same class.")
     margin: float = Field(ge=0, le=1.000001, description="Share of the class minus that of the runner-up, 0 to 1.")

@@ -8,7 +8,7 @@ from service.http.wire.base import IndexRevision, Release, Wire
 
 
 class Liveness(Wire):
-    """The process answers."""
+    """The process is running."""
 
     status: Literal["ok"] = Field(description="Always ok.")
 

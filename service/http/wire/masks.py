@@ -1,4 +1,4 @@
-"""Where things lie in an image."""
+"""Regions of an image: boxes, masks and outlines."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ BBox = Annotated[
     Field(
         min_length=4,
         max_length=4,
-        description="Bounding box [x, y, width, height] in pixels; x, y is its top left corner.",
+        description="Bounding box [x, y, width, height] in pixels; x and y of its top left corner.",
         examples=[[24, 0, 48, 36]],
     ),
 ]

@@ -16,12 +16,12 @@ class ReleaseSummary(Wire):
     active: bool = Field(description="Whether it is served.")
     created: str | None = Field(description="When it was built, ISO 8601.")
     description: str | None = Field(description="What it is for.")
-    problem: str | None = Field(description="Why it cannot be served; null: it can.")
-    bundled: bool = Field(description="Whether it came with the program.")
+    problem: str | None = Field(description="Why it cannot be served; null: it can be served.")
+    bundled: bool = Field(description="Whether the package contains it.")
     classes: int | None = Field(description="Number of classes.")
-    exemplars: int | None = Field(description="Number of exemplars; null where its card does not say.")
+    exemplars: int | None = Field(description="Number of exemplars; null if its card does not contain it.")
     network: NetworkInfo | None = Field(description="Its network.")
-    metrics: dict[str, Any] | None = Field(description="How it was measured, and the results.")
+    metrics: dict[str, Any] | None = Field(description="Measured results and how they were measured.")
 
 
 class ReleaseClass(CardClassInfo):
@@ -29,21 +29,21 @@ class ReleaseClass(CardClassInfo):
 
 
 class ReleaseCard(Card):
-    """Everything that is recorded about a release: how it was made, how it was measured, under which licence."""
+    """The card of a release: how it was made, how it was measured, and its licence."""
 
     format_version: int = Field(1, description="Version of the card's format.")  # type: ignore[assignment]
     classes: list[ReleaseClass] = Field(min_length=1)  # type: ignore[assignment]
 
 
 class ActivatedRelease(Wire):
-    """A release that is served from now on."""
+    """The result of activating a release."""
 
     release: Release
     before: Release = Field(description="Name of the release that was served before.")
-    changed: bool = Field(description="False: it was served already.")
+    changed: bool = Field(description="False: it was the served release before.")
     index_revision: IndexRevision
     exemplars: int = Field(ge=0, description="Number of its exemplars that take part in votes.")
     after_restart: str | None = Field(
         description="Release that this process would serve after a restart: the setting `release` overrides activation."
     )
-    seconds: float = Field(ge=0, description="How long it took, in seconds.")
+    seconds: float = Field(ge=0, description="Duration of the activation in seconds.")

@@ -1,16 +1,16 @@
 /** Types of the service's JSON. Generated from docs/openapi.json by `make openapi`. */
 
 /**
- * A release that is served from now on.
+ * The result of activating a release.
  *
  * @typedef {object} ActivatedRelease
  * @property {string} release Name of the release.
  * @property {string} before Name of the release that was served before.
- * @property {boolean} changed False: it was served already.
- * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {boolean} changed False: it was the served release before.
+ * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {number} exemplars Number of its exemplars that take part in votes.
  * @property {string|null} after_restart Release that this process would serve after a restart: the setting `release` overrides activation.
- * @property {number} seconds How long it took, in seconds.
+ * @property {number} seconds Duration of the activation in seconds.
  */
 
 /**
@@ -21,8 +21,8 @@
  * @property {number} class_id Number of the class; it never changes.
  * @property {string} class_name Name of the class.
  * @property {number} area Number of pixels.
- * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
- * @property {boolean} added False: the same exemplar was there already.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x and y of its top left corner.
+ * @property {boolean} added False: the exemplar existed before.
  */
 
 /**
@@ -44,7 +44,7 @@
  * @property {number} width Width of the upright image in pixels.
  * @property {number} height Height of the upright image in pixels.
  * @property {string} release Name of the release.
- * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {ClassInfo[]} classes Classes that segments could take.
  * @property {Segment[]} segments
  * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
@@ -60,7 +60,7 @@
  * @property {number} width Width of the upright image in pixels.
  * @property {number} height Height of the upright image in pixels.
  * @property {string} release Name of the release.
- * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {number} segments Number of segments.
  * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
@@ -104,7 +104,7 @@
  */
 
 /**
- * A new class, or, with a class_id, what to change of a class.
+ * A new class, or, with a class_id, the changes to an existing class.
  *
  * @typedef {object} ClassBody
  * @property {number|null} [class_id] The class to change; null: create one.
@@ -117,7 +117,7 @@
  * A class that was created or changed.
  *
  * @typedef {object} ClassChanged
- * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {Edit|null} edit The edit; null: the class had this name and colour already.
  * @property {ClassInfo} class The class after the edit.
  */
@@ -158,22 +158,22 @@
  * @property {"add"|"label"|"remove"|"class"|"revert"} kind add: exemplars of a labelled image; label: the corrected label of a segment; remove: exemplars removed; class: a class created or changed; revert: an earlier edit reverted.
  * @property {string} release Name of the release.
  * @property {string|null} author Name of the key that made the edit.
- * @property {string|null} reason Why, in the author's words.
+ * @property {string|null} reason Reason that the author gave.
  * @property {string} created Time in UTC, ISO 8601 with milliseconds.
  * @property {string} summary What the edit does, in one line.
  * @property {string[]} exemplar_ids Exemplars that the edit adds or removes.
  * @property {ClassInfo[]} classes Classes that the edit creates or changes.
  * @property {number|null} reverted_by Number of the edit that reverts this one; null: it is in effect.
- * @property {string} [segment_id] Of a correction: the id of the segment.
- * @property {string[]} [replaces] Of a correction: exemplars of earlier corrections of the same segment, which it removes.
- * @property {number} [reverts] Of a revert: the number of the edit that it reverts.
+ * @property {string} [segment_id] For a correction: id of the segment.
+ * @property {string[]} [replaces] For a correction: ids of the exemplars that it removes, from earlier corrections of the segment.
+ * @property {number} [reverts] For a revert: number of the reverted edit.
  */
 
 /**
  * The result of an edit.
  *
  * @typedef {object} Edited
- * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {Edit|null} edit The edit; null: there was nothing to change.
  */
 
@@ -186,15 +186,15 @@
  */
 
 /**
- * A segment that would get another label now.
+ * A segment whose label an edit changes.
  *
  * @typedef {object} EffectSegment
  * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
- * @property {string} before Name of the class that it was given.
- * @property {string} after Name of the class that it would be given now.
+ * @property {string} before Name of its class in the answer.
+ * @property {string} after Name of the class that it would get now.
  * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
- * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
+ * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
  */
 
 /**
@@ -205,16 +205,16 @@
  * @property {number} class_id Number of the class; it never changes.
  * @property {string} class_name Name of the class.
  * @property {number} strength How many ordinary exemplars this one counts for in a vote.
- * @property {string} source Name of the image that it lies in.
- * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
+ * @property {string} source Name of its image.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x and y of its top left corner.
  * @property {number} area Number of pixels.
  * @property {number|null} added_in Number of the edit that added it; null: it is part of the release.
  * @property {number|null} removed_in Number of the edit that removed it; null: it takes part in votes.
  * @property {string|null} author Name of the key that added it; null: it is part of the release.
  * @property {string} release Name of the release.
- * @property {string} image_url Path of the image file that it lies in.
- * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
- * @property {Mask} mask Its pixels, in the image that it lies in.
+ * @property {string} image_url Path of its image file.
+ * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
+ * @property {Mask} mask Its pixels in its image.
  */
 
 /**
@@ -233,39 +233,39 @@
  * @property {number} class_id Number of the class; it never changes.
  * @property {string} class_name Name of the class.
  * @property {number} strength How many ordinary exemplars this one counts for in a vote.
- * @property {string} source Name of the image that it lies in.
- * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
+ * @property {string} source Name of its image.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x and y of its top left corner.
  * @property {number} area Number of pixels.
  * @property {number|null} added_in Number of the edit that added it; null: it is part of the release.
  * @property {number|null} removed_in Number of the edit that removed it; null: it takes part in votes.
  * @property {string|null} author Name of the key that added it; null: it is part of the release.
  * @property {string} release Name of the release.
- * @property {string} image_url Path of the image file that it lies in.
- * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
+ * @property {string} image_url Path of its image file.
+ * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
  */
 
 /**
- * The exemplars that a labelled image gave.
+ * The exemplars of a labelled image.
  *
  * @typedef {object} ExemplarsAdded
- * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {Edit|null} edit The edit; null: there was nothing to change.
  * @property {AddedExemplar[]} exemplars
  * @property {ClassInfo[]} classes Classes that the edit created.
- * @property {number} already Number of exemplars that were there already.
+ * @property {number} already Number of exemplars that existed before.
  */
 
 /**
  * The result of removing exemplars.
  *
  * @typedef {object} ExemplarsRemoved
- * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {Edit|null} edit The edit; null: there was nothing to change.
  * @property {number} already Number of exemplars that had been removed before.
  */
 
 /**
- * Why a segment has its label: everything needed to compute the vote by hand.
+ * Why a segment has its label, with all values that are needed to recompute the vote.
  *
  * @typedef {object} Explanation
  * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
@@ -274,15 +274,15 @@
  * @property {string} class_name Name of the class.
  * @property {number} confidence Calibrated probability that the label is right, 0 to 1.
  * @property {number} share Share of the vote that the class has, 0 to 1.
- * @property {boolean} known False: the segment is so unlike every exemplar that its label should not be trusted.
+ * @property {boolean} known False: no exemplar is similar enough, so the label should not be trusted.
  * @property {number} familiarity Mean of image_similarity and the similarity of the nearest exemplar; below the threshold in `calibration` the segment is not known.
  * @property {number} image_similarity Mean similarity of the image's segments to their nearest exemplars, weighted by area.
  * @property {number} area Number of pixels.
- * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x and y of its top left corner.
  * @property {Mask} mask
  * @property {Vote} vote
  * @property {Voter[]} exemplars The exemplars that voted, nearest first.
- * @property {Neighbour[]} reserve The next nearest exemplars. They vote if exemplars before them are removed.
+ * @property {Neighbour[]} reserve The next nearest exemplars. They vote if nearer exemplars are removed.
  * @property {RunnerUp|null} runner_up The second class; null: every exemplar voted for the same class.
  * @property {number} margin Share of the class minus that of the runner-up, 0 to 1.
  * @property {string[]|null} flip_set Ids of the smallest set of exemplars whose removal changes the label; null: removing any of the listed exemplars does not change it.
@@ -291,10 +291,10 @@
  * @property {Correction[]} corrections Corrections of this segment's label, the newest first.
  * @property {Calibration} calibration How a share becomes a confidence, and from which familiarity on a segment is known.
  * @property {string} release Name of the release.
- * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {string} label_url Path to which a corrected label is sent with POST.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
- * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
+ * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
  */
 
 /**
@@ -318,7 +318,7 @@
  */
 
 /**
- * The process answers.
+ * The process is running.
  *
  * @typedef {object} Liveness
  * @property {"ok"} status Always ok.
@@ -340,16 +340,16 @@
  * @property {number} class_id Number of the class; it never changes.
  * @property {string} class_name Name of the class.
  * @property {number} strength How many ordinary exemplars this one counts for in a vote.
- * @property {string} source Name of the image that it lies in.
- * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
+ * @property {string} source Name of its image.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x and y of its top left corner.
  * @property {number} area Number of pixels.
  * @property {number|null} added_in Number of the edit that added it; null: it is part of the release.
  * @property {number|null} removed_in Number of the edit that removed it; null: it takes part in votes.
  * @property {string|null} author Name of the key that added it; null: it is part of the release.
  * @property {string} release Name of the release.
- * @property {string} image_url Path of the image file that it lies in.
- * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
- * @property {Mask} mask Its pixels, in the image that it lies in.
+ * @property {string} image_url Path of its image file.
+ * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
+ * @property {Mask} mask Its pixels in its image.
  * @property {number} similarity Cosine of the two prototypes; 1: same direction.
  */
 
@@ -373,7 +373,7 @@
  * @property {number} width Width of the upright image in pixels.
  * @property {number} height Height of the upright image in pixels.
  * @property {string} release Name of the release.
- * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {ClassInfo[]} classes Classes that segments could take.
  * @property {Segment[]} segments
  * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
@@ -436,7 +436,7 @@
  * @property {16|32} network_bits Bits of the numbers in the network.
  * @property {DeviceSteps} steps_run_on
  * @property {number} exemplars Number of exemplars that take part in votes.
- * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  */
 
 /**
@@ -455,7 +455,7 @@
  * @property {number} width Width of the upright image in pixels.
  * @property {number} height Height of the upright image in pixels.
  * @property {string} release Name of the release.
- * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {ClassInfo[]} classes Classes that segments could take.
  * @property {Segment[]} segments
  * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
@@ -466,7 +466,7 @@
  */
 
 /**
- * Everything that is recorded about a release: how it was made, how it was measured, under which licence.
+ * The card of a release: how it was made, how it was measured, and its licence.
  *
  * @typedef {object} ReleaseCard
  * @property {number} [format_version] Version of the card's format.
@@ -504,12 +504,12 @@
  * @property {boolean} active Whether it is served.
  * @property {string|null} created When it was built, ISO 8601.
  * @property {string|null} description What it is for.
- * @property {string|null} problem Why it cannot be served; null: it can.
- * @property {boolean} bundled Whether it came with the program.
+ * @property {string|null} problem Why it cannot be served; null: it can be served.
+ * @property {boolean} bundled Whether the package contains it.
  * @property {number|null} classes Number of classes.
- * @property {number|null} exemplars Number of exemplars; null where its card does not say.
+ * @property {number|null} exemplars Number of exemplars; null if its card does not contain it.
  * @property {NetworkInfo|null} network Its network.
- * @property {Record<string, any>|null} metrics How it was measured, and the results.
+ * @property {Record<string, any>|null} metrics Measured results and how they were measured.
  */
 
 /**
@@ -562,9 +562,9 @@
  * @property {number} class_id Number of the class; it never changes.
  * @property {string} class_name Name of the class.
  * @property {number} confidence Calibrated probability that the label is right, 0 to 1.
- * @property {boolean} known False: the segment is so unlike every exemplar that its label should not be trusted.
+ * @property {boolean} known False: no exemplar is similar enough, so the label should not be trusted.
  * @property {number} area Number of pixels.
- * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x and y of its top left corner.
  * @property {Mask|PolygonMask} [mask] Run lengths with masks=rle, outlines with masks=polygon, absent with masks=none.
  * @property {SegmentExemplar[]} exemplars The exemplars with the largest similarity, best first: as many as `exemplars` asks for.
  */
@@ -580,10 +580,10 @@
  */
 
 /**
- * A segment with a corrected label, which is an exemplar from now on.
+ * The result of correcting a label: the segment is now an exemplar.
  *
  * @typedef {object} SegmentLabelled
- * @property {number} index_revision Number of the last edit that this answer takes into account; 0: none.
+ * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {Edit|null} edit The edit; null: there was nothing to change.
  * @property {Exemplar} exemplar
  * @property {number} strength Strength that it needs to take the label. Usually 1.
@@ -603,11 +603,11 @@
  *
  * @typedef {object} SimilarSegment
  * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
- * @property {string} class_name Name of the class that it was given.
+ * @property {string} class_name Name of its class in that answer.
  * @property {number} confidence Calibrated probability that the label is right, 0 to 1.
  * @property {number} similarity Cosine of the two prototypes; 1: same direction.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
- * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
+ * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
  */
 
 /**
@@ -662,16 +662,16 @@
  * @property {number} class_id Number of the class; it never changes.
  * @property {string} class_name Name of the class.
  * @property {number} strength How many ordinary exemplars this one counts for in a vote.
- * @property {string} source Name of the image that it lies in.
- * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x, y is its top left corner.
+ * @property {string} source Name of its image.
+ * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x and y of its top left corner.
  * @property {number} area Number of pixels.
  * @property {number|null} added_in Number of the edit that added it; null: it is part of the release.
  * @property {number|null} removed_in Number of the edit that removed it; null: it takes part in votes.
  * @property {string|null} author Name of the key that added it; null: it is part of the release.
  * @property {string} release Name of the release.
- * @property {string} image_url Path of the image file that it lies in.
- * @property {string} crop_url Path of a PNG of the part of the image around it, its mask outlined.
- * @property {Mask} mask Its pixels, in the image that it lies in.
+ * @property {string} image_url Path of its image file.
+ * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
+ * @property {Mask} mask Its pixels in its image.
  * @property {number} similarity Cosine of the two prototypes; 1: same direction.
  * @property {number} weight Share of the vote, 0 to 1.
  */

@@ -1,4 +1,4 @@
-"""The frame around each request: its id, what it took, what is counted, and its line in the log."""
+"""The middleware around each request: its id, its timing, its metrics and its log line."""
 
 import json
 import logging
@@ -18,13 +18,13 @@ def test_an_answer_carries_the_id_that_the_caller_gave(client: TestClient) -> No
 
 
 @pytest.mark.parametrize("unsafe", ["", "a b", "x" * 65, "a\tb", '"', "ä".encode("latin-1")])
-def test_an_id_that_is_not_safe_is_replaced(client: TestClient, unsafe: str | bytes) -> None:
+def test_an_unsafe_id_is_replaced(client: TestClient, unsafe: str | bytes) -> None:
     ids = {client.get("/classes", headers={"x-request-id": unsafe}).headers["x-request-id"] for _ in range(2)}
     assert len(ids) == 2
     assert all(re.fullmatch("[0-9a-f]{32}", one) for one in ids)
 
 
-def test_an_answer_says_how_long_each_stage_took(client: TestClient, photo: bytes) -> None:
+def test_server_timing_gives_the_time_of_each_stage(client: TestClient, photo: bytes) -> None:
     response = client.post("/segment", content=photo)
     timed = dict(re.findall(r"(\w+);dur=([\d.]+)", response.headers["server-timing"]))
     assert list(timed) == ["decode", "embed", "sort", "retrieve", "record", "encode", "wait", "total"]
@@ -33,7 +33,7 @@ def test_an_answer_says_how_long_each_stage_took(client: TestClient, photo: byte
     assert "total" in client.get("/classes").headers["server-timing"]
 
 
-def test_each_request_is_a_line_in_the_log(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_request_is_logged_as_one_line_except_probes(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="segsort.requests")
     client.get("/segmentations/ab%0Acd")
     client.get("/livez")
@@ -43,29 +43,34 @@ def test_each_request_is_a_line_in_the_log(client: TestClient, caplog: pytest.Lo
     assert not any("livez" in r.getMessage() for r in caplog.records if r.name == "segsort.requests")
 
 
-def test_json_lines_hold_all_that_is_known(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_json_log_line_has_all_fields(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("segsort.test")
     token = request_id.set("abc")
     try:
         raise ZeroDivisionError
     except ZeroDivisionError:
         logger.exception("it %s", "failed", extra={"status": 500})
-    told = json.loads(JsonFormatter().format(caplog.records[-1]))
+    found = json.loads(JsonFormatter().format(caplog.records[-1]))
     text = TextFormatter().format(caplog.records[-1])
     request_id.reset(token)
-    assert (told["message"], told["level"], told["request_id"], told["status"]) == ("it failed", "error", "abc", 500)
-    assert "ZeroDivisionError" in told["exception"]
+    assert (found["message"], found["level"], found["request_id"], found["status"]) == (
+        "it failed",
+        "error",
+        "abc",
+        500,
+    )
+    assert "ZeroDivisionError" in found["exception"]
     assert text.startswith("segsort: error: it failed")
     assert "Traceback" in text
 
 
-def test_what_happens_is_counted(start: Callable[..., TestClient], photo: bytes) -> None:
+def test_requests_and_stages_are_counted(start: Callable[..., TestClient], photo: bytes) -> None:
     with start(queue_pixels=0) as client:
         client.post("/segment", content=photo)
         client.post("/segment", content=b"")
         client.get("/exemplars/nothing")
         client.post("/classes", json={"name": "kerb"})
-        told = client.get("/metrics").text
+        found = client.get("/metrics").text
     for line in (
         'segsort_requests_total{method="POST",route="/segment",status="200"} 1.0',
         'segsort_requests_total{method="POST",route="/segment",status="400"} 1.0',
@@ -81,12 +86,12 @@ def test_what_happens_is_counted(start: Callable[..., TestClient], photo: bytes)
         'segsort_batch_images_bucket{le="1.0"} 1.0',
         "segsort_batch_images_count 1.0",
     ):
-        assert line in told
-    assert "process_resident_memory_bytes" in told
+        assert line in found
+    assert "process_resident_memory_bytes" in found
 
 
-def test_readiness_names_the_device_asked_for_and_the_one_in_use(client: TestClient) -> None:
-    told = client.get("/readyz").json()
-    assert (told["device"], told["runs_on"]) == ("cpu", "CPUExecutionProvider")
-    assert told["network_bits"] == 32
-    assert [told["steps_run_on"][step] for step in ("network", "sorting", "search")] == ["cpu"] * 3
+def test_readiness_gives_the_requested_device_and_the_one_in_use(client: TestClient) -> None:
+    found = client.get("/readyz").json()
+    assert (found["device"], found["runs_on"]) == ("cpu", "CPUExecutionProvider")
+    assert found["network_bits"] == 32
+    assert [found["steps_run_on"][step] for step in ("network", "sorting", "search")] == ["cpu"] * 3

@@ -1,4 +1,4 @@
-"""Traces over real OTLP, to a collector that is a few lines of HTTP."""
+"""Traces over real OTLP to a small HTTP collector."""
 
 import sys
 import threading
@@ -17,7 +17,7 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture
 def collected(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Span]]:
-    """Spans that arrive."""
+    """The received spans."""
     spans: list[Span] = []
 
     class Collector(BaseHTTPRequestHandler):
@@ -42,7 +42,7 @@ def collected(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Span]]:
     server.server_close()
 
 
-def test_a_request_is_a_span_and_each_stage_one_in_it(
+def test_a_request_is_a_span_and_each_of_its_stages_is_a_child(
     collected: list[Span], start: Callable[..., TestClient], photo: bytes
 ) -> None:
     with start() as client:
@@ -51,8 +51,8 @@ def test_a_request_is_a_span_and_each_stage_one_in_it(
     whole = by_name["POST /segment"]
     assert whole.trace_id.hex() == PARENT.split("-")[1]
     assert whole.parent_span_id.hex() == PARENT.split("-")[2]
-    told = {a.key: a.value.string_value or a.value.int_value for a in whole.attributes}
-    assert (told["http.response.status_code"], told["segsort.request_id"]) == (200, "abc")
+    attributes = {a.key: a.value.string_value or a.value.int_value for a in whole.attributes}
+    assert (attributes["http.response.status_code"], attributes["segsort.request_id"]) == (200, "abc")
     stages = ["decode", "embed", "sort", "retrieve", "record", "encode"]
     assert [by_name[stage].parent_span_id for stage in stages] == [whole.span_id] * 6
     times = [by_name[stage].start_time_unix_nano for stage in stages]
@@ -61,12 +61,12 @@ def test_a_request_is_a_span_and_each_stage_one_in_it(
     assert by_name["encode"].end_time_unix_nano <= whole.end_time_unix_nano
 
 
-def test_nothing_is_traced_where_nothing_says_where_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_endpoint_tracing_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(ENDPOINT, raising=False)
     assert Tracing.from_environment() is None
 
 
-def test_without_the_packages_the_start_ends_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_packages_the_error_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(ValueError, match=r"segsort\[otel\]"):

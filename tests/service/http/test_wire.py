@@ -3,16 +3,21 @@
 import copy
 import io
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
+from pydantic import TypeAdapter
 
-from service.http.wire import Wire
+from segsort.masks import bounding_boxes, decode_rle
+from service.http import examples
+from service.http.wire import Edit, ExemplarList, Explanation, NewAnswer, OfferedClass, Problem, Readiness, Wire
 
 
 class Conformance:
@@ -50,11 +55,23 @@ class Conformance:
         if not media_type.endswith("json"):
             assert schema["type"] == "string"
             return response
-        whole = schema | {"components": self._document["components"]}
         found = json.loads(response.content)
-        errors = [f"{e.instance_path}: {e.message}" for e in jsonschema_rs.validator_for(whole).iter_errors(found)]
-        assert errors == [], (method, path, status)
+        assert self.errors(schema, found) == [], (method, path, status)
         return found
+
+    def examples(self) -> dict[str, tuple[dict[str, Any], Any]]:
+        """Schema and example of each JSON answer that has an example, by operation id."""
+        operations = (one for methods in self._document["paths"].values() for one in methods.values())
+        contents = {
+            one["operationId"]: one["responses"].get("200", {}).get("content", {}).get("application/json", {})
+            for one in operations
+        }
+        return {name: (one["schema"], one["example"]) for name, one in contents.items() if "example" in one}
+
+    def errors(self, schema: dict[str, Any], value: Any) -> list[str]:
+        """Where and why a JSON value does not conform to a schema of the document; empty if it conforms."""
+        validator = jsonschema_rs.validator_for(schema | {"components": self._document["components"]})
+        return [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(value)]
 
     @property
     def successes(self) -> set[tuple[str, str]]:
@@ -68,7 +85,7 @@ def ask(client: TestClient) -> Conformance:
     return Conformance(client)
 
 
-def test_every_success_of_every_operation_is_as_documented(ask: Conformance, photo: bytes) -> None:
+def test_every_success_of_every_operation_conforms_to_the_document(ask: Conformance, photo: bytes) -> None:
     answer = ask("POST", "/segment", content=photo)
     segment = answer["segments"][0]
     _segmentations(ask, answer, photo)
@@ -154,14 +171,16 @@ def _releases(ask: Conformance, name: str) -> None:
         ("POST", "/classes", {"json": {"colour": "red"}}, "422"),
     ],
 )
-def test_refusals_are_as_documented(
+def test_refusals_conform_to_the_document(
     ask: Conformance, method: str, path: str, request_: dict[str, Any], status: str
 ) -> None:
     ask(method, path, **request_)
     assert {one for _, one in ask.checked} == {status}
 
 
-def test_a_service_that_is_not_ready_says_so_as_documented(ask: Conformance, client: TestClient) -> None:
+def test_the_answer_of_a_service_that_is_not_ready_conforms_to_the_document(
+    ask: Conformance, client: TestClient
+) -> None:
     assert isinstance(client.app, FastAPI)
     client.app.state.readiness.draining = True
     ask("GET", "/readyz")
@@ -185,3 +204,49 @@ def test_examples_of_fields_fit_their_own_schema(model: type[Wire]) -> None:
         for example in value.get("examples", ()):
             whole = value | {"$defs": schema.get("$defs", {})}
             assert jsonschema_rs.is_valid(whole, example), (field, example)
+
+
+def test_each_example_of_an_answer_has_all_fields_of_its_schema(ask: Conformance) -> None:
+    given = ask.examples()
+    assert set(given) == set(examples.ANSWERS)
+    assert {"segment", "explain", "list_exemplars", "list_edits", "list_classes", "get_readiness"} <= set(given)
+    for operation, (schema, example) in given.items():
+        assert ask.errors(schema, example) == [], operation
+
+
+def test_the_example_of_a_problem_has_all_fields_of_its_model(ask: Conformance) -> None:
+    reference = {"$ref": "#/components/schemas/Problem"}
+    assert ask.errors(reference, examples.PROBLEM) == []
+    assert set(examples.PROBLEM) == set(Problem.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("operation", "model"),
+    [
+        ("segment", NewAnswer),
+        ("explain", Explanation),
+        ("list_exemplars", ExemplarList),
+        ("list_edits", list[Edit]),
+        ("list_classes", list[OfferedClass]),
+        ("get_readiness", Readiness),
+    ],
+)
+def test_each_example_is_accepted_by_its_model(operation: str, model: Any) -> None:
+    adapter = TypeAdapter(model)
+    parsed = adapter.validate_python(examples.ANSWERS[operation])
+    assert adapter.dump_python(parsed, mode="json", exclude_unset=True) == examples.ANSWERS[operation]
+
+
+def test_the_vote_of_the_example_can_be_recomputed_by_hand() -> None:
+    example = examples.ANSWERS["explain"]
+    kappa = example["vote"]["kappa"]
+    weights = [one["strength"] * math.exp(kappa * one["similarity"]) for one in example["exemplars"]]
+    shares = [weight / sum(weights) for weight in weights]
+    assert [one["weight"] for one in example["exemplars"]] == pytest.approx(shares, abs=1e-6)
+    assert example["share"] == pytest.approx(shares[0] + shares[1], abs=1e-6)
+    assert example["margin"] == pytest.approx(example["share"] - example["runner_up"]["weight"], abs=1e-6)
+    assert example["familiarity"] == pytest.approx((0.96 + example["image_similarity"]) / 2)
+    for one in (example, *example["exemplars"]):
+        mask = decode_rle(one["mask"]["counts"], tuple(one["mask"]["size"]))
+        assert mask.sum() == one["area"]
+        assert bounding_boxes(mask.astype(np.int64), 2)[1].tolist() == one["bbox"]

@@ -1,4 +1,4 @@
-"""What is small to send and would be large to draw is refused before it is drawn."""
+"""Small requests that would need much memory are refused before they are drawn."""
 
 import json
 
@@ -6,10 +6,10 @@ from fastapi.testclient import TestClient
 
 
 def test_outlines_that_would_take_all_memory_are_refused(client: TestClient, photo: bytes) -> None:
-    to_and_fro = [0, 0, 96, 72] * 30_000  # 400 kB that say 5.8 million pixels
-    for polygons in ([to_and_fro], [to_and_fro[:60_000], to_and_fro[60_000:]]):
-        told = json.dumps([{"class_name": "kerb", "polygons": [polygon]} for polygon in polygons])
-        answer = client.post("/exemplars", files={"image": photo}, data={"annotations": told})
+    zigzag = [0, 0, 96, 72] * 30_000  # 400 kB that cover 5.8 million pixels
+    for polygons in ([zigzag], [zigzag[:60_000], zigzag[60_000:]]):
+        annotations = json.dumps([{"class_name": "kerb", "polygons": [polygon]} for polygon in polygons])
+        answer = client.post("/exemplars", files={"image": photo}, data={"annotations": annotations})
         assert (answer.status_code, answer.json()["received"]) == (422, "5760000 pixels together")
 
 
