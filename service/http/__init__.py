@@ -1,1 +1,1 @@
-"""What stands around every request: frames, limits, access, health and metrics."""
+"""The HTTP layer around the routes: middleware, access, metrics, readiness, and the OpenAPI document."""

@@ -1,1 +1,1 @@
-"""The HTTP routes, a file a noun. Each is one step: read the request, let the engine answer, write the response."""
+"""The HTTP routes, one file for each resource. A route reads the request, calls the engine and writes the response."""

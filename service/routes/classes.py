@@ -49,11 +49,11 @@ def list_classes(caller: Reader, engine: Service) -> Response:
     released = len(engine.served.release.card.classes)
     return json(
         [
-            class_json(state.info)
-            | {
-                "exemplars": counts[state.info.class_id],
-                "origin": "release" if state.info.class_id < released else "edit",
-            }
+            wire.OfferedClass(
+                **class_json(state.info),
+                exemplars=counts[state.info.class_id],
+                origin="release" if state.info.class_id < released else "edit",
+            )
             for state in view.classes
             if not state.retired
         ]

@@ -58,9 +58,14 @@ Edits = Annotated[Curation, Depends(_curation)]
 
 
 def json(body: Any, status: int = 200) -> Response:
-    """A JSON response of plain values, which are not validated, or of a model."""
-    plain = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
-    return Response(orjson.dumps(plain), status, media_type="application/json")
+    """A JSON response of plain values, which are not validated, of a model, or of a list of models."""
+    return Response(orjson.dumps(body, default=_model_json), status, media_type="application/json")
+
+
+def _model_json(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} has no JSON form; allowed: plain values and pydantic models")
 
 
 def edited(engine: Engine, edit: Edit | None, status: int, **more: Any) -> Response:

@@ -1,7 +1,5 @@
 """Routes of the releases in the store."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
 from model_store.card import Card
@@ -54,20 +52,20 @@ def activate_release(name: ReleaseName, request: Request, caller: Curator) -> Re
     return json(activation.activate(name, caller.name))
 
 
-def _summary(stored: StoredRelease, active: str) -> dict[str, Any]:
-    summary = {
-        "name": stored.name, "active": stored.name == active, "created": stored.created,
-        "description": stored.description, "problem": stored.problem, "bundled": stored.bundled,
-    }  # fmt: skip
-    if stored.problem is not None:
-        return summary | {"classes": None, "exemplars": None, "network": None, "metrics": None}
-    card = read_card(stored.path)
-    return summary | {
-        "classes": len(card.classes) - len(card.retired),
-        "exemplars": _exemplar_count(card),
-        "network": card.network.model_dump(mode="json"),
-        "metrics": card.metrics,
-    }
+def _summary(stored: StoredRelease, active: str) -> wire.ReleaseSummary:
+    card = None if stored.problem is not None else read_card(stored.path)
+    return wire.ReleaseSummary(
+        name=stored.name,
+        active=stored.name == active,
+        created=stored.created,
+        description=stored.description,
+        problem=stored.problem,
+        bundled=stored.bundled,
+        classes=None if card is None else len(card.classes) - len(card.retired),
+        exemplars=None if card is None else _exemplar_count(card),
+        network=None if card is None else card.network,
+        metrics=None if card is None else card.metrics,
+    )
 
 
 def _exemplar_count(card: Card) -> int | None:

@@ -124,7 +124,7 @@ def list_segmentations(
     last = None if before is None else find_answer(engine, before).facts
     answers = engine.records.newest(limit, last, light=True)
     kept = engine.records.images.which({a.facts.image_id for a in answers if a.facts.image_id is not None})
-    return json([_summary(answered, answered.facts.image_id in kept).model_dump() for answered in answers])
+    return json([_summary(answered, answered.facts.image_id in kept) for answered in answers])
 
 
 @router.get("/segmentations/{segmentation_id}", operation_id="get_segmentation", response_model=wire.Answer)

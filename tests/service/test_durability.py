@@ -1,4 +1,4 @@
-"""Edits outlive kill -9: a real process over SQLite, killed again and again while four writers edit over HTTP."""
+"""Durability: a process over SQLite is killed repeatedly while four writers edit over HTTP; no edit is lost."""
 
 import os
 import sqlite3
@@ -20,13 +20,13 @@ from model_store.explanation import replay
 from tests.conftest import Blocks
 from tests.service.writers import Address, Writer, encoded
 
-EDITS = int(os.environ.get("SEGSORT_TEST_EDITS", "200"))  # more, for a longer run
+EDITS = int(os.environ.get("SEGSORT_TEST_EDITS", "200"))  # raise it for a longer run
 WRITERS = "abcd"
 
 
 @dataclass
 class Aftermath:
-    """What is there after the last kill and restart, beside what was told before."""
+    """The service after the last kill and restart, and the answers that the writers received before."""
 
     writers: list[Writer]
     kills: int
@@ -43,17 +43,17 @@ class Aftermath:
 
     def edits(self) -> list[dict[str, Any]]:
         """All edits, the oldest first."""
-        told: list[dict[str, Any]] = []
-        while page := self.get("/edits?limit=100" + (f"&before={told[-1]['revision']}" if told else "")):
-            told += page
-        return told[::-1]
+        edits: list[dict[str, Any]] = []
+        while page := self.get("/edits?limit=100" + (f"&before={edits[-1]['revision']}" if edits else "")):
+            edits += page
+        return edits[::-1]
 
     def exemplars(self) -> list[dict[str, Any]]:
-        """All exemplars alive."""
-        told: list[dict[str, Any]] = []
-        while page := self.get(f"/exemplars?limit=1000&offset={len(told)}")["exemplars"]:
-            told += page
-        return told
+        """All exemplars that are not removed."""
+        answered: list[dict[str, Any]] = []
+        while page := self.get(f"/exemplars?limit=1000&offset={len(answered)}")["exemplars"]:
+            answered += page
+        return answered
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def aftermath(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> I
             process.wait()
             kills += 1
             process, url = start_service(data, *flags)
-        explained |= {segment: told for writer in writers for segment, told in writer.explained.items()}
+        explained |= {segment: answered for writer in writers for segment, answered in writer.explained.items()}
         with httpx.Client(base_url=url, timeout=60) as client:
             yield Aftermath(writers, kills, explained, client, data / "segsort.sqlite")
     finally:
@@ -88,14 +88,14 @@ def aftermath(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def _segmented(client: httpx.Client, number: int) -> list[str]:
-    """Ids of the segments of a picture."""
+    """Ids of the segments of an image."""
     image = Blocks("val")[number].image
     answer = client.post("/segment", content=encoded(image)).raise_for_status().json()
     return [segment["segment_id"] for segment in answer["segments"]]
 
 
 def _wait_until_some_are_made(writers: list[Writer], threads: list[threading.Thread], more: float) -> None:
-    """Until a fifth of the edits more is acknowledged, and then some seconds: in the middle of others."""
+    """Wait until a further fifth of all edits is acknowledged, then `more` seconds: other edits are then running."""
     wanted = sum(len(writer.acknowledged) for writer in writers) + EDITS // 5
     while sum(len(w.acknowledged) for w in writers) < wanted and any(thread.is_alive() for thread in threads):
         time.sleep(0.005)
@@ -104,22 +104,22 @@ def _wait_until_some_are_made(writers: list[Writer], threads: list[threading.Thr
         time.sleep(0.005)
 
 
-def test_every_acknowledged_edit_is_there_and_none_twice(aftermath: Aftermath) -> None:
+def test_every_acknowledged_edit_exists_exactly_once(aftermath: Aftermath) -> None:
     assert not [failure for writer in aftermath.writers for failure in writer.failures]
     assert len(aftermath.acknowledged) >= EDITS // len(WRITERS) * len(WRITERS)
     assert aftermath.kills >= 4
     there = {edit["reason"]: edit for edit in aftermath.edits()}
-    for reason, told in aftermath.acknowledged.items():
+    for reason, answered in aftermath.acknowledged.items():
         found = there[reason]
         same = ("revision", "kind", "author", "exemplar_ids", "classes", "summary", "created")
-        assert {name: found[name] for name in same} == {name: told[name] for name in same}
+        assert {name: found[name] for name in same} == {name: answered[name] for name in same}
     assert Counter(edit["reason"] for edit in aftermath.edits()).most_common(1)[0][1] == 1
     known = aftermath.acknowledged.keys() | {r for writer in aftermath.writers for r in writer.cut_off}
     assert there.keys() <= known, "an edit that nobody asked for"
     assert {edit["kind"] for edit in there.values()} == {"add", "label", "remove", "class", "revert"}
 
 
-def test_revisions_rise_without_a_gap_and_no_edit_is_half_made(aftermath: Aftermath) -> None:
+def test_revisions_have_no_gap_and_no_edit_is_incomplete(aftermath: Aftermath) -> None:
     with sqlite3.connect(f"file:{aftermath.database}?mode=ro", uri=True) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         edits = database.execute("SELECT revision, kind, payload FROM edits ORDER BY revision").fetchall()
@@ -138,8 +138,8 @@ def test_revisions_rise_without_a_gap_and_no_edit_is_half_made(aftermath: Afterm
     assert {image_id for _, _, image_id in rows} <= images, "an exemplar without its picture"
 
 
-def test_the_state_after_the_restart_is_what_the_log_says(aftermath: Aftermath) -> None:
-    """Against a loop over the log that knows nothing of the service's own."""
+def test_the_state_after_the_restart_equals_the_replayed_log(aftermath: Aftermath) -> None:
+    """The expected state comes from a loop over the log that shares no code with the service."""
     edits = aftermath.edits()
     effective = {edit["revision"]: True for edit in edits}
     for edit in reversed(edits):
@@ -156,16 +156,16 @@ def test_the_state_after_the_restart_is_what_the_log_says(aftermath: Aftermath) 
 
 
 def _replaced(file: Path) -> dict[int, list[str]]:
-    """Exemplars that a correction takes the place of, by its revision."""
+    """Ids of the exemplars that each correction replaces, by revision."""
     database = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     rows = database.execute("SELECT revision, payload FROM edits WHERE kind = 'label'").fetchall()
     database.close()
     return {revision: orjson.loads(payload).get("replaces", []) for revision, payload in rows}
 
 
-def test_every_explanation_replays_and_is_what_it_was(aftermath: Aftermath) -> None:
-    """Those given before any edit, and those given between edits."""
-    assert len({told["index_revision"] for told in aftermath.explained.values()}) > 5
+def test_every_explanation_is_the_same_after_the_restart(aftermath: Aftermath) -> None:
+    """Explanations before the first edit and between edits."""
+    assert len({answered["index_revision"] for answered in aftermath.explained.values()}) > 5
     for segment, before in aftermath.explained.items():
         after = aftermath.get(f"/explain/{segment}")
         assert _lasting(after) == _lasting(before)
@@ -175,9 +175,9 @@ def test_every_explanation_replays_and_is_what_it_was(aftermath: Aftermath) -> N
         assert again.flip_set_holds
 
 
-def _lasting(told: Any) -> Any:
-    """An explanation without what became of its exemplars and its segment since."""
+def _lasting(answered: Any) -> Any:
+    """An explanation without the values that later edits change."""
     changing = {"removed_in", "corrections", "similar", "image_url"}
-    if isinstance(told, dict):
-        return {name: _lasting(value) for name, value in told.items() if name not in changing}
-    return [_lasting(value) for value in told] if isinstance(told, list) else told
+    if isinstance(answered, dict):
+        return {name: _lasting(value) for name, value in answered.items() if name not in changing}
+    return [_lasting(value) for value in answered] if isinstance(answered, list) else answered

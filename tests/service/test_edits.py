@@ -1,4 +1,4 @@
-"""Edits over HTTP: corrections, removals, classes, taking back."""
+"""Edits over HTTP: corrections, removals, classes and reverts."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from tests.service.conftest import encoded
 
 @pytest.fixture
 def answer(client: TestClient, photo: bytes) -> dict:
-    """An answer of three known segments and more."""
+    """An answer with at least three known segments."""
     return client.post("/segment", content=photo).raise_for_status().json()
 
 
@@ -24,19 +24,19 @@ def explained(client: TestClient, answer: dict) -> list[dict]:
 
 
 def without_marks(why: dict) -> dict:
-    """An explanation without what became of its exemplars since."""
+    """An explanation without the values that later edits change."""
 
     def plain(entries: list[dict]) -> list[dict]:
         return [{name: value for name, value in entry.items() if name != "removed_in"} for entry in entries]
 
-    told = {name: value for name, value in why.items() if name not in ("corrections", "similar")}
-    runner_up = told["runner_up"] and told["runner_up"] | {"exemplars": plain(told["runner_up"]["exemplars"])}
-    return told | {
-        "exemplars": plain(told["exemplars"]), "reserve": plain(told["reserve"]), "runner_up": runner_up,
+    fields = {name: value for name, value in why.items() if name not in ("corrections", "similar")}
+    runner_up = fields["runner_up"] and fields["runner_up"] | {"exemplars": plain(fields["runner_up"]["exemplars"])}
+    return fields | {
+        "exemplars": plain(fields["exemplars"]), "reserve": plain(fields["reserve"]), "runner_up": runner_up,
     }  # fmt: skip
 
 
-def test_a_correction_wins_its_own_segment_at_once(client: TestClient, answer: dict) -> None:
+def test_a_correction_changes_the_label_of_its_own_segment_immediately(client: TestClient, answer: dict) -> None:
     segment = answer["segments"][0]
     other = next(info.name for info in BLOCK_CLASSES if info.name != segment["class_name"])
     response = client.post(f"/segments/{segment['segment_id']}/label", json={"class_name": other, "reason": "seen"})
@@ -59,7 +59,7 @@ def test_a_correction_wins_its_own_segment_at_once(client: TestClient, answer: d
     assert why["exemplars"][0]["strength"] == body["strength"] >= 1
 
 
-def test_a_removed_exemplar_votes_no_more_and_a_revert_brings_it_back(
+def test_a_removed_exemplar_does_not_vote_and_a_revert_restores_it(
     client: TestClient, photo: bytes, answer: dict
 ) -> None:
     gone = answer["segments"][0]["exemplars"][0]["exemplar_id"]
@@ -83,7 +83,7 @@ def test_the_log_lists_edits_newest_first(client: TestClient, answer: dict) -> N
     assert client.get("/edits/2").json()["exemplar_ids"] == [names[1]]
 
 
-def test_edits_and_answers_outlive_a_restart(start: Callable[..., TestClient], photo: bytes) -> None:
+def test_edits_and_answers_survive_a_restart(start: Callable[..., TestClient], photo: bytes) -> None:
     with start() as client:
         answer = client.post("/segment", content=photo).json()
         body = {"class_name": "kerb", "color": "#123456"}
@@ -122,7 +122,7 @@ def test_the_same_correction_again_changes_nothing(client: TestClient, answer: d
     assert correct(client, relabelled, name)["edit"] is None  # the same segment under the id of its later answer
 
 
-def test_a_second_thought_takes_the_place_of_the_first(client: TestClient, answer: dict) -> None:
+def test_a_second_correction_replaces_the_first(client: TestClient, answer: dict) -> None:
     segment = answer["segments"][0]
     first = correct(client, segment, "lava")
     second = correct(client, first["relabelled"]["segments"][0], "magma")
@@ -137,14 +137,14 @@ def test_a_second_thought_takes_the_place_of_the_first(client: TestClient, answe
     assert again["segments"][0]["class_name"] == "lava"
 
 
-def test_a_correction_can_be_made_without_labelling_anew(client: TestClient, answer: dict) -> None:
+def test_a_correction_can_be_made_without_relabelling_the_image(client: TestClient, answer: dict) -> None:
     segment = answer["segments"][0]
     body = client.post(f"/segments/{segment['segment_id']}/label?relabel=false", json={"class_id": 0}).json()
     assert body["relabelled"] is None
     assert len(client.get("/segmentations").json()) == 1
 
 
-def test_labels_named_in_no_usable_way_are_refused(client: TestClient, answer: dict) -> None:
+def test_invalid_class_names_and_ids_are_refused(client: TestClient, answer: dict) -> None:
     url = f"/segments/{answer['segments'][0]['segment_id']}/label"
     for body, status in (
         ({}, 422),
@@ -185,7 +185,7 @@ def test_numbers_past_what_a_database_holds_are_refused(client: TestClient) -> N
     assert client.get("/segmentations/%00").status_code == 404
 
 
-def test_an_edit_is_taken_back_once_and_a_revert_can_be_taken_back_too(client: TestClient, answer: dict) -> None:
+def test_an_edit_is_reverted_once_and_a_revert_can_be_reverted_too(client: TestClient, answer: dict) -> None:
     gone = answer["segments"][0]["exemplars"][0]["exemplar_id"]
     client.delete(f"/exemplars/{gone}").raise_for_status()
     assert client.post("/edits/1/revert", json={"reason": "was fine"}).json()["edit"]["reason"] == "was fine"
@@ -198,7 +198,7 @@ def test_an_edit_is_taken_back_once_and_a_revert_can_be_taken_back_too(client: T
     assert [(e["revision"], e["reverted_by"]) for e in client.get("/edits").json()] == [(3, None), (2, 3), (1, None)]
 
 
-def test_an_edit_that_others_build_upon_cannot_be_taken_back_before_them(client: TestClient, answer: dict) -> None:
+def test_an_edit_cannot_be_reverted_before_later_edits_that_depend_on_it(client: TestClient, answer: dict) -> None:
     first, second = answer["segments"][:2]
     correct(client, first, "lava")
     correct(client, second, "lava")
@@ -208,14 +208,14 @@ def test_an_edit_that_others_build_upon_cannot_be_taken_back_before_them(client:
     client.post("/edits/2/revert").raise_for_status()
     client.post("/edits/1/revert").raise_for_status()
     assert "lava" not in [c["name"] for c in client.get("/classes").json()]
-    assert client.post("/edits/3/revert").status_code == 409  # its exemplar would be of a class that is gone
-    correct(client, first, "lava")  # a new class of that name, with a number of its own
+    assert client.post("/edits/3/revert").status_code == 409  # its exemplar would have a class that no longer exists
+    correct(client, first, "lava")  # a new class with this name and a new id
     assert client.get("/classes").json()[-1]["class_id"] == 4
-    assert client.post("/edits/4/revert").status_code == 409  # there would be two
+    assert client.post("/edits/4/revert").status_code == 409  # two classes would have the same name
     assert client.get("/edits?limit=1").json()[0]["revision"] == 5
 
 
-def test_removing_twice_is_told_and_the_last_exemplar_stays(client: TestClient) -> None:
+def test_a_second_removal_is_reported_and_the_last_exemplar_cannot_be_removed(client: TestClient) -> None:
     everything = [e["exemplar_id"] for e in client.get("/exemplars?limit=1000").json()["exemplars"]]
     refused = client.post("/exemplars/remove", json={"exemplar_ids": everything})
     assert refused.status_code == 409
@@ -229,7 +229,7 @@ def test_removing_twice_is_told_and_the_last_exemplar_stays(client: TestClient) 
     assert client.get("/readyz").json()["exemplars"] == 1
 
 
-def test_with_one_exemplar_left_everything_is_of_its_class(client: TestClient, photo: bytes) -> None:
+def test_with_one_exemplar_every_segment_gets_its_class(client: TestClient, photo: bytes) -> None:
     listed = client.get("/exemplars?limit=1000").json()["exemplars"]
     names = [e["exemplar_id"] for e in listed[1:]]
     client.post("/exemplars/remove", json={"exemplar_ids": names}).raise_for_status()
@@ -239,7 +239,7 @@ def test_with_one_exemplar_left_everything_is_of_its_class(client: TestClient, p
     assert (why["vote"]["k"], why["runner_up"], why["flip_set"]) == (1, None, None)
 
 
-def test_a_class_is_made_renamed_and_recoloured(client: TestClient, answer: dict) -> None:
+def test_a_class_is_created_renamed_and_recoloured(client: TestClient, answer: dict) -> None:
     made = client.post("/classes", json={"name": " kerb "})
     assert made.status_code == 201
     assert made.json()["class"]["name"] == "kerb"
@@ -265,7 +265,7 @@ def test_a_class_is_made_renamed_and_recoloured(client: TestClient, answer: dict
     assert client.get("/classes").json()[0]["name"] == "brick"
 
 
-def test_a_revision_that_the_log_lacks_is_waited_for_and_then_refused(client: TestClient, photo: bytes) -> None:
+def test_a_request_for_a_missing_revision_waits_and_is_then_refused(client: TestClient, photo: bytes) -> None:
     response = client.post("/segment?min_index_revision=7", content=photo)
     assert response.status_code == 409
     assert (response.json()["received"], response.json()["allowed"]) == (7, "at most 0")
@@ -276,7 +276,7 @@ def test_the_effect_of_an_edit_names_the_segments_that_it_changes(client: TestCl
     segment = answer["segments"][0]
     correct(client, segment, "lava", color="#ff0000")
     effect = client.get("/edits/1/effect").json()
-    assert effect["answers"] == 2  # the answer, and the same labelled anew
+    assert effect["answers"] == 2  # the answer and its relabelled copy
     own = next(one for one in effect["segments"] if one["segment_id"] == segment["segment_id"])
     assert (own["before"], own["after"]) == (segment["class_name"], "lava")
     assert client.get(own["crop_url"]).headers["content-type"] == "image/png"
@@ -290,7 +290,7 @@ def test_the_effect_of_an_edit_names_the_segments_that_it_changes(client: TestCl
     assert {one["before"] for one in client.get("/edits/2/effect").json()["segments"]} == {"lava"}
 
 
-def test_answers_are_listed_newest_first_and_told_again(client: TestClient, photo: bytes, answer: dict) -> None:
+def test_answers_are_listed_newest_first_and_read_unchanged(client: TestClient, photo: bytes, answer: dict) -> None:
     second = client.post("/segment?masks=none", content=photo).json()
     listed = client.get("/segmentations").json()
     assert [one["segmentation_id"] for one in listed] == [second["segmentation_id"], answer["segmentation_id"]]
@@ -304,11 +304,11 @@ def test_answers_are_listed_newest_first_and_told_again(client: TestClient, phot
     assert again == {name: value for name, value in answer.items() if name != "timings_ms"}
 
 
-def test_old_explanations_stay_as_they_were_through_all_edits(start: Callable[..., TestClient], photo: bytes) -> None:
+def test_later_edits_do_not_change_old_explanations(start: Callable[..., TestClient], photo: bytes) -> None:
     with start() as client:
         answer = client.post("/segment?k=30", content=photo).json()
         before = explained(client, answer)
-        pictures = [client.get(e["crop_url"]).content for e in before[0]["exemplars"]]
+        images = [client.get(e["crop_url"]).content for e in before[0]["exemplars"]]
         nearest = [why["exemplars"][0]["exemplar_id"] for why in before]
         seconds = [e["exemplar_id"] for e in before[0]["runner_up"]["exemplars"]]
         correct(client, answer["segments"][0], "lava")
@@ -317,7 +317,7 @@ def test_old_explanations_stay_as_they_were_through_all_edits(start: Callable[..
         after = explained(client, answer)
         assert [without_marks(why) for why in after] == [without_marks(why) for why in before]
         assert [why["exemplars"][0]["removed_in"] for why in after] == [2] * len(after)
-        assert [client.get(e["crop_url"]).content for e in after[0]["exemplars"]] == pictures
+        assert [client.get(e["crop_url"]).content for e in after[0]["exemplars"]] == images
         page = client.get(f"/explain/{answer['segments'][0]['segment_id']}", headers={"accept": "text/html"}).text
         assert "removed in edit 2" in page
         assert "Corrected to <b>lava</b>" in page
@@ -325,17 +325,17 @@ def test_old_explanations_stay_as_they_were_through_all_edits(start: Callable[..
         assert explained(client, answer) == after
 
 
-def test_what_is_found_as_similar_lies_in_other_pictures_recorded_before(client: TestClient, photo: bytes) -> None:
-    pictures = [encoded(Blocks("val", count=9)[i].image) for i in (1, 2, 3)]
-    answers = [client.post("/segment", content=picture).json() for picture in [*pictures, photo, photo]]
-    client.post("/segment", content=pictures[0][:-1] + b"x")  # later, and so not looked at
+def test_similar_segments_come_from_other_images_recorded_earlier(client: TestClient, photo: bytes) -> None:
+    images = [encoded(Blocks("val", count=9)[i].image) for i in (1, 2, 3)]
+    answers = [client.post("/segment", content=picture).json() for picture in [*images, photo, photo]]
+    client.post("/segment", content=images[0][:-1] + b"x")  # recorded later, so it is not searched
     why = client.get(f"/explain/{answers[4]['segments'][0]['segment_id']}").json()
     assert len(why["similar"]) == 8
     earlier = {s["segment_id"]: s for a in answers[:3] for s in a["segments"]}
     for one in why["similar"]:
         assert one["class_name"] == earlier[one["segment_id"]]["class_name"]
         assert one["confidence"] == earlier[one["segment_id"]]["confidence"]
-        assert client.get(one["image_url"]).content in pictures
+        assert client.get(one["image_url"]).content in images
     similarities = [one["similarity"] for one in why["similar"]]
     assert similarities == sorted(similarities, reverse=True)
     assert client.get(f"/explain/{answers[0]['segments'][0]['segment_id']}").json()["similar"] == []
@@ -347,11 +347,11 @@ def test_the_runner_up_shows_the_nearest_exemplars_of_its_class(client: TestClie
         if why["runner_up"] is None:
             continue
         seen += 1
-        told, name = why["runner_up"]["exemplars"], why["runner_up"]["class_name"]
-        assert {e["class_name"] for e in told} == {name}
-        similarities = [e["similarity"] for e in told]
+        fields, name = why["runner_up"]["exemplars"], why["runner_up"]["class_name"]
+        assert {e["class_name"] for e in fields} == {name}
+        similarities = [e["similarity"] for e in fields]
         assert similarities == sorted(similarities, reverse=True)
         voted = [e for e in why["exemplars"] if e["class_name"] == name]
-        assert [e["exemplar_id"] for e in told][: len(voted)] == [e["exemplar_id"] for e in voted][:5]
+        assert [e["exemplar_id"] for e in fields][: len(voted)] == [e["exemplar_id"] for e in voted][:5]
         assert similarities[: len(voted)] == [e["similarity"] for e in voted][:5]
     assert seen

@@ -1,4 +1,4 @@
-"""Showing exemplars: masks, annotations, JSON, and what is refused."""
+"""Adding exemplars: masks, annotations, JSON, and refused requests."""
 
 import base64
 import io
@@ -22,7 +22,7 @@ LEFT[:, :48] = 1
 
 
 def indexed(labels: np.ndarray, form: str = "PNG") -> bytes:
-    """[H, W] uint8 as a file with a palette."""
+    """Encode [H, W] uint8 as an image file with a palette."""
     image = Image.fromarray(labels)
     image.putpalette([7, 7, 7] * 256)
     file = io.BytesIO()
@@ -30,7 +30,7 @@ def indexed(labels: np.ndarray, form: str = "PNG") -> bytes:
     return file.getvalue()
 
 
-def show(client: TestClient, mask: bytes = b"", classes: object = None, query: str = "", **fields: str) -> object:
+def add(client: TestClient, mask: bytes = b"", classes: object = None, query: str = "", **fields: str) -> object:
     files = {"image": ("a.png", PICTURE, "image/png"), "mask": ("m.png", mask or indexed(SAMPLE.labels), "image/png")}
     data = {"classes": json.dumps(NAMES if classes is None else classes), **fields}
     return client.post(f"/exemplars{query}", files=files, data=data)
@@ -46,31 +46,31 @@ def rle(mask: np.ndarray) -> dict:
     return {"size": list(mask.shape), "counts": encoded_mask["counts"].decode()}
 
 
-def test_an_indexed_mask_makes_exemplars_that_lie_in_their_class(client: TestClient) -> None:
-    response = show(client, reason="first", source="yard/1")
+def test_the_exemplars_of_an_indexed_mask_lie_inside_their_class(client: TestClient) -> None:
+    response = add(client, reason="first", source="yard/1")
     body = response.json()
     assert response.status_code == 201, body
     assert body["index_revision"] == body["edit"]["revision"] == 1
     assert (body["edit"]["kind"], body["edit"]["reason"], body["already"]) == ("add", "first", 0)
     assert [c["name"] for c in body["classes"]] == ["lava"]
     assert {e["class_name"] for e in body["exemplars"]} == set(NAMES.values())
-    for told in body["exemplars"]:
-        exemplar = client.get(f"/exemplars/{told['exemplar_id']}").json()
+    for added in body["exemplars"]:
+        exemplar = client.get(f"/exemplars/{added['exemplar_id']}").json()
         mask = decode_rle(exemplar["mask"]["counts"], tuple(exemplar["mask"]["size"]))
-        assert set(SAMPLE.labels[mask]) == {list(NAMES.values()).index(told["class_name"])}
-        assert (mask.sum(), exemplar["area"], exemplar["strength"]) == (told["area"], told["area"], 1)
+        assert set(SAMPLE.labels[mask]) == {list(NAMES.values()).index(added["class_name"])}
+        assert (mask.sum(), exemplar["area"], exemplar["strength"]) == (added["area"], added["area"], 1)
         assert (exemplar["source"], exemplar["added_in"], exemplar["author"]) == ("yard/1", 1, "local")
         assert client.get(exemplar["image_url"]).content == PICTURE
         crop = Image.open(io.BytesIO(client.get(exemplar["crop_url"]).content))
-        assert crop.width >= told["bbox"][2]
+        assert crop.width >= added["bbox"][2]
     covered = sum(e["area"] for e in body["exemplars"])
     assert covered == (SAMPLE.labels != IGNORE).sum() or covered > 0.99 * (SAMPLE.labels != IGNORE).sum()
 
 
-def test_what_was_shown_is_recognised_at_once(client: TestClient) -> None:
+def test_added_exemplars_change_the_next_answer(client: TestClient) -> None:
     before = client.post("/segment", content=PICTURE).json()
     assert "lava" not in {s["class_name"] for s in before["segments"]}
-    assert show(client).status_code == 201
+    assert add(client).status_code == 201
     after = client.post("/segment?min_index_revision=1&k=1", content=PICTURE).json()
     predicted = np.full(SAMPLE.labels.shape, 255)
     for segment in after["segments"]:
@@ -83,8 +83,8 @@ def test_what_was_shown_is_recognised_at_once(client: TestClient) -> None:
 
 
 def test_the_same_content_again_adds_nothing(client: TestClient) -> None:
-    first = show(client).json()
-    again = show(client)
+    first = add(client).json()
+    again = add(client)
     body = again.json()
     assert again.status_code == 200
     assert body["edit"] is None
@@ -92,34 +92,34 @@ def test_the_same_content_again_adds_nothing(client: TestClient) -> None:
     assert [e["exemplar_id"] for e in body["exemplars"]] == [e["exemplar_id"] for e in first["exemplars"]]
     assert len(client.get("/edits").json()) == 1
     client.post("/classes", json={"class_id": 3, "name": "magma"}).raise_for_status()
-    renamed = show(client, classes={**NAMES, "2": "magma"}).json()
+    renamed = add(client, classes={**NAMES, "2": "magma"}).json()
     assert renamed["edit"] is None
 
 
-def test_what_was_removed_comes_back_when_it_is_shown_again(client: TestClient) -> None:
-    first = show(client).json()
+def test_a_removed_exemplar_is_restored_when_it_is_added_again(client: TestClient) -> None:
+    first = add(client).json()
     gone = first["exemplars"][0]["exemplar_id"]
     client.delete(f"/exemplars/{gone}").raise_for_status()
-    back = show(client).json()
+    back = add(client).json()
     assert back["edit"]["exemplar_ids"] == [gone]
     assert back["already"] == len(first["exemplars"]) - 1
     assert client.get(f"/exemplars/{gone}").json()["removed_in"] is None
 
 
-def test_masks_of_colours_grey_and_run_lengths_say_the_same(client: TestClient) -> None:
+def test_colour_masks_grey_masks_and_run_lengths_give_the_same_exemplars(client: TestClient) -> None:
     palette = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255]], dtype=np.uint8)
     colors = np.where((SAMPLE.labels == IGNORE)[:, :, None], 9, palette[np.minimum(SAMPLE.labels, 2)]).astype(np.uint8)
-    by_index = show(client).json()
+    by_index = add(client).json()
     named = {"#ff0000": "brick", "#00FF00": {"name": "Grass"}, "0000ff": {"class_id": 3}}
-    assert show(client, encoded(colors), named).json()["already"] == len(by_index["exemplars"])
-    assert show(client, encoded(SAMPLE.labels)).json()["already"] == len(by_index["exemplars"])
+    assert add(client, encoded(colors), named).json()["already"] == len(by_index["exemplars"])
+    assert add(client, encoded(SAMPLE.labels)).json()["already"] == len(by_index["exemplars"])
     masks = [{"class_name": n, "mask": rle(SAMPLE.labels == int(i))} for i, n in NAMES.items()]
     assert annotate(client, masks).json()["already"] == len(by_index["exemplars"])
     runs = [{"class_name": "brick", "mask": {"size": [72, 96], "counts": [72 * 48, 72 * 48]}}]
     assert annotate(client, runs).status_code == 201
 
 
-def test_a_later_annotation_lies_over_an_earlier_one(client: TestClient) -> None:
+def test_a_later_annotation_covers_an_earlier_one(client: TestClient) -> None:
     whole = [0, 0, 96, 0, 96, 72, 0, 72]
     left = [0, 0, 48, 0, 48, 72, 0, 72]
     body = annotate(
@@ -130,7 +130,7 @@ def test_a_later_annotation_lies_over_an_earlier_one(client: TestClient) -> None
     assert areas["lava"] == pytest.approx(72 * 48, abs=72)
 
 
-def test_a_tiny_place_becomes_an_exemplar_too(client: TestClient) -> None:
+def test_a_tiny_region_becomes_an_exemplar(client: TestClient) -> None:
     body = annotate(client, [{"class_name": "dot", "polygons": [[10, 10, 12, 10, 12, 12, 10, 12]]}]).json()
     assert [e["class_name"] for e in body["exemplars"]] == ["dot"] * len(body["exemplars"])
     assert body["exemplars"]
@@ -167,9 +167,7 @@ SQUARE = [1, 1, 20, 1, 20, 20]
         ("many", "annotations"),
     ],
 )
-def test_annotations_that_cannot_be_used_are_refused_by_name(
-    client: TestClient, annotations: object, named: str
-) -> None:
+def test_invalid_annotations_are_refused_with_their_place(client: TestClient, annotations: object, named: str) -> None:
     response = annotate(client, annotations)
     problem = response.json()
     assert response.status_code == 422, problem
@@ -198,17 +196,15 @@ def test_annotations_that_cannot_be_used_are_refused_by_name(
     ],
     ids=lambda value: value[:6].hex() if isinstance(value, bytes) else str(value),
 )
-def test_a_mask_that_cannot_be_used_is_refused(
-    client: TestClient, mask: bytes, classes: object, status: int, named: str
-) -> None:
-    response = show(client, mask, classes)
+def test_an_invalid_mask_is_refused(client: TestClient, mask: bytes, classes: object, status: int, named: str) -> None:
+    response = add(client, mask, classes)
     assert response.status_code == status, response.json()
     assert named in response.json()["detail"]
     assert "fix" in response.json()
     assert client.get("/edits").json() == []
 
 
-def test_bodies_of_no_known_form_are_refused(client: TestClient) -> None:
+def test_bodies_of_another_form_are_refused(client: TestClient) -> None:
     assert client.post("/exemplars", content=PICTURE, headers={"content-type": "image/png"}).status_code == 415
     assert client.post("/exemplars", content=b"{", headers={"content-type": "application/json"}).status_code == 400
     assert client.post("/exemplars", json={"image": "?", "annotations": [1]}).status_code == 422
@@ -218,8 +214,8 @@ def test_bodies_of_no_known_form_are_refused(client: TestClient) -> None:
     assert nothing.status_code == 422
     assert nothing.json()["received"] == ["image"]
     assert client.post("/exemplars", files=files | {"colour": b"1"}).json()["received"] == ["colour"]
-    assert show(client, query="?segments=0").status_code == 422
-    assert show(client, reason="x" * 1001).status_code == 422
+    assert add(client, query="?segments=0").status_code == 422
+    assert add(client, reason="x" * 1001).status_code == 422
     assert client.get("/edits").json() == []
 
 
@@ -229,14 +225,14 @@ def test_there_are_at_most_256_classes(client: TestClient) -> None:
     response = client.post("/classes", json={"name": "one more"})
     assert response.status_code == 409
     assert "256" in response.json()["allowed"]
-    assert show(client, classes={"0": "another"}).status_code == 409
+    assert add(client, classes={"0": "another"}).status_code == 409
     colors = [c["color"] for c in client.get("/classes").json()]
     assert len(set(colors[:40])) == 40
 
 
-def test_exemplars_are_listed_by_class_and_source_and_whether_they_are_gone(client: TestClient) -> None:
+def test_exemplars_are_listed_by_class_by_source_and_by_removal(client: TestClient) -> None:
     released = client.get("/exemplars?limit=1").json()["total"]
-    shown = show(client, source="Yard/7").json()
+    shown = add(client, source="Yard/7").json()
     listed = client.get("/exemplars?limit=1000").json()
     assert listed["total"] == released + len(shown["exemplars"])
     newest = [e["exemplar_id"] for e in listed["exemplars"][: len(shown["exemplars"])]]

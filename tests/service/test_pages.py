@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 from service.routes.pages import STATIC
 
 
-def test_the_page_loads_nothing_from_elsewhere_and_is_asked_for_again_by_its_tag(client: TestClient) -> None:
+def test_the_page_has_a_content_security_policy_and_is_revalidated_by_etag(client: TestClient) -> None:
     page = client.get("/")
     assert page.headers["content-type"].startswith("text/html")
     assert page.headers["content-security-policy"].startswith("default-src 'self'")
@@ -16,7 +16,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_is_asked_for_again_by_its_tag
 
 
 @pytest.mark.parametrize("file", sorted(file for file in STATIC.rglob("*") if file.is_file()), ids=lambda f: f.name)
-def test_every_file_of_the_page_is_served_as_what_it_is(client: TestClient, file: Path) -> None:
+def test_every_file_of_the_page_has_its_media_type(client: TestClient, file: Path) -> None:
     response = client.get(f"/static/{file.relative_to(STATIC).as_posix()}")
     kind = {".js": "javascript", ".css": "css", ".html": "html", ".svg": "svg"}[file.suffix]
     assert response.content == file.read_bytes()
@@ -25,7 +25,7 @@ def test_every_file_of_the_page_is_served_as_what_it_is(client: TestClient, file
 
 
 @pytest.mark.parametrize("name", ["../app.py", "%2e%2e/app.py", "..%2fapp.py", "nothing.js", "%00", "", "/etc/passwd"])
-def test_nothing_outside_the_page_is_served(client: TestClient, name: str) -> None:
+def test_files_outside_the_static_folder_are_not_served(client: TestClient, name: str) -> None:
     response = client.get(f"/static/{name}")
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"

@@ -1,4 +1,4 @@
-"""Two processes over one database: each sees the other's edits, and both explain alike."""
+"""Two processes over one database: each sees the edits of the other, and both give equal explanations."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ Pair = tuple[httpx.Client, httpx.Client]
 
 @pytest.fixture(scope="module")
 def replicas(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Clients of two processes, over the SQLite file of the first."""
+    """Clients of two processes that share the SQLite file of the first."""
     first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
     database = first / "second.toml"
     database.write_text(f'database_url = "sqlite:///{first / "segsort.sqlite"}"\n')
@@ -53,7 +53,7 @@ def test_an_edit_is_seen_by_the_other_process_within_a_second(replicas: Pair, ph
     assert ask(b, photo)["segments"][0]["class_name"] == "lava"
 
 
-def test_whoever_asks_for_a_revision_reads_what_was_written_elsewhere(replicas: Pair, photo: bytes) -> None:
+def test_a_request_for_a_revision_sees_the_edit_of_the_other_process(replicas: Pair, photo: bytes) -> None:
     a, b = replicas
     for writer, reader, name in ((a, b, "ash"), (b, a, "snow"), (a, b, "mud")):
         segment = ask(writer, photo)["segments"][1]
@@ -61,7 +61,7 @@ def test_whoever_asks_for_a_revision_reads_what_was_written_elsewhere(replicas: 
         assert ask(reader, photo, f"?min_index_revision={made}")["segments"][1]["class_name"] == name
 
 
-def test_both_explain_each_others_answers_alike_though_edits_followed(replicas: Pair, photo: bytes) -> None:
+def test_both_processes_give_equal_explanations_after_further_edits(replicas: Pair, photo: bytes) -> None:
     a, b = replicas
     answer = ask(a, photo)
     urls = [f"/explain/{segment['segment_id']}" for segment in answer["segments"]]
@@ -74,7 +74,7 @@ def test_both_explain_each_others_answers_alike_though_edits_followed(replicas: 
     assert a.get("/classes").json() == b.get("/classes").json()
 
 
-def test_writers_of_both_processes_at_once_leave_one_sequence_without_gaps(replicas: Pair, photo: bytes) -> None:
+def test_concurrent_writers_in_both_processes_make_one_sequence_without_gaps(replicas: Pair, photo: bytes) -> None:
     a, b = replicas
     first = revision(a)
     names = [e["exemplar_id"] for e in a.get("/exemplars?limit=40").json()["exemplars"] if e["added_in"] is None][:16]
@@ -87,7 +87,7 @@ def test_writers_of_both_processes_at_once_leave_one_sequence_without_gaps(repli
     assert sorted(made) == list(range(first + 1, first + 1 + len(names)))
     edits = a.get("/edits?limit=1000").json()
     assert [e["revision"] for e in edits] == list(range(edits[0]["revision"], 0, -1))
-    with ThreadPoolExecutor(2) as pool:  # one exemplar removed by both: one edit, one refusal
+    with ThreadPoolExecutor(2) as pool:  # both remove one exemplar: one edit, one refusal
         name = a.get("/exemplars?limit=1").json()["exemplars"][0]["exemplar_id"]
         statuses = [r.status_code for r in pool.map(lambda client: client.delete(f"/exemplars/{name}"), (a, b))]
     assert sorted(statuses) == [200, 409]

@@ -49,7 +49,7 @@ def test_a_multipart_field_and_a_raw_body_give_the_same_answer(client: TestClien
     assert raw["segmentation_id"] != form["segmentation_id"]
 
 
-def test_the_label_map_itself_is_given_where_a_png_is_accepted(client: TestClient, photo: bytes) -> None:
+def test_accept_png_gives_the_label_map(client: TestClient, photo: bytes) -> None:
     response = client.post("/segment", content=photo, headers={"accept": "image/png"})
     assert response.headers["content-type"] == "image/png"
     picture = Image.open(io.BytesIO(response.content))
@@ -76,7 +76,7 @@ def _signed_area(ring: np.ndarray) -> float:
     return float(0.5 * (x[:-1] * y[1:] - x[1:] * y[:-1]).sum())
 
 
-def test_masks_can_be_left_out_and_fewer_exemplars_listed(client: TestClient, photo: bytes) -> None:
+def test_masks_and_exemplars_can_be_left_out(client: TestClient, photo: bytes) -> None:
     answer = client.post("/segment?masks=none&exemplars=2&k=3&segments=4", content=photo).json()
     assert all("mask" not in s and len(s["exemplars"]) == 2 for s in answer["segments"])
     vote = client.get(f"/explain/{answer['segments'][0]['segment_id']}").json()["vote"]
@@ -84,7 +84,7 @@ def test_masks_can_be_left_out_and_fewer_exemplars_listed(client: TestClient, ph
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 3), (31, 33), (500, 17), (700, 900)])
-def test_any_size_is_answered_in_its_own_pixels(client: TestClient, size: tuple[int, int]) -> None:
+def test_every_image_size_is_answered_in_its_own_pixels(client: TestClient, size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
     answer = client.post("/segment", content=encoded(image)).raise_for_status().json()
     assert (answer["height"], answer["width"]) == size
@@ -134,7 +134,7 @@ def test_an_image_of_too_many_pixels_is_refused(start: Callable[..., TestClient]
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415),
     ],
 )
-def test_what_is_no_image_is_refused(client: TestClient, content: bytes, status: int) -> None:
+def test_a_file_that_is_not_an_image_is_refused(client: TestClient, content: bytes, status: int) -> None:
     response = client.post("/segment", content=content)
     assert response.status_code == status
     assert {"detail", "received", "allowed", "fix"} <= set(response.json())
@@ -148,7 +148,7 @@ def test_a_form_without_the_field_says_which_fields_it_has(client: TestClient, p
     assert text.status_code == 422
 
 
-def test_a_broken_form_is_refused(client: TestClient) -> None:
+def test_an_incomplete_form_is_refused(client: TestClient) -> None:
     response = client.post("/segment", content=b"--x\r\nnonsense", headers={"content-type": "multipart/form-data"})
     assert response.status_code == 400
 
@@ -160,7 +160,7 @@ def test_another_path_or_method_is_answered_as_a_problem(client: TestClient) -> 
     assert response.headers["allow"] == "POST"
 
 
-def test_what_is_served_can_be_asked(client: TestClient) -> None:
+def test_classes_probes_document_and_pages_are_served(client: TestClient) -> None:
     assert [c["name"] for c in client.get("/classes").json()] == [info.name for info in BLOCK_CLASSES]
     ready = client.get("/readyz").json()
     assert (ready["status"], ready["release"], ready["device"]) == ("ready", "tiny", "cpu")
