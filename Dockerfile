@@ -42,8 +42,8 @@ RUN cd /opt/segsort/lib/python3*/site-packages && \
     /opt/segsort/bin/pip uninstall --quiet --yes triton sympy mpmath networkx setuptools pip && \
     /opt/segsort/bin/python -c "import cc3d, faiss, onnxruntime, scipy.special, skimage.measure, torch, service.server"
 # Compile the loops for this machine's processor, so that a container starts without compiling. On another kind of processor
-# the first start compiles them again, and keeps them in /data/.cache.
-RUN cd /tmp && SEGSORT_DATA_DIR=/tmp/data /opt/segsort/bin/python -c \
+# the first start compiles them again, and keeps them in /data/.cache. The engine's start proves that they can be used.
+RUN cd /tmp && /opt/segsort/bin/python -m segsort.loops.compiling && SEGSORT_DATA_DIR=/tmp/data /opt/segsort/bin/python -c \
       "from service.answering.engine import Engine; from service.settings import load_settings; Engine(load_settings()).close()" && \
     rm -r /tmp/data
 

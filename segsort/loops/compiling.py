@@ -2,7 +2,7 @@
 
 numba compiles one loop at a time in a process, whatever the number of threads. Therefore other processes compile a
 share of the loops into the folder of compiled loops, where this process finds them. Run as a program, this module is
-such a process: `python -m segsort.loops.compiling STEP...`.
+such a process: `python -m segsort.loops.compiling [STEP...]`.
 """
 
 import logging
@@ -205,10 +205,10 @@ def _start_process(steps: Sequence[Step], progress: _Progress) -> threading.Thre
 
 
 def main(names: Sequence[str]) -> None:
-    """Compile the named steps and print the name of each as it begins."""
+    """Compile the named steps, or all if none is named, and print the name of each as it begins."""
     known = {step.name: step for step in STEPS}
     with suppress(BrokenPipeError):  # the process that asked has ended
-        _run([known[name] for name in names], lambda name: print(name, flush=True))
+        _run([known[name] for name in names or known], lambda name: print(name, flush=True))
 
 
 if __name__ == "__main__":

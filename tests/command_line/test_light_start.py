@@ -55,7 +55,7 @@ def test_a_command_that_computes_is_seen_to_load_them() -> None:
     assert loaded_by("releases", "list", "--json") >= {"faiss", "torch"}
 
 
-@pytest.mark.parametrize("package", ["command_line", "index_builder", "model_store", "service"])
+@pytest.mark.parametrize("package", ["command_line", "index_builder", "model_store", "segsort", "service"])
 def test_importing_a_package_loads_no_heavy_library(package: str) -> None:
     code = f"import sys, {package}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

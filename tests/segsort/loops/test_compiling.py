@@ -164,3 +164,9 @@ def test_every_step_runs(step: Step) -> None:
 def test_names_of_steps_are_printed_as_they_begin(capsys: pytest.CaptureFixture[str]) -> None:
     compiling.main(["image planes", "masks"])
     assert capsys.readouterr().out.splitlines() == ["image planes", "masks"]
+
+
+def test_without_names_every_step_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder(monkeypatch)
+    compiling.main([])
+    assert recorder.run == ["sort", "join", "encode", "rest"]
