@@ -17,7 +17,8 @@ def report(
         typer.Option(help="Name or path of the release that segments example images. Default: the bundled release."),
     ] = None,
     note: Annotated[str, typer.Option(help="A paragraph for the top of the page.")] = "",
-    pictures: Annotated[bool, typer.Option(help="Include example images.")] = True,
+    images: Annotated[bool, typer.Option(help="Include example images.")] = True,
+    pictures: Annotated[bool, typer.Option(hidden=True, help="Earlier name of --images.")] = True,
     collect: Annotated[
         Path | None,
         typer.Option(help="First copy the runs' small files to this folder, and write the page from them."),
@@ -31,5 +32,5 @@ def report(
         raise ValueError("there is nothing to write; give --out PAGE.md, --collect FOLDER, or both")
     folders = copy(runs, collect) if collect is not None else list(runs)
     if out is not None:
-        write_page(folders, out, release, note, pictures)
+        write_page(folders, out, release, note, images and pictures)
     typer.echo(str(out or collect))

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from skimage.segmentation import find_boundaries
 
-from index_builder.report.results_page import Picture
+from index_builder.report.results_page import ExampleImage
 from model_store.card import ClassInfo
 from model_store.predictor import Prediction, Predictor
 from model_store.release import Release
@@ -41,22 +41,26 @@ class Shown(NamedTuple):
 
     image: Callable[[], np.ndarray]
     first: Sequence[str]
-    picture: Picture
+    example: ExampleImage
 
 
 # Only images that may be published.
 SHOWN = (
-    Shown(partial(_street, 1), FIRST, Picture("street-1.webp", "A painted street of the validation split, scene 1")),
-    Shown(partial(_street, 4), FIRST, Picture("street-4.webp", "A painted street of the validation split, scene 4")),
+    Shown(
+        partial(_street, 1), FIRST, ExampleImage("street-1.webp", "A painted street of the validation split, scene 1")
+    ),
+    Shown(
+        partial(_street, 4), FIRST, ExampleImage("street-4.webp", "A painted street of the validation split, scene 4")
+    ),
     Shown(
         partial(_sample, "rocket"),
         (),
-        Picture("rocket.webp", "Not a street: `rocket` of scikit-image (SpaceX, public domain)"),
+        ExampleImage("rocket.webp", "Not a street: `rocket` of scikit-image (SpaceX, public domain)"),
     ),
     Shown(
         partial(_sample, "astronaut"),
         (),
-        Picture("astronaut.webp", "Not a street: `astronaut` of scikit-image (NASA, public domain)"),
+        ExampleImage("astronaut.webp", "Not a street: `astronaut` of scikit-image (NASA, public domain)"),
     ),
 )
 
@@ -72,18 +76,18 @@ def open_shown(name: str | None) -> Release:
     if foreign:
         raise ValueError(
             f"release {release.card.name} has exemplars such as {foreign[0]}; a published page may show painted ones "
-            "only; give a release with exemplars of `streets`, or --no-pictures"
+            "only; give a release with exemplars of `streets`, or --no-images"
         )
     return release
 
 
-def paint_pictures(release: Release, folder: Path) -> None:
+def paint_examples(release: Release, folder: Path) -> None:
     """Write every example image of `SHOWN` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     predictor = Predictor(release, threads=1)  # one thread adds in a fixed order
     for shown in SHOWN:
         painted = paint(shown.image(), predictor, shown.first)
-        painted.save(folder / shown.picture.file, "WEBP", quality=80)
+        painted.save(folder / shown.example.file, "WEBP", quality=80)
 
 
 def paint(image: np.ndarray, predictor: Predictor, first: Sequence[str] = ()) -> Image.Image:

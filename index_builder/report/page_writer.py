@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from index_builder.report.results_page import PICTURES, PLOTS, command_line, draw_plots, page, sections
+from index_builder.report.results_page import EXAMPLES, PLOTS, command_line, draw_plots, page, sections
 from index_builder.report.run_files import read_runs
 
 
 def page_text(
-    folders: Sequence[Path], out: Path, release: str | None = None, note: str = "", pictures: bool = True
+    folders: Sequence[Path], out: Path, release: str | None = None, note: str = "", images: bool = True
 ) -> str:
     """The text that `write_page` writes, made from the files of the runs. It draws nothing and opens no release.
 
@@ -17,13 +17,13 @@ def page_text(
     """
     from index_builder.report.labelled_images import SHOWN
 
-    command = command_line(folders, out, _root(out), release, note, pictures)
-    painted = [shown.picture for shown in SHOWN] if pictures else []
+    command = command_line(folders, out, _root(out), release, note, images)
+    painted = [shown.example for shown in SHOWN] if images else []
     return page(sections(read_runs(folders)), _assets(out).name, command, note, painted)
 
 
 def write_page(
-    folders: Sequence[Path], out: Path, release: str | None = None, note: str = "", pictures: bool = True
+    folders: Sequence[Path], out: Path, release: str | None = None, note: str = "", images: bool = True
 ) -> None:
     """Write `out`, its plots and its example images. A second call writes the same bytes.
 
@@ -32,18 +32,18 @@ def write_page(
         out: the page, such as docs/results.md; its plots and images go into docs/results.
         release: name or path of the release for the example images; None: the bundled one.
         note: a paragraph above everything.
-        pictures: whether to make the example images.
+        images: whether to make the example images.
 
     Raises:
         ValueError: if a folder has no run, a file cannot be read, or the release may not be shown.
     """
-    from index_builder.report.labelled_images import open_shown, paint_pictures
+    from index_builder.report.labelled_images import open_shown, paint_examples
 
-    painter = open_shown(release) if pictures else None
-    text = page_text(folders, out, release, note, pictures)
+    painter = open_shown(release) if images else None
+    text = page_text(folders, out, release, note, images)
     draw_plots(sections(read_runs(folders)), _assets(out) / PLOTS)
     if painter is not None:
-        paint_pictures(painter, _assets(out) / PICTURES)
+        paint_examples(painter, _assets(out) / EXAMPLES)
     out.write_text(text, encoding="utf-8")
 
 

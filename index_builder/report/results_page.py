@@ -10,10 +10,10 @@ from index_builder.report.experiments import measured
 from index_builder.report.markdown import Block, Plot
 from index_builder.report.run_files import Run
 
-PLOTS, PICTURES = "plots", "pictures"  # folders in the folder that has the name of the page
+PLOTS, EXAMPLES = "plots", "pictures"  # folders in the folder that has the name of the page
 
 
-class Picture(NamedTuple):
+class ExampleImage(NamedTuple):
     """An example image of the page: file name with suffix, and its caption."""
 
     file: str
@@ -49,7 +49,9 @@ def sections(runs: Sequence[Run]) -> list[Section]:
     ]
 
 
-def page(shown: Sequence[Section], assets: str, command: str, note: str = "", pictures: Sequence[Picture] = ()) -> str:
+def page(
+    shown: Sequence[Section], assets: str, command: str, note: str = "", examples: Sequence[ExampleImage] = ()
+) -> str:
     """The page as Markdown.
 
     Args:
@@ -57,7 +59,7 @@ def page(shown: Sequence[Section], assets: str, command: str, note: str = "", pi
         assets: folder of plots and images, relative to the page.
         command: the command that makes the page.
         note: a paragraph above everything.
-        pictures: the example images that `index_builder.report.labelled_images` has made.
+        examples: the example images that `index_builder.report.labelled_images` has made.
     """
     parts = ["# Results", *([note] if note else []), _preface(command)]
     parts += [f"- [{section.title}](#{_anchor(section.title)})" for section in shown]
@@ -67,13 +69,13 @@ def page(shown: Sequence[Section], assets: str, command: str, note: str = "", pi
         + "\n".join(parts[-len(shown) :] if shown else [])
     )
     body = [part for section in shown for part in (f"## {section.title}", *(_text(b, assets) for b in section.blocks))]
-    examples = [f"![{one.shows}]({assets}/{PICTURES}/{one.file})\n\n{one.shows}." for one in pictures]
-    if examples:
-        body += ["## Example images", PICTURED, *examples]
+    shown_examples = [f"![{one.shows}]({assets}/{EXAMPLES}/{one.file})\n\n{one.shows}." for one in examples]
+    if shown_examples:
+        body += ["## Example images", CAPTION, *shown_examples]
     return "\n\n".join([lines, *body]) + "\n"
 
 
-PICTURED = (
+CAPTION = (
     "Top: the image, and its classes with the outlines of the segments. Hatched grey means unknown. Below: some "
     "segments, each followed by the nearest exemplars of its vote, with class and cosine. Every exemplar is painted."
 )
@@ -91,7 +93,7 @@ def draw_plots(shown: Sequence[Section], folder: Path) -> None:
 
 
 def command_line(
-    folders: Sequence[Path], out: Path, base: Path, release: str | None = None, note: str = "", pictures: bool = True
+    folders: Sequence[Path], out: Path, base: Path, release: str | None = None, note: str = "", images: bool = True
 ) -> str:
     """The command that makes the page again, run in `base`.
 
@@ -105,7 +107,7 @@ def command_line(
     words = ["segsort report", *runs, "--out", shlex.quote(_below(out, base))]
     words += ["--release", shlex.quote(_below(Path(release), base) if "/" in release else release)] if release else []
     words += ["--note", shlex.quote(note)] if note else []
-    return " ".join([*words, *([] if pictures else ["--no-pictures"])])
+    return " ".join([*words, *([] if images else ["--no-images"])])
 
 
 def _below(path: Path, base: Path) -> str:

@@ -27,7 +27,7 @@ def tables(text: str) -> list[list[list[str]]]:
 def rendered(whole: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of everything, with its plots."""
     out = tmp_path_factory.mktemp("rendered") / "PAGE.md"
-    write_page(whole, out, pictures=False)
+    write_page(whole, out, images=False)
     return out
 
 
@@ -36,7 +36,7 @@ def test_written_twice_all_of_it_has_the_same_bytes(whole: list[Path], rendered:
         return {file.name: file.read_bytes() for file in rendered.parent.rglob("*.*")}
 
     before = contents()
-    write_page(whole[::-1], rendered, pictures=False)
+    write_page(whole[::-1], rendered, images=False)
     assert contents() == before
     named = re.findall(r"\]\(page/plots/(.*?)\)", before.pop("PAGE.md").decode())
     assert sorted(named) == sorted(before), "each plot is shown, and no other lies there"
@@ -52,11 +52,11 @@ def test_plots_are_white_and_as_wide_as_a_page_shows(rendered: Path) -> None:
         assert file.stat().st_size < 60_000
 
 
-def test_plots_that_no_longer_belong_to_the_page_are_taken_away(whole: list[Path], tmp_path: Path) -> None:
+def test_plots_that_no_longer_belong_to_the_page_are_removed(whole: list[Path], tmp_path: Path) -> None:
     plots = tmp_path / "page" / "plots"
     plots.mkdir(parents=True)
     (plots / "old.png").touch()
-    write_page(whole[-1:], tmp_path / "PAGE.md", pictures=False)
+    write_page(whole[-1:], tmp_path / "PAGE.md", images=False)
     assert not list(plots.iterdir())
 
 
@@ -118,7 +118,7 @@ def painted_release(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_a_release_of_exemplars_that_are_not_painted_is_refused(tiny_release: Path) -> None:
-    with pytest.raises(ValueError, match=r"release tiny has exemplars such as blocks/.* --no-pictures"):
+    with pytest.raises(ValueError, match=r"release tiny has exemplars such as blocks/.* --no-images"):
         open_shown(str(tiny_release))
 
 
@@ -126,7 +126,7 @@ def test_the_bundled_release_may_be_shown() -> None:
     assert open_shown(None).card.name == "streets"
 
 
-def test_a_picture_shows_the_image_and_segments_with_their_exemplars(painted_release: Path) -> None:
+def test_an_example_shows_the_image_and_segments_with_their_exemplars(painted_release: Path) -> None:
     predictor = Predictor(open_shown(str(painted_release)), threads=1)
     image = Streets("val", 1)[0].image
     first, second = (paint(image, predictor, ("road",)) for _ in range(2))
@@ -149,7 +149,7 @@ def test_segments_are_chosen_by_class_first_then_by_size(painted_release: Path) 
     assert areas == sorted(areas, reverse=True)
 
 
-def test_the_command_collects_and_writes_page_and_pictures(
+def test_the_command_collects_and_writes_page_and_images(
     whole: list[Path], painted_release: Path, tmp_path: Path
 ) -> None:
     out, kept = tmp_path / "docs" / "results.md", tmp_path / "docs" / "results" / "runs"
@@ -158,10 +158,21 @@ def test_the_command_collects_and_writes_page_and_pictures(
     assert (done.exit_code, done.stdout) == (0, f"{out}\n")
     text = out.read_text()
     assert "segsort report results/runs/* --out results.md --release painted" in text
-    painted = [out.parent / "results" / "pictures" / shown.picture.file for shown in SHOWN]
+    painted = [out.parent / "results" / "pictures" / shown.example.file for shown in SHOWN]
     assert all(file.stat().st_size > 1000 for file in painted)
     assert all(f"](results/pictures/{file.name})" in text for file in painted)
     assert text == page_text(sorted(kept.iterdir()), out, str(painted_release))
+
+
+@pytest.mark.parametrize("flag", ["--no-images", "--no-pictures"])
+def test_the_flag_and_its_earlier_name_leave_the_example_images_out(
+    flag: str, whole: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "PAGE.md"
+    CliRunner().invoke(cli, ["report", str(whole[-1]), "--out", str(out), flag], catch_exceptions=False)
+    assert "Example images" not in out.read_text()
+    assert "--no-images\n" in out.read_text()
+    assert not (tmp_path / "page" / "pictures").exists()
 
 
 def test_the_command_needs_something_to_write(whole: list[Path]) -> None:
