@@ -1,8 +1,8 @@
-"""How long a service takes from the start of its process to `/readyz`.
+"""Measures the time from the start of `segsort serve` to the first `/readyz` that answers 200.
 
 python -m benchmarks.serving_start [--rounds 7] [--out DIR]
 
-"first" has nothing compiled yet, as after an installation; "again" finds the kernels that the first start compiled.
+"first" compiles the loops, like the first start after an installation. "again" uses the loops that "first" compiled.
 """
 
 import argparse
@@ -24,18 +24,18 @@ POLL = 0.01  # seconds
 
 
 @contextmanager
-def started(data: Path, kernels: Path) -> Iterator[float]:
-    """Serve until the block ends; yields the seconds until it was ready.
+def started(data: Path, compiled: Path) -> Iterator[float]:
+    """Serve until the block ends. Yields the seconds from the start of the process until it was ready.
 
     Args:
         data: the data folder.
-        kernels: where compiled kernels are kept.
+        compiled: folder of compiled loops.
 
     Raises:
-        ServiceStartError: if it ends, or is not ready in time.
+        ServiceStartError: if the process ends, or is not ready within PATIENCE seconds.
     """
     port = free_port()
-    environment = {**os.environ, "SEGSORT_DATA_DIR": str(data), "NUMBA_CACHE_DIR": str(kernels)}
+    environment = {**os.environ, "SEGSORT_DATA_DIR": str(data), "NUMBA_CACHE_DIR": str(compiled)}
     begun = time.perf_counter()
     process = subprocess.Popen(
         [str(COMMAND), "serve", "--port", str(port)],
@@ -47,7 +47,7 @@ def started(data: Path, kernels: Path) -> Iterator[float]:
     try:
         while not _ready(port):
             if process.poll() is not None or time.perf_counter() - begun > PATIENCE:
-                raise ServiceStartError(f"it ended with {process.poll()}, or was not ready within {PATIENCE} s")
+                raise ServiceStartError(f"exit status {process.poll()}; not ready within {PATIENCE} s")
             time.sleep(POLL)
         yield time.perf_counter() - begun
     finally:
@@ -66,11 +66,11 @@ def _ready(port: int) -> bool:
 
 
 def measure(rounds: int) -> list[dict[str, Any]]:
-    """Rows of the table; the first start is one alone."""
+    """Measure one first start and `rounds` later ones. Returns one row for each kind of start."""
     seconds: dict[str, list[float]] = {"first": [], "again": []}
-    with tempfile.TemporaryDirectory() as kernels:
+    with tempfile.TemporaryDirectory() as compiled:
         for number in range(rounds + 1):
-            with tempfile.TemporaryDirectory() as data, started(Path(data), Path(kernels)) as taken:
+            with tempfile.TemporaryDirectory() as data, started(Path(data), Path(compiled)) as taken:
                 seconds["first" if number == 0 else "again"].append(taken)
     return [{"start": name, "starts": len(taken), **spread(taken)} for name, taken in seconds.items()]
 

@@ -14,7 +14,7 @@ COMMAND = Path(sys.executable).with_name("segsort")
 
 
 def segsort(*arguments: object, data: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user would."""
+    """Run the command with the environment of a new user."""
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(data), "SEGSORT_DATA_DIR": str(data)}
     return subprocess.run(
         [str(COMMAND), *map(str, arguments)], env=environment, capture_output=True, text=True, check=False, cwd=data
@@ -28,7 +28,7 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-def test_segment_writes_what_a_person_looks_at(tiny_release: Path, photo: Path, tmp_path: Path) -> None:
+def test_segment_writes_overlay_labels_json_and_exemplars(tiny_release: Path, photo: Path, tmp_path: Path) -> None:
     done = segsort("segment", photo, "--release", tiny_release, "--out", tmp_path / "out", data=tmp_path)
     assert done.returncode == 0, done.stderr
     body = json.loads((tmp_path / "out" / "photo.json").read_text())
@@ -38,7 +38,7 @@ def test_segment_writes_what_a_person_looks_at(tiny_release: Path, photo: Path, 
         assert (labels[mask] == segment["class_id"]).all()
     with Image.open(tmp_path / "out" / "photo.overlay.png") as overlay:
         assert overlay.width == 96
-        assert overlay.height > 72, "a legend stands below the picture"
+        assert overlay.height > 72, "a legend is below the image"
     with Image.open(tmp_path / "out" / "photo.exemplars.png") as sheet:
         assert sheet.height >= 120 * len(body["segments"])
 
@@ -87,7 +87,7 @@ def test_releases_can_be_listed_and_verified(tmp_path: Path) -> None:
         (("train", "--dataset", "streets", "--out", "run", "--set", "stepps=3"), "stepps"),
     ],
 )
-def test_what_cannot_be_done_is_one_clear_line_and_not_a_traceback(
+def test_invalid_input_is_one_clear_line_and_not_a_traceback(
     arguments: tuple[str, ...], named: str, tmp_path: Path
 ) -> None:
     done = segsort(*arguments, data=tmp_path)
