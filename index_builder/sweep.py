@@ -141,10 +141,10 @@ def sweep_training(recipe: Path, axis: str, values: Sequence[Any], out: Path) ->
     Raises:
         ValueError: if the recipe cannot be read, has no such field, or does not allow a value.
     """
-    from index_builder.training.recipe import Recipe
+    from index_builder.training.recipe import Recipe, with_current_names
     from index_builder.training.run import train
 
-    document = json.loads(recipe.read_text())
+    document = with_current_names(json.loads(recipe.read_text()))
     rows = []
     for value in values:
         one = Recipe.model_validate({**document, axis: value})

@@ -147,7 +147,7 @@ class Embedder:
         """Run the network: [B, 3, H, W] float32 -> [B, D, H/4, W/4] on this embedder's device."""
         if self.device.type == "cuda":
             return self.run_bound(torch.from_numpy(x).to(self.device))
-        session = self._single if loops.allowed() == 1 else self.session
+        session = self._single if loops.thread_limit() == 1 else self.session
         return torch.from_numpy(session.run(["embedding"], {"image": x})[0])
 
     @property

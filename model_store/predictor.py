@@ -12,7 +12,7 @@ from model_store.flavour import Device, DeviceUse
 from model_store.live import LiveExemplars
 from model_store.release import Release
 from segsort.retrieval import Vote, calibrate, familiarity
-from segsort.segments import Outlined, Segments, join_pieces, outline_images, segment_image
+from segsort.segments import Outlined, Segments, merge_outlined, outline_images, segment_image
 
 RESERVE = 3  # times k neighbours are searched: those after the k-th are needed for flip sets
 
@@ -152,7 +152,7 @@ class Predictor:
 
     def finish(self, outlined: Outlined) -> Segments:
         """Make the segments of one image from the result of `outline`. They equal those of `sort`."""
-        return join_pieces(outlined, self.release.card.sorting.min_area)
+        return merge_outlined(outlined, self.release.card.sorting.min_area)
 
     def retrieve(
         self,

@@ -7,6 +7,6 @@ Where to find the paper's steps:
 - segments of an image and their prototypes: `segsort.segments`
 - segment sorting, the vMF and vMF-NCA losses: `segsort.segment_sorting`
 - memory bank: `segsort.memory_bank`
-- retrieval and the vote: `segsort.retrieval`
+- vote: `segsort.retrieval`; the search for the nearest exemplars is `model_store.index.ExemplarIndex`
 - the network: `segsort.network`
 """

@@ -12,7 +12,7 @@ def encode_rle(labels: np.ndarray, count: int) -> list[str]:
     """COCO compressed run lengths of every segment, found in one pass over the label map.
 
     Args:
-        labels: [H, W] int, 0..count-1; a negative label belongs to no segment.
+        labels: [H, W] int segment numbers, 0..count-1; a negative number belongs to no segment.
         count: number of segments.
 
     Returns:
@@ -22,7 +22,16 @@ def encode_rle(labels: np.ndarray, count: int) -> list[str]:
 
 
 def encode_with_boxes(labels: np.ndarray, count: int) -> tuple[list[str], np.ndarray]:
-    """Run lengths as of `encode_rle` and boxes as of `bounding_boxes`, in one pass over the label map."""
+    """COCO compressed run lengths and bounding box of every segment, found in one pass over the label map.
+
+    Args:
+        labels: [H, W] int segment numbers, 0..count-1; a negative number belongs to no segment.
+        count: number of segments.
+
+    Returns:
+        `counts` of each segment as pycocotools' `encode` gives them, and boxes [count, 4] int32 (x, y, width, height),
+        zeros for a segment without pixels.
+    """
     text, ends, boxes = loops.encode_masks(labels, count)
     whole = text.tobytes().decode("ascii")
     return [whole[a:b] for a, b in pairwise([0, *ends.tolist()])], boxes

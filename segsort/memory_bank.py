@@ -1,4 +1,4 @@
-"""Memory bank: prototypes of recent batches that join the loss without gradient."""
+"""Memory bank: prototypes of recent batches that take part in the loss, without gradient."""
 
 from typing import NamedTuple
 
@@ -18,8 +18,8 @@ class Remembered(NamedTuple):
 class MemoryBank:
     """Ring buffer of prototypes with class and domain.
 
-    Writing overwrites the oldest rows; nothing is moved or cloned at a step. All rows are read each time, and rows not
-    yet written are marked as not valid. Shapes stay the same, so that no GPU is asked for a count.
+    Writing overwrites the oldest rows, and moves no others. All rows are read each time, and rows not yet written are
+    marked as not valid. Shapes are fixed, so the host never synchronises with the GPU.
 
     Args:
         capacity: rows kept at most, >= 0 (0 keeps nothing).
@@ -38,7 +38,9 @@ class MemoryBank:
         )
         self._next = 0
 
-    def __len__(self) -> int:
+    @property
+    def capacity(self) -> int:
+        """Number of rows, written or not."""
         return len(self._rows.valid)
 
     def add(self, prototypes: Tensor, class_ids: Tensor, domains: Tensor, valid: Tensor | None = None) -> None:
@@ -50,7 +52,7 @@ class MemoryBank:
             domains: [S] int64.
             valid: [S] bool, whether each holds a prototype; None: all do.
         """
-        capacity = len(self)
+        capacity = self.capacity
         count = min(len(prototypes), capacity)
         if count == 0:
             return

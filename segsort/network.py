@@ -12,7 +12,7 @@ from transformers import AutoBackbone, AutoConfig, MobileNetV2Config, MobileNetV
 
 from segsort.sphere import normalize
 
-STRIDE = 4  # pixels of the image a side of one embedding
+STRIDE = 4  # pixels of the image along a side of one embedding cell
 
 
 class MobileNetV2Features(nn.Module):
@@ -95,7 +95,7 @@ class Separable(nn.Sequential):
 
 
 class Decoder(nn.Module):
-    """Feature pyramid: from the coarsest map down, each joined with the next finer one, to stride 4."""
+    """Feature pyramid: from the coarsest map on, upsample and add the next finer one, down to stride 4."""
 
     def __init__(self, channels: tuple[int, ...], dimension: int, width: int = 128) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Decoder(nn.Module):
         self.head = nn.Conv2d(width, dimension, 1)
 
     def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
-        """Maps finest first -> [B, D, *size], of any length."""
+        """Feature maps [B, C_i, h_i, w_i], finest first -> [B, D, *size], not scaled to unit length."""
         whole = maps[-1].mean(dim=(2, 3), keepdim=True)
         x = self.smooth[-1](F.relu(self.laterals[-1](maps[-1])) + self.context(whole))
         for level in range(len(maps) - 2, -1, -1):
@@ -127,20 +127,21 @@ class EmbeddingNetwork(nn.Module):
         self.backbone = backbone
         self.decoder = Decoder(cast("tuple[int, ...]", backbone.channels), dimension)
 
-    def features(self, image: Tensor) -> Tensor:
-        """Vectors before they are scaled to unit length: [B, 3, H, W] -> [B, D, H/4, W/4]."""
+    def unscaled(self, image: Tensor) -> Tensor:
+        """Embeddings before they are scaled to unit length: [B, 3, H, W] -> [B, D, H/4, W/4]."""
         size = (image.shape[2] // STRIDE, image.shape[3] // STRIDE)
         return cast(Tensor, self.decoder(self.backbone(image), size))
 
     def forward(self, image: Tensor) -> Tensor:
-        return normalize(self.features(image), dim=1)
+        """[B, 3, H, W] -> unit vectors [B, D, H/4, W/4]."""
+        return normalize(self.unscaled(image), dim=1)
 
 
 class ClassifyingNetwork(nn.Module):
-    """A linear softmax classifier of each pixel on an embedding network, the baseline of SegSort.
+    """A linear softmax classifier of each pixel on an embedding network: the baseline that SegSort is compared with.
 
-    The classifier reads the vectors before they are scaled to unit length, like a network without a sphere. On a frozen
-    network it reads the embedding.
+    The classifier reads the embeddings before they are scaled to unit length, as in an ordinary segmentation network.
+    On a frozen network it reads the unit vectors.
 
     Args:
         network: backbone and decoder.
@@ -163,9 +164,9 @@ class ClassifyingNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """[B, 3, H, W] -> unit vectors [B, D, H/4, W/4] and logits [B, C, H/4, W/4]."""
-        features = self.network.features(image)
-        embedding = normalize(features, dim=1)
-        return embedding, self.classifier(embedding if self.frozen else features)
+        unscaled = self.network.unscaled(image)
+        embedding = normalize(unscaled, dim=1)
+        return embedding, self.classifier(embedding if self.frozen else unscaled)
 
 
 def build_network(

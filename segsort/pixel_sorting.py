@@ -3,14 +3,16 @@
 The steps, in the order in which they run:
 
 - `sorting_features`: the embedding of each pixel with its location appended, as a unit vector
-- `grid_labels`: the cells of a regular grid, where sorting starts
+- `grid_labels`: the starting labels, which are the cells of a regular grid
 - `m_step`: the mean direction of each segment
 - `e_step`, or `soft_e_step`: the nearest mean of each pixel, or its posteriors
-- `sort_hard`, or `sort_soft`: both steps in turn, until no pixel moves
-- `sort_pixels`: all of it
+- `sort_hard`, or `sort_soft`: both steps in turn, up to a maximum number of iterations
+- `sort_pixels`: all of these
 
-Functions under `@loops.on_cpu(...)` have a compiled form with the same result up to rounding, which does their work on
-a CPU. The code here runs on other devices, and is the reference that the compiled forms are tested against.
+A label is a segment number here, not a class. A pixel is one position of the embedding, whose stride is the network's.
+
+Functions under `@loops.on_cpu(...)` have a compiled form with the same result up to rounding. It runs on a CPU, and
+stops sorting when no pixel moves. The code here runs on other devices. The compiled forms are tested against it.
 """
 
 from collections.abc import Callable
@@ -31,15 +33,16 @@ class SortingOptions:
 
     Attributes:
         segments: K, the number of cells of the starting grid; sorting ends with at most K segments an image.
-        iterations: E- and M-steps at most; sorting stops when no pixel moves.
-        location_weight: length of the location feature half an image away from the centre, beside a unit embedding.
+        iterations: maximum number of E- and M-steps. On a CPU, sorting stops earlier when no pixel moves.
+        location_weight: length of the location of a pixel at the end of the longer side, half that side from the
+            centre. The embedding to which the location is appended has length 1.
         assignment: "hard" assigns each pixel to one mean (spherical k-means); "soft" to all, by their posteriors.
         kappa: concentration of the vMF densities, used by soft assignment only.
-        coarse_iterations: E- and M-steps at most over every second pixel of every second row, before the others. They
-            cost a quarter and bring the means close to their end. The paper has none.
-        precision: "int8" compares pixels with means in eight bits on a CPU that multiplies bytes (AVX-512 VNNI), which
-            is four times as fast. It changes only assignments between means that are almost equally near. Elsewhere
-            it is float32. Means are always computed in float32.
+        coarse_iterations: maximum number of E- and M-steps over every second pixel of every second row, before the
+            others. Such a step costs a quarter. They bring the means close to their final values. The paper has none.
+        precision: "int8" compares pixels with means in eight bits on a CPU with AVX-512 VNNI. One instruction then
+            multiplies four times as many numbers. It changes only assignments between means that are almost equally
+            near. Without such a CPU, comparisons are in float32. Means are always computed in float32.
     """
 
     segments: int = 64
@@ -70,8 +73,8 @@ class SortingOptions:
 class SortedPixels(NamedTuple):
     """Result of pixel sorting.
 
-    labels: [B, h, w] int64, segment of each pixel, -1 where a pixel was left out; theta: [B, K, D+2] float32, means of
-    the segments, zeros for empty segments.
+    labels: [B, h, w] int64, segment number of each pixel, 0..K-1, -1 where a pixel was left out.
+    theta: [B, K, D+2] float32, means of the segments, zeros for empty segments.
     """
 
     labels: Tensor
@@ -94,10 +97,10 @@ def sort_pixels(embeddings: Tensor, options: SortingOptions, valid: Tensor | Non
     Args:
         embeddings: [B, D, h, w] unit vectors. No gradient flows through the result.
         options: number of segments, iterations, and how pixels are assigned.
-        valid: [B, h, w] bool, False at padding and ignored pixels, which join no segment; None: all are valid.
+        valid: [B, h, w] bool, False at padding and ignored pixels, which belong to no segment; None: all are valid.
 
     Returns:
-        The segment of each pixel and the means of the segments. Labels of empty segments do not occur.
+        The segment number of each pixel and the means of the segments. Numbers of empty segments do not occur.
 
     Raises:
         ValueError: if `embeddings` is not 4-dimensional or `valid` has another shape.
@@ -114,16 +117,16 @@ def sort_pixels(embeddings: Tensor, options: SortingOptions, valid: Tensor | Non
 def sort_features(
     features: Tensor, size: tuple[int, int], options: SortingOptions, left_out: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Sort what `sorting_features` returned.
+    """Sort pixels whose location is already appended, starting from a grid.
 
     Args:
-        features: [B, h*w, D+2] unit vectors.
+        features: [B, h*w, D+2] unit vectors, as of `sorting_features`.
         size: (h, w).
         options: number of segments, iterations, and how pixels are assigned.
-        left_out: [B, h*w] bool, pixels that join no segment; None: all join one.
+        left_out: [B, h*w] bool, pixels that belong to no segment; None: all belong to one.
 
     Returns:
-        Labels [B, h*w] int64, -1 for pixels left out, and means [B, K, D+2].
+        Segment numbers [B, h*w] int64, -1 for pixels left out, and means [B, K, D+2].
     """
     grid, count = _grid(*size, options.segments), min(options.segments, size[0] * size[1])
     if options.assignment == "soft":
@@ -148,9 +151,10 @@ def location_features(height: int, width: int) -> Tensor:
 
 
 def grid_labels(height: int, width: int, segments: int) -> Tensor:
-    """Cells of a regular grid with exactly `segments` cells (fewer if the image has fewer pixels): [h, w] int64.
+    """Grid cell of each pixel, in a regular grid of exactly `segments` cells: [h, w] int64.
 
-    Rows of the grid may hold different numbers of cells, so that any number of cells fits any aspect ratio.
+    An image with fewer pixels has one cell for each pixel. Rows of the grid may hold different numbers of cells, so
+    that any number of cells fits any aspect ratio.
     """
     return _grid(height, width, segments).clone()
 
@@ -169,7 +173,7 @@ def _grid(height: int, width: int, segments: int) -> Tensor:
 
 
 def m_step(features: Tensor, assigned: Tensor) -> Means:
-    """M-step: the mean direction of each segment (paper, eq. 4).
+    """M-step: the mean direction of each segment of a vMF mixture (paper, eq. 4).
 
     Sums are products with the membership matrix. Unlike atomic additions they are equal in every run.
 
@@ -181,17 +185,17 @@ def m_step(features: Tensor, assigned: Tensor) -> Means:
 
 
 def e_step(features: Tensor, means: Means, labels: Tensor) -> Tensor:
-    """Hard E-step: assign each pixel to the nearest mean, where the vMF density is largest.
+    """Hard E-step: assign each pixel to the mean of largest vMF density, which is the nearest (paper, section 3.1).
 
     All densities have the same kappa, so the largest cosine decides. A pixel stays where it is on a tie.
 
     Args:
         features: [B, N, D] unit vectors.
         means: of K segments; an empty one attracts no pixel.
-        labels: [B, N] int64, segments before.
+        labels: [B, N] int64, segment number of each pixel before the step.
 
     Returns:
-        [B, N] int64, segments after.
+        [B, N] int64, segment number of each pixel after the step.
     """
     scores = cosines(features, means)
     best, nearest = scores.max(dim=2)
@@ -200,7 +204,7 @@ def e_step(features: Tensor, means: Means, labels: Tensor) -> Tensor:
 
 
 def soft_e_step(scores: Tensor, kappa: float) -> Tensor:
-    """Soft E-step: posterior of each mean of a vMF mixture with equal weights and one kappa.
+    """Soft E-step: posterior of each mean of a vMF mixture with equal weights and one kappa (paper, section 3.1).
 
     The normalising factor of the density is the same for all means and cancels.
 
@@ -232,12 +236,12 @@ def sort_hard(
 ) -> tuple[Tensor, Tensor]:
     """Hard EM (spherical k-means) from starting labels.
 
-    Further steps change nothing once no pixel moves. The compiled form stops then. This code does all steps, because
-    asking a device whether pixels moved would wait for it.
+    This code always runs all iterations, because a test whether pixels moved would synchronise the host with the GPU.
+    The compiled form stops when no pixel moves. The result is the same: further steps would change nothing.
 
     Args:
         features: [B, h*w, D] unit vectors.
-        grid: [h, w] int64 starting labels of each image, 0..count-1.
+        grid: [h, w] int64, grid cell of each pixel, its starting label in every image, 0..count-1.
         count: K.
         iterations: E- and M-steps over all pixels.
         coarse_iterations: E- and M-steps over every second pixel of every second row, before the others.
@@ -245,7 +249,7 @@ def sort_hard(
         left_out: [B, h*w] bool, pixels that belong to no segment; None: all belong to one.
 
     Returns:
-        Labels [B, h*w] int64, -1 for pixels left out, and means [B, K, D].
+        Segment numbers [B, h*w] int64, -1 for pixels left out, and means [B, K, D].
     """
 
     def em(features: Tensor, labels: Tensor, iterations: int, left_out: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -267,12 +271,21 @@ def sort_soft(
     kappa: float,
     left_out: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Soft EM from starting labels: means are weighted by posteriors. Arguments and results as in `sort_hard`.
+    """Soft EM from starting labels: each pixel contributes to all means, weighted by its posteriors.
 
-    On a CPU it stops when no pixel has another nearest mean than before.
+    On a CPU it stops when the nearest mean of every pixel is the one before.
 
     Args:
+        features: [B, h*w, D] unit vectors.
+        grid: [h, w] int64, grid cell of each pixel, its starting label in every image, 0..count-1.
+        count: K.
+        iterations: maximum number of E- and M-steps over all pixels.
+        coarse_iterations: maximum number over every second pixel of every second row, before the others.
         kappa: concentration of the vMF densities.
+        left_out: [B, h*w] bool, pixels that belong to no segment; None: all belong to one.
+
+    Returns:
+        Number of the nearest mean of each pixel [B, h*w] int64, -1 for pixels left out, and means [B, K, D].
     """
 
     def em(features: Tensor, labels: Tensor, iterations: int, left_out: Tensor | None) -> tuple[Tensor, Tensor]:

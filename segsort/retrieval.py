@@ -1,4 +1,7 @@
-"""Retrieval: the vote of the nearest exemplars, what changes its outcome, and how familiar a segment is."""
+"""The vote of the nearest exemplars, what changes its outcome, and how familiar a segment is.
+
+The search for the nearest exemplars is `model_store.index.ExemplarIndex`.
+"""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_ROUNDING = 1e-6  # added to a strength, so that rounding in the vote cannot cost the share
+_ROUNDING = 1e-6  # added to a strength, so that the share is reached in spite of rounding errors in the vote
 
 
 class Vote(NamedTuple):
@@ -24,7 +27,11 @@ def vote(
     kappa: float,
     strengths: np.ndarray | None = None,
 ) -> Vote:
-    """Label segments by their nearest exemplars: the NCA posterior that training optimises (paper, eq. 6).
+    """Label segments by the vote of their nearest exemplars.
+
+    The shares of the classes have the form of the posterior of the vMF-NCA loss (paper, eq. 6), with three differences.
+    A segment is compared instead of a pixel, only the k nearest exemplars count, and exemplars have strengths. The
+    paper takes the majority class of the k nearest instead.
 
     Args:
         similarities: [Q, k] cosines of the k nearest exemplars.
@@ -59,16 +66,16 @@ def vote(
 def familiarity(nearest: np.ndarray, areas: np.ndarray) -> tuple[np.ndarray, float]:
     """Measure how close the segments of one image are to exemplars, from each segment and from its whole image.
 
-    A plain grey segment of a foreign image may be close to an exemplar by chance. It is much less likely that all
-    segments of a foreign image are close, so the mean over the image counts as much as the segment itself.
+    A single segment of a foreign image may be close to an exemplar by chance. It is much less likely that all its
+    segments are close. Therefore the mean over the image counts as much as the segment itself.
 
     Args:
         nearest: [S] cosine of each segment to its nearest exemplar, S >= 1.
         areas: [S] pixels.
 
     Returns:
-        [S] float64, the mean of the segment's cosine and the image's cosine; and the image's cosine, which is the mean
-        over its segments weighted by area.
+        Familiarity of each segment [S] float64, the mean of its cosine and the image's cosine; and the image's cosine.
+        The image's cosine is the mean of the cosines of its segments, weighted by area.
     """
     image = float(np.average(nearest.astype(np.float64), weights=areas))
     return (nearest.astype(np.float64) + image) / 2, image
@@ -145,7 +152,7 @@ def winning_strength(
         (A + s) / (A + B + s) >= share   <=>   s >= (share * B - (1 - share) * A) / (1 - share).
 
     Args:
-        similarities: [n] cosines of the exemplars that vote beside the new one, n >= 0.
+        similarities: [n] cosines of the exemplars that vote together with the new one, n >= 0.
         same_class: [n] bool, whether each has the class of the new exemplar.
         new_similarity: cosine of the new exemplar, -1..1.
         share: the share that its class must reach, above 0 and below 1.

@@ -1,7 +1,10 @@
-"""From pixel embeddings to segments at an image's own resolution, and to labelled segments where a mask is known.
+"""Segments of an image at its own resolution, from pixel embeddings, and labelled segments from a mask.
 
-`segment_image` is the whole way: `outline_images` sorts pixels at the network's stride and gives every pixel of the
-image a segment, and `join_pieces` joins small pieces to their neighbours and takes the prototypes.
+`segment_image` consists of two steps. `outline_images` sorts the pixels at the network's stride, and then gives every
+pixel of the image a segment number. `merge_outlined` merges small connected components into neighbours and computes the
+prototypes. `split_by_label` splits segments along the classes of a mask.
+
+An embedding cell is one position of the embedding. A label is a segment number, except in a mask, where it is a class.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +24,12 @@ _AT_ONCE = 1 << 20  # pixels whose outlines are found at once: 16 cosines each, 
 
 
 class Segments(NamedTuple):
-    """labels: [H, W] int32, 0..S-1, tiling the image; prototypes: [S, D] float32 unit; areas: [S] int64, pixels."""
+    """Segments that cover an image.
+
+    labels: [H, W] int32, segment number of each pixel, 0..S-1.
+    prototypes: [S, D] float32 unit vectors.
+    areas: [S] int64, pixels of each segment.
+    """
 
     labels: np.ndarray
     prototypes: np.ndarray
@@ -29,10 +37,13 @@ class Segments(NamedTuple):
 
 
 class LabelledSegments(NamedTuple):
-    """Pieces of segments that lie in one class each.
+    """Segments split by class: each part holds the pixels of one segment that have one class.
 
-    labels: [H, W] int32, -1 where a pixel is ignored or its piece too small; prototypes: [S, D] float32 unit vectors;
-    class_ids: [S] int64; areas: [S] int64, pixels; bboxes: [S, 4] int32, (x, y, width, height).
+    labels: [H, W] int32, part number of each pixel, -1 where a pixel is ignored or its part is too small.
+    prototypes: [S, D] float32 unit vectors.
+    class_ids: [S] int64.
+    areas: [S] int64, pixels of each part.
+    bboxes: [S, 4] int32, (x, y, width, height).
     """
 
     labels: np.ndarray
@@ -43,9 +54,11 @@ class LabelledSegments(NamedTuple):
 
 
 class Outlined(NamedTuple):
-    """An image's pixels sorted, before small pieces are joined.
+    """Segments of an image before small connected components are merged.
 
-    labels: [H, W] int32, segments; embeddings: [D, h, w] unit vectors; features: [h*w, D+2], what was sorted.
+    labels: [H, W] int32, segment number of each pixel.
+    embeddings: [D, h, w] unit vectors.
+    features: [h*w, D+2], the embeddings with their location appended, which were sorted.
     """
 
     labels: np.ndarray
@@ -54,29 +67,29 @@ class Outlined(NamedTuple):
 
 
 def segment_image(embeddings: Tensor, size: tuple[int, int], options: SortingOptions, min_area: float) -> Segments:
-    """Sort one image's pixels and give its segments crisp outlines at the image's own resolution.
+    """Sort one image's pixels, and outline its segments at the image's own resolution.
 
-    EM runs at the network's stride. Pixels between cells of different segments are then assigned once more, by
-    embeddings interpolated to their position, among the segments of the four cells around them.
+    EM runs at the network's stride. Then each pixel of the image is assigned to the nearest of the segments of the four
+    embedding cells around it, by embeddings interpolated to its position.
 
     Args:
         embeddings: [D, h, w] unit vectors.
         size: (H, W) of the answer, in pixels.
         options: how pixels are sorted.
-        min_area: a connected piece smaller than this share of the image joins the neighbour with the longest border.
+        min_area: a connected component smaller than this share of the image is merged: see `merge_small`.
 
     Raises:
         ValueError: if `embeddings` is not [D, h, w] or not finite, or `size` is not positive.
     """
     if embeddings.dim() != 3:
         raise ValueError(f"embeddings has shape {tuple(embeddings.shape)}; it must be [D, h, w]: pass one image")
-    return join_pieces(outline_images(embeddings[None], [size], options)[0], min_area)
+    return merge_outlined(outline_images(embeddings[None], [size], options)[0], min_area)
 
 
 def outline_images(embeddings: Tensor, sizes: Sequence[tuple[int, int]], options: SortingOptions) -> list[Outlined]:
     """Sort the pixels of several images and outline their segments, the first part of `segment_image`.
 
-    On a device, only the labels are copied to the host.
+    On a GPU, only the segment numbers are copied to the host.
 
     Args:
         embeddings: [B, D, h, w] unit vectors.
@@ -96,23 +109,27 @@ def outline_images(embeddings: Tensor, sizes: Sequence[tuple[int, int]], options
         features = sorting_features(embeddings.float(), options.location_weight)
         assigned, theta = sort_features(features, cells, options)
         found = [outline(features[b], theta[b], assigned[b].reshape(cells), size) for b, size in enumerate(sizes)]
-        # up to here, nothing waits for a device
+        # up to here, the host does not synchronise with a GPU
         return [
             Outlined(labels.cpu().numpy().astype(np.int32, copy=False), embeddings[b], features[b])
             for b, labels in enumerate(found)
         ]
 
 
-def join_pieces(outlined: Outlined, min_area: float) -> Segments:
-    """Join pieces below `min_area` to neighbours and take the prototypes, the second part of `segment_image`.
+def merge_outlined(outlined: Outlined, min_area: float) -> Segments:
+    """Merge small connected components and compute the prototypes, the second part of `segment_image`.
 
     It changes the labels of `outlined`, which must not be used again.
+
+    Args:
+        outlined: of one image.
+        min_area: components smaller than this share of the image are merged: see `merge_small`.
 
     Raises:
         ValueError: if the embeddings are not finite.
     """
     with torch.no_grad():
-        labels, areas = loops.join_small(outlined.labels, max(min_area * outlined.labels.size, 1), numbered=True)
+        labels, areas = loops.merge_small(outlined.labels, max(min_area * outlined.labels.size, 1), numbered=True)
         directions = prototypes(outlined.embeddings, outlined.features, labels, len(areas))
     if not np.isfinite(directions).all():
         raise ValueError("the embeddings of this image are not finite; check the network")
@@ -121,19 +138,19 @@ def join_pieces(outlined: Outlined, min_area: float) -> Segments:
 
 @loops.on_cpu(loops.outline_labels)
 def outline(features: Tensor, theta: Tensor, cells: Tensor, size: tuple[int, int]) -> Tensor:
-    """Assign every pixel of the answer to the nearest of the segments of the four cells around it.
+    """Assign every pixel of the image to the nearest of the segments of the four embedding cells around it.
 
-    The features of the four cells are interpolated bilinearly. A cosine is linear in them, up to a positive length that
-    is the same for all segments. Therefore cosines are interpolated instead.
+    The unit vectors of the four cells are interpolated bilinearly. A cosine is linear in them, up to a positive length
+    that is the same for all segments. Therefore cosines are interpolated instead.
 
     Args:
-        features: [h*w, D] unit vectors of the cells.
+        features: [h*w, D] unit vectors of the embedding cells, with location.
         theta: [K, D] means of the segments.
-        cells: [h, w] int64, segment of each cell.
-        size: (H, W) of the answer, in pixels.
+        cells: [h, w] int64, segment number of each embedding cell.
+        size: (H, W) of the image, in pixels.
 
     Returns:
-        [H, W] segment of each pixel, int16 if all labels fit, else int32.
+        [H, W] segment number of each pixel, int16 if all numbers fit, else int32.
     """
     (h, w), (H, W) = cells.shape, size
     near = _quads(torch.arange(h * w, device=cells.device).reshape(h, w))  # [h, w, 4] the four cells
@@ -155,7 +172,7 @@ def outline(features: Tensor, theta: Tensor, cells: Tensor, size: tuple[int, int
 
 
 def _quads(cells: Tensor) -> Tensor:
-    """Each value with those right, below and diagonal, the border repeated: [h, w] -> [h, w, 4]."""
+    """Each value with its neighbours to the right, below and diagonal: [h, w] -> [h, w, 4]; the border is repeated."""
     h, w = cells.shape
     y = torch.arange(1, h + 1, device=cells.device).clamp(max=h - 1)
     x = torch.arange(1, w + 1, device=cells.device).clamp(max=w - 1)
@@ -163,7 +180,11 @@ def _quads(cells: Tensor) -> Tensor:
 
 
 def _places(length: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Place of each of `length` pixel centres among `cells` cell centres: the cell before, and the way on, 0..1."""
+    """Position of each of `length` pixel centres between `cells` cell centres along a side.
+
+    Returns:
+        The cell before each pixel [length] int64, and the share of the way to the next cell [length] float32, 0..1.
+    """
     at = (torch.arange(length, dtype=torch.float64, device=device) + 0.5) * cells / length - 0.5
     at = at.clamp(0, cells - 1)
     before = at.long()
@@ -181,20 +202,22 @@ def _bands(height: int, width: int) -> Iterator[slice]:
 def prototypes(embeddings: Tensor, features: Tensor, labels: np.ndarray, count: int) -> np.ndarray:
     """Mean direction of the embeddings that each segment covers.
 
-    A cell belongs to the segment at its centre. A segment too thin to cover the centre of a cell takes the cells below
-    its pixels instead, once for each pixel. On a device, only the sums are copied to the host.
+    An embedding cell belongs to the segment at its centre. A segment too thin to cover the centre of a cell takes the
+    cells below its pixels instead, once for each pixel. On a GPU, only the sums are copied to the host.
 
     Args:
         embeddings: [D, h, w] unit vectors.
         features: [h*w, D+2], the embeddings with any location appended; used by the compiled form only.
-        labels: [H, W] int32 segment of each pixel, 0..count-1; -1: none.
+        labels: [H, W] int32 segment number of each pixel, 0..count-1; -1: none.
         count: S.
 
     Returns:
         [S, D] float32 unit vectors.
     """
     (D, h, w), (H, W), device = embeddings.shape, labels.shape, embeddings.device
-    centres = labels[centres_of_cells(h, H)[:, None], centres_of_cells(w, W)].ravel()  # [h*w] segment of each cell
+    centres = labels[
+        centres_of_cells(h, H)[:, None], centres_of_cells(w, W)
+    ].ravel()  # [h*w] segment number of each cell
     thin = np.setdiff1d(np.arange(count), centres).tolist()
     below = [cells_below(labels, segment, (h, w)) for segment in thin]
     cell = np.concatenate([np.arange(h * w), *below])
@@ -205,15 +228,18 @@ def prototypes(embeddings: Tensor, features: Tensor, labels: np.ndarray, count: 
     return unit_rows(sums[:count].cpu().numpy())
 
 
-def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:
-    """Give connected pieces of fewer than `min_pixels` pixels to the neighbouring piece with the longest common border.
+def merge_small(labels: np.ndarray, min_pixels: float) -> np.ndarray:
+    """Merge each connected component of fewer than `min_pixels` pixels into its best neighbour.
+
+    A neighbour of at least `min_pixels` pixels is better than a smaller one. Among those, the neighbour with the
+    longest common border is best. Components are connected by the sides of pixels.
 
     Args:
-        labels: [H, W] int32, non-negative, H, W >= 1.
-        min_pixels: the smallest piece left alone. The largest piece of the image is never joined to another.
+        labels: [H, W] int32 segment numbers, non-negative, H, W >= 1.
+        min_pixels: the smallest component that stays. The largest component of the image always stays.
 
     Returns:
-        [H, W] int32, a copy in which every label occurs in `labels`.
+        [H, W] int32, a copy of `labels`. A merged component has the number of the component that it was merged into.
 
     Raises:
         ValueError: if there are no labels, or negative ones.
@@ -223,20 +249,20 @@ def join_specks(labels: np.ndarray, min_pixels: float) -> np.ndarray:
             f"labels have shape {labels.shape} and begin at {labels.min(initial=0)}; give at least one pixel, and "
             "number the segments from 0 on"
         )
-    return loops.join_small(labels, min_pixels)[0]
+    return loops.merge_small(labels, min_pixels)[0]
 
 
 def split_by_label(
     segments: Segments, embeddings: Tensor, mask: np.ndarray, ignore: int, min_area: float
 ) -> LabelledSegments:
-    """Split segments along a label mask: each piece lies in one segment and has one class.
+    """Split segments along a mask of classes: each part holds the pixels of one segment that have one class.
 
     Args:
         segments: of the image.
         embeddings: [D, h, w] unit vectors of the image.
-        mask: [H, W] int, class of each pixel, in the size of `segments.labels`.
+        mask: [H, W] int, class id of each pixel, in the size of `segments.labels`.
         ignore: value of `mask` that is no class.
-        min_area: pieces smaller than this share of the image are left out.
+        min_area: parts smaller than this share of the image are left out.
 
     Raises:
         ValueError: if the mask has another size than the segments.
@@ -247,10 +273,10 @@ def split_by_label(
             "pass a mask of the same height and width as the image"
         )
     classed = mask != ignore
-    spans = int(mask.max(initial=0, where=classed)) + 1
-    key = segments.labels.astype(np.int64) * spans + np.where(classed, mask, 0)
-    pairs = np.arange(len(segments.areas) * spans) if len(segments.areas) * spans <= 4 * mask.size else None
-    if pairs is None:  # class numbers are large and few occur
+    classes = int(mask.max(initial=0, where=classed)) + 1
+    key = segments.labels.astype(np.int64) * classes + np.where(classed, mask, 0)
+    pairs = np.arange(len(segments.areas) * classes) if len(segments.areas) * classes <= 4 * mask.size else None
+    if pairs is None:  # class ids are large and few occur
         pairs, key = np.unique(key, return_inverse=True)
     areas = np.bincount(key[classed], minlength=len(pairs))
     kept = (areas > 0) & (areas >= min_area * mask.size)
@@ -260,7 +286,7 @@ def split_by_label(
     return LabelledSegments(
         labels=labels,
         prototypes=prototypes(embeddings, sorting_features(embeddings[None].float(), 0)[0], labels, count),
-        class_ids=pairs[values] % spans,
+        class_ids=pairs[values] % classes,
         areas=areas[values],
         bboxes=bounding_boxes(labels, count),
     )

@@ -12,7 +12,9 @@ def normalize(vectors: Tensor, dim: int = -1) -> Tensor:
 
 
 def mean_direction(vectors: Tensor, labels: Tensor, count: int) -> Tensor:
-    """Mean direction of each group of vectors: the M-step of a hard vMF mixture (paper, eq. 4).
+    """Mean direction of each group of vectors: their sum, scaled to unit length.
+
+    Unlike `pixel_sorting.m_step` it takes the group of each vector, and needs no membership matrix.
 
     Args:
         vectors: [N, D].

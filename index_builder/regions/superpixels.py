@@ -10,7 +10,7 @@ from skimage.segmentation import felzenszwalb, slic
 
 from index_builder.regions.borders import find_borders
 from index_builder.regions.sources import check_image
-from segsort.segments import join_specks
+from segsort.segments import merge_small
 
 # The default values here and of `ContourRegions` were chosen on every eighth (contours: fifth) photograph of the train
 # split of BSDS500; the benchmark measures on its val split. Of the settings tried that split a photograph into about 60
@@ -35,7 +35,7 @@ class Felzenszwalb:
         check_image(image)
         found = felzenszwalb(image, self.scale, self.sigma, self.min_size).astype(np.int32)
         # Its graph joins diagonal neighbours; parts that touch only at a corner are split.
-        return connected_pieces(join_specks(found, self.min_size))
+        return connected_pieces(merge_small(found, self.min_size))
 
 
 class SlicMerge:
@@ -63,7 +63,7 @@ class SlicMerge:
         merged = merge_hierarchical(  # type: ignore[no-untyped-call]
             fine, graph, self.distance, rag_copy=False, in_place_merge=True, merge_func=_merge, weight_func=_distance
         )
-        return connected_pieces(join_specks(merged.astype(np.int32), self.min_size))
+        return connected_pieces(merge_small(merged.astype(np.int32), self.min_size))
 
 
 def color_graph(regions: np.ndarray, lab: np.ndarray) -> Any:

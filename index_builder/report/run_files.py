@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from index_builder.training.recipe import Recipe
+from index_builder.training.recipe import Recipe, with_current_names
 
 Json = dict[str, Any]
 
@@ -95,11 +95,11 @@ def read_run(folder: Path) -> Run:
     Raises:
         ValueError: if it holds none of the files of a run, or one that cannot be read.
     """
-    recipe = _document(folder / "recipe.json")
+    recipe = with_current_names(_document(folder / "recipe.json") or {})
     run = Run(
         name=folder.resolve().name,
         label=_label(recipe) if recipe else folder.resolve().name,
-        recipe=recipe or {},
+        recipe=recipe,
         log=read_log(folder),
         evaluations=_documents(folder, "evaluation"),
         sweeps=_documents(folder, "sweep"),

@@ -70,7 +70,7 @@ Domain = WithClasses | WithRegions
 
 
 class Crops(IterableDataset[Batch]):
-    """Endless stream of whole batches: `batch_per_world` crops of each domain, `views` of each image.
+    """Endless stream of whole batches: `batch_per_domain` crops of each domain, `views` of each image.
 
     Each worker reads an image, and computes its regions, once and then keeps it in memory.
     """
@@ -90,7 +90,7 @@ class Crops(IterableDataset[Batch]):
             crops = [
                 (*crop, w)
                 for w in range(len(self.domains))
-                for _ in range(self.recipe.batch_per_world // views)
+                for _ in range(self.recipe.batch_per_domain // views)
                 for crop in _views(read[w](next(orders[w])), self.recipe, random)
             ]
             images, labels, numbers = zip(*crops, strict=True)

@@ -1,5 +1,6 @@
 """The settings of a training run, with their defaults."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -9,12 +10,22 @@ IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # mean, standar
 MOBILENET = ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # normalisation of the MobileNetV2 weights
 
 
+FORMER_NAMES = {"pixels_per_world": "pixels_per_domain", "batch_per_world": "batch_per_domain"}
+
+
+def with_current_names(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored recipe with today's field names: those of older runs are replaced, unless the new name is there too."""
+    return {
+        name if (new := FORMER_NAMES.get(name, name)) in document else new: value for name, value in document.items()
+    }
+
+
 class Recipe(BaseModel):
     """Settings of a training run. They are written into the run's folder and into the card of releases built from it.
 
     All `datasets` are trained on together; each is a domain. If `reference` names one of them, pixels of the other
     domains are also compared with prototypes of the reference domain. Served retrieval does the same when all exemplars
-    come from that domain. In field names that older runs have stored, a domain is called a world.
+    come from that domain.
 
     Sizes are in pixels of the image unless stated otherwise.
 
@@ -23,6 +34,11 @@ class Recipe(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_former_names(cls, values: Any) -> Any:
+        return with_current_names(values) if isinstance(values, Mapping) else values
 
     datasets: list[str] = Field(min_length=1)
     roots: dict[str, str] = Field(default_factory=dict)
@@ -59,7 +75,7 @@ class Recipe(BaseModel):
     min_pixels: int = Field(3, ge=1, description="smallest piece that becomes a prototype, in pixels of the embedding")
     bank_batches: int = Field(2, ge=0, description="number of batches whose prototypes the memory bank keeps")
     bank_per_batch: int = Field(512, ge=1)
-    pixels_per_world: int = Field(
+    pixels_per_domain: int = Field(
         2048, ge=1, description="pixels of the embedding that enter the loss, for each domain and step"
     )
     class_balance: float = Field(0.5, ge=0, le=1, description="0 samples pixels uniformly, 1 samples classes uniformly")
@@ -67,7 +83,7 @@ class Recipe(BaseModel):
 
     crop: tuple[int, int] = Field((256, 352), description="height, width of a training crop, multiples of 32")
     scale: tuple[float, float] = (0.6, 1.6)
-    batch_per_world: int = Field(4, ge=1, description="crops of each domain in a batch")
+    batch_per_domain: int = Field(4, ge=1, description="crops of each domain in a batch")
     steps: int = Field(2000, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
     backbone_rate: float = Field(0.25, gt=0, description="learning rate of the backbone, as a share of the decoder's")
@@ -95,8 +111,8 @@ class Recipe(BaseModel):
             raise ValueError(f"crop={self.crop}: height and width must be multiples of 32")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale={self.scale}: the minimum must be above 0 and not above the maximum")
-        if self.batch_per_world % self.views:
-            raise ValueError(f"batch_per_world={self.batch_per_world} must be a multiple of views={self.views}")
+        if self.batch_per_domain % self.views:
+            raise ValueError(f"batch_per_domain={self.batch_per_domain} must be a multiple of views={self.views}")
         if self.objective != "vmf" and self.views > 1:
             raise ValueError(f"views={self.views} belongs to objective 'vmf', not {self.objective!r}; leave it out")
         if self.frozen and (self.objective != "softmax" or self.start is None):

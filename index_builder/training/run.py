@@ -16,7 +16,7 @@ from index_builder.environment import circumstances
 from index_builder.regions import open_regions
 from index_builder.training.crops import Augment, Crops, Domain, WithClasses, WithRegions
 from index_builder.training.export import write_network
-from index_builder.training.recipe import Recipe, normalisation
+from index_builder.training.recipe import Recipe, normalisation, with_current_names
 from index_builder.training.softmax_module import SoftmaxModule
 from index_builder.training.sorting_modules import SupervisedModule, UnsupervisedModule
 from index_builder.training.starting_network import is_release, starting_network, unfold_batch_norms
@@ -174,7 +174,7 @@ def _check_recipe(recipe: Recipe, file: Path) -> None:
     """Refuse a recipe that differs from the one that the run in this folder was started with."""
     if not file.exists():
         return
-    asked, kept = recipe.model_dump(mode="json"), json.loads(file.read_text())
+    asked, kept = recipe.model_dump(mode="json"), with_current_names(json.loads(file.read_text()))
     differ = sorted(key for key in {*kept, *asked} if kept.get(key) != asked.get(key))
     if differ:
         raise ValueError(

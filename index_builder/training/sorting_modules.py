@@ -114,7 +114,7 @@ class SupervisedModule(SortingModule):
             labels,
             batch.domains,
             classes=len(self.classes),
-            spans=self.recipe.segments,
+            segments_per_image=self.recipe.segments,
             rows=PIECES * self.recipe.segments * len(labels),
             min_pixels=self.recipe.min_pixels,
         )
@@ -145,7 +145,7 @@ class UnsupervisedModule(SortingModule):
             batch.domains[:: self.recipe.views],
             images=batch.image_of,
             classes=self.recipe.max_regions,
-            spans=1,
+            segments_per_image=1,
             rows=self.recipe.max_regions * len(regions) // self.recipe.views,
             min_pixels=self.recipe.min_pixels,
         )

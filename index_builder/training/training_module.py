@@ -67,7 +67,7 @@ class TrainingModule(L.LightningModule):
         """
         weight = frequencies(classes, usable, number).clamp(min=1).pow(-self.recipe.class_balance)
         weights = torch.where(usable, weight[classes.clamp(min=0)], 0)
-        return sample_pixels(weights, self.recipe.pixels_per_world)
+        return sample_pixels(weights, self.recipe.pixels_per_domain)
 
     def validation_loaders(self, domains: list[Dataset], queries: Dataset) -> list[DataLoader[Sample]]:
         """Loaders of the images that become exemplars, one a domain; the last loader has the images that query them."""

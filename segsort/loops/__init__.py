@@ -9,25 +9,26 @@ and names its compiled form:
     @loops.on_cpu(loops.sort)
     def sort_hard(features, ...): ...
 
-A call runs the compiled form where its first tensor is float32 on a CPU without gradient. It runs the plain code
-everywhere else, on the device that holds the tensor. `sort_hard.__wrapped__` is the plain code, the reference of the
-tests.
+A call runs the compiled form where its first argument is a float32 tensor on a CPU without gradient. It runs the plain
+code everywhere else, on the device that holds the tensor. `sort_hard.__wrapped__` is the plain code, the reference of
+the tests.
 """
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
-from segsort.loops.threads import allowed, at_most, beside
+from segsort.loops.threads import at_most, run_in_background, thread_limit
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
 __all__ = [
-    "allowed", "at_most", "begin_compiling", "beside", "bounding_boxes", "cosines_of", "encode_masks",
-    "insert_nearest", "join_small", "nearest_rows", "normalise_planes", "on_cpu", "outline_labels", "prototypes",
-    "sort", "sorting_features", "sorts_in_bytes", "takes",
+    "at_most", "begin_compiling", "bounding_boxes", "cosines_of", "encode_masks", "insert_nearest", "merge_small",
+    "nearest_rows", "normalise_planes", "on_cpu", "outline_labels", "prototypes", "run_in_background", "sort",
+    "sorting_features", "sorts_in_bytes", "takes", "thread_limit",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -45,14 +46,17 @@ def on_cpu(compiled: Callable[P, R]) -> Callable[[Callable[P, R]], Callable[P, R
     """Let a compiled form do the work of a plain torch function where it can: see the module.
 
     Args:
-        compiled: a function of this module with the arguments and results of the plain one, whose first argument is a
-            tensor.
+        compiled: a function of this module with the arguments and results of the plain one. The first argument is a
+            tensor. It may be given by position or by name.
     """
 
     def decorate(plain: Callable[P, R]) -> Callable[P, R]:
+        name = next(iter(signature(plain).parameters))
+
         @wraps(plain)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            return (compiled if takes(args[0]) else plain)(*args, **kwargs)  # type: ignore[arg-type]
+            first = args[0] if args else kwargs.get(name)
+            return (plain if first is None or not takes(first) else compiled)(*args, **kwargs)  # type: ignore[arg-type]
 
         return run
 
@@ -89,12 +93,12 @@ def sort(
     Returns:
         Labels [B, h*w] int64, -1 for pixels left out, and means [B, K, D] float32, zero for empty segments.
     """
-    from segsort.loops import sort_pixels
+    from segsort.loops import sort_image
 
     cells = grid.numpy()
-    schedule = sort_pixels.Schedule(count, iterations, coarse_iterations, precision)
+    schedule = sort_image.Schedule(count, iterations, coarse_iterations, precision)
     found = [
-        sort_pixels.sort_image(one.numpy(), cells, schedule, None if left_out is None else left_out[b].numpy())
+        sort_image.sort(one.numpy(), cells, schedule, None if left_out is None else left_out[b].numpy())
         for b, one in enumerate(features)
     ]
     return _stacked([labels for labels, _ in found]), _stacked([theta for _, theta in found])
@@ -111,13 +115,13 @@ def outline_labels(features: "Tensor", theta: "Tensor", cells: "Tensor", size: t
     """Compiled form of `segsort.segments.outline`.
 
     Args:
-        features: [h*w, D] float32 unit vectors of the cells.
+        features: [h*w, D] float32 unit vectors of the embedding cells.
         theta: [K, D] float32 means of the segments.
-        cells: [h, w] int64 segment of each cell.
+        cells: [h, w] int64, segment number of each embedding cell.
         size: (H, W) of the answer, in pixels.
 
     Returns:
-        [H, W] int32 segment of each pixel.
+        [H, W] int32 segment number of each pixel.
     """
     import torch
 
@@ -132,7 +136,7 @@ def prototypes(embeddings: "Tensor", features: "Tensor", labels: "np.ndarray", c
     Args:
         embeddings: [D, h, w] float32 unit vectors; only their shape is read here.
         features: [h*w, D+2] float32, the embeddings with any location appended.
-        labels: [H, W] int32 segment of each pixel, 0..count-1; -1: none.
+        labels: [H, W] int32 segment number of each pixel, 0..count-1; -1: none.
         count: S, the number of segments.
 
     Returns:
@@ -144,27 +148,29 @@ def prototypes(embeddings: "Tensor", features: "Tensor", labels: "np.ndarray", c
     return unit_rows(directions.sums(features.numpy(), (embeddings.shape[1], embeddings.shape[2]), labels, count))
 
 
-def join_small(labels: "np.ndarray", min_pixels: float, numbered: bool = False) -> tuple["np.ndarray", "np.ndarray"]:
-    """Join connected pieces of fewer than `min_pixels` pixels to the neighbour with the longest common border.
+def merge_small(labels: "np.ndarray", min_pixels: float, numbered: bool = False) -> tuple["np.ndarray", "np.ndarray"]:
+    """Merge each connected component of fewer than `min_pixels` pixels into its best neighbour.
+
+    A neighbour of at least `min_pixels` pixels is better than a smaller one, then one with a longer common border.
 
     Args:
-        labels: [H, W] int32, 0 or more, H, W >= 1.
-        min_pixels: the smallest piece that is left alone. The largest piece of the image never joins another.
+        labels: [H, W] int32 segment numbers, 0 or more, H, W >= 1.
+        min_pixels: the smallest component that stays. The largest component of the image always stays.
         numbered: number the remaining labels 0..K-1 in their order, and write the result into `labels` itself.
 
     Returns:
         The new labels [H, W] int32, and the number of pixels of each label [K] int64.
     """
-    from segsort.loops import pieces
+    from segsort.loops import components
 
-    return pieces.join(labels, min_pixels, numbered)
+    return components.merge(labels, min_pixels, numbered)
 
 
 def encode_masks(labels: "np.ndarray", count: int) -> tuple["np.ndarray", "np.ndarray", "np.ndarray"]:
     """COCO's compressed run lengths and the bounding box of each segment of a label map.
 
     Args:
-        labels: [H, W] int32; labels outside 0..count-1 belong to no segment.
+        labels: [H, W] int32 segment numbers; those outside 0..count-1 belong to no segment.
         count: S, the number of segments.
 
     Returns:
@@ -210,15 +216,18 @@ def insert_nearest(
     k: int,
     gone: "np.ndarray | None" = None,
 ) -> tuple["np.ndarray", "np.ndarray"]:
-    """What `nearest_rows` finds when more rows follow those that it searched.
+    """Update the exact nearest rows of each query when more rows follow those that `nearest_rows` searched.
 
     Args:
-        found: cosines and rows [Q, k'] of that search for k. k' is below k only if it had no more rows.
+        found: cosines and rows [Q, k'] of the earlier search for k. k' is below k only if it had no more rows.
         rows: [n, D] float32 unit vectors, contiguous: the rows that follow.
         first: number of the first of them.
         queries: [Q, D] float32 unit vectors, contiguous.
         k: how many.
         gone: [n] bool, which of the n are never found; None: any may be found.
+
+    Returns:
+        Cosines [Q, k''] float32, best first, and rows [Q, k''] int64, as of one search over all rows.
     """
     from segsort.loops import nearest
 

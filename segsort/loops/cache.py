@@ -1,10 +1,10 @@
-"""Compiled loops are kept on disk, so that only the first process after a change of their sources compiles them.
+"""Cache of compiled loops on disk: only the first process after a change of their sources compiles them.
 
 numba compiles a loop again when its own file changes, but not when the file of a loop that it inlined does. Therefore
-all loops lie in one folder whose name is a digest of everything that they depend on: all sources of this package, the
-place of the sources, the versions of numba and Python, and the processor.
+all loops are stored in one folder, whose name is a digest of everything that they depend on. These are all sources of
+this package, their path, the versions of numba and Python, and the processor.
 
-Nothing happens when this module is imported. The folder is looked for when the first loop is declared.
+Importing this module does not touch the disk. The folder is chosen when the first loop is declared.
 """
 
 import atexit
@@ -78,21 +78,21 @@ def loops_are_kept() -> bool:
 
 
 def find_folder() -> Path | None:
-    """Find a folder that can be written: the first that can of NUMBA_CACHE_DIR, beside the sources, the user's cache,
-    and a temporary folder of this process.
+    """Find a folder for compiled loops that can be written.
 
-    Where the sources cannot be written, as in a container, loops that were compiled there are copied first.
+    The candidates are, in this order: NUMBA_CACHE_DIR, `__pycache__` of this package, the user's cache, and a temporary
+    folder of this process. If the sources cannot be written, as in a container, loops compiled there are copied first.
     """
     name = f"loops-{_digest()}"
     if config.CACHE_DIR and _can_write(Path(config.CACHE_DIR) / name):  # type: ignore[attr-defined]
         return Path(config.CACHE_DIR) / name  # type: ignore[attr-defined]
-    beside = _HERE / "__pycache__" / name
-    if _can_write(beside):
-        return beside
+    of_package = _HERE / "__pycache__" / name
+    if _can_write(of_package):
+        return of_package
     for find in (_users_cache, _own_folder):
         with suppress(OSError):
             parent = find()
-            _copy(beside, parent / name)
+            _copy(of_package, parent / name)
             if _can_write(parent / name):
                 return parent / name
     return None

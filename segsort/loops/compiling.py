@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segsort.loops import directions, kmeans, kmeans_bytes, location, nearest, outline, pieces, planes, run_lengths
+from segsort.loops import components, directions, kmeans, kmeans_bytes, location, nearest, outline, planes, run_lengths
 from segsort.loops.cache import folder_of_loops, loops_are_kept
 from segsort.loops.sharing import counters
 from segsort.loops.threads import at_most
@@ -68,8 +68,8 @@ def _outlines() -> object:
     return outline.labels_of(_rows(), _rows(2), np.array([[0, 0], [1, 0]]), (2, 2))
 
 
-def _pieces() -> object:
-    return pieces.join(_labels(), 2.0, True)
+def _components() -> object:
+    return components.merge(_labels(), 2.0, True)
 
 
 def _prototypes() -> object:
@@ -92,17 +92,17 @@ def _cosines() -> object:
     return nearest.cosines(_rows(), _rows(1), np.zeros((1, 1), dtype=np.int64))
 
 
-def _leaving() -> object:
-    """What runs only when a thread fails, and float32 sorting where bytes are the rule."""
-    pieces.leave(counters(pieces.COUNTERS))
-    kmeans.leave(counters(kmeans.FIRST + 2), 1)
+def _stopping() -> object:
+    """Loops that run only when a thread fails, and float32 sorting where int8 is the default."""
+    components.stop(counters(components.COUNTERS))
+    kmeans.stop(counters(kmeans.FIRST + 2), 1)
     return kmeans.sort(_rows(), np.array([0, 0, 1, 1]), 2, 1, 1)
 
 
 STEPS = (
     Step("pixel sorting", _sorting, 7, _CPU),
     Step("nearest exemplars", _search, 6, _CPU),
-    Step("pieces", _pieces, 10, _BOTH),
+    Step("connected components", _components, 10, _BOTH),
     Step("outlines", _outlines, 3, _CPU),
     Step("pixel features", _features, 2, _CPU),
     Step("masks", _masks, 5, _BOTH),
@@ -110,7 +110,7 @@ STEPS = (
     Step("image planes", _planes, 0.5, _CPU),
     Step("nearest exemplars after edits", _search_after_edits, 1.5),
     Step("cosines", _cosines, 0.5, _DEVICE),
-    Step("failures", _leaving, 0.5),
+    Step("failures", _stopping, 0.5),
 )
 
 

@@ -13,10 +13,10 @@ from segsort.loops.sharing import add, counters
 
 
 class Covered(NamedTuple):
-    """What threads share while they add up the cells whose centres segments cover.
+    """Arrays that threads share while they add up the cells whose centres segments cover.
 
     Attributes:
-        vectors: [h*w, D+2] float32, features of the cells.
+        vectors: [h*w, D+2] float32, embeddings of the cells with their location appended.
         labels: [H, W] int32, segment of each pixel, negative: none.
         rows, columns: [h] and [w] int64, the pixels at the centres of the cells.
         sums: [T, S, D] float64, of each of T threads: sums of unit embeddings.
@@ -34,7 +34,9 @@ class Covered(NamedTuple):
 
 
 def sums(vectors: np.ndarray, size: tuple[int, int], labels: np.ndarray, count: int) -> np.ndarray:
-    """Sum of the cells whose centres each segment covers, or of all cells below it where it covers no centre.
+    """Sum of the embeddings of each segment.
+
+    The cells whose centres a segment covers are summed. If it covers no centre, the cells below its pixels are summed.
 
     Args:
         vectors: [h*w, D+2] float32, unit embeddings with any location appended.
@@ -85,7 +87,7 @@ def add_directions(rows: np.ndarray, labels: np.ndarray, sums: np.ndarray, sizes
 
 @loop()
 def add_at_centres(work: Covered, number: int) -> None:
-    """`add_directions` of all cells by the labels at their centres; threads share the rows of cells."""
+    """Add each embedding cell to the sum of the segment at its centre; threads share the rows of cells."""
     h, w = len(work.rows), len(work.columns)
     below = np.empty(w, work.labels.dtype)
     while True:

@@ -14,8 +14,8 @@ def grouped(keys: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         count: number of different keys.
 
     Returns:
-        Places of key 0, then of key 1 and so on, each in rising order [n] int64; and where those of each key begin
-        among them [count+2] int64, whose last two are both n.
+        Places [n] int64: those of key 0 in rising order, then those of key 1, and so on. And bounds [count+2] int64:
+        the places of a key begin at bounds[key], and end before bounds[key + 1].
     """
     bounds = np.zeros(count + 2, np.int64)  # until the end each begin is one further on
     for key in keys:

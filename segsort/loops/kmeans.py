@@ -1,7 +1,8 @@
 """Spherical k-means over the pixels of one image, which threads share: hard EM from starting labels.
 
-`sort_rows` does what `segsort.pixel_sorting.em` does in plain torch. It differs in how: sums are corrected by the rows
-that moved instead of added up again, and it stops when none did.
+`sort_rows` computes what `segsort.pixel_sorting.sort_hard` computes from given starting labels. Two things make it
+faster. It corrects the sums of the groups by the rows that moved, instead of adding up all rows again. It stops when no
+row moved.
 """
 
 from typing import Any, NamedTuple
@@ -12,18 +13,20 @@ from segsort.loops.blocks import ORDERED, PIECE, block_of
 from segsort.loops.cache import loop
 from segsort.loops.sharing import add, counters, read, share, wait
 
-OPENED, MOVED, LEFT, ADDED, ADDING, FIRST = range(6)  # counters; from FIRST on two for each iteration: taken and done
+OPENED, MOVED, STOPPED, ADDED, ADDING, FIRST = range(
+    6
+)  # counters; from FIRST on two for each iteration: taken and done
 
 
 class Sorting(NamedTuple):
-    """What threads share while they sort N rows into K groups.
+    """Arrays that threads share while they sort N rows into K groups.
 
     Attributes:
         rows: [N, D] float32 unit vectors.
         labels: [N] int64, the group of each row; starting labels at first, the result at the end.
         theta: [D, K] float32, the means.
-        sums: [T, K, D] float64, of each of T threads: by how much it changes the sums of the groups.
-        sizes: [T, K] int64, of each of T threads: by how much it changes the numbers of rows.
+        sums: [T, K, D] float64, what each of T threads adds to the sums of the groups.
+        sizes: [T, K] int64, what each of T threads adds to the numbers of rows.
         empty: [K] bool, the groups without rows.
         counters: see `FIRST`.
     """
@@ -37,8 +40,8 @@ class Sorting(NamedTuple):
     counters: np.ndarray
 
     @classmethod
-    def room(cls, rows: np.ndarray, labels: np.ndarray, count: int, iterations: int, threads: int) -> "Sorting":
-        """Allocate everything for `threads` threads."""
+    def allocate(cls, rows: np.ndarray, labels: np.ndarray, count: int, iterations: int, threads: int) -> "Sorting":
+        """Allocate all arrays that `threads` threads need."""
         D = rows.shape[1]
         return cls(
             rows, labels, np.empty((D, count), dtype=np.float32), np.zeros((threads, count, D)),
@@ -49,8 +52,8 @@ class Sorting(NamedTuple):
 
 def sort(rows: np.ndarray, labels: np.ndarray, count: int, iterations: int, threads: int) -> np.ndarray:
     """Sort rows [N, D] float32 from labels [N] int64, which are changed: means [count, D] float32."""
-    work = Sorting.room(rows, labels, count, iterations, threads)
-    share(lambda number: sort_rows(work, iterations, number), threads, lambda: leave(work.counters, iterations))
+    work = Sorting.allocate(rows, labels, count, iterations, threads)
+    share(lambda number: sort_rows(work, iterations, number), threads, lambda: stop(work.counters, iterations))
     return np.ascontiguousarray(work.theta.T)
 
 
@@ -90,7 +93,7 @@ def _move_to_nearest(work: Sorting, first: int, last: int, empty: np.ndarray, co
         work: the sorting; its labels, and the thread's own sums and sizes, are changed.
         first, last: the rows.
         empty: the groups without rows, which attract none.
-        cosines: [_, K] float32, room for a block of rows.
+        cosines: [_, K] float32, scratch memory for a block of rows.
         number: of the thread.
     """
     labels, theta, sums, sizes = work.labels, work.theta, work.sums[number], work.sizes[number]
@@ -128,7 +131,7 @@ def _move_to_nearest(work: Sorting, first: int, last: int, empty: np.ndarray, co
 
 
 @loop(inner=True)
-def _pour(sums: np.ndarray, sizes: np.ndarray) -> None:
+def _add_up(sums: np.ndarray, sizes: np.ndarray) -> None:
     """Add the sums [T, K, D] and sizes [T, K] of all threads to those of thread 0, and set the others to zero."""
     for other in range(1, len(sums)):
         for group in range(sizes.shape[1]):
@@ -141,7 +144,10 @@ def _pour(sums: np.ndarray, sizes: np.ndarray) -> None:
 
 @loop()
 def add_pieces(work: Sorting, number: int) -> None:
-    """`add_rows` of all rows by threads together; when it ends in thread 0, its sums and sizes hold all rows."""
+    """Add all rows to the sums of their groups; threads share the rows.
+
+    Thread 0 returns when its sums hold all rows.
+    """
     rows, labels, counters = work.rows, work.labels, work.counters
     pieces = -(-len(rows) // PIECE)
     piece = add(counters, ADDING, 1)
@@ -152,40 +158,43 @@ def add_pieces(work: Sorting, number: int) -> None:
         piece = add(counters, ADDING, 1)
     if number == 0:
         wait(counters, ADDED, pieces)
-        _pour(work.sums, work.sizes)
+        _add_up(work.sums, work.sizes)
 
 
 @loop()
 def is_open(counters: np.ndarray, iteration: int) -> bool:
     """Wait until thread 0 opens an iteration; False if it has ended the sorting."""
     wait(counters, OPENED, iteration + 1)
-    return bool(read(counters, LEFT) == 0)
+    return bool(read(counters, STOPPED) == 0)
 
 
 @loop(inner=True)
 def gather(work: Sorting, pieces: int, iteration: int) -> Any:
     """Wait for all pieces of an iteration, add up the sums of all threads, and return how many rows moved."""
     wait(work.counters, FIRST + 2 * iteration + 1, pieces)
-    _pour(work.sums, work.sizes)
+    _add_up(work.sums, work.sizes)
     return add(work.counters, MOVED, -read(work.counters, MOVED))
 
 
 @loop()
-def leave(counters: np.ndarray, iterations: int) -> None:
-    """Let all threads end that wait for another iteration."""
-    add(counters, LEFT, 1)
+def stop(counters: np.ndarray, iterations: int) -> None:
+    """Mark the sorting as stopped, so that all threads return that wait for another iteration.
+
+    Thread 0 calls it after the last iteration, and `share` after a failure.
+    """
+    add(counters, STOPPED, 1)
     add(counters, OPENED, iterations)
 
 
 @loop()
 def sort_rows(work: Sorting, iterations: int, number: int) -> None:
-    """Spherical k-means by threads together, each of which calls this with its number; it ends when no row moves.
+    """Run spherical k-means until no row moves. Each of the threads calls this with its number.
 
     Thread 0 leads: it computes the means (M-step) and opens an iteration. All threads share the E-step.
     """
     rows, counters, K = work.rows, work.counters, work.theta.shape[1]
     pieces = -(-len(rows) // PIECE)
-    cosines, empty = np.empty((block_of(rows.shape[1], K), K), rows.dtype), np.empty(K, np.int64)  # before a piece
+    cosines, empty = np.empty((block_of(rows.shape[1], K), K), rows.dtype), np.empty(K, np.int64)  # rule 2
     add_pieces(work, number)
     for iteration in range(iterations):
         taken, done = FIRST + 2 * iteration, FIRST + 2 * iteration + 1
@@ -197,7 +206,7 @@ def sort_rows(work: Sorting, iterations: int, number: int) -> None:
         elif not is_open(counters, iteration):
             return
         piece, without_rows = add(counters, taken, 1), 0
-        if piece < pieces:  # from now on, and no sooner, thread 0 waits and changes nothing
+        if piece < pieces:  # until this piece is done, thread 0 waits and changes nothing
             for group in range(K):
                 if work.empty[group]:
                     empty[without_rows] = group
@@ -212,4 +221,4 @@ def sort_rows(work: Sorting, iterations: int, number: int) -> None:
             break
     if number == 0:
         means(work.sums[0], work.sizes[0], work.theta)
-        leave(counters, iterations)
+        stop(counters, iterations)

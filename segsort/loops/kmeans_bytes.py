@@ -1,4 +1,4 @@
-"""Spherical k-means in eight bits, for processors that multiply bytes (AVX-512 VNNI); otherwise as in `kmeans`.
+"""Spherical k-means whose E-step compares in eight bits, for processors that multiply bytes (AVX-512 VNNI).
 
 Rows and means are rounded to bytes -127..127, scaled so that 127 is the largest number in them. Their products are
 added in whole numbers: four times as many at once as in float32, and equal on every such processor. Means are still
@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from segsort.loops.blocks import PIECE
 from segsort.loops.cache import loop
-from segsort.loops.kmeans import FIRST, MOVED, OPENED, Sorting, add_pieces, gather, is_open, leave, means
+from segsort.loops.kmeans import FIRST, MOVED, OPENED, Sorting, add_pieces, gather, is_open, means, stop
 from segsort.loops.sharing import add, share
 
 LANES = 16  # numbers of 32 bits in a vector
@@ -28,7 +28,9 @@ LARGEST = 127  # the largest byte
 
 
 class ByteSorting(NamedTuple):
-    """What threads share while they sort N rows in eight bits. G is `words(D)`, K' is K up to a multiple of `MEANS`.
+    """Arrays that threads share while they sort N rows in eight bits.
+
+    G is `words(D)`, and K' is K rounded up to a multiple of `MEANS`.
 
     Attributes:
         floats: rows, labels, means and sums.
@@ -45,8 +47,8 @@ class ByteSorting(NamedTuple):
     scale: np.ndarray
 
     @classmethod
-    def room(cls, floats: Sorting) -> "ByteSorting":
-        """Allocate what is missing beside the float32 arrays."""
+    def allocate(cls, floats: Sorting) -> "ByteSorting":
+        """Allocate the arrays in bytes for float32 arrays that are already allocated."""
         N, K, depth = len(floats.rows), floats.theta.shape[1], words(floats.rows.shape[1])
         means = -(-K // MEANS) * MEANS
         return cls(
@@ -57,9 +59,9 @@ class ByteSorting(NamedTuple):
 
 def sort(rows: np.ndarray, labels: np.ndarray, count: int, iterations: int, threads: int) -> np.ndarray:
     """Sort rows [N, D] float32 from labels [N] int64, which are changed: means [count, D] float32."""
-    work = ByteSorting.room(Sorting.room(rows, labels, count, iterations, threads))
-    release = work.floats.counters
-    share(lambda number: sort_rows(work, iterations, number), threads, lambda: leave(release, iterations))
+    work = ByteSorting.allocate(Sorting.allocate(rows, labels, count, iterations, threads))
+    counters = work.floats.counters
+    share(lambda number: sort_rows(work, iterations, number), threads, lambda: stop(counters, iterations))
     return np.ascontiguousarray(work.floats.theta.T)
 
 
@@ -203,7 +205,7 @@ def pack_rows(rows: np.ndarray, scale: np.float32, packed: np.ndarray, buffer: n
         rows: [N, D] float32.
         scale: the rows are multiplied by it.
         packed: [N/ROWS, G, ROWS] int32, the result.
-        buffer: [4 * G] uint8, room; 128 past D.
+        buffer: [4 * G] uint8, scratch memory; 128 past D.
     """
     N, D = rows.shape
     word = buffer.view(np.int32)
@@ -251,7 +253,7 @@ def _move_to_nearest(work: ByteSorting, first: int, last: int, own: np.ndarray, 
     Args:
         work: the sorting; its labels, and the thread's own sums and sizes, are changed.
         first, last: the rows; first is a multiple of ROWS.
-        own, target: [ROWS] int32, room.
+        own, target: [ROWS] int32, scratch memory.
         number: of the thread.
     """
     rows, labels, theta = work.floats.rows, work.floats.labels, work.theta.view(np.int32)
@@ -279,7 +281,7 @@ def _move_to_nearest(work: ByteSorting, first: int, last: int, own: np.ndarray, 
 
 @loop()
 def sort_rows(work: ByteSorting, iterations: int, number: int) -> None:
-    """Spherical k-means by threads together, each of which calls this with its number; it ends when no row moves.
+    """Run spherical k-means until no row moves. Each of the threads calls this with its number.
 
     Thread 0 leads: it computes the means (M-step) and opens an iteration. All threads share the E-step. The thread
     that takes a piece in the first iteration also rounds its rows to bytes.
@@ -287,7 +289,7 @@ def sort_rows(work: ByteSorting, iterations: int, number: int) -> None:
     floats, packed = work.floats, work.packed
     rows, counters = floats.rows, floats.counters
     pieces = -(-len(rows) // PIECE)
-    buffer = np.full(4 * packed.shape[1], 128, np.uint8)  # all room is taken before a piece is
+    buffer = np.full(4 * packed.shape[1], 128, np.uint8)  # rule 2
     own, target = np.zeros(ROWS, np.int32), np.empty(ROWS, np.int32)
     add_pieces(floats, number)
     if number == 0:
@@ -301,7 +303,7 @@ def sort_rows(work: ByteSorting, iterations: int, number: int) -> None:
         elif not is_open(counters, iteration):
             return
         piece = add(counters, taken, 1)
-        while piece < pieces:  # from now on, and no sooner, thread 0 waits and changes nothing
+        while piece < pieces:  # until this piece is done, thread 0 waits and changes nothing
             first, last = piece * PIECE, min((piece + 1) * PIECE, len(rows))
             if iteration == 0:
                 pack_rows(rows[first:last], work.scale[0], packed[first // ROWS : -(-last // ROWS)], buffer)
@@ -312,4 +314,4 @@ def sort_rows(work: ByteSorting, iterations: int, number: int) -> None:
             break
     if number == 0:
         means(floats.sums[0], floats.sizes[0], floats.theta)
-        leave(counters, iterations)
+        stop(counters, iterations)

@@ -17,7 +17,7 @@ _ROUNDING = np.float32(1e-6)  # products round differently one by one than many 
 
 
 class Search(NamedTuple):
-    """What threads share while they search N rows for the nearest k of each of Q queries.
+    """Arrays that threads share while they search N rows for the nearest k of each of Q queries.
 
     Attributes:
         rows: [N, D] float32 unit vectors.
@@ -40,10 +40,10 @@ class Search(NamedTuple):
     counters: np.ndarray
 
     @classmethod
-    def room(
+    def allocate(
         cls, rows: np.ndarray, queries: np.ndarray, gone: np.ndarray | None, cosines: np.ndarray, found: np.ndarray
     ) -> "Search":
-        """Allocate what is missing beside the result."""
+        """Allocate the arrays that the search needs in addition to its result."""
         maxima = np.empty((-(-len(rows) // GROUP), len(queries)), dtype=np.float32)
         columns = np.ascontiguousarray(queries.T)
         return cls(rows, queries, columns, _ALL if gone is None else gone, maxima, cosines, found, counters(3))
@@ -54,7 +54,7 @@ def search(rows: np.ndarray, queries: np.ndarray, k: int, gone: np.ndarray | Non
     k = min(k, len(rows) - (0 if gone is None else int(np.count_nonzero(gone))))
     cosines, found = np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64)
     if cosines.size:
-        work = Search.room(rows, queries, gone, cosines, found)
+        work = Search.allocate(rows, queries, gone, cosines, found)
 
         def find(number: int) -> None:
             group_maxima(work)
@@ -78,7 +78,7 @@ def insert(
     cosines, found = np.full((Q, k), -2, dtype=np.float32), np.full((Q, k), -1, dtype=np.int64)
     cosines[:, :held], found[:, :held] = before
     if cosines.size:
-        work = Search.room(rows, queries, gone, cosines, found)
+        work = Search.allocate(rows, queries, gone, cosines, found)
         group_maxima(work)
         insert_rows(work, first)
     return cosines, found
@@ -100,7 +100,7 @@ def group_maxima(work: Search) -> None:
     rows, gone, maxima, counters = work.rows, work.gone, work.maxima, work.counters
     N, Q = len(rows), work.columns.shape[1]
     block, pieces = block_of(rows.shape[1], Q), -(-N // PIECE)
-    scores = np.empty((block, Q), rows.dtype)  # before a piece is taken
+    scores = np.empty((block, Q), rows.dtype)  # rule 2
     while True:
         piece = add(counters, GROUPING, 1)
         if piece >= pieces:

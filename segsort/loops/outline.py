@@ -40,8 +40,8 @@ def outline(cells: np.ndarray, rows: np.ndarray, theta: np.ndarray, labels: np.n
     Cosines are interpolated bilinearly between the four cells. Where all four have one segment, the pixels get it.
 
     Args:
-        cells: [h, w] int32, segment of each cell.
-        rows: [h*w, D] float32, features of the cells.
+        cells: [h, w] int32, segment number of each embedding cell.
+        rows: [h*w, D] float32, unit vectors of the cells, as they were sorted.
         theta: [K, D] float32, means of the segments.
         labels: [H, W] int32, the result.
         taken: one counter, zero.

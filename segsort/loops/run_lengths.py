@@ -145,7 +145,7 @@ def compress_runs(owner: np.ndarray, start: np.ndarray, count: int) -> tuple[np.
 
 @loop()
 def encode(labels: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Texts and their ends of `compress_runs` for labels [H, W]; `boxes` [S, 4] are filled by `boxes_of_runs`."""
+    """Compressed run lengths of the segments of labels [H, W], as of `compress_runs`; fills their boxes [S, 4]."""
     owner, start = column_runs(labels)
     boxes_of_runs(owner, start, len(labels), boxes)
     return compress_runs(owner, start, len(boxes))

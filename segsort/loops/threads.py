@@ -8,12 +8,12 @@ from functools import cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-_MOST = 32  # threads beside the caller's
+_MOST = 32  # threads in addition to the caller's
 _limit = threading.local()
 
 
-def allowed() -> int:
-    """Threads that the compiled loops may use in this thread: the limit of `at_most`, or else torch's."""
+def thread_limit() -> int:
+    """Number of threads that compiled loops may use in a call from this thread: the limit of `at_most`, or torch's."""
     count: int | None = getattr(_limit, "count", None)
     if count is not None:
         return count
@@ -43,7 +43,7 @@ def at_most(count: int) -> Iterator[None]:
 
 def useful(count: int, each: int) -> int:
     """Threads for `count` rows when a thread pays off from `each` rows on; at least one."""
-    return max(1, min(allowed(), count // each, _MOST + 1))
+    return max(1, min(thread_limit(), count // each, _MOST + 1))
 
 
 def together(work: Callable[[int], None], count: int) -> None:
@@ -62,12 +62,14 @@ def together(work: Callable[[int], None], count: int) -> None:
             raise failure
 
 
-def beside(work: Callable[[], T]) -> Callable[[], T]:
-    """Begin `work` in another thread if this one may use several; the returned function waits for its result.
+def run_in_background(work: Callable[[], T]) -> Callable[[], T]:
+    """Begin `work` in another thread, if this thread may use several.
 
-    If the work has not begun by then, or only one thread is allowed, the caller runs it.
+    Returns:
+        A function that waits for the result and returns it. If the work has not begun by then, or only one thread is
+        allowed, this function runs the work itself.
     """
-    if allowed() == 1:
+    if thread_limit() == 1:
         return work
     begun = _begin(work)
     return lambda: work() if begun.cancel() else begun.result()

@@ -12,7 +12,7 @@ from model_store.live import MAX_CLASSES, LiveExemplars
 from model_store.predictor import Predictor, SegmentLabels, Sized
 from model_store.release import Release
 from model_store.store import open_store
-from segsort.loops import begin_compiling, beside
+from segsort.loops import begin_compiling, run_in_background
 from segsort.segments import Segments
 from service.answering.answers import ComposedAnswer, Shapes, compose_answer, image_url, rounded
 from service.answering.catalogue import ReleaseCatalogue
@@ -182,7 +182,7 @@ class Engine:
     def _retrieve(
         served: ServedRelease, found: Segments, k: int | None, content: bytes, size: tuple[int, int]
     ) -> _Retrieved:
-        encoded = beside(lambda: (Shapes.of_segments(found), ImageFile.of(content, size)))
+        encoded = run_in_background(lambda: (Shapes.of_segments(found), ImageFile.of(content, size)))
         view = ReleaseView.current(served.live)  # taken here and not earlier, to include the latest edit
         labels = served.predictor.retrieve(found.prototypes, found.areas, k, view.state)
         return _Retrieved(view, labels, *encoded())

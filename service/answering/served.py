@@ -6,7 +6,7 @@ import numpy as np
 
 from model_store.predictor import Predictor
 from model_store.release import Release
-from segsort.segments import join_specks
+from segsort.segments import merge_small
 from service.answering.answers import Shapes, compose_answer
 from service.answering.limits import AnswerOptions
 from service.answering.release_view import ReleaseView
@@ -73,4 +73,4 @@ def probe(served: ServedRelease) -> None:
     view = ReleaseView.current(served.live)
     labels = served.predictor.retrieve(found.prototypes, found.areas, state=view.state)
     compose_answer(view, Shapes.of_segments(found), labels, AnswerOptions())
-    join_specks(noise[:, :, 0].astype(np.int32), 4)  # an image of noise may have had no specks
+    merge_small(noise[:, :, 0].astype(np.int32), 4)  # an image of noise may have no small component

@@ -16,8 +16,8 @@ from tests.conftest import Blocks
 
 COMMAND = Path(sys.executable).with_name("segsort")
 SMALL = {
-    "working_size": 96, "crop": [64, 96], "segments": 12, "validate_every": 2, "batch_per_world": 2,
-    "pixels_per_world": 128, "workers": 0, "ema_decay": 0.5,
+    "working_size": 96, "crop": [64, 96], "segments": 12, "validate_every": 2, "batch_per_domain": 2,
+    "pixels_per_domain": 128, "workers": 0, "ema_decay": 0.5,
 }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def test_every_axis_has_a_row_for_each_value_and_ends_at_its_defaults(sweep: Ser
 def test_short_runs_are_trained_and_scored(blocks_folder: Path, tmp_path: Path) -> None:
     recipe_values = {
         "datasets": ["folder"], "roots": {"folder": str(blocks_folder)}, "working_size": 96, "crop": [64, 96],
-        "segments": 12, "steps": 2, "validate_every": 0, "batch_per_world": 2, "pixels_per_world": 64, "workers": 0,
+        "segments": 12, "steps": 2, "validate_every": 0, "batch_per_domain": 2, "pixels_per_domain": 64, "workers": 0,
         "accelerator": "cpu", "ema_decay": 0,
     }  # fmt: skip
     (tmp_path / "recipe.json").write_text(json.dumps(recipe_values))

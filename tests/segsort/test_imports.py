@@ -33,7 +33,7 @@ def loaded_after(statement: str, folder: Path) -> set[str]:
     [
         ("import segsort", set()),
         ("import segsort.loops", set()),
-        ("from segsort.loops import at_most, beside, begin_compiling", set()),
+        ("from segsort.loops import at_most, begin_compiling, run_in_background", set()),
         ("import segsort.retrieval", set()),
         ("from segsort.masks import decode_rle", set()),
         ("import segsort.cells", set()),

@@ -103,7 +103,7 @@ def test_parameters_are_counted_once_each(small: EmbeddingNetwork) -> None:
 def test_features_become_the_embedding_by_normalising_them(small: EmbeddingNetwork) -> None:
     image = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        features, embedding = small.features(image), small(image)
+        features, embedding = small.unscaled(image), small(image)
     lengths = features.norm(dim=1, keepdim=True)
     assert not torch.allclose(lengths, torch.ones_like(lengths))
     torch.testing.assert_close(embedding, features / lengths)
@@ -159,7 +159,7 @@ def test_the_classifier_reads_features_or_a_frozen_embedding(small: EmbeddingNet
     image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         embedding, logits = network(image)
-        read = embedding if frozen else small.features(image)
+        read = embedding if frozen else small.unscaled(image)
         torch.testing.assert_close(logits, network.classifier(read))
     assert logits.shape == (1, 7, 8, 8)
     torch.testing.assert_close(embedding, small(image))

@@ -97,7 +97,7 @@ def test_one_exponential_a_pair_or_two_give_the_same_loss_and_gradient(
     compared = torch.arange(25) != 7
     found = []
     for limit in (40.0, 0.0):
-        monkeypatch.setattr("segsort.segment_sorting.ONE_EXPONENTIAL", limit)
+        monkeypatch.setattr("segsort.segment_sorting.MAX_SHARED_KAPPA", limit)
         inputs = vectors.clone().requires_grad_(), prototypes.clone().requires_grad_()
         loss = vmf_nca_loss(inputs[0], classes, own, inputs[1], of_class, kappa, compared)
         loss.square().sum().backward()
@@ -167,7 +167,7 @@ def test_segments_are_split_by_label_and_tiny_pieces_left_out() -> None:
     labels[1, 0, 0] = 3  # one pixel, less than min_pixels
     labels[1, 3] = -1
     result = prototypes_by_label(
-        embeddings, segments, labels, torch.tensor([0, 1]), classes=6, spans=2, rows=20, min_pixels=2
+        embeddings, segments, labels, torch.tensor([0, 1]), classes=6, segments_per_image=2, rows=20, min_pixels=2
     )
     kept = result.valid.nonzero().squeeze(1)
     assert sorted(zip(result.domains[kept].tolist(), result.class_ids[kept].tolist(), strict=True)) == [
@@ -188,7 +188,7 @@ def test_where_there_are_more_pieces_than_rows_the_largest_are_kept() -> None:
     embeddings = normalize(torch.randn(1, 3, 1, 10), dim=1)
     segments = torch.zeros_like(labels)
     found = prototypes_by_label(
-        embeddings, segments, labels, torch.tensor([0]), classes=4, spans=1, rows=2, min_pixels=1
+        embeddings, segments, labels, torch.tensor([0]), classes=4, segments_per_image=1, rows=2, min_pixels=1
     )
     assert sorted(found.class_ids.tolist()) == [2, 3]
     assert (found.segment_of[labels < 2] == -1).all()
@@ -199,7 +199,7 @@ def test_crops_of_one_image_share_their_segments() -> None:
     labels = torch.tensor([0, 0, 1, 1]).reshape(1, 2, 2).expand(4, 2, 2)
     found = prototypes_by_label(
         embeddings, torch.zeros_like(labels), labels, torch.tensor([0, 1]), images=torch.tensor([0, 0, 1, 1]),
-        classes=2, spans=1, rows=9, min_pixels=1,
+        classes=2, segments_per_image=1, rows=9, min_pixels=1,
     )  # fmt: skip
     assert int(found.valid.sum()) == 4, "two regions in each of two images"
     assert torch.equal(found.segment_of[0], found.segment_of[1])
@@ -241,7 +241,9 @@ def test_no_step_from_segments_to_loss_waits_for_a_gpu() -> None:
     segments, worlds = torch.arange(2 * 64).reshape(2, 8, 8) // 9 % 6, torch.tensor([0, 1])
     bank = MemoryBank(8, 3)
     with NeverWaits():
-        own = prototypes_by_label(embeddings, segments, labels, worlds, classes=4, spans=6, rows=16, min_pixels=1)
+        own = prototypes_by_label(
+            embeddings, segments, labels, worlds, classes=4, segments_per_image=6, rows=16, min_pixels=1
+        )
         bank.add(*own[:4])
         everything = bank.read()
         of = own.segment_of.flatten()
@@ -264,7 +266,7 @@ def test_prototypes_equal_a_naive_loop_over_the_pixels(seed: int, min_pixels: in
     labels = torch.randint(-1, 3, (3, 5, 6), generator=generator)
     domains = torch.tensor([0, 1, 0])
     found = prototypes_by_label(
-        embeddings, segments, labels, domains, classes=3, spans=4, rows=50, min_pixels=min_pixels
+        embeddings, segments, labels, domains, classes=3, segments_per_image=4, rows=50, min_pixels=min_pixels
     )
     pieces: dict[tuple[int, int, int], list[tuple[int, int, int]]] = {}
     for image in range(3):
@@ -292,7 +294,7 @@ def test_gradients_reach_the_pixels_of_a_prototype_alone() -> None:
     embeddings = normalize(torch.randn(1, 3, 2, 2, generator=torch.Generator().manual_seed(0)), dim=1).requires_grad_()
     segments, labels = torch.tensor([[[0, 0], [1, 1]]]), torch.tensor([[[0, 0], [0, -1]]])
     found = prototypes_by_label(
-        embeddings, segments, labels, torch.tensor([0]), classes=1, spans=2, rows=4, min_pixels=2
+        embeddings, segments, labels, torch.tensor([0]), classes=1, segments_per_image=2, rows=4, min_pixels=2
     )
     row = int(found.segment_of[0, 0, 0])
     found.directions[row].sum().backward()  # type: ignore[no-untyped-call]

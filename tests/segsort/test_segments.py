@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
-from segsort.segments import join_specks, outline, outline_images, prototypes, segment_image, split_by_label
+from segsort.segments import merge_small, outline, outline_images, prototypes, segment_image, split_by_label
 from segsort.sphere import normalize
 
 
@@ -34,13 +34,13 @@ def test_runs_of_every_width_are_filled(width: int) -> None:
     random = np.random.default_rng(width)
     for _ in range(20):
         labels = np.repeat(random.integers(0, 4, (9, width)), random.integers(1, 3), axis=1)[:, :width].astype(np.int32)
-        np.testing.assert_array_equal(join_specks(labels, 4), naive_join(labels, 4))
+        np.testing.assert_array_equal(merge_small(labels, 4), naive_join(labels, 4))
 
 
 @pytest.mark.parametrize("labels", [np.zeros((0, 4), dtype=np.int32), np.full((3, 4), -1, dtype=np.int32)])
 def test_labels_that_are_none_are_refused(labels: np.ndarray) -> None:
     with pytest.raises(ValueError, match="number the segments from 0"):
-        join_specks(labels, 3)
+        merge_small(labels, 3)
 
 
 @pytest.mark.parametrize("size", [(60, 80), (61, 83), (15, 20), (7, 5), (1, 200)])
@@ -92,25 +92,25 @@ def test_specks_join_the_neighbour_with_the_longest_border() -> None:
     labels[6, 6] = 0  # alone inside 1
     expected = np.zeros((8, 8), dtype=np.int32)
     expected[:, 4:] = 1
-    np.testing.assert_array_equal(join_specks(labels, 3), expected)
+    np.testing.assert_array_equal(merge_small(labels, 3), expected)
 
 
 def test_specks_of_specks_end_in_something_large() -> None:
     random = np.random.default_rng(0)
     labels = random.integers(0, 4, (40, 40)).astype(np.int32)
     labels[:, 20:] = 7
-    joined = join_specks(labels, 30)
+    joined = merge_small(labels, 30)
     assert joined.shape == labels.shape
     assert set(np.unique(joined)) <= set(np.unique(labels))
 
 
 def test_an_image_all_of_specks_keeps_its_pixels() -> None:
     labels = np.arange(9, dtype=np.int32).reshape(3, 3)
-    assert set(np.unique(join_specks(labels, 100))) <= set(range(9))
+    assert set(np.unique(merge_small(labels, 100))) <= set(range(9))
 
 
 def naive_join(labels: np.ndarray, min_pixels: float) -> np.ndarray:
-    """As `join_specks` is described, pixel by pixel over cc3d's pieces."""
+    """As `merge_small` is described, pixel by pixel over cc3d's pieces."""
     pieces = cc3d.connected_components(labels + 1, connectivity=4).astype(np.int64) - 1
     count = int(pieces.max()) + 1
     areas, label_of = np.bincount(pieces.ravel()), np.empty(count, dtype=np.int32)
@@ -144,7 +144,7 @@ def test_specks_join_as_the_naive_way_says(seed: int) -> None:
     size, kinds, magnified = random.integers(1, 25, 2), int(random.integers(1, 6)), int(random.integers(1, 4))
     labels = random.integers(0, kinds, size).astype(np.int32).repeat(magnified, 0).repeat(magnified, 1)
     min_pixels = int(random.integers(1, 30))
-    np.testing.assert_array_equal(join_specks(labels, min_pixels), naive_join(labels, min_pixels))
+    np.testing.assert_array_equal(merge_small(labels, min_pixels), naive_join(labels, min_pixels))
 
 
 def test_splitting_by_label_gives_pieces_of_one_class_and_one_segment() -> None:

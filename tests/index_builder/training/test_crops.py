@@ -24,7 +24,7 @@ class Flat(Blocks):
 
 def crops(**changed: Any) -> tuple[np.ndarray, np.ndarray]:
     """Images [B, H, W, 3] and labels [B, H, W] of some batches."""
-    values = {"datasets": ["folder"], "working_size": 96, "crop": (64, 96), "batch_per_world": 4, **changed}
+    values = {"datasets": ["folder"], "working_size": 96, "crop": (64, 96), "batch_per_domain": 4, **changed}
     stream = iter(Crops([WithClasses(Flat())], Recipe.model_validate(values)))
     batches = [next(stream) for _ in range(5)]
     images, labels = (torch.cat([getattr(b, name) for b in batches]).numpy() for name in ("images", "labels"))
@@ -86,7 +86,7 @@ class Columns:
 
 def test_views_of_an_image_number_its_regions_alike() -> None:
     values = {"datasets": ["images"], "objective": "vmf", "working_size": 96, "crop": (64, 64), "scale": (1, 1)}
-    recipe = Recipe.model_validate({**values, "views": 2, "batch_per_world": 4})
+    recipe = Recipe.model_validate({**values, "views": 2, "batch_per_domain": 4})
     batch = next(iter(Crops([WithRegions(Columns(), Columns())], recipe)))
     assert batch.image_of.tolist() == [0, 0, 1, 1]
     stripes = batch.images[:, 0].long() // 8
@@ -100,7 +100,7 @@ def test_views_of_an_image_number_its_regions_alike() -> None:
 
 def test_of_more_regions_than_allowed_the_largest_take_part() -> None:
     values = {"datasets": ["images"], "objective": "vmf", "working_size": 96, "crop": (64, 96), "scale": (1, 1)}
-    recipe = Recipe.model_validate({**values, "max_regions": 3, "batch_per_world": 1})
+    recipe = Recipe.model_validate({**values, "max_regions": 3, "batch_per_domain": 1})
     batch = next(iter(Crops([WithRegions(Columns(), Columns())], recipe)))
     assert set(batch.labels.unique().tolist()) == {-1, 0, 1, 2}
     assert int((batch.labels >= 0).sum()) == 3 * 8 * 64

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from index_builder.training.recipe import Recipe
-from index_builder.training.run import train
+from index_builder.training.recipe import FORMER_NAMES, Recipe, with_current_names
+from index_builder.training.run import _check_recipe, train
 
 
 def recipe(blocks: Path, **changed: Any) -> Recipe:
@@ -30,7 +30,7 @@ def recipe(blocks: Path, **changed: Any) -> Recipe:
         ({"steps": 0}, "steps\n.*greater than or equal to 1"),
         ({"working_size": 16}, "working_size\n.*greater than or equal to 32"),
         ({"objective": "hinge"}, "objective\n.*'vmf-nca'"),
-        ({"views": 3}, "batch_per_world=4 must be a multiple of views=3"),
+        ({"views": 3}, "batch_per_domain=4 must be a multiple of views=3"),
         ({"views": 2}, "views=2 belongs to objective 'vmf'"),
         ({"frozen": True, "start": "x"}, "frozen with objective='vmf-nca'"),
     ],
@@ -63,3 +63,35 @@ def test_what_does_not_exist_is_named_and_the_folder_stays_free(
 def test_a_recipe_is_read_as_it_was_written(blocks_folder: Path) -> None:
     complete = recipe(blocks_folder, counts={"folder": 2}, reference="folder", crop=(64, 96), scale=(0.5, 0.5), seed=3)
     assert Recipe.model_validate(json.loads(complete.model_dump_json())) == complete
+
+
+STORED = sorted(Path("docs/results/runs").glob("*/recipe.json"))
+
+
+@pytest.mark.parametrize("file", STORED, ids=lambda file: str(file.parent.name))
+def test_a_stored_recipe_with_former_names_is_read(file: Path) -> None:
+    stored = json.loads(file.read_text())
+    read = Recipe.model_validate(stored)
+    for former, name in FORMER_NAMES.items():
+        assert former in stored
+        assert getattr(read, name) == stored[former]
+        assert former not in read.model_dump()
+
+
+def test_former_and_current_name_of_a_field_together_are_refused() -> None:
+    with pytest.raises(ValidationError, match=r"batch_per_world\n.*Extra inputs"):
+        recipe(Path(), batch_per_world=2, batch_per_domain=4)
+
+
+def test_current_names_and_unknown_names_are_kept() -> None:
+    document = {"batch_per_domain": 2, "pixels_per_world": 9, "unknown": 1}
+    assert with_current_names(document) == {"batch_per_domain": 2, "pixels_per_domain": 9, "unknown": 1}
+
+
+def test_a_run_begun_under_former_names_can_continue(tmp_path: Path) -> None:
+    one, file = recipe(tmp_path, batch_per_domain=8), tmp_path / "recipe.json"
+    former = {name: old for old, name in FORMER_NAMES.items()}
+    file.write_text(json.dumps({former.get(name, name): value for name, value in one.model_dump(mode="json").items()}))
+    _check_recipe(one, file)
+    with pytest.raises(ValueError, match=r"other values of batch_per_domain \(batch_per_domain=8\)"):
+        _check_recipe(recipe(tmp_path, batch_per_domain=2), file)

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("default")  # Lightning warns of itself
 def recipe(blocks: Path, **changed: object) -> Recipe:
     values = {
         "datasets": ["folder"], "roots": {"folder": str(blocks)}, "working_size": 96, "crop": (64, 96), "segments": 12,
-        "steps": 4, "validate_every": 2, "batch_per_world": 2, "pixels_per_world": 128, "workers": 0,
+        "steps": 4, "validate_every": 2, "batch_per_domain": 2, "pixels_per_domain": 128, "workers": 0,
         "accelerator": "cpu", "ema_decay": 0.5,
     }  # fmt: skip
     return Recipe.model_validate({**values, **changed})
@@ -49,7 +49,7 @@ def trained(blocks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         validate_every=30,
         learning_rate=0.003,
         backbone_rate=1.0,
-        batch_per_world=4,
+        batch_per_domain=4,
         ema_decay=0.9,
     )
     return train(asked, tmp_path_factory.mktemp("runs") / "run")
@@ -209,7 +209,7 @@ def test_training_without_labels_reads_none(blocks_folder: Path, tmp_path: Path)
 
 def test_training_without_labels_lowers_the_loss(blocks_folder: Path, tmp_path: Path) -> None:
     asked = recipe(
-        blocks_folder, objective="vmf", steps=40, learning_rate=0.003, backbone_rate=1.0, batch_per_world=4, views=2
+        blocks_folder, objective="vmf", steps=40, learning_rate=0.003, backbone_rate=1.0, batch_per_domain=4, views=2
     )
     losses = [float(row["loss"]) for row in logged(train(asked, tmp_path / "run")) if row["loss"]]
     assert losses[-1] < 0.8 * losses[0]

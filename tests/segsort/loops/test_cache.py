@@ -144,7 +144,7 @@ def test_another_processor_finds_other_loops(sealed: Path, tmp_path: Path, monke
 def test_whether_loops_are_kept_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_cache, "folder_of_loops", lambda: tmp_path)
     assert not loop_cache.loops_are_kept()
-    (tmp_path / "pieces.find_pieces-1.py311.1.nbc").touch()
+    (tmp_path / "components.find_components-1.py311.1.nbc").touch()
     assert loop_cache.loops_are_kept()
 
 

@@ -87,7 +87,7 @@ def test_opposite_rows_give_a_mean_of_zero_and_no_nan() -> None:
 def test_pieces_of_rows_add_up_to_all_rows(count: int, threads: int) -> None:
     """Here the helpers come first and take every piece; the leader pours their sums together."""
     rows, labels = unit_vectors(count, 6), np.random.default_rng(3).integers(0, 4, count)
-    work = kmeans.Sorting.room(rows, labels, 4, 1, threads)
+    work = kmeans.Sorting.allocate(rows, labels, 4, 1, threads)
     for number in reversed(range(threads)):
         kmeans.add_pieces(work, number)
     sums, sizes = naive_sums(rows, labels, 4)
@@ -134,7 +134,7 @@ def test_a_row_stays_where_it_is_on_a_tie() -> None:
 def test_sorting_stops_when_no_row_moves() -> None:
     """Two clusters that are right at the start need one iteration of a hundred."""
     rows = np.repeat(np.eye(2, dtype=np.float32), 30, axis=0)
-    work = kmeans.Sorting.room(rows, np.repeat([0, 1], 30), 2, 100, 1)
+    work = kmeans.Sorting.allocate(rows, np.repeat([0, 1], 30), 2, 100, 1)
     kmeans.sort_rows(work, 100, 0)
     taken = [read(work.counters, kmeans.FIRST + 2 * iteration) for iteration in range(100)]
     assert taken[0] > 0
@@ -152,7 +152,7 @@ def test_the_mean_cosine_never_falls_with_more_iterations() -> None:
 
 def test_a_helper_that_comes_when_all_is_over_finds_nothing_to_do() -> None:
     rows, labels = unit_vectors(2000, 6), starting_labels(2000, 9)
-    work = kmeans.Sorting.room(rows, labels, 9, 4, 2)
+    work = kmeans.Sorting.allocate(rows, labels, 9, 4, 2)
     kmeans.sort_rows(work, 4, 0)
     before = [array.copy() for array in work[:6]]
     kmeans.sort_rows(work, 4, 1)
@@ -160,9 +160,9 @@ def test_a_helper_that_comes_when_all_is_over_finds_nothing_to_do() -> None:
         np.testing.assert_array_equal(old, new)
 
 
-def test_leave_ends_the_wait_for_every_iteration() -> None:
+def test_stop_ends_the_wait_for_every_iteration() -> None:
     shared = counters(kmeans.FIRST + 2 * 3)
-    kmeans.leave(shared, 3)
+    kmeans.stop(shared, 3)
     assert not any(kmeans.is_open(shared, iteration) for iteration in range(3))
 
 

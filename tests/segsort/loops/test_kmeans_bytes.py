@@ -192,7 +192,7 @@ def test_steps_in_bytes_are_those_of_whole_numbers_on_any_processor(
     products = np.where(filled, whole[0] @ whole[1].T, -np.inf)
     own = products[np.arange(count), labels]
     expected = np.where(own == products.max(axis=1), labels, products.argmax(axis=1))
-    work = byte_kernels.ByteSorting.room(kmeans.Sorting.room(rows, labels.copy(), 7, 1, 1))
+    work = byte_kernels.ByteSorting.allocate(kmeans.Sorting.allocate(rows, labels.copy(), 7, 1, 1))
     byte_kernels.sort_rows.py_func(work, 1, 0)
     np.testing.assert_array_equal(work.floats.labels, expected)
 
@@ -203,7 +203,7 @@ from numba import typeof
 from segsort.loops import kmeans, kmeans_bytes
 assert kmeans_bytes.supported()
 rows, labels = np.zeros((40, 5), np.float32), np.zeros(40, np.int64)
-work = kmeans_bytes.ByteSorting.room(kmeans.Sorting.room(rows, labels, 3, 2, 1))
+work = kmeans_bytes.ByteSorting.allocate(kmeans.Sorting.allocate(rows, labels, 3, 2, 1))
 kmeans_bytes.sort_rows.compile((typeof(work), typeof(1), typeof(0)))
 assert "vpdpbusd" in "".join(kmeans_bytes.nearest.inspect_asm().values()) or any(
     "vpdpbusd" in text for text in kmeans_bytes.sort_rows.inspect_asm().values()

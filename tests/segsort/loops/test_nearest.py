@@ -23,7 +23,7 @@ def naive_search(rows: np.ndarray, queries: np.ndarray, k: int, gone: np.ndarray
 
 def workspace(rows: np.ndarray, queries: np.ndarray, k: int, gone: np.ndarray | None = None) -> nearest.Search:
     cosines, found = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
-    return nearest.Search.room(rows, queries, gone, cosines, found)
+    return nearest.Search.allocate(rows, queries, gone, cosines, found)
 
 
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 100, PIECE + 3])

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segsort.loops import at_most, kmeans, kmeans_bytes, pieces
+from segsort.loops import at_most, components, kmeans, kmeans_bytes
 from segsort.loops.cache import loop
 from segsort.loops.sharing import LINE, add, counters, read, share, wait
 from segsort.pixel_sorting import SortingOptions, sort_pixels
-from segsort.segments import join_specks
+from segsort.segments import merge_small
 from tests.segsort.loops.data import smooth_embeddings
 
 
@@ -71,10 +71,10 @@ def test_a_wait_for_what_is_already_counted_returns_at_once() -> None:
 
 
 def test_when_a_thread_fails_the_others_are_let_go_and_its_error_is_raised() -> None:
-    left, others_go = [], threading.Event()
+    stopped, others_go = [], threading.Event()
 
-    def leave() -> None:
-        left.append(threading.get_ident())
+    def stop() -> None:
+        stopped.append(threading.get_ident())
         others_go.set()
 
     begun = threading.Event()
@@ -88,8 +88,8 @@ def test_when_a_thread_fails_the_others_are_let_go_and_its_error_is_raised() -> 
         raise MemoryError("no room")
 
     with pytest.raises(MemoryError, match="no room"):
-        share(work, 2, leave)
-    assert left == [threading.get_ident()]
+        share(work, 2, stop)
+    assert stopped == [threading.get_ident()]
 
 
 def test_nobody_is_let_go_when_none_fails() -> None:
@@ -98,8 +98,8 @@ def test_nobody_is_let_go_when_none_fails() -> None:
     assert done == [0]
 
 
-def join_a_map() -> None:
-    join_specks(np.random.default_rng(0).integers(0, 3, (400, 500), dtype=np.int32), 5)
+def merge_a_map() -> None:
+    merge_small(np.random.default_rng(0).integers(0, 3, (400, 500), dtype=np.int32), 5)
 
 
 def sort(precision: Any) -> Callable[[], object]:
@@ -114,7 +114,7 @@ def sort(precision: Any) -> Callable[[], object]:
             kmeans_bytes, "sort_rows", sort("int8"),
             marks=pytest.mark.skipif(not kmeans_bytes.supported(), reason="the processor has no AVX-512 VNNI"),
         ),
-        (pieces, "find_pieces", join_a_map),
+        (components, "find_components", merge_a_map),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("failing", [0, 1])

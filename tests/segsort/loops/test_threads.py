@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from segsort.loops import components as run_kernels
 from segsort.loops import kmeans as kernels
 from segsort.loops import kmeans_bytes as byte_kernels
-from segsort.loops import pieces as run_kernels
 from segsort.loops import threads
 from segsort.loops.blocks import block_of
-from segsort.loops.threads import allowed, at_most, beside, together, useful
+from segsort.loops.threads import at_most, run_in_background, thread_limit, together, useful
 from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
-from segsort.segments import join_specks, outline_images, segment_image
+from segsort.segments import merge_small, outline_images, segment_image
 from segsort.sphere import normalize
 
 
@@ -32,14 +32,14 @@ def test_a_limit_holds_in_its_block_and_its_thread_alone(monkeypatch: pytest.Mon
     monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
     with at_most(2):
         with at_most(7):
-            assert allowed() == 7
-        assert allowed() == 2
+            assert thread_limit() == 7
+        assert thread_limit() == 2
         found: list[int] = []
-        other = threading.Thread(target=lambda: found.append(allowed()))
+        other = threading.Thread(target=lambda: found.append(thread_limit()))
         other.start()
         other.join()
         assert found == [5]
-    assert allowed() == 5
+    assert thread_limit() == 5
     with pytest.raises(ValueError, match="count=0"), at_most(0):
         pass
 
@@ -69,7 +69,7 @@ def test_a_thread_that_never_comes_is_not_waited_for() -> None:
     start = np.arange(len(rows)) * 30 // len(rows)
     found = []
     for count in (1, 3):
-        work = kernels.Sorting.room(rows, start.copy(), 30, 4, count)
+        work = kernels.Sorting.allocate(rows, start.copy(), 30, 4, count)
         kernels.sort_rows(work, 4, 0)
         if count > 1:  # and one that comes when all is over finds nothing to do
             kernels.sort_rows(work, 4, 1)
@@ -90,7 +90,7 @@ def test_threads_outline_as_one_does(count: int) -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(401, 503), (3, 90_000), (90_000, 3)])
-def test_threads_join_specks_as_one_does(height: int, width: int) -> None:
+def test_threads_merge_small_as_one_does(height: int, width: int) -> None:
     random = np.random.default_rng(height)
     labels = random.integers(0, 3, (-(-height // 5), -(-width // 3)), dtype=np.int32).repeat(5, 0).repeat(3, 1)
     labels = np.ascontiguousarray(labels[:height, :width])
@@ -98,7 +98,7 @@ def test_threads_join_specks_as_one_does(height: int, width: int) -> None:
     before, found = labels.copy(), []
     for count in (1, 2, 5):
         with at_most(count):
-            found.append(join_specks(labels, 12))
+            found.append(merge_small(labels, 12))
     np.testing.assert_array_equal(labels, before)
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
@@ -116,7 +116,7 @@ def test_threads_segment_as_one_does() -> None:
 
 
 def specks() -> None:
-    join_specks(np.random.default_rng(0).integers(0, 3, (400, 500), dtype=np.int32), 5)
+    merge_small(np.random.default_rng(0).integers(0, 3, (400, 500), dtype=np.int32), 5)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def specks() -> None:
             byte_kernels, "sort_rows", lambda: sort_pixels(embeddings(), SortingOptions(30, precision="int8")),
             marks=pytest.mark.skipif(not byte_kernels.supported(), reason="the processor has no AVX-512 VNNI"),
         ),
-        (run_kernels, "find_pieces", specks),
+        (run_kernels, "find_components", specks),
     ],
 )  # fmt: skip
 def test_a_leader_that_fails_leaves_nobody_waiting(
@@ -167,7 +167,7 @@ def test_where_no_thread_can_be_started_one_does_all_and_none_begins_later(monke
         with monkeypatch.context() as no_more, at_most(3):
             no_more.setattr(threading.Thread, "start", cannot)
             together(done.append, 3)  # the pool keeps what it could not begin
-            assert beside(lambda: done.append(7))() is None
+            assert run_in_background(lambda: done.append(7))() is None
         free.set()
     assert done == [0, 7]
 
@@ -175,14 +175,14 @@ def test_where_no_thread_can_be_started_one_does_all_and_none_begins_later(monke
 def test_work_beside_is_another_threads_and_its_failure_the_callers() -> None:
     with at_most(2):
         begun = threading.Event()
-        told = beside(lambda: (begun.set(), threading.get_ident()))
+        told = run_in_background(lambda: (begun.set(), threading.get_ident()))
         assert begun.wait(10)
         assert told()[1] != threading.get_ident()
-        failing = beside(lambda: 1 // 0)
+        failing = run_in_background(lambda: 1 // 0)
         with pytest.raises(ZeroDivisionError):
             failing()
     with at_most(1):
-        assert beside(threading.get_ident)() == threading.get_ident()
+        assert run_in_background(threading.get_ident)() == threading.get_ident()
 
 
 def test_work_beside_that_has_not_begun_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +192,7 @@ def test_work_beside_that_has_not_begun_is_the_callers(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(threads, "_others", Slow)
     with at_most(2):
-        assert beside(threading.get_ident)() == threading.get_ident()
+        assert run_in_background(threading.get_ident)() == threading.get_ident()
 
 
 @pytest.mark.parametrize(("dimension", "columns"), [(34, 1), (34, 100), (34, 400), (66, 400), (34, 900)])

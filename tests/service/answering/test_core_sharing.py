@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from segsort.loops import allowed
+from segsort.loops import thread_limit
 from service.answering.core_sharing import CoreSharing
 
 
@@ -13,17 +13,17 @@ def test_who_is_alone_has_every_core_and_several_share_them() -> None:
     cores = CoreSharing(8, 8)
     with cores.joined():
         with cores.share():
-            assert allowed() == 8
+            assert thread_limit() == 8
         with cores.joined(), cores.joined(), cores.share():
-            assert allowed() == 2
+            assert thread_limit() == 2
         with cores.share():
-            assert allowed() == 8
+            assert thread_limit() == 8
 
 
 def test_each_has_a_thread_however_many_there_are() -> None:
     cores = CoreSharing(2, 4)
     with cores.joined(), cores.joined(), cores.joined(), cores.share():
-        assert allowed() == 1
+        assert thread_limit() == 1
 
 
 def test_the_network_works_for_no_more_than_it_may() -> None:

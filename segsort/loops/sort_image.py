@@ -1,4 +1,4 @@
-"""Pixel sorting of one image by the compiled loops, from the cells of a grid.
+"""Pixel sorting of one image by the compiled loops, from starting labels.
 
 Everything here is numpy: torch's operations would wake its threads, which then stay awake and take cores.
 """
@@ -12,7 +12,14 @@ from segsort.loops.location import ROWS_A_THREAD
 
 
 class Schedule(NamedTuple):
-    """How to sort: K, E- and M-steps at most over all pixels, and before over a quarter of them, and the precision."""
+    """How to sort.
+
+    Attributes:
+        means: K.
+        iterations: E- and M-steps at most over all pixels.
+        coarse_iterations: E- and M-steps at most over a quarter of the pixels, before the others.
+        precision: of the comparison of pixels with means.
+    """
 
     means: int
     iterations: int
@@ -20,14 +27,14 @@ class Schedule(NamedTuple):
     precision: Literal["float32", "int8"]
 
 
-def sort_image(
+def sort(
     features: np.ndarray, grid: np.ndarray, schedule: Schedule, left_out: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Spherical k-means of one image.
 
     Args:
         features: [h*w, D] float32 unit vectors.
-        grid: [h, w] int64 starting labels.
+        grid: [h, w] int64, grid cell of each pixel, its starting label.
         schedule: number of means, iterations and precision.
         left_out: [h*w] bool, pixels that belong to no segment; None: all belong to one.
 

@@ -1,4 +1,4 @@
-"""Connected pieces and their borders beside cc3d and naive loops."""
+"""Connected components and their borders beside cc3d and naive loops."""
 
 from collections import Counter
 
@@ -6,29 +6,29 @@ import cc3d
 import numpy as np
 import pytest
 
-from segsort.loops import at_most, join_small, pieces
+from segsort.loops import at_most, components, merge_small
 from segsort.loops.sharing import counters, read
 from tests.segsort.loops.data import random_labels
 
 MAPS = [(1, 1), (1, 40), (40, 1), (7, 9), (30, 41), (8, 8), (65, 33)]
 
 
-def found_in(labels: np.ndarray, min_pixels: float, threads: int = 1) -> pieces.Pieces:
-    """Pieces of a label map; the helpers come after the leader."""
-    room, steps = pieces.Pieces.room(labels), counters(pieces.COUNTERS)
+def found_in(labels: np.ndarray, min_pixels: float, threads: int = 1) -> components.Components:
+    """Components of a label map; the helpers come after the leader."""
+    room, steps = components.Components.allocate(labels), counters(components.COUNTERS)
     for number in range(threads):
-        pieces.find_pieces(labels, room, min_pixels, steps, number)
+        components.find_components(labels, room, min_pixels, steps, number)
     return room
 
 
-def piece_map(labels: np.ndarray, found: pieces.Pieces) -> np.ndarray:
-    """[H, W] the piece of each pixel, from the runs."""
+def component_map(labels: np.ndarray, found: components.Components) -> np.ndarray:
+    """[H, W] the component of each pixel, from the runs."""
     H, W = labels.shape
     image = np.empty((H, W), dtype=np.int64)
     for y in range(H):
         for run in range(found.first[y], found.first[y + 1]):
             end = found.start[run + 1] if run + 1 < found.first[y + 1] else W
-            image[y, found.start[run] : end] = found.piece[run]
+            image[y, found.start[run] : end] = found.component[run]
     return image
 
 
@@ -41,7 +41,7 @@ def in_the_order_of_rows(components: np.ndarray) -> np.ndarray:
 
 
 def naive_borders(image: np.ndarray, small: np.ndarray) -> Counter[tuple[int, int]]:
-    """Number of pixel sides by (small piece, other piece)."""
+    """Number of pixel sides by (small component, other component)."""
     sides: Counter[tuple[int, int]] = Counter()
     H, W = image.shape
     for y in range(H):
@@ -56,7 +56,7 @@ def naive_borders(image: np.ndarray, small: np.ndarray) -> Counter[tuple[int, in
     return sides
 
 
-def counted_borders(found: pieces.Pieces) -> Counter[tuple[int, int]]:
+def counted_borders(found: components.Components) -> Counter[tuple[int, int]]:
     sides: Counter[tuple[int, int]] = Counter()
     for band, end in zip(found.borders, found.ends, strict=True):
         for small, other, length in band[:end].tolist():
@@ -66,41 +66,41 @@ def counted_borders(found: pieces.Pieces) -> Counter[tuple[int, int]]:
 
 @pytest.mark.parametrize("shape", MAPS)
 @pytest.mark.parametrize("kinds", [1, 2, 5])
-def test_pieces_are_the_connected_components_in_the_order_of_rows(shape: tuple[int, int], kinds: int) -> None:
+def test_components_are_the_connected_components_in_the_order_of_rows(shape: tuple[int, int], kinds: int) -> None:
     labels = random_labels(*shape, kinds, seed=kinds)
     found = found_in(labels, 5)
     components = cc3d.connected_components(labels + 1, connectivity=4)
     expected = in_the_order_of_rows(components)
-    image = piece_map(labels, found)
+    image = component_map(labels, found)
     np.testing.assert_array_equal(image, expected)
     count = int(found.found[0])
     assert count == expected.max() + 1
     np.testing.assert_array_equal(found.areas[:count], np.bincount(expected.ravel()))
-    for piece in range(count):
-        assert set(labels[expected == piece].tolist()) == {int(found.labels[piece])}
+    for component in range(count):
+        assert set(labels[expected == component].tolist()) == {int(found.labels[component])}
 
 
 @pytest.mark.parametrize("min_pixels", [1, 2, 5, 5.5, 1000])
-def test_pieces_below_the_limit_are_small(min_pixels: float) -> None:
+def test_components_below_the_limit_are_small(min_pixels: float) -> None:
     found = found_in(random_labels(30, 41, 4, seed=0), min_pixels)
     count = int(found.found[0])
     np.testing.assert_array_equal(found.small[:count], found.areas[:count] < min_pixels)
 
 
 @pytest.mark.parametrize("shape", MAPS)
-def test_borders_of_small_pieces_are_counted_side_by_side(shape: tuple[int, int]) -> None:
+def test_borders_of_small_components_are_counted_side_by_side(shape: tuple[int, int]) -> None:
     labels = random_labels(*shape, 4, seed=7)
     found = found_in(labels, 6)
-    assert counted_borders(found) == naive_borders(piece_map(labels, found), found.small)
+    assert counted_borders(found) == naive_borders(component_map(labels, found), found.small)
 
 
 def test_a_band_with_every_pixel_a_border_has_room_for_all() -> None:
     board = (np.indices((33, 29)).sum(axis=0) % 2).astype(np.int32)
     found = found_in(board, 2)
-    assert counted_borders(found) == naive_borders(piece_map(board, found), found.small)
+    assert counted_borders(found) == naive_borders(component_map(board, found), found.small)
 
 
-def test_a_snake_through_all_bands_is_one_piece() -> None:
+def test_a_snake_through_all_bands_is_one_component() -> None:
     labels = np.ones((41, 21), dtype=np.int32)
     labels[1::2] = 0
     labels[1::4, -1] = labels[3::4, 0] = 1
@@ -113,74 +113,74 @@ def test_helpers_that_come_late_change_nothing() -> None:
     labels = random_labels(30, 41, 4, seed=0)
     alone, late = found_in(labels, 6), found_in(labels, 6, threads=3)
     count = int(alone.found[0])
-    np.testing.assert_array_equal(alone.piece, late.piece)
+    np.testing.assert_array_equal(alone.component, late.component)
     for one, other in ((alone.areas, late.areas), (alone.labels, late.labels), (alone.small, late.small)):
         np.testing.assert_array_equal(one[:count], other[:count])
     assert counted_borders(alone) == counted_borders(late)
 
 
-def test_leave_lets_a_helper_go_that_waits_for_the_leader() -> None:
-    labels, steps = random_labels(30, 41, 4, seed=0), counters(pieces.COUNTERS)
-    pieces.leave(steps)
-    room = pieces.Pieces.room(labels)
-    pieces.find_pieces(labels, room, 6.0, steps, 1)  # returns instead of waiting
-    assert read(steps, pieces.BORDERING) == 0
+def test_stop_lets_a_helper_go_that_waits_for_the_leader() -> None:
+    labels, steps = random_labels(30, 41, 4, seed=0), counters(components.COUNTERS)
+    components.stop(steps)
+    room = components.Components.allocate(labels)
+    components.find_components(labels, room, 6.0, steps, 1)  # returns instead of waiting
+    assert read(steps, components.BORDERING) == 0
     assert not room.ends.any()
 
 
 @pytest.mark.parametrize("shape", MAPS)
 @pytest.mark.parametrize("min_pixels", [1, 4, 50])
-def test_numbered_labels_are_the_joined_ones_without_gaps(shape: tuple[int, int], min_pixels: int) -> None:
+def test_numbered_labels_are_the_merged_ones_without_gaps(shape: tuple[int, int], min_pixels: int) -> None:
     labels = random_labels(*shape, 6, seed=2) * 3
-    joined, pixels = join_small(labels, min_pixels)
+    merged, pixels = merge_small(labels, min_pixels)
     own = labels.copy()
-    numbered, areas = join_small(own, min_pixels, numbered=True)
-    kept = np.unique(joined)
-    np.testing.assert_array_equal(kept[numbered], joined)
+    numbered, areas = merge_small(own, min_pixels, numbered=True)
+    kept = np.unique(merged)
+    np.testing.assert_array_equal(kept[numbered], merged)
     assert numbered is own
     np.testing.assert_array_equal(areas, np.bincount(numbered.ravel()))
-    np.testing.assert_array_equal(pixels, np.bincount(joined.ravel(), minlength=len(pixels)))
+    np.testing.assert_array_equal(pixels, np.bincount(merged.ravel(), minlength=len(pixels)))
 
 
 def test_labels_are_not_changed_unless_they_are_numbered() -> None:
     labels = random_labels(30, 41, 4, seed=0)
     before = labels.copy()
-    join_small(labels, 9)
+    merge_small(labels, 9)
     np.testing.assert_array_equal(labels, before)
 
 
 def test_a_large_neighbour_wins_over_a_longer_border_with_a_small_one() -> None:
     labels = np.zeros((6, 9), dtype=np.int32)
     labels[:3, :3] = [[1, 1, 1], [1, 2, 1], [1, 2, 0]]  # 2 has five sides with 1 (seven pixels) and two with 0
-    joined, _ = join_small(labels, 8)
-    assert joined[1, 1] == 0
+    merged, _ = merge_small(labels, 8)
+    assert merged[1, 1] == 0
 
 
-def test_of_two_small_pieces_that_would_swap_the_larger_stays() -> None:
+def test_of_two_small_components_that_would_swap_the_larger_stays() -> None:
     labels = np.array([[1, 1, 2]], dtype=np.int32)
-    joined, pixels = join_small(labels, 100)
-    assert joined.tolist() == [[1, 1, 1]]
+    merged, pixels = merge_small(labels, 100)
+    assert merged.tolist() == [[1, 1, 1]]
     assert pixels.tolist() == [0, 3]
 
 
-def test_the_largest_piece_joins_none_however_small_it_is() -> None:
+def test_the_largest_component_joins_none_however_small_it_is() -> None:
     labels = np.array([[3, 3, 3, 5, 5]], dtype=np.int32)
-    assert join_small(labels, 100)[0].tolist() == [[3] * 5]
+    assert merge_small(labels, 100)[0].tolist() == [[3] * 5]
 
 
-def test_joining_again_changes_nothing_when_no_small_piece_is_left() -> None:
-    joined, _ = join_small(random_labels(40, 50, 3, seed=4, magnified=10), 9)
-    again, _ = join_small(joined, 9)
-    np.testing.assert_array_equal(again, joined)
+def test_joining_again_changes_nothing_when_no_small_component_is_left() -> None:
+    merged, _ = merge_small(random_labels(40, 50, 3, seed=4, magnified=10), 9)
+    again, _ = merge_small(merged, 9)
+    np.testing.assert_array_equal(again, merged)
 
 
 @pytest.mark.parametrize("count", [2, 5])
 def test_threads_join_as_one_does(count: int) -> None:
     labels = random_labels(401, 503, 5, seed=8, magnified=7)
     with at_most(1):
-        alone = join_small(labels, 30)
+        alone = merge_small(labels, 30)
     with at_most(count):
-        shared = join_small(labels, 30)
+        shared = merge_small(labels, 30)
     for one, other in zip(alone, shared, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -189,7 +189,7 @@ def test_threads_join_as_one_does(count: int) -> None:
 def test_filling_writes_every_run_and_no_pixel_beside_it(width: int) -> None:
     labels = random_labels(17, width, 4, seed=width, magnified=2)
     found = found_in(labels, 1)
-    image = piece_map(labels, found)
+    image = component_map(labels, found)
     to = np.random.default_rng(0).integers(0, 9, int(found.found[0])).astype(np.int32)
-    pieces.fill_runs(labels, found, to, counters(1))
+    components.fill_runs(labels, found, to, counters(1))
     np.testing.assert_array_equal(labels, to[image])
