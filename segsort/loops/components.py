@@ -204,7 +204,7 @@ def find_components(
     """
     H, W = labels.shape
     rows = -(-H // BANDS)
-    begins = np.zeros(W + 1, np.int32)  # rule 2
+    begins = np.zeros(W + 1, np.int32)  # rule 2 of `sharing`
     band = add(counters, FINDING, 1)
     while band < BANDS:
         _find_runs(labels, components, min(band * rows, H), min((band + 1) * rows, H), begins)

@@ -194,7 +194,7 @@ def sort_rows(work: Sorting, iterations: int, number: int) -> None:
     """
     rows, counters, K = work.rows, work.counters, work.theta.shape[1]
     pieces = -(-len(rows) // PIECE)
-    cosines, empty = np.empty((block_of(rows.shape[1], K), K), rows.dtype), np.empty(K, np.int64)  # rule 2
+    cosines, empty = np.empty((block_of(rows.shape[1], K), K), rows.dtype), np.empty(K, np.int64)  # rule 2 of `sharing`
     add_pieces(work, number)
     for iteration in range(iterations):
         taken, done = FIRST + 2 * iteration, FIRST + 2 * iteration + 1

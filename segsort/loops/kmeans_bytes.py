@@ -289,7 +289,7 @@ def sort_rows(work: ByteSorting, iterations: int, number: int) -> None:
     floats, packed = work.floats, work.packed
     rows, counters = floats.rows, floats.counters
     pieces = -(-len(rows) // PIECE)
-    buffer = np.full(4 * packed.shape[1], 128, np.uint8)  # rule 2
+    buffer = np.full(4 * packed.shape[1], 128, np.uint8)  # rule 2 of `sharing`
     own, target = np.zeros(ROWS, np.int32), np.empty(ROWS, np.int32)
     add_pieces(floats, number)
     if number == 0:

@@ -100,7 +100,7 @@ def group_maxima(work: Search) -> None:
     rows, gone, maxima, counters = work.rows, work.gone, work.maxima, work.counters
     N, Q = len(rows), work.columns.shape[1]
     block, pieces = block_of(rows.shape[1], Q), -(-N // PIECE)
-    scores = np.empty((block, Q), rows.dtype)  # rule 2
+    scores = np.empty((block, Q), rows.dtype)  # rule 2 of `sharing`
     while True:
         piece = add(counters, GROUPING, 1)
         if piece >= pieces:

@@ -46,6 +46,22 @@ def test_vmf_nca_equals_naive_loop(dtype: torch.dtype, kappa: float) -> None:
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kappa", [5.0, 60.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_vmf_nca_among_the_compared_prototypes_equals_naive_loop(seed: int, kappa: float) -> None:
+    """The naive loop gets the prototypes that take part, and own segments by their rows among these."""
+    generator = torch.Generator().manual_seed(seed)
+    pixels, prototypes = (normalize(torch.randn(n, 3, generator=generator).double()) for n in (50, 12))
+    of_class, compared = torch.arange(12) % 4, torch.rand(12, generator=generator) < 0.6
+    own = torch.randint(-1, 12, (50,), generator=generator)
+    classes = torch.where(own >= 0, of_class[own.clamp(min=0)], torch.arange(50) % 5)
+    row = torch.where(compared, compared.cumsum(0) - 1, -1)
+    found = vmf_nca_loss(pixels, classes, own, prototypes, of_class, kappa, compared)
+    among = torch.where(own >= 0, row[own.clamp(min=0)], -1)
+    expected = naive_nca(pixels, classes, among, prototypes[compared], of_class[compared], kappa)
+    assert found.tolist() == pytest.approx(expected, abs=1e-9)
+
+
 def test_vmf_nca_on_prototypes_equals_pytorch_metric_learning() -> None:
     """Pixels that are the prototypes themselves: each excludes itself, which is neighbourhood component analysis."""
     prototypes = normalize(torch.randn(30, 8, generator=torch.Generator().manual_seed(0)).double())

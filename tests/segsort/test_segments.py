@@ -34,7 +34,7 @@ def test_runs_of_every_width_are_filled(width: int) -> None:
     random = np.random.default_rng(width)
     for _ in range(20):
         labels = np.repeat(random.integers(0, 4, (9, width)), random.integers(1, 3), axis=1)[:, :width].astype(np.int32)
-        np.testing.assert_array_equal(merge_small(labels, 4), naive_join(labels, 4))
+        np.testing.assert_array_equal(merge_small(labels, 4), naive_merge(labels, 4))
 
 
 @pytest.mark.parametrize("labels", [np.zeros((0, 4), dtype=np.int32), np.full((3, 4), -1, dtype=np.int32)])
@@ -85,7 +85,7 @@ def test_prototypes_are_means_over_cells_without_location() -> None:
         torch.testing.assert_close(torch.from_numpy(segments.prototypes[segment]), normalize(members.sum(dim=1), dim=0))
 
 
-def test_specks_join_the_neighbour_with_the_longest_border() -> None:
+def test_a_small_component_is_merged_into_the_neighbour_with_the_longest_border() -> None:
     labels = np.zeros((8, 8), dtype=np.int32)
     labels[:, 4:] = 1
     labels[3, 3] = 2  # three sides in 0, one in 1
@@ -95,73 +95,75 @@ def test_specks_join_the_neighbour_with_the_longest_border() -> None:
     np.testing.assert_array_equal(merge_small(labels, 3), expected)
 
 
-def test_specks_of_specks_end_in_something_large() -> None:
+def test_small_components_among_small_ones_end_in_something_large() -> None:
     random = np.random.default_rng(0)
     labels = random.integers(0, 4, (40, 40)).astype(np.int32)
     labels[:, 20:] = 7
-    joined = merge_small(labels, 30)
-    assert joined.shape == labels.shape
-    assert set(np.unique(joined)) <= set(np.unique(labels))
+    merged = merge_small(labels, 30)
+    assert merged.shape == labels.shape
+    assert set(np.unique(merged)) <= set(np.unique(labels))
 
 
-def test_an_image_all_of_specks_keeps_its_pixels() -> None:
+def test_an_image_of_small_components_alone_keeps_its_labels() -> None:
     labels = np.arange(9, dtype=np.int32).reshape(3, 3)
     assert set(np.unique(merge_small(labels, 100))) <= set(range(9))
 
 
-def naive_join(labels: np.ndarray, min_pixels: float) -> np.ndarray:
-    """As `merge_small` is described, pixel by pixel over cc3d's pieces."""
-    pieces = cc3d.connected_components(labels + 1, connectivity=4).astype(np.int64) - 1
-    count = int(pieces.max()) + 1
-    areas, label_of = np.bincount(pieces.ravel()), np.empty(count, dtype=np.int32)
-    label_of[pieces.ravel()] = labels.ravel()
-    border: dict[int, dict[int, int]] = {piece: {} for piece in np.flatnonzero(areas < min_pixels).tolist()}
-    for a, b in ((pieces[:, :-1], pieces[:, 1:]), (pieces[:-1], pieces[1:])):
+def naive_merge(labels: np.ndarray, min_pixels: float) -> np.ndarray:
+    """Merging by the docstring of `merge_small`, pixel by pixel over cc3d's components."""
+    components = cc3d.connected_components(labels + 1, connectivity=4).astype(np.int64) - 1
+    count = int(components.max()) + 1
+    areas, label_of = np.bincount(components.ravel()), np.empty(count, dtype=np.int32)
+    label_of[components.ravel()] = labels.ravel()
+    border: dict[int, dict[int, int]] = {component: {} for component in np.flatnonzero(areas < min_pixels).tolist()}
+    for a, b in ((components[:, :-1], components[:, 1:]), (components[:-1], components[1:])):
         for one, other in zip(a[a != b].tolist(), b[a != b].tolist(), strict=True):
-            for piece, beside in ((one, other), (other, one)):
-                if piece in border:
-                    border[piece][beside] = border[piece].get(beside, 0) + 1
+            for component, other_one in ((one, other), (other, one)):
+                if component in border:
+                    border[component][other_one] = border[component].get(other_one, 0) + 1
     target = {}
-    for piece, sides in border.items():
+    for component, sides in border.items():
         if sides:
-            target[piece] = max(sides, key=lambda beside: (beside not in border, sides[beside], areas[beside], beside))
+            target[component] = max(
+                sides, key=lambda other_one: (other_one not in border, sides[other_one], areas[other_one], other_one)
+            )
     largest = int(areas.argmax())
-    for piece in sorted(border, key=lambda piece: (areas[piece], piece)):
-        other = target.get(piece, piece)
-        swaps = other in border and areas[other] <= areas[piece] and target.get(other) == piece
-        if piece == largest or swaps:
-            target[piece] = piece
+    for component in sorted(border, key=lambda component: (areas[component], component)):
+        other = target.get(component, component)
+        swaps = other in border and areas[other] <= areas[component] and target.get(other) == component
+        if component == largest or swaps:
+            target[component] = component
     end = np.arange(count)
-    for piece in range(count):
-        while target.get(int(end[piece]), end[piece]) != end[piece]:
-            end[piece] = target[int(end[piece])]
-    return label_of[end][pieces]
+    for component in range(count):
+        while target.get(int(end[component]), end[component]) != end[component]:
+            end[component] = target[int(end[component])]
+    return label_of[end][components]
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_specks_join_as_the_naive_way_says(seed: int) -> None:
+def test_merging_equals_naive_loops(seed: int) -> None:
     random = np.random.default_rng(seed)
     size, kinds, magnified = random.integers(1, 25, 2), int(random.integers(1, 6)), int(random.integers(1, 4))
     labels = random.integers(0, kinds, size).astype(np.int32).repeat(magnified, 0).repeat(magnified, 1)
     min_pixels = int(random.integers(1, 30))
-    np.testing.assert_array_equal(merge_small(labels, min_pixels), naive_join(labels, min_pixels))
+    np.testing.assert_array_equal(merge_small(labels, min_pixels), naive_merge(labels, min_pixels))
 
 
-def test_splitting_by_label_gives_pieces_of_one_class_and_one_segment() -> None:
+def test_splitting_by_label_gives_parts_of_one_class_and_one_segment() -> None:
     embeddings = blobs(12, 16)
     segments = segment_image(embeddings, (48, 64), SortingOptions(4), 0.0)
     mask = np.zeros((48, 64), dtype=np.uint8)
     mask[:, 30:] = 3
     mask[40:] = 255
     mask[0, 0] = 2  # one pixel, too small
-    pieces = split_by_label(segments, embeddings, mask, 255, 0.001)
-    assert set(pieces.class_ids.tolist()) == {0, 3}
-    assert (pieces.labels[40:] == -1).all()
-    assert pieces.labels[0, 0] == -1
-    assert pieces.areas.sum() == (pieces.labels >= 0).sum() == 40 * 64 - 1
-    for piece in range(len(pieces.areas)):
-        inside = pieces.labels == piece
-        assert set(mask[inside]) == {pieces.class_ids[piece]}
+    parts = split_by_label(segments, embeddings, mask, 255, 0.001)
+    assert set(parts.class_ids.tolist()) == {0, 3}
+    assert (parts.labels[40:] == -1).all()
+    assert parts.labels[0, 0] == -1
+    assert parts.areas.sum() == (parts.labels >= 0).sum() == 40 * 64 - 1
+    for part in range(len(parts.areas)):
+        inside = parts.labels == part
+        assert set(mask[inside]) == {parts.class_ids[part]}
         assert len(np.unique(segments.labels[inside])) == 1
 
 
@@ -220,7 +222,7 @@ def test_images_outlined_at_once_are_those_outlined_alone() -> None:
         assert torch.equal(one.embeddings, several[image])
 
 
-def test_pieces_below_a_share_of_the_image_are_left_out_of_labelled_segments() -> None:
+def test_parts_below_a_share_of_the_image_are_left_out_of_labelled_segments() -> None:
     embeddings = blobs(12, 16)
     segments = segment_image(embeddings, (48, 64), SortingOptions(4), 0.0)
     mask = np.random.default_rng(0).integers(0, 2, (48, 64))
@@ -236,9 +238,9 @@ def test_boxes_of_labelled_segments_are_the_smallest_around_them() -> None:
     segments = segment_image(embeddings, (48, 64), SortingOptions(4), 0.0)
     mask = np.zeros((48, 64), dtype=np.uint8)
     mask[10:20, 5:9] = 1
-    pieces = split_by_label(segments, embeddings, mask, 255, 0.0)
-    for piece, (x, y, width, height) in enumerate(pieces.bboxes.tolist()):
-        rows, columns = np.nonzero(pieces.labels == piece)
+    parts = split_by_label(segments, embeddings, mask, 255, 0.0)
+    for part, (x, y, width, height) in enumerate(parts.bboxes.tolist()):
+        rows, columns = np.nonzero(parts.labels == part)
         assert (x, y) == (columns.min(), rows.min())
         assert (width, height) == (columns.max() - x + 1, rows.max() - y + 1)
 
@@ -246,6 +248,86 @@ def test_boxes_of_labelled_segments_are_the_smallest_around_them() -> None:
 def test_a_mask_without_a_class_gives_no_segment() -> None:
     embeddings = blobs(12, 16)
     segments = segment_image(embeddings, (48, 64), SortingOptions(4), 0.0)
-    pieces = split_by_label(segments, embeddings, np.full((48, 64), 255, dtype=np.uint8), 255, 0.0)
-    assert len(pieces.areas) == len(pieces.prototypes) == len(pieces.class_ids) == 0
-    assert (pieces.labels == -1).all()
+    parts = split_by_label(segments, embeddings, np.full((48, 64), 255, dtype=np.uint8), 255, 0.0)
+    assert len(parts.areas) == len(parts.prototypes) == len(parts.class_ids) == 0
+    assert (parts.labels == -1).all()
+
+
+def naive_prototypes(embeddings: Tensor, labels: np.ndarray, count: int) -> np.ndarray:
+    """Sum the cells whose centres a segment covers, or else the cell below each of its pixels; [count, D]."""
+    (D, h, w), (H, W) = embeddings.shape, labels.shape
+    centres = {(y, x): labels[int((y + 0.5) * H / h), int((x + 0.5) * W / w)] for y in range(h) for x in range(w)}
+    found = np.zeros((count, D))
+    for segment in range(count):
+        cells = [cell for cell, label in centres.items() if label == segment]
+        if not cells:
+            cells = [(y * h // H, x * w // W) for y, x in zip(*np.nonzero(labels == segment), strict=True)]
+        total = sum((embeddings[:, y, x].double().numpy() for y, x in cells), start=np.zeros(D))
+        found[segment] = total / max(float(np.linalg.norm(total)), 1e-12)
+    return found
+
+
+@pytest.mark.parametrize("size", [(9, 12), (36, 48), (35, 50), (4, 5), (1, 60)])
+def test_prototypes_of_thick_and_thin_segments_equal_naive_loops(size: tuple[int, int]) -> None:
+    embeddings, random = blobs(9, 12), np.random.default_rng(1)
+    labels = np.kron(random.integers(0, 3, (-(-size[0] // 7), -(-size[1] // 7))), np.ones((7, 7)))
+    labels = labels[: size[0], : size[1]].astype(np.int32)
+    labels[:, -1], labels[0, :2], labels[-1, 0] = 3, 4, -1  # a thin column, two pixels, and a pixel of no segment
+    features = sorting_features(embeddings[None], 0.7)[0]
+    expected = naive_prototypes(embeddings, labels, 6)
+    plain = prototypes.__wrapped__  # type: ignore[attr-defined]
+    for form in (prototypes, plain):
+        np.testing.assert_allclose(form(embeddings, features, labels, 6), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("min_area", [0.0, 0.004, 0.03])
+@pytest.mark.parametrize("size", [(36, 48), (35, 50)])
+def test_an_image_is_segmented_by_outline_then_merging_then_prototypes(size: tuple[int, int], min_area: float) -> None:
+    """Each step after sorting is done by plain code or naive loops."""
+    embeddings, options = blobs(9, 12, seed=4), SortingOptions(12, location_weight=0.3)
+    found = segment_image(embeddings, size, options, min_area)
+    sorted_pixels, features = sort_pixels(embeddings[None], options), sorting_features(embeddings[None], 0.3)[0]
+    outlined = outline.__wrapped__(features, sorted_pixels.theta[0], sorted_pixels.labels[0], size)  # type: ignore[attr-defined]
+    merged = naive_merge(outlined.numpy().astype(np.int32), max(min_area * size[0] * size[1], 1))
+    kept, labels = np.unique(merged, return_inverse=True)
+    np.testing.assert_array_equal(found.labels, labels.reshape(size))
+    np.testing.assert_array_equal(found.areas, np.bincount(labels.ravel()))
+    np.testing.assert_allclose(
+        found.prototypes, naive_prototypes(embeddings, labels.reshape(size), len(kept)), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("min_area", [0.0, 0.02])
+@pytest.mark.parametrize("seed", range(4))
+def test_splitting_by_label_equals_a_naive_loop(seed: int, min_area: float) -> None:
+    """Parts are in the order of their segments, and within a segment in the order of their classes."""
+    embeddings, random = blobs(9, 12, seed=seed), np.random.default_rng(seed)
+    segments = segment_image(embeddings, (36, 48), SortingOptions(5), 0.0)
+    mask = np.kron(random.choice([0, 2, 3, 255], (6, 8)), np.ones((6, 6))).astype(np.uint8)
+    found = split_by_label(segments, embeddings, mask, 255, min_area)
+    expected = np.full(mask.shape, -1, dtype=np.int32)
+    class_ids, areas = [], []
+    for segment in range(len(segments.areas)):
+        for class_id in range(255):
+            inside = (segments.labels == segment) & (mask == class_id)
+            if inside.any() and inside.sum() >= min_area * mask.size:
+                expected[inside] = len(areas)
+                class_ids.append(class_id)
+                areas.append(int(inside.sum()))
+    np.testing.assert_array_equal(found.labels, expected)
+    assert found.class_ids.tolist() == class_ids
+    assert found.areas.tolist() == areas
+    np.testing.assert_allclose(found.prototypes, naive_prototypes(embeddings, expected, len(areas)), atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("min_pixels", [2, 9, 40])
+def test_after_merging_only_the_largest_component_may_be_small(seed: int, min_pixels: int) -> None:
+    labels = np.random.default_rng(seed).integers(0, 4, (23, 31)).astype(np.int32).repeat(2, 1)
+    merged = merge_small(labels, min_pixels)
+    before = np.bincount(cc3d.connected_components(labels + 1, connectivity=4).ravel())[1:]
+    after = np.bincount(cc3d.connected_components(merged + 1, connectivity=4).ravel())[1:]
+    assert (after >= min_pixels).all()
+    assert after.max() >= before.max()
+    assert len(after) <= (before >= min_pixels).sum()
+    assert set(np.unique(merged)) <= set(np.unique(labels))

@@ -47,6 +47,25 @@ def test_the_compiled_form_takes_float32_on_a_cpu_without_gradient(tensor: Tenso
     assert loops.takes(tensor) is (expected == "compiled")
 
 
+@pytest.mark.parametrize(("tensor", "expected"), [(torch.ones(2), "compiled"), (torch.ones(2).double(), "plain")])
+def test_the_first_argument_may_be_given_by_name(tensor: Tensor, expected: str) -> None:
+    assert step(tensor=tensor) == expected
+
+
+def test_a_call_without_the_tensor_is_refused_like_a_call_of_the_plain_code() -> None:
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'tensor'"):
+        step()  # type: ignore[call-arg]
+
+
+def test_a_step_of_the_method_gives_by_name_what_it_gives_by_position() -> None:
+    embeddings, grid = smooth_embeddings(), grid_labels(33, 41, 9)
+    features = sorting_features(embeddings=embeddings, location_weight=0.5)
+    assert torch.equal(features, sorting_features(embeddings, 0.5))
+    by_name = sort_hard(features=features, grid=grid, count=9, iterations=3)
+    for one, other in zip(by_name, sort_hard(features, grid, 9, 3), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_a_step_keeps_its_name_and_its_plain_code() -> None:
     assert step.__name__ == "step"
     assert step.__doc__ == "A step of the method."

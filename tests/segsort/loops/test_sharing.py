@@ -98,6 +98,38 @@ def test_nobody_is_let_go_when_none_fails() -> None:
     assert done == [0]
 
 
+TAKEN, DONE = range(2)
+
+
+@loop()
+def _square_and_sum(numbers: np.ndarray, squares: np.ndarray, totals: np.ndarray, shared: np.ndarray) -> None:
+    """The protocol as its page shows it: squares of all numbers by pieces, and their sum when all are finished."""
+    n = len(numbers)
+    piece = add(shared, TAKEN, 1)
+    while piece < n:
+        squares[piece] = numbers[piece] * numbers[piece]
+        add(shared, DONE, 1)
+        piece = add(shared, TAKEN, 1)
+    wait(shared, DONE, n)
+    total = 0
+    for square in squares:
+        total += square
+    totals[add(shared, DONE, 1) - n] = total  # every thread has a place of its own
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_every_thread_sees_the_results_of_all_pieces_after_its_wait(count: int) -> None:
+    numbers = np.arange(20_000)
+    squares, totals, shared = np.zeros_like(numbers), np.full(count, -1), counters(2)
+    threads = [threading.Thread(target=_square_and_sum, args=(numbers, squares, totals, shared)) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert totals.tolist() == [int((numbers**2).sum())] * count
+    assert read(shared, TAKEN) == len(numbers) + count  # each number once, and one claim too many by each thread
+
+
 def merge_a_map() -> None:
     merge_small(np.random.default_rng(0).integers(0, 3, (400, 500), dtype=np.int32), 5)
 
