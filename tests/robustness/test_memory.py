@@ -10,7 +10,7 @@ def test_outlines_that_would_take_all_memory_are_refused(client: TestClient, pho
     for polygons in ([zigzag], [zigzag[:60_000], zigzag[60_000:]]):
         annotations = json.dumps([{"class_name": "kerb", "polygons": [polygon]} for polygon in polygons])
         answer = client.post("/exemplars", files={"image": photo}, data={"annotations": annotations})
-        assert (answer.status_code, answer.json()["received"]) == (422, "5760000 pixels together")
+        assert (answer.status_code, answer.json()["received"]) == (422, "5760000 pixels in total")
 
 
 def test_a_mask_with_more_values_than_there_may_be_classes_is_refused(client: TestClient, photo: bytes) -> None:
