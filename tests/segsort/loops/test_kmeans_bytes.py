@@ -179,7 +179,7 @@ def test_steps_in_bytes_are_those_of_whole_numbers_on_any_processor(
     monkeypatch.setattr(byte_kernels, "_move_to_nearest", byte_kernels._move_to_nearest.py_func)
     monkeypatch.setattr(byte_kernels, "gather", byte_kernels.gather.py_func)
     monkeypatch.setattr(byte_kernels, "_largest", byte_kernels._largest.py_func)
-    monkeypatch.setattr(kmeans, "_pour", kmeans._pour.py_func)
+    monkeypatch.setattr(kmeans, "_add_up", kmeans._add_up.py_func)
     random = np.random.default_rng(count)
     rows = random.standard_normal((count, 10)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
