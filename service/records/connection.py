@@ -9,12 +9,14 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool
 
+BUSY_TIMEOUT = 10  # seconds that a statement waits while another connection locks an SQLite database
+
 
 def connect(url: str) -> Engine:
     """An engine for a database, which connects when it is first used.
 
     Args:
-        url: SQLAlchemy URL. The folder of an SQLite file is created.
+        url: SQLAlchemy URL. The folder of an SQLite file is created, unless the file is given as a URI.
 
     Raises:
         SQLAlchemyError: if the URL is malformed.
@@ -24,11 +26,11 @@ def connect(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True)
-    options: dict[str, Any] = {"connect_args": {"timeout": 10, "check_same_thread": False}}
+    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT, "check_same_thread": False}}
     if not parsed.database or parsed.database == ":memory:":
         # every connection would have a database of its own
         options |= {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
-    else:
+    elif not parsed.database.startswith("file:"):  # a URI, whose path may have any form
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, **options)
 

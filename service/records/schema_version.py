@@ -1,6 +1,7 @@
 """The version of the database's schema: create, upgrade or refuse a database when it is opened.
 
-An up-to-date database costs one SELECT. Alembic is imported only where there is something to do.
+An up-to-date database costs one SELECT, and one UPDATE that is rolled back. Alembic is imported only where
+there is something to do.
 """
 
 import logging
@@ -15,14 +16,15 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from service.records.connection import connect, durable_transaction
+from service.records.connection import BUSY_TIMEOUT, connect, durable_transaction
 
 CURRENT = "0001"  # the newest revision of `service.records.migrations`
-_VERSION_QUERY = text("SELECT version_num FROM alembic_version")
-_WAIT_MS = 600_000  # longest wait for another process that migrates an SQLite database
+VERSION_TABLE = "segsort_schema_version"  # not Alembic's default, which other programs may use in the same database
+_VERSION_QUERY = text(f"SELECT version_num FROM {VERSION_TABLE}")
+_MIGRATION_WAIT = 600  # seconds; longest wait for another process that migrates an SQLite database
 _ADVISORY_LOCK = 7_367_736_072  # any number that no other program over the same PostgreSQL database uses
 
-_ATTEMPTS, _PAUSE = 25, 0.2  # seconds; while another process switches a new SQLite file to write-ahead logging
+_CONNECT_WAIT, _PAUSE = 30, 0.2  # seconds; while another process switches a new SQLite file to write-ahead logging
 
 _log = logging.getLogger("segsort.records")
 _one_migration = threading.Lock()  # Alembic keeps the running migration in a global variable
@@ -35,11 +37,13 @@ def open_database(url: str) -> Engine:
         url: SQLAlchemy URL.
 
     Raises:
-        ValueError: if the database cannot be opened, or a newer version of the program wrote it.
+        ValueError: if the database cannot be opened, upgraded or written, or a newer version of the program wrote it.
     """
     try:
         engine = connect(url)
-        _ensure_with_patience(engine)
+        _connect_with_patience(engine)
+        ensure_current_schema(engine)
+        _check_writable(engine)
     except (SQLAlchemyError, OSError, ImportError) as error:
         raise ValueError(
             f"the database {make_url(url).render_as_string()} cannot be opened: {error}; "
@@ -48,21 +52,36 @@ def open_database(url: str) -> Engine:
     return engine
 
 
-def _ensure_with_patience(engine: Engine) -> None:
-    for attempt in range(_ATTEMPTS):
+def _connect_with_patience(engine: Engine) -> None:
+    """Make the first connection, which sets up write-ahead logging of an SQLite file."""
+    deadline = time.monotonic() + _CONNECT_WAIT
+    while True:
         try:
-            return ensure_current_schema(engine)
+            return engine.connect().close()
         except OperationalError as error:
-            if "locked" not in str(error.orig) or attempt == _ATTEMPTS - 1:
+            if "locked" not in str(error.orig) or time.monotonic() > deadline:
                 raise
+            _log.info("waiting for another process that locks the database %s", engine.url.render_as_string())
             time.sleep(_PAUSE)
+
+
+def _check_writable(engine: Engine) -> None:
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("UPDATE revisions SET number = number"))
+            connection.rollback()
+    except DBAPIError as error:
+        raise ValueError(
+            f"the database {engine.url.render_as_string()} cannot be written: {error.orig}; give the service the right "
+            "to write the database (of SQLite: the file and its folder), and let no other process lock it"
+        ) from error
 
 
 def ensure_current_schema(engine: Engine) -> None:
     """Create the tables of an empty database, or upgrade an older one. Several processes may do so at once.
 
     Raises:
-        ValueError: if a newer program wrote the database.
+        ValueError: if a newer program wrote the database, or its upgrade fails; it is then unchanged.
         SQLAlchemyError: if the database refuses a statement; it is then unchanged.
     """
     if _version(engine) != CURRENT:
@@ -86,7 +105,7 @@ def _migrate(connection: Connection) -> None:
     config = alembic_config()
     known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
     tables = inspect(connection).get_table_names()
-    found = connection.execute(_VERSION_QUERY).scalar() if "alembic_version" in tables else None
+    found = connection.execute(_VERSION_QUERY).scalar() if VERSION_TABLE in tables else None
     if found == CURRENT:  # another process was faster
         return
     if found is not None and found not in known:
@@ -98,7 +117,14 @@ def _migrate(connection: Connection) -> None:
     if tables:
         _log.info("upgrading the database from schema revision %s to %s", found or "none", CURRENT)
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except Exception as error:  # rows of an old schema may hold anything
+        raise ValueError(
+            f"the database {connection.engine.url.render_as_string()} cannot be opened: its upgrade from schema "
+            f"revision {found or 'none'} to {CURRENT} failed with {type(error).__name__}: {error}; nothing was "
+            "changed; repair what the message names, restore a backup, or give segsort a database of its own"
+        ) from error
 
 
 def alembic_config() -> Any:
@@ -117,10 +143,16 @@ def _exclusive(engine: Engine) -> Iterator[Connection]:
     """A durable transaction that waits until no other process migrates the database, and keeps others from it."""
     with durable_transaction(engine) as connection:
         if engine.dialect.name == "sqlite":
-            before = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={_WAIT_MS}")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={before}")
+            _begin_alone(connection)
         elif engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         yield connection
+
+
+def _begin_alone(connection: Connection) -> None:
+    _log.info("waiting at most %s s until no other process writes the database, to set up its tables", _MIGRATION_WAIT)
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={int(_MIGRATION_WAIT * 1000)}")
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000}")

@@ -4,12 +4,15 @@ from alembic import context
 from sqlalchemy import Connection
 
 from service.records.connection import connect
+from service.records.schema_version import VERSION_TABLE
 from service.records.tables import Base
 
 
 def _migrate(connection: Connection) -> None:
     # SQLite can neither change nor drop a column; Alembic then copies the table ("batch")
-    context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
+    context.configure(
+        connection=connection, target_metadata=Base.metadata, render_as_batch=True, version_table=VERSION_TABLE
+    )
     with context.begin_transaction():
         context.run_migrations()
 

@@ -13,6 +13,10 @@ import orjson
 import sqlalchemy as sa
 
 _ASIDE = "segmentations_aside"
+_OLD_SEGMENTS = {
+    "segment_id", "segmentation_id", "class_id", "share", "confidence", "known", "area", "x", "y", "width", "height",
+    "counts", "prototype", "neighbours", "similarities",
+}  # fmt: skip
 _NEW = sa.table(
     "segmentations",
     *(
@@ -44,8 +48,10 @@ def set_old_answers_aside(op: Any) -> bool:
         Whether the database had the oldest schema.
     """
     inspector = sa.inspect(op.get_bind())
-    if not inspector.has_table("segments"):
+    if not (inspector.has_table("segmentations") and inspector.has_table("segments")):
         return False
+    if {column["name"] for column in inspector.get_columns("segments")} != _OLD_SEGMENTS:
+        return False  # a table of another program
     op.drop_index("segmentations_by_age", "segmentations", if_exists=True)
     op.rename_table("segmentations", _ASIDE)
     return True

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -13,8 +14,18 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine as Database
 from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
-from service.records.schema_version import CURRENT, alembic_config, open_database
+from service.records import connection as connection_module
+from service.records import schema_version
+from service.records.connection import BUSY_TIMEOUT, connect
+from service.records.schema_version import (
+    CURRENT,
+    VERSION_TABLE,
+    alembic_config,
+    ensure_current_schema,
+    open_database,
+)
 from service.records.tables import Base, last_revision
 from tests.service.records.migrations.earlier import restore
 
@@ -39,7 +50,8 @@ def url(file: Path) -> str:
 def differences(database: Database) -> list[object]:
     """What Alembic would change to make the tables those of `service.records.tables`."""
     with database.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        opts = {"compare_type": True, "compare_server_default": True, "version_table": VERSION_TABLE}
+        context = MigrationContext.configure(connection, opts=opts)
         return list(compare_metadata(context, Base.metadata))
 
 
@@ -50,7 +62,7 @@ def dump(file: Path) -> list[str]:
 
 def set_version(file: Path, version: str) -> None:
     with closing(sqlite3.connect(file)) as database:
-        database.execute("UPDATE alembic_version SET version_num = ?", (version,))
+        database.execute(f"UPDATE {VERSION_TABLE} SET version_num = ?", (version,))
         database.commit()
 
 
@@ -127,7 +139,7 @@ def test_processes_that_start_at_once_upgrade_one_database_once(tmp_path: Path, 
     assert len({revision for revision, _ in outputs}) == 1
     assert differences(create_engine(url(file))) == []
     with closing(sqlite3.connect(file)) as database:
-        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [(CURRENT,)]
+        assert database.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall() == [(CURRENT,)]
 
 
 def test_the_schema_version_is_read_by_a_service_that_starts_again(tmp_path: Path) -> None:
@@ -136,7 +148,74 @@ def test_the_schema_version_is_read_by_a_service_that_starts_again(tmp_path: Pat
     before = dump(file)
     open_database(url(file)).dispose()
     after = dump(file)
-    assert [line for line in after if "alembic_version" not in line] == before
+    assert [line for line in after if VERSION_TABLE not in line] == before
+
+
+def test_the_version_table_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.sqlite"
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript("CREATE TABLE alembic_version (version_num); INSERT INTO alembic_version VALUES ('x')")
+    open_database(url(file)).dispose()
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("x",)]
+
+
+@pytest.mark.parametrize("name", [None, "before_edits", "before_versions"])
+def test_a_table_of_another_program_named_segments_is_left_alone(tmp_path: Path, name: str | None) -> None:
+    file = tmp_path / "a.sqlite"
+    if name is not None:
+        restore(name, file)
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript("CREATE TABLE segments (id, name); INSERT INTO segments VALUES (1, 'a')")
+    open_database(url(file)).dispose()
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT id, name FROM segments").fetchall() == [(1, "a")]
+
+
+def test_a_migration_that_fails_on_a_row_is_explained_and_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "a.sqlite"
+    restore("row_per_segment", file)
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("UPDATE segments SET similarities = x'00'")
+        database.commit()
+    before = dump(file)
+    with pytest.raises(
+        ValueError, match=r"upgrade from schema revision none .* ValueError: .*nothing was changed; repair"
+    ):
+        open_database(url(file))
+    assert dump(file) == before
+
+
+def test_a_database_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.sqlite"
+    database = open_database(url(file))
+    with database.connect() as connection:
+        last_revision(connection)  # keeps the shared memory of write-ahead logging
+        with pytest.raises(ValueError, match=r"cannot be written: .*readonly.*give the service the right"):
+            open_database(f"sqlite:///file:{file}?mode=ro&uri=true")
+
+
+def test_the_busy_timeout_is_restored_after_a_wait_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema_version, "_MIGRATION_WAIT", 0.1)
+    database = connect(url(tmp_path / "a.sqlite"))
+    database.connect().close()
+    with closing(sqlite3.connect(tmp_path / "a.sqlite")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError, match="locked"):
+            ensure_current_schema(database)
+    with database.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == BUSY_TIMEOUT * 1000
+
+
+def test_the_wait_for_a_locked_file_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema_version, "_CONNECT_WAIT", 0.5)
+    monkeypatch.setattr(connection_module, "BUSY_TIMEOUT", 0.1)
+    with closing(sqlite3.connect(tmp_path / "a.sqlite")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        start = time.monotonic()
+        with pytest.raises(ValueError, match=r"cannot be opened: .*locked"):
+            open_database(url(tmp_path / "a.sqlite"))
+    assert 0.5 < time.monotonic() - start < 10
 
 
 @pytest.mark.skipif(POSTGRES is None, reason="SEGSORT_TEST_POSTGRES names no empty database")

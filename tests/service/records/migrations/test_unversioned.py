@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from fastapi.testclient import TestClient
 
 from service.app import create_app
-from service.records.schema_version import open_database
+from service.records.schema_version import VERSION_TABLE, open_database
 from service.records.tables import Base
 from service.settings import Settings
 from tests.service.records.migrations.earlier import NAMES, RELEASE, explanations, restore
@@ -55,7 +55,7 @@ def essentials(why: dict[str, Any]) -> dict[str, Any]:
 
 def test_an_upgraded_schema_equals_the_tables(settings: Settings) -> None:
     with open_database(settings.database).connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "version_table": VERSION_TABLE})
         assert compare_metadata(context, Base.metadata) == []
 
 
