@@ -93,13 +93,21 @@ async def add_exemplars(
         return await run_in_threadpool(_add, engine, curation, caller, labelled, segments)
 
 
+def _unnamed_source(image_file: ImageFile) -> str:
+    """Source of an image that was sent without one.
+
+    The source is part of an exemplar's id. Another wording would make an image that databases already hold a new one.
+    """
+    return f"picture {image_file.image_id[:16]}"
+
+
 def _add(engine: Engine, curation: Curation, caller: Caller, labelled: LabelledImage, segments: int | None) -> Response:
     by, most = author(caller, labelled.reason), engine.settings.max_pixels
     image = decode(labelled.image, most)
     size = (image.shape[0], image.shape[1])
     image_file = ImageFile.of(labelled.image, size)
     pieces = pieces_of(engine, curation.served, image, labelled.labels(size, most), segments)
-    added = curation.add(by, image_file, pieces, labelled.source or f"image {image_file.image_id[:16]}")
+    added = curation.add(by, image_file, pieces, labelled.source or _unnamed_source(image_file))
     infos = [state.info for state in curation.served.live.log.class_states()]
     exemplars = [
         {

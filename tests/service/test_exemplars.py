@@ -1,6 +1,7 @@
 """Adding exemplars: masks, annotations, JSON, and refused requests."""
 
 import base64
+import hashlib
 import io
 import json
 
@@ -94,6 +95,12 @@ def test_the_same_content_again_adds_nothing(client: TestClient) -> None:
     client.post("/classes", json={"class_id": 3, "name": "magma"}).raise_for_status()
     renamed = add(client, classes={**NAMES, "2": "magma"}).json()
     assert renamed["edit"] is None
+
+
+def test_the_name_of_an_image_without_a_source_is_that_of_earlier_versions(client: TestClient) -> None:
+    """The name is part of the exemplars' ids: another one would make stored exemplars unknown."""
+    exemplar = client.get(f"/exemplars/{add(client).json()['exemplars'][0]['exemplar_id']}").json()
+    assert exemplar["source"] == f"picture {hashlib.sha256(PICTURE).hexdigest()[:16]}"
 
 
 def test_a_removed_exemplar_is_restored_when_it_is_added_again(client: TestClient) -> None:
