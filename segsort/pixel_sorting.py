@@ -146,7 +146,7 @@ def sorting_features(embeddings: Tensor, location_weight: float) -> Tensor:
 def location_features(height: int, width: int) -> Tensor:
     """(y, x) of each pixel's centre: [2, h, w]; the image's centre is 0, its longer half-side 1, in both directions."""
     half = max(height, width) / 2
-    y, x = (torch.arange(length) + (0.5 - length / 2) for length in (height, width))
+    y, x = (torch.arange(length, device="cpu") + (0.5 - length / 2) for length in (height, width))
     return torch.stack(torch.meshgrid(y / half, x / half, indexing="ij"))
 
 
@@ -164,10 +164,10 @@ def _grid(height: int, width: int, segments: int) -> Tensor:
     """`grid_labels` for callers that do not change the result."""
     segments = min(segments, height * width)
     rows = min(max(round((segments * height / width) ** 0.5), -(-segments // width), 1), height, segments)
-    row = torch.arange(height) * rows // height  # [h], row of the grid
-    first = torch.arange(rows + 1) * segments // rows  # [rows+1], first label of each row of the grid
+    row = torch.arange(height, device="cpu") * rows // height  # [h], row of the grid
+    first = torch.arange(rows + 1, device="cpu") * segments // rows  # [rows+1], first label of each row of the grid
     columns = first.diff()[row]  # [h], number of cells
-    cell = torch.arange(width)[None, :] * columns[:, None] // width
+    cell = torch.arange(width, device="cpu")[None, :] * columns[:, None] // width
     cells: Tensor = first[row][:, None] + cell
     return cells
 

@@ -15,6 +15,7 @@ the tests.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
@@ -271,17 +272,18 @@ def normalise_planes(
     return planes.normalise(image, mean, scale, size)
 
 
-def begin_compiling(processes: int, on_device: bool = False) -> Callable[[], None]:
-    """Begin to compile the loops that a first answer needs, unless an earlier process has left them compiled.
+def begin_compiling(processes: int, on_device: bool = False) -> AbstractContextManager[object]:
+    """Begin to compile the loops that a first answer needs, unless an earlier process has compiled all loops.
 
     Progress is logged by the logger "segsort.loops".
 
     Args:
-        processes: how many to use, this one included.
+        processes: how many to use, this one included; at most four are.
         on_device: whether pixels are sorted on a device, where fewer loops are needed.
 
     Returns:
-        A function that waits until these loops are compiled, and lets a thread compile the others.
+        A context. At its end it waits until these loops are compiled, and lets a thread compile the others. If its
+        block fails, it ends the other processes and does not wait.
     """
     from segsort.loops import compiling
 

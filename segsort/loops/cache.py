@@ -13,8 +13,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +27,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLoca
 
 F = TypeVar("F", bound=Callable[..., Any])
 _HERE = Path(__file__).parent
+_COMPLETE = "complete"  # file beside compiled loops of which none is missing
 _SOME = bytes(1 << 16)  # a full disk still takes empty files
 _OTHERS = 0o022  # may write: group and others
 _log = logging.getLogger("segsort.loops")
@@ -72,9 +73,17 @@ def folder_of_loops() -> Path | None:
 
 
 def loops_are_kept() -> bool:
-    """Whether an earlier process left compiled loops where this one looks for them."""
+    """Whether an earlier process compiled all loops, where this one looks for them."""
     folder = folder_of_loops()
-    return folder is not None and any(folder.glob("*.nbc"))
+    return folder is not None and (folder / _COMPLETE).exists()
+
+
+def mark_complete() -> None:
+    """Note beside the compiled loops that none is missing."""
+    folder = folder_of_loops()
+    if folder is not None:
+        with suppress(OSError):
+            (folder / _COMPLETE).touch()
 
 
 def find_folder() -> Path | None:
@@ -139,6 +148,25 @@ class _LoopCache(FunctionCache):
     """numba's cache of one function, in the folder of the loops."""
 
     _impl_class = _LoopCacheImpl
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Save a compiled function. Processes take turns, because numba reads an index and writes it back."""
+        folder = folder_of_loops()
+        with _one_process_at_a_time(folder) if folder is not None else nullcontext():
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _one_process_at_a_time(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder of compiled loops. Without a lock, where there is none, processes may compile twice."""
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        yield
+        return
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _users_cache() -> Path:

@@ -9,20 +9,23 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import IO, NamedTuple
 
 import numpy as np
 
 from segsort.loops import components, directions, kmeans, kmeans_bytes, location, nearest, outline, planes, run_lengths
-from segsort.loops.cache import folder_of_loops, loops_are_kept
+from segsort.loops.cache import folder_of_loops, loops_are_kept, mark_complete
 from segsort.loops.sharing import counters
 from segsort.loops.threads import at_most
 
 _log = logging.getLogger("segsort.loops")
 _PATIENCE = 300.0  # seconds that other processes may take
+_MAX_PROCESSES = 4  # the longest step takes a quarter of all, and each process needs about 180 MB
 _CPU, _BOTH, _DEVICE = frozenset({"cpu"}), frozenset({"cpu", "device"}), frozenset({"device"})
 
 
@@ -114,34 +117,78 @@ STEPS = (
 )
 
 
-def begin(processes: int, on_device: bool = False) -> Callable[[], None]:
-    """Begin to compile what a first answer needs, unless an earlier process has left compiled loops.
+class Compiling:
+    """Loops that are being compiled. As a context it waits at its end, or cancels if the block fails.
 
     Args:
-        processes: how many to use, this one included.
-        on_device: whether pixels are sorted on a device, where fewer loops are needed.
+        first: steps that this process compiles now, in a thread.
+        helpers: processes that compile the other steps.
+        later: steps that this process compiles once all of these are done.
+        progress: where each step of this process is logged.
+    """
 
-    Returns:
-        A function that waits until these loops are compiled, and lets a thread compile the others.
+    def __init__(
+        self, first: Sequence[Step], helpers: Sequence["_Helper"], later: Sequence[Step], progress: "_Progress"
+    ) -> None:
+        self._helpers, self._later, self._cancelled = helpers, later, threading.Event()
+        self._thread = _start(lambda: _run(first, progress.begin, self._cancelled))
+
+    def wait(self) -> None:
+        """Wait until the first answer has its loops, and let a thread compile the others."""
+        self._thread.join()
+        for helper in self._helpers:
+            helper.thread.join()
+        _start(self._finish)
+
+    def cancel(self) -> None:
+        """End the other processes, and compile no further step. A step that has begun does not keep Python alive."""
+        self._cancelled.set()
+        for helper in self._helpers:
+            helper.cancelled = True
+            helper.process.kill()
+
+    def _finish(self) -> None:
+        if _run(self._later, lambda name: None, self._cancelled):
+            mark_complete()
+
+    def __enter__(self) -> "Compiling":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        try:
+            if kind is None:
+                self.wait()
+        except BaseException:
+            self.cancel()
+            raise
+        if kind is not None:
+            self.cancel()
+
+
+def begin(processes: int, on_device: bool = False) -> AbstractContextManager[object]:
+    """Begin to compile what a first answer needs, unless an earlier process has compiled all loops.
+
+    Args:
+        processes: how many to use, this one included; at most `_MAX_PROCESSES` are.
+        on_device: whether pixels are sorted on a device, where fewer loops are needed.
     """
     if loops_are_kept():
-        return lambda: None
+        return nullcontext()
     _log.info("compiling loops for this processor: this start takes longer than the next")
     first = [step for step in STEPS if ("device" if on_device else "cpu") in step.first]
     later = [step for step in STEPS if step not in first]
     progress = _Progress(len(first))
-    shares = _shares(first, max(1, processes) if folder_of_loops() is not None else 1)
-    others = [other for share in shares[1:] if (other := _start_process(share, progress)) is not None]
-    own = threading.Thread(target=_run, args=(shares[0], progress.begin), name="segsort-compiling")
-    own.start()
+    count = max(1, min(processes, _MAX_PROCESSES)) if folder_of_loops() is not None else 1
+    shares = _shares(first, count)
+    helpers = [helper for share in shares[1:] if (helper := _start_helper(share, progress)) is not None]
+    return Compiling(shares[0], helpers, later, progress)
 
-    def wait() -> None:
-        own.join()
-        for other in others:
-            other.join()
-        threading.Thread(target=_run, args=(later, lambda name: None), name="segsort-compiling", daemon=True).start()
 
-    return wait
+def _start(work: Callable[[], object]) -> threading.Thread:
+    """Run work in a thread that does not keep Python alive."""
+    thread = threading.Thread(target=work, name="segsort-compiling", daemon=True)
+    thread.start()
+    return thread
 
 
 class _Progress:
@@ -165,51 +212,85 @@ def _shares(steps: Sequence[Step], count: int) -> list[list[Step]]:
     return [share for share in shares if share]
 
 
-def _run(steps: Sequence[Step], begin: Callable[[str], None]) -> None:
-    """Compile steps one after the other. A failure is logged, and the loop fails again at its first use."""
+def _run(steps: Sequence[Step], begin: Callable[[str], None], cancelled: threading.Event | None = None) -> bool:
+    """Compile steps one after the other, until cancelled.
+
+    A failure is logged, and the loop fails again at its first use.
+
+    Returns:
+        Whether all steps were compiled.
+    """
+    compiled = 0
     with at_most(1):
         for step in steps:
+            if cancelled is not None and cancelled.is_set():
+                break
             begin(step.name)
             try:
                 step.run()
+                compiled += 1
             except Exception:
                 _log.exception("loops could not be compiled: %s", step.name)
+    return compiled == len(steps)
 
 
-def _start_process(steps: Sequence[Step], progress: _Progress) -> threading.Thread | None:
-    """Compile steps in another process; the thread that is returned ends with it. None if it cannot be started."""
-    folder = folder_of_loops()
-    command = [sys.executable, "-m", "segsort.loops.compiling", *(step.name for step in steps)]
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder.parent if folder is not None else "")}
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    try:
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            text=True,
-        )  # fmt: skip
-    except OSError:
-        return None
+class _Helper:
+    """Another process that compiles a share of the steps, and the thread that follows it."""
 
-    def follow() -> None:
-        timer = threading.Timer(_PATIENCE, process.kill)
+    def __init__(self, process: "subprocess.Popen[str]", errors: IO[str], progress: "_Progress") -> None:
+        self.process, self.cancelled, self._errors, self._progress = process, False, errors, progress
+        self.thread = _start(self._follow)
+
+    def _follow(self) -> None:
+        timer = threading.Timer(_PATIENCE, self.process.kill)
         timer.daemon = True
         timer.start()
-        with process:
-            for line in process.stdout or ():
-                progress.begin(line.strip())
+        with self.process, self._errors:
+            for line in self.process.stdout or ():
+                self._progress.begin(line.strip())
+            if self.process.wait() != 0 and not self.cancelled:
+                self._errors.seek(0)
+                reason = self._errors.read().strip().splitlines()[-1:] or ["no message"]
+                _log.warning(
+                    "a process that compiled loops ended with status %d (%s): this process compiles them",
+                    self.process.returncode, reason[0],
+                )  # fmt: skip
         timer.cancel()
 
-    thread = threading.Thread(target=follow, name="segsort-compiling")
-    thread.start()
-    return thread
+
+def _start_helper(steps: Sequence[Step], progress: "_Progress") -> _Helper | None:
+    """Compile steps in another process; None if it cannot be started."""
+    folder = folder_of_loops()
+    command = [sys.executable, "-P", "-m", "segsort.loops.compiling", *(step.name for step in steps)]
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder.parent if folder is not None else "")}
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 # the helper's thread closes it
+    try:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+    except OSError:
+        errors.close()
+        return None
+    return _Helper(process, errors, progress)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent has ended, also without a signal."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def main(names: Sequence[str]) -> None:
     """Compile the named steps, or all if none is named, and print the name of each as it begins."""
     known = {step.name: step for step in STEPS}
     with suppress(BrokenPipeError):  # the process that asked has ended
-        _run([known[name] for name in names or known], lambda name: print(name, flush=True))
+        if _run([known[name] for name in names or known], lambda name: print(name, flush=True)) and not names:
+            mark_complete()
 
 
 if __name__ == "__main__":
+    started_by = os.getppid()
+    _start(lambda: _end_with(started_by))
     main(sys.argv[1:])

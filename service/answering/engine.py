@@ -77,7 +77,6 @@ class Engine:
 
     def __init__(self, settings: Settings, records: Records | None = None) -> None:
         self.settings = settings
-        compiled = begin_compiling(settings.cores, on_device=settings.device != "cpu")
         store = open_store(settings.data_dir)
         release = Release.open(store.resolve(settings.release))
         predictor = Predictor(release, settings.device, settings.threads, settings.half)
@@ -88,8 +87,8 @@ class Engine:
         self.limits, self.segmenter = Limits(settings), Segmenter(settings)
         self.served = ServedRelease(LiveRelease.of(predictor.as_built), predictor)
         self.health = EngineHealth(self._probe)
-        self._replay()
-        compiled()
+        with begin_compiling(settings.cores, on_device=settings.device != "cpu"):
+            self._replay()
         if self.live.count:  # without exemplars, every request is answered with what is missing
             probe(self.served)
 

@@ -116,7 +116,7 @@ def not_kept(received: str | None) -> Problem:
     """404: the image is no longer stored; received: the id in the request."""
     return Problem(
         404, "The image is no longer stored.", received=received, allowed="images that an `image_url` points to",
-        fix="Segment the image again. The operator can store more images with SEGSORT_CACHEABLE_IMAGES_MB.",
+        fix="Segment the image again. The operator can store more images with SEGSORT_KEEP_IMAGES_MB.",
     )  # fmt: skip
 
 

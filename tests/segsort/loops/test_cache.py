@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +146,31 @@ def test_another_processor_finds_other_loops(sealed: Path, tmp_path: Path, monke
 def test_whether_loops_are_kept_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_cache, "folder_of_loops", lambda: tmp_path)
     assert not loop_cache.loops_are_kept()
-    (tmp_path / "components.find_components-1.py311.1.nbc").touch()
+    (tmp_path / "components.find_components-1.py311.1.nbc").touch()  # one loop is not all
+    assert not loop_cache.loops_are_kept()
+    loop_cache.mark_complete()
     assert loop_cache.loops_are_kept()
+
+
+def test_processes_take_turns_to_save_loops(tmp_path: Path) -> None:
+    """numba reads an index and writes it back; two processes at once would lose or mix up entries."""
+    inside, most = 0, 0
+
+    def save() -> None:
+        nonlocal inside, most
+        for _ in range(20):
+            with loop_cache._one_process_at_a_time(tmp_path):
+                inside += 1
+                most = max(most, inside)
+                time.sleep(0.001)
+                inside -= 1
+
+    threads = [threading.Thread(target=save) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
 
 
 LOOP = """
