@@ -77,7 +77,7 @@ def test_what_cannot_be_turned_into_half_precision_is_refused(
     tiny_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "network.onnx").write_bytes(b"no network")
-    with pytest.raises(ValueError, match=r"network\.onnx cannot be turned into half precision.*32 bits"):
+    with pytest.raises(ValueError, match=r"network\.onnx cannot be converted to half precision.*32 bits"):
         in_half_precision(tmp_path / "network.onnx")
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ValueError, match=r"needs the package onnx.*segsort\[gpu\]"):

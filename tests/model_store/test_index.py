@@ -74,7 +74,7 @@ def test_threads_find_what_one_finds(left: int, k: int) -> None:
 
 
 def test_a_mask_of_another_length_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"gone has shape \(4,\); it must say of each of the 5 rows"):
+    with pytest.raises(ValueError, match=r"gone has shape \(4,\); it must have one entry for each of the 5 rows"):
         ExemplarIndex.build(unit(5)).search(unit(1), 1, np.zeros(4, dtype=bool))
 
 
