@@ -307,6 +307,33 @@ def test_soft_sorting_equals_its_steps_one_after_the_other(left_out: float | Non
     assert torch.equal(labels, expected if out is None else expected.masked_fill(out, -1))
 
 
+@pytest.mark.parametrize("kappa", [2.0, 30.0])
+@pytest.mark.parametrize("iterations", [1, 4])
+def test_soft_sorting_equals_naive_loops(kappa: float, iterations: int) -> None:
+    """Means are sums weighted by posteriors, without pixels left out. It stops when no nearest mean changes."""
+    features, grid = sorting_features(blobs(1, 6, 7), 0.5), grid_labels(6, 7, 4).flatten().tolist()
+    left_out = torch.arange(42)[None] % 5 == 3
+    labels, theta = sort_soft(features, grid_labels(6, 7, 4), 4, iterations, 0, kappa, left_out)
+    points = [vector.double().tolist() for vector in features[0]]
+    used = [n for n in range(42) if not left_out[0, n]]
+    weights, nearest = {n: [float(grid[n] == s) for s in range(4)] for n in used}, grid
+    for step in range(iterations + 1):
+        means = []
+        for s in range(4):
+            total = [sum(weights[n][s] * points[n][d] for n in used) for d in range(len(points[0]))]
+            means.append(unit(*total))
+        scores = [[sum(a * b for a, b in zip(point, mean, strict=True)) for mean in means] for point in points]
+        before, nearest = nearest, [row.index(max(row)) for row in scores]
+        if step == iterations or (step > 0 and nearest == before):
+            break
+        for n in used:
+            densities = [math.exp(kappa * score) for score in scores[n]]
+            weights[n] = [density / sum(densities) for density in densities]
+    expected = [nearest[n] if n in used else -1 for n in range(42)]
+    assert labels[0].tolist() == expected
+    torch.testing.assert_close(theta[0].double(), torch.tensor(means, dtype=torch.float64), atol=1e-5, rtol=0)
+
+
 def test_soft_sorting_has_a_coarse_start_too() -> None:
     features, grid = sorting_features(blobs(1), 0.5), grid_labels(14, 18, 6)
     found = sort_soft(features, grid, 6, 2, 3, 20.0)[0].reshape(14, 18)
