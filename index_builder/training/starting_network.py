@@ -112,8 +112,7 @@ def unfold_batch_norms(network: nn.Module, images: Tensor) -> None:
     """
     statistics: dict[nn.BatchNorm2d, tuple[Tensor, Tensor]] = {}
 
-    def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        assert isinstance(module, nn.BatchNorm2d)
+    def measure(module: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
         x = inputs[0].double()
         statistics[module] = (x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), correction=0))
 

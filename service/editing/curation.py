@@ -273,5 +273,6 @@ def _summary_of_revert(log: EditLog, target: Edit) -> str:
 
 
 def _made(edit: Edit | None) -> Edit:
-    assert edit is not None  # its plan always returns an edit
+    if edit is None:
+        raise RuntimeError("a plan that always changes something returned no edit")
     return edit

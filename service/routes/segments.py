@@ -68,7 +68,8 @@ def label_segment(
     added = curation.label(author(caller, body.reason), record, ref)
     live = curation.served.live
     row = live.state.row(added.exemplars[0].exemplar_id)
-    assert row is not None  # an edit is applied before it is answered
+    if row is None:
+        raise RuntimeError(f"edit {added.edit.revision} was answered before it was applied")
     again = _relabelled(engine, curation.served, record, exemplars, caller.name) if relabel else None
     return edited(
         engine, added.edit, 201,
