@@ -69,7 +69,7 @@ def label_segment(
     live = curation.served.live
     row = live.state.row(added.exemplars[0].exemplar_id)
     if row is None:
-        raise RuntimeError(f"edit {added.edit.revision} was answered before it was applied")
+        raise RuntimeError(f"the exemplar of {segment_id} was answered before its edit was applied")
     again = _relabelled(engine, curation.served, record, exemplars, caller.name) if relabel else None
     return edited(
         engine, added.edit, 201,
