@@ -88,13 +88,16 @@ class Calibration(_Frozen):
     """Confidence as a function of the winning share, linear between knots, and the threshold of known segments.
 
     A segment is known if its familiarity, the mean of two cosines (`segsort.retrieval.familiarity`), reaches
-    known_threshold. how: the data that both were fitted on.
+    known_threshold. how: the data that both were fitted on. calibrated: False if the exemplars did not allow a
+    calibration, for example because there are none. No confidence is then given, the knots are not used, and `how`
+    says why.
     """
 
     confidence_x: list[float] = Field(min_length=1)
     confidence_y: list[float] = Field(min_length=1)
     known_threshold: float
     how: str
+    calibrated: bool = True
 
     @model_validator(mode="after")
     def _monotone(self) -> Self:
@@ -108,7 +111,7 @@ class Calibration(_Frozen):
 
 
 class Card(_Frozen):
-    """The card of a release. The ids of `classes` are 0, 1, 2, ... in order.
+    """The card of a release. The ids of `classes` are 0, 1, 2, ... in order; an empty release has no classes.
 
     Classes in `retired` have no exemplars and are not offered. They keep their id, so that no other class gets it.
     """
@@ -117,7 +120,7 @@ class Card(_Frozen):
     name: str = Field(min_length=1)
     created: str
     description: str
-    classes: list[ClassInfo] = Field(min_length=1)
+    classes: list[ClassInfo]
     retired: list[int] = Field(default_factory=list)
     network: NetworkInfo
     preprocessing: Preprocessing

@@ -15,7 +15,7 @@ class DeviceSearch:
     """Finds exactly the nearest prototypes. Calls from several threads are safe.
 
     Args:
-        prototypes: [N, D] float32 unit vectors, contiguous, N >= 1.
+        prototypes: [N, D] float32 unit vectors, contiguous.
         device: where they are compared; it holds a copy.
     """
 
@@ -40,7 +40,7 @@ class DeviceSearch:
         k = min(k, left)
         best, found = np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64)
         hidden = torch.from_numpy(removed).to(self.device)
-        step = max(1, _AT_ONCE // len(self._prototypes))
+        step = max(1, _AT_ONCE // max(1, len(self._prototypes)))
         for first in range(0, len(queries) if k else 0, step):
             part = slice(first, first + step)
             best[part], found[part] = self._search(queries[part], k, left, hidden)

@@ -76,6 +76,19 @@ class Exemplars:
                 "finite and above 0, and 1 is the usual value"
             )
 
+    @classmethod
+    def none(cls, dimension: int) -> "Exemplars":
+        """No exemplars, with prototypes [0, dimension]."""
+        return cls(
+            ids=[],
+            prototypes=np.zeros((0, dimension), dtype=np.float32),
+            class_ids=np.zeros(0, dtype=np.int64),
+            image_ids=np.zeros(0, dtype=np.int32),
+            bboxes=np.zeros((0, 4), dtype=np.int32),
+            areas=np.zeros(0, dtype=np.int64),
+            masks=[],
+        )
+
     def __len__(self) -> int:
         return len(self.ids)
 

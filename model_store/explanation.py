@@ -52,7 +52,7 @@ def explain_vote(
 
     Args:
         state: the exemplars that voted. They may have been removed since.
-        similarities: [R] cosines of the segment's nearest exemplars, best first, R >= 1.
+        similarities: [R] cosines of the segment's nearest exemplars, best first; R may be 0.
         rows: [R] those exemplars' rows in the state.
         k: number of exemplars that vote, at most R.
         kappa: concentration, see `segsort.retrieval.vote`.
@@ -64,16 +64,19 @@ def explain_vote(
         have a share, the largest first. exemplars: the k that voted, nearest first, with similarity, strength and
         weight. reserve: the next neighbours, which vote when others are removed. runner_up: the class with the second
         largest share, or None. margin: the winner's share minus the runner-up's. flip_set: ids of the smallest set of
-        exemplars whose removal changes the label, or None if the reserve is too small to change it.
+        exemplars whose removal changes the label, or None if the reserve is too small to change it. If no exemplar
+        voted, vote.k is 0, the lists are empty and all other values are None.
 
     Raises:
-        ValueError: if similarities and rows are not both [R], R >= 1, k is below 1, or `classes` lacks one that voted.
+        ValueError: if similarities and rows are not both [R], k is below 1, or `classes` lacks one that voted.
     """
-    if similarities.ndim != 1 or similarities.shape != rows.shape or not len(rows) or k < 1:
+    if similarities.ndim != 1 or similarities.shape != rows.shape or k < 1:
         raise ValueError(
             f"similarities have shape {similarities.shape}, rows {rows.shape}, k={k}; give one similarity for each of "
             "a segment's neighbours, and k of at least 1"
         )
+    if not len(rows):
+        return _without_vote(kappa)
     live = _live(state)
     names = [info.name for info in (live.classes if classes is None else classes)]
     class_ids, strengths = live.class_ids(rows), live.strengths(rows)
@@ -105,6 +108,13 @@ def explain_vote(
     }
 
 
+def _without_vote(kappa: float) -> dict[str, Any]:
+    """The explanation of a segment that no exemplar voted on."""
+    unknown = dict.fromkeys(("class_id", "class_name", "share"))
+    vote: dict[str, Any] = {"k": 0, "kappa": kappa, "classes": []}
+    return unknown | {"vote": vote, "exemplars": [], "reserve": [], "runner_up": None, "margin": None, "flip_set": None}
+
+
 def _live(state: Release | LiveExemplars) -> LiveExemplars:
     return state if isinstance(state, LiveExemplars) else LiveExemplars.of_release(state)
 
@@ -112,13 +122,13 @@ def _live(state: Release | LiveExemplars) -> LiveExemplars:
 class Replay(NamedTuple):
     """The label that was recomputed from an explanation alone.
 
-    class_id, class_name: the label; shares: of the classes with votes, by class id, 0..1, with the sum 1;
-    flip_set_holds: whether removing the flip set changes the label and removing fewer exemplars does not. Without a
+    class_id, class_name: the label, None if no exemplar voted; shares: of the classes with votes, by class id, 0..1,
+    with the sum 1; flip_set_holds: whether removing the flip set changes the label and removing fewer exemplars does not. Without a
     flip set: whether the label stays for every number of removals that the reserve can replace.
     """
 
-    class_id: int
-    class_name: str
+    class_id: int | None
+    class_name: str | None
     shares: dict[int, float]
     flip_set_holds: bool
 
@@ -134,7 +144,7 @@ def replay(explanation: Mapping[str, Any]) -> Replay:
             exemplars and the reserve.
 
     Raises:
-        ValueError: if one of these is missing, or there is no exemplar.
+        ValueError: if one of these is missing, or there are no exemplars although vote.k is not 0, or the reverse.
     """
     try:
         k, kappa = int(explanation["vote"]["k"]), float(explanation["vote"]["kappa"])
@@ -146,6 +156,8 @@ def replay(explanation: Mapping[str, Any]) -> Replay:
         flips = explanation["flip_set"]
     except KeyError as error:
         raise ValueError(f"the explanation has no {error}; give the whole JSON of GET /explain/SEGMENT_ID") from error
+    if k == 0 and not ranked:
+        return Replay(None, None, {}, flips is None)
     if not ranked[:k]:
         raise ValueError(f"the explanation has {len(ranked)} exemplars and k={k}; a vote needs at least one of both")
     shares = _recount(ranked[:k], kappa)

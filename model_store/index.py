@@ -57,20 +57,23 @@ class ExemplarIndex:
         """Index prototypes, training the index on them where its kind needs it.
 
         Args:
-            prototypes: [N, D] float32 unit vectors, N >= 1.
+            prototypes: [N, D] float32 unit vectors. With N = 0 the index is flat, because no kind can be trained.
             factory: as `faiss.index_factory` takes it: "Flat", "IVF64,Flat", "HNSW32", ...
             device: where it is searched.
 
         Raises:
-            ValueError: if there are no prototypes, FAISS does not know the kind or cannot train it on so few.
+            ValueError: if D is 0, FAISS does not know the kind or cannot train it on so few.
         """
-        if prototypes.ndim != 2 or 0 in prototypes.shape:
-            raise ValueError(f"prototypes have shape {prototypes.shape}; they must be [N, D] with N, D >= 1")
+        if prototypes.ndim != 2 or not prototypes.shape[1]:
+            raise ValueError(f"prototypes have shape {prototypes.shape}; they must be [N, D] with D >= 1")
         rows = np.ascontiguousarray(prototypes, dtype=np.float32)
         try:
             index = faiss.index_factory(rows.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
-            index.train(rows)
-            index.add(rows)
+            if len(rows):
+                index.train(rows)
+                index.add(rows)
+            else:
+                index = faiss.IndexFlatIP(rows.shape[1])
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise ValueError(
@@ -130,6 +133,8 @@ class ExemplarIndex:
         if gone is not None:
             return self._search_without(queries, k, gone)
         k = min(k, N)
+        if not k:
+            return np.empty((len(queries), 0), dtype=np.float32), np.empty((len(queries), 0), dtype=np.int64)
         wanted = min(k + 1, N)  # one more, to see whether a tie reaches past the k-th
         while True:
             cosines, rows = self._neighbours(queries, wanted)

@@ -13,9 +13,10 @@ from model_store.release import Release
 from segsort import loops
 from segsort.retrieval import Vote, vote
 
-__all__ = ["MAX_CLASSES", "AddedExemplar", "LiveExemplars"]
+__all__ = ["MAX_CLASSES", "NO_CLASS_VALUE", "AddedExemplar", "LiveExemplars"]
 
-MAX_CLASSES = 256  # label maps have eight bits for each pixel
+NO_CLASS_VALUE = 255  # of pixels without a class in a label map, which has eight bits for each pixel
+MAX_CLASSES = NO_CLASS_VALUE
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,7 @@ class LiveExemplars:
     """An immutable snapshot of a release's exemplars after edits. An edit makes a new snapshot.
 
     Rows 0..N-1 are the exemplars of the release. Rows from N on are the added ones, in the order of their edits. A
-    removed exemplar keeps its row, so that recorded answers can be explained. Calls from several threads are safe,
+    removed exemplar keeps its row, so that recorded answers can be explained. No exemplar need be alive. Calls from several threads are safe,
     `edited` included.
 
     Attributes:
@@ -104,7 +105,7 @@ class LiveExemplars:
 
         Args:
             queries: [Q, D] float32 unit vectors.
-            k: number of exemplars for each query. If fewer are alive, all of them are found.
+            k: number of exemplars for each query. If fewer are alive, all of them are found; perhaps none.
 
         Returns:
             Cosines [Q, k'] float32, best first, and rows [Q, k'] int64; equal cosines are in the order of their rows.
@@ -128,10 +129,11 @@ class LiveExemplars:
             kappa: concentration of the vote, above 0; None: the one of the release's card.
 
         Returns:
-            Weights [Q, k], shares [Q, C] over all classes of this state, and winners [Q].
+            Weights [Q, k], shares [Q, C] over all classes of this state, and winners [Q]. With k = 0, all shares are 0
+            and the winners are `segsort.retrieval.NO_CLASS`.
 
         Raises:
-            ValueError: if similarities and rows differ in shape, or k is 0.
+            ValueError: if similarities and rows differ in shape.
         """
         kappa = self.release.card.retrieval.kappa if kappa is None else kappa
         return vote(similarities, self.class_ids(rows), len(self.classes), kappa, self.strengths(rows))
@@ -208,9 +210,9 @@ class LiveExemplars:
         rows, N = np.asarray(rows), len(base)
         if not len(added):
             return np.asarray(base[rows])
-        values = np.asarray(base[np.minimum(rows, N - 1)])
         of_added = rows >= N
-        values[of_added] = added[rows[of_added] - N]
+        values = np.empty(rows.shape + base.shape[1:], dtype=base.dtype)
+        values[~of_added], values[of_added] = base[rows[~of_added]], added[rows[of_added] - N]
         return values
 
     def _class_counts(self) -> np.ndarray:

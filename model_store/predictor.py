@@ -1,5 +1,6 @@
 """The predictor: embeds an image, sorts its pixels into segments, and labels these by retrieval."""
 
+import math
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -28,8 +29,11 @@ class SegmentLabels(NamedTuple):
     """The labels of S segments, by the vote of their nearest exemplars.
 
     similarities: [S, R] float32 cosines, best first; rows: [S, R] int64, rows of those exemplars; vote: of the first k;
-    confidence: [S] float64, 0..1; known: [S] bool, whether a segment is familiar enough; image_similarity: mean over
-    the segments of the cosine to the nearest exemplar, weighted by area.
+    confidence: [S] float64, 0..1, or NaN if the release is not calibrated; known: [S] bool, whether a segment is
+    familiar enough; image_similarity: mean over the segments of the cosine to the nearest exemplar, weighted by area.
+
+    If no exemplar is alive, R is 0, every class id is `segsort.retrieval.NO_CLASS`, no segment is known, and confidence
+    and image_similarity are NaN.
     """
 
     similarities: np.ndarray
@@ -58,7 +62,7 @@ class Prediction(NamedTuple):
 
     @property
     def class_map(self) -> np.ndarray:
-        """[H, W] int64, the class of each pixel."""
+        """[H, W] int64, the class of each pixel; `segsort.retrieval.NO_CLASS` if no exemplar is alive."""
         return np.asarray(self.vote.class_ids[self.segments.labels])
 
 
@@ -109,7 +113,7 @@ class Predictor:
             state: the exemplars of this release that vote; None: those it was built with.
 
         Raises:
-            ValueError: if the image has another form, segments or k is below 1, or no exemplar is alive.
+            ValueError: if the image has another form, or segments or k is below 1.
         """
         started = time.perf_counter()
         embeddings = self.embedder.embed(image)
@@ -163,6 +167,8 @@ class Predictor:
     ) -> SegmentLabels:
         """Label the segments of one image by the vote of the exemplars nearest to each.
 
+        Without exemplars, no segment has a class (`SegmentLabels`).
+
         Args:
             prototypes: [S, D] float32 unit vectors.
             areas: [S] pixels.
@@ -170,21 +176,20 @@ class Predictor:
             state: the exemplars of this release that vote; None: those it was built with.
 
         Raises:
-            ValueError: if k is below 1, or no exemplar is alive.
+            ValueError: if k is below 1.
         """
         card, state = self.release.card, self.as_built if state is None else state
         k = card.retrieval.k if k is None else k
         if k < 1:
             raise ValueError(f"k={k} must be at least 1; ask for one exemplar or more")
-        if not state.count:
-            raise ValueError(
-                f"no exemplar of release {card.name!r} is left at revision {state.revision}, so no label is possible; "
-                "add exemplars, or revert a removal"
-            )
-        similarities, rows = state.search(prototypes, RESERVE * min(k, state.count))
+        similarities, rows = state.search(prototypes, RESERVE * k)
         result = state.vote(similarities[:, :k], rows[:, :k])
-        share = result.shares.max(axis=1)
-        confidence = calibrate(share, card.calibration.confidence_x, card.calibration.confidence_y)
+        unmeasured = np.full(len(prototypes), math.nan)
+        if not similarities.shape[1]:
+            return SegmentLabels(similarities, rows, result, unmeasured, np.zeros(len(prototypes), bool), math.nan)
+        confidence, calibration = unmeasured, card.calibration
+        if calibration.calibrated:
+            confidence = calibrate(result.shares.max(axis=1), calibration.confidence_x, calibration.confidence_y)
         familiar, image_similarity = familiarity(similarities[:, 0], areas)
-        known = familiar >= card.calibration.known_threshold
+        known = familiar >= calibration.known_threshold
         return SegmentLabels(similarities, rows, result, confidence, known, image_similarity)

@@ -37,7 +37,7 @@ class Release:
     Attributes:
         path: folder of the release.
         card: origin of the release and settings for serving.
-        exemplars: N labelled segments.
+        exemplars: N labelled segments; 0 in a release that is still to be taught.
         sources: images of the exemplars; `exemplars.image_ids` are positions in this list.
     """
 
@@ -114,7 +114,7 @@ def write_release(
         path: folder of the release; it must not exist.
         card: card of the release. `card.retrieval.index_factory` sets the type of the index.
         network_file: ONNX file, which is copied.
-        exemplars: at least one exemplar.
+        exemplars: the exemplars; there may be none, with prototypes [0, D].
         sources: images of the exemplars.
         images: file name and content of each source image; the names are those in `sources`.
 
@@ -225,16 +225,16 @@ def _read_exemplars(file: Path, card: Card, images: int) -> Exemplars:
         exemplars = Exemplars.load(file)
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ReleaseError(f"{file} cannot be read: {error}; {_FIX}") from error
-    if not len(exemplars) or exemplars.prototypes.shape[1] != card.network.dimension:
+    if exemplars.prototypes.shape[1] != card.network.dimension:
         raise ReleaseError(
-            f"{file} has prototypes of shape {exemplars.prototypes.shape}; there must be at least one, with the "
+            f"{file} has prototypes of shape {exemplars.prototypes.shape}; they must have the "
             f"{card.network.dimension} dimensions of the network; {_FIX}"
         )
     for name, values, count in (
         ("class_ids", exemplars.class_ids, len(card.classes)),
         ("image_ids", exemplars.image_ids, images),
     ):
-        if values.min() < 0 or values.max() >= count:
+        if len(values) and (values.min() < 0 or values.max() >= count):
             raise ReleaseError(
                 f"{file} has {name} from {values.min()} to {values.max()}; allowed are 0..{count - 1}; {_FIX}"
             )

@@ -45,22 +45,17 @@ def write_live(
     retired. Images of the original are copied unchanged; images of added exemplars are stored as WebP.
 
     Args:
-        state: live state with at least one alive exemplar.
+        state: live state. If no exemplar is alive, the new release has none.
         out: folder of the release; it must not exist.
         images: returns the content of the image of an added exemplar by its image_id.
         name: name of the release; None: the name of the folder.
         decode: decodes such content to [H, W, 3] uint8, in the way used when the exemplars were marked.
 
     Raises:
-        ReleaseError: if `out` exists, no exemplar is alive, or an image cannot be decoded or differs in size from what
-            its exemplars state. No files are left behind.
+        ReleaseError: if `out` exists, or an image cannot be decoded or differs in size from what its exemplars state.
+            No files are left behind.
     """
     out = Path(out)
-    if not state.count:
-        raise ReleaseError(
-            f"no exemplar of release {state.release.card.name!r} is alive at revision {state.revision}, but a release "
-            "needs at least one; add exemplars, or revert a removal"
-        )
     rows = state.alive_rows()
     kept = _kept_images(state, rows)
     exemplars = _exemplars(state, rows, kept)

@@ -9,11 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+NO_CLASS = -1  # class id of a segment that no exemplar votes on
 _ROUNDING = 1e-6  # added to a strength, so that the share is reached in spite of rounding errors in the vote
 
 
 class Vote(NamedTuple):
-    """weights: [Q, k] float64, each row sums to 1; shares: [Q, C] float64, each row sums to 1; class_ids: [Q] int64."""
+    """The vote on Q segments.
+
+    weights: [Q, k] float64, each row sums to 1; shares: [Q, C] float64, each row sums to 1; class_ids: [Q] int64.
+    If no exemplar votes (k = 0), all shares are 0 and all class ids are `NO_CLASS`.
+    """
 
     weights: np.ndarray
     shares: np.ndarray
@@ -34,24 +39,28 @@ def vote(
     paper takes the majority class of the k nearest instead.
 
     Args:
-        similarities: [Q, k] cosines of the k nearest exemplars.
+        similarities: [Q, k] cosines of the k nearest exemplars; k may be 0.
         class_ids: [Q, k] classes of those exemplars, 0..num_classes-1.
-        num_classes: C.
+        num_classes: C; it may be 0.
         kappa: concentration. Each exemplar weighs strength * exp(kappa * cosine), normalised over the k.
         strengths: [Q, k], above 0. An exemplar of strength s weighs as much as s exemplars; None: each is 1.
 
     Returns:
-        Weights, class shares and winning classes; a tie goes to the lowest class id.
+        Weights, class shares and winning classes; a tie goes to the lowest class id. Without exemplars, each segment
+        has `NO_CLASS`.
 
     Raises:
-        ValueError: if shapes differ, k is 0, a class is out of range, or a strength is not above 0.
+        ValueError: if shapes differ, a class is out of range, or a strength is not above 0.
     """
-    if similarities.shape != class_ids.shape or similarities.ndim != 2 or similarities.shape[1] == 0:
+    if similarities.shape != class_ids.shape or similarities.ndim != 2:
         raise ValueError(
-            f"similarities has shape {similarities.shape}, class_ids {class_ids.shape}; both must be [Q, k] with k >= 1"
+            f"similarities has shape {similarities.shape}, class_ids {class_ids.shape}; both must be [Q, k]"
         )
     if class_ids.size and not 0 <= class_ids.min() <= class_ids.max() < num_classes:
         raise ValueError(f"class_ids spans {class_ids.min()}..{class_ids.max()}; allowed are 0..{num_classes - 1}")
+    if not similarities.shape[1]:
+        Q = len(similarities)
+        return Vote(np.zeros((Q, 0)), np.zeros((Q, num_classes)), np.full(Q, NO_CLASS, dtype=np.int64))
     scaled = kappa * similarities.astype(np.float64)
     weights = np.exp(scaled - scaled.max(axis=1, keepdims=True)) if len(scaled) else scaled
     if strengths is not None:

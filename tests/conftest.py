@@ -11,7 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 from index_builder.build import BuildOptions, build_release
 from index_builder.datasets import IGNORE, Photograph, Sample
 from index_builder.embedder_source import load_embedder_source
-from model_store.card import ClassInfo, NetworkInfo, Preprocessing, RetrievalInfo, SortingInfo
+from model_store.card import Calibration, ClassInfo, NetworkInfo, Preprocessing, RetrievalInfo, SortingInfo
+from model_store.exemplar_table import Exemplars
+from model_store.release import Release, write_release
 
 BLOCK_CLASSES = (
     ClassInfo(class_id=0, name="brick", color=(200, 40, 30)),
@@ -95,3 +97,19 @@ def tiny_release(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     options = BuildOptions(max_exemplars=60, webp_quality=60)
     build_release(Blocks(), load_embedder_source(tiny_run), out, options=options, calibrate_with=Blocks("val", count=3))
     return out
+
+
+@pytest.fixture(scope="session")
+def empty_release(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a release without classes, exemplars and calibration, with the network of the tiny release; read only.
+
+    Segments count as known if they have about the colour of an exemplar.
+    """
+    full = Release.open(tiny_release)
+    calibration = Calibration(
+        confidence_x=[0, 1], confidence_y=[0, 1], known_threshold=0.4, how="there are no exemplars yet", calibrated=False
+    )
+    changes = {"name": "blank", "classes": [], "calibration": calibration, "data": {}, "metrics": {}}
+    card = full.card.model_copy(update=changes)
+    out = tmp_path_factory.mktemp("releases") / "blank"
+    return write_release(out, card, full.network_path, Exemplars.none(card.network.dimension), [], []).path

@@ -25,7 +25,7 @@ def test_a_card_is_read_as_it_was_written(card: Card) -> None:
     [
         (lambda fields: fields["classes"][2].update(class_id=7), r"ids \[0, 1, 7\].*ids must be 0, 1, 2"),
         (lambda fields: fields["classes"][2].update(name="brick"), "names must differ"),
-        (lambda fields: fields.update(classes=[]), "at least 1 item"),
+        (lambda fields: fields.update(classes=[], retired=[0]), r"retired=\[0\] has unknown class ids"),
         (
             lambda fields: fields.update(retired=[1, 3]),
             r"retired=\[1, 3\] has unknown class ids",
@@ -49,6 +49,12 @@ def test_a_card_that_cannot_be_is_refused(card: Card, change: Callable[[dict[str
 def test_a_card_from_before_there_were_retired_classes_has_none(card: Card) -> None:
     fields = card.model_dump(mode="json")
     assert Card.model_validate({name: value for name, value in fields.items() if name != "retired"}) == card
+
+
+def test_a_card_from_before_there_were_uncalibrated_releases_is_calibrated(card: Card) -> None:
+    fields = card.model_dump(mode="json")
+    assert fields["calibration"].pop("calibrated") is True
+    assert Card.model_validate(fields) == card
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,11 @@ def test_nothing_asked_finds_nothing() -> None:
     assert cosines.shape == rows.shape == (0, 4)
 
 
+def test_no_prototypes_are_found_among_none() -> None:
+    cosines, rows = DeviceSearch(np.zeros((0, 16), dtype=np.float32), HERE).search(unit(3), 4)
+    assert cosines.shape == rows.shape == (3, 0)
+
+
 def test_edits_count_where_the_release_is_searched_on_a_device(tiny_release) -> None:  # type: ignore[no-untyped-def]
     release = Release.open(tiny_release)
     index = ExemplarIndex(release.index._index, release.index.prototypes)

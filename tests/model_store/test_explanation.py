@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_store.card import ClassInfo
-from model_store.explanation import exemplar_facts, explain_vote, replay
+from model_store.explanation import Replay, exemplar_facts, explain_vote, replay
 from model_store.live import AddedExemplar, LiveExemplars
 from model_store.predictor import Prediction, Predictor
 from model_store.release import Release
@@ -249,7 +249,16 @@ def test_more_may_be_said_of_an_exemplar(predictor: Predictor, prediction: Predi
     assert [e["url"] for e in told["exemplars"] + told["reserve"]] == [f"/{row}" for row in prediction.rows[0]]
 
 
-@pytest.mark.parametrize(("similarities", "rows", "k"), [(3, 2, 1), (0, 0, 1), (3, 3, 0)])
+def test_where_nothing_voted_the_explanation_says_so_and_is_replayed(predictor: Predictor) -> None:
+    told = explain_vote(predictor.release, np.zeros(0), np.zeros(0, dtype=np.int64), 5, 10.0)
+    assert (told["class_id"], told["class_name"], told["share"], told["margin"]) == (None, None, None, None)
+    assert told["vote"] == {"k": 0, "kappa": 10.0, "classes": []}
+    assert (told["exemplars"], told["reserve"], told["runner_up"], told["flip_set"]) == ([], [], None, None)
+    assert replay(json.loads(json.dumps(told))) == Replay(None, None, {}, True)
+    assert not replay(told | {"flip_set": ["e1"]}).flip_set_holds
+
+
+@pytest.mark.parametrize(("similarities", "rows", "k"), [(3, 2, 1), (0, 0, 0), (3, 3, 0)])
 def test_a_vote_of_nothing_is_refused(similarities: int, rows: int, k: int, predictor: Predictor) -> None:
     with pytest.raises(ValueError, match=rf"shape \({similarities},\), rows \({rows},\), k={k}"):
         explain_vote(predictor.release, np.zeros(similarities), np.zeros(rows, dtype=np.int64), k, 10.0)
@@ -260,3 +269,5 @@ def test_a_replay_of_half_an_explanation_is_refused(torn: dict[str, Any]) -> Non
         replay({name: value for name, value in torn.items() if name != "reserve"})
     with pytest.raises(ValueError, match="has 0 exemplars and k=5"):
         replay(torn | {"exemplars": [], "reserve": []})
+    with pytest.raises(ValueError, match="and k=0"):
+        replay(torn | {"vote": torn["vote"] | {"k": 0}})

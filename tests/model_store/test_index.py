@@ -123,8 +123,29 @@ def test_what_cannot_be_built_is_refused_with_the_fix() -> None:
         ExemplarIndex.build(unit(10), "IVF64,Flat")
     with pytest.raises(ValueError, match="index_factory='LSH'"):  # knows no inner product
         ExemplarIndex.build(unit(10), "LSH")
-    with pytest.raises(ValueError, match=r"shape \(0, 16\)"):
-        ExemplarIndex.build(np.zeros((0, 16), dtype=np.float32))
+    with pytest.raises(ValueError, match=r"shape \(3, 0\)"):
+        ExemplarIndex.build(np.zeros((3, 0), dtype=np.float32))
+    with pytest.raises(ValueError, match="index_factory='Nonsense'"):
+        ExemplarIndex.build(np.zeros((0, 16), dtype=np.float32), "Nonsense")
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF64,Flat", "HNSW16", "PQ4x4"])
+def test_an_index_without_exemplars_is_written_read_and_finds_none(factory: str, tmp_path: Path) -> None:
+    nothing = np.zeros((0, 16), dtype=np.float32)
+    built = ExemplarIndex.build(nothing, factory)
+    built.save(tmp_path / "index.faiss")
+    for index in (built, ExemplarIndex.load(tmp_path / "index.faiss", nothing), built.to("cpu")):
+        assert index.ntotal == 0
+        for gone in (None, np.zeros(0, dtype=bool)):
+            cosines, rows = index.search(unit(3), 5, gone)
+            assert cosines.shape == rows.shape == (3, 0)
+            assert (cosines.dtype, rows.dtype) == (np.float32, np.int64)
+
+
+def test_an_approximate_index_without_vectors_finds_none() -> None:
+    empty = faiss.index_factory(16, "HNSW16", faiss.METRIC_INNER_PRODUCT)
+    cosines, rows = ExemplarIndex(empty, np.zeros((0, 16), dtype=np.float32)).search(unit(3), 5)
+    assert cosines.shape == rows.shape == (3, 0)
 
 
 def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,10 @@ from PIL import Image
 from model_store.card import ClassInfo, Preprocessing
 from model_store.embedder import Embedder, prepare, prepare_on, working_shape
 from model_store.live import AddedExemplar
-from model_store.predictor import Predictor, Sized
+from model_store.predictor import Prediction, Predictor, Sized
 from model_store.release import Release
 from model_store.store import BUNDLED
+from segsort.retrieval import NO_CLASS
 from tests.conftest import Blocks
 
 PREPROCESSING = Preprocessing(working_size=96, mean=(10.0, 20.0, 30.0), std=(1.0, 2.0, 4.0))
@@ -234,7 +236,35 @@ def test_one_strong_exemplar_outvotes_many(predictor: Predictor) -> None:
         assert again.similarities[0, 0] == pytest.approx(1)
 
 
-def test_where_no_exemplar_is_left_nothing_can_vote(predictor: Predictor) -> None:
+def assert_nothing_voted(found: Prediction, classes: int) -> None:
+    S = len(found.segments.areas)
+    assert found.similarities.shape == found.rows.shape == found.vote.weights.shape == (S, 0)
+    assert found.vote.shares.shape == (S, classes)
+    assert (found.vote.class_ids == NO_CLASS).all()
+    assert (found.class_map == NO_CLASS).all()
+    assert np.isnan(found.confidence).all()
+    assert math.isnan(found.image_similarity)
+    assert not found.known.any()
+
+
+def test_where_no_exemplar_is_left_no_segment_has_a_class(predictor: Predictor) -> None:
     state = predictor.as_built.edited(3, alive=dict.fromkeys(predictor.release.exemplars.ids, False))
-    with pytest.raises(ValueError, match="no exemplar of release 'tiny' is left at revision 3"):
-        predictor.predict(Blocks("val")[0].image, state=state)
+    assert_nothing_voted(predictor.predict(Blocks("val")[0].image, state=state), 3)
+
+
+def test_an_empty_release_finds_segments_and_the_first_exemplar_labels_them(empty_release: Path) -> None:
+    blank = Predictor(Release.open(empty_release), threads=1)
+    found = blank.predict(Blocks("val")[0].image)
+    assert len(found.segments.areas) > 3
+    assert_nothing_voted(found, 0)
+    one = AddedExemplar(
+        "one", found.segments.prototypes[1], 0, 1.0, "0" * 64, "here", 9, 9, (0, 0, 1, 1), 1, "04l`1"
+    )
+    kerb = ClassInfo(class_id=0, name="kerb", color=(1, 2, 3))
+    again = blank.predict(Blocks("val")[0].image, state=blank.as_built.edited(1, added=[one], classes=[kerb]))
+    assert (again.vote.class_ids == 0).all()
+    assert again.vote.shares.tolist() == [[1.0]] * len(again.vote.shares)
+    assert again.known[1], "the exemplar itself"
+    assert not again.known.all(), "blocks of other colours"
+    assert np.isnan(again.confidence).all(), "the release is not calibrated"
+    assert again.image_similarity == pytest.approx(np.average(again.similarities[:, 0], weights=again.segments.areas))

@@ -167,6 +167,14 @@ def test_an_index_of_other_exemplars_is_refused(copy: Path) -> None:
         _ = Release.open(copy).index
 
 
+def test_a_release_without_exemplars_and_classes_is_opened(empty_release: Path) -> None:
+    blank = Release.open(empty_release)
+    assert (len(blank.exemplars), blank.sources, blank.card.classes, blank.rows) == (0, [], [], {})
+    assert blank.exemplars.prototypes.shape == (0, blank.card.network.dimension)
+    assert blank.index.ntotal == 0
+    assert blank.card.calibration.calibrated is False
+
+
 def test_a_release_is_never_overwritten_and_a_failed_one_leaves_nothing(tiny_release: Path, tmp_path: Path) -> None:
     release = Release.open(tiny_release)
     (tmp_path / "taken").mkdir()

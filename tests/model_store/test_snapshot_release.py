@@ -16,6 +16,7 @@ from model_store.snapshot_release import decode_plain, write_live
 from segsort.masks import decode_rle, encode_rle
 from tests.conftest import Blocks
 
+FIRST = ClassInfo(class_id=0, name="kerb", color=(9, 8, 7))
 KERB = ClassInfo(class_id=3, name="kerb", color=(1, 2, 3))
 PICTURE = np.asarray(Blocks("val", count=9)[8].image)
 
@@ -160,12 +161,37 @@ def test_images_are_decoded_as_the_caller_does(state: LiveExemplars, tmp_path: P
         assert np.abs(np.asarray(image).astype(int) + PICTURE - 255).mean() < 12
 
 
+def test_a_state_without_exemplars_is_written_as_an_empty_release(
+    state: LiveExemplars, empty_release: Path, tmp_path: Path
+) -> None:
+    nothing = state.edited(8, alive=dict.fromkeys(state.ids(state.alive_rows()), False))
+    written = Release.open(write_live(nothing, tmp_path / "new", contents).path)
+    assert (len(written.exemplars), written.sources, written.index.ntotal) == (0, [], 0)
+    assert [info.name for info in written.card.classes] == ["brick", "grass", "water", "kerb"]
+    assert written.exemplars.prototypes.shape == (0, 32)
+    blank = LiveExemplars.of_release(Release.open(empty_release))
+    again = write_live(blank, tmp_path / "again", contents)
+    assert (again.card.classes, len(again.exemplars)) == ([], 0)
+    assert again.card.calibration == blank.release.card.calibration
+
+
+def test_an_empty_release_that_was_taught_is_written_with_its_first_exemplars(
+    empty_release: Path, tmp_path: Path
+) -> None:
+    blank = LiveExemplars.of_release(Release.open(empty_release))
+    unit = np.zeros(32, dtype=np.float32)
+    unit[3] = 1
+    taught = blank.edited(1, added=[added("0000000000000001", unit, 0, 3.0)], classes=[FIRST])
+    written = LiveExemplars.of_release(write_live(taught, tmp_path / "new", contents))
+    assert (written.count, written.classes) == (1, (FIRST,))
+    assert exemplar_facts(written, 0) == exemplar_facts(taught, 0)
+    np.testing.assert_array_equal(written.search(unit[None], 5)[1], [[0]])
+
+
 def test_what_cannot_be_written_leaves_nothing(state: LiveExemplars, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
-    nothing = state.edited(8, alive=dict.fromkeys(state.ids(state.alive_rows()), False))
     for live, folder, images, message in (
         (state, "there", contents, "there exists, and a release is never overwritten"),
-        (nothing, "new", contents, "no exemplar of release 'tiny' is alive at revision 8"),
         (state, "new", lambda _: b"junk", "the image 'shown/a' cannot be decoded .4 bytes"),
         (state, "new", lambda _: png(PICTURE[1:]), "'shown/a' has 96x71 pixels, but its exemplars state 96x72"),
     ):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segsort.retrieval import calibrate, familiarity, flip_set, vote, winning_strength
+from segsort.retrieval import NO_CLASS, calibrate, familiarity, flip_set, vote, winning_strength
 
 
 def test_vote_equals_naive_loop() -> None:
@@ -31,11 +31,20 @@ def test_vote_survives_any_kappa() -> None:
     assert result.shares[0] == pytest.approx([0, 0, 1])
 
 
-def test_vote_refuses_unknown_classes_and_empty_rows() -> None:
+def test_vote_refuses_unknown_classes_and_rows_of_other_lengths() -> None:
     with pytest.raises(ValueError, match=r"spans 0\.\.3; allowed are 0\.\.2"):
         vote(np.zeros((1, 2)), np.array([[0, 3]]), 3, 1.0)
-    with pytest.raises(ValueError, match="k >= 1"):
-        vote(np.zeros((1, 0)), np.zeros((1, 0), dtype=int), 3, 1.0)
+    with pytest.raises(ValueError, match=r"has shape \(1, 2\), class_ids \(1, 3\)"):
+        vote(np.zeros((1, 2)), np.zeros((1, 3), dtype=int), 3, 1.0)
+
+
+@pytest.mark.parametrize("num_classes", [0, 3])
+def test_without_exemplars_no_segment_has_a_class(num_classes: int) -> None:
+    result = vote(np.zeros((4, 0)), np.zeros((4, 0), dtype=int), num_classes, 10.0, np.zeros((4, 0)))
+    assert result.class_ids.tolist() == [NO_CLASS] * 4
+    assert result.weights.shape == (4, 0)
+    assert result.shares.shape == (4, num_classes)
+    assert not result.shares.any()
 
 
 def test_no_segments_give_no_votes() -> None:
