@@ -47,7 +47,7 @@ class Client:
             k: number of exemplars that vote; None: that of the release.
 
         Returns:
-            [H, W] uint8, class_id of each pixel.
+            [H, W] uint8, class_id of each pixel; 255 without a class, while the service has no exemplars.
         """
         options = {} if k is None else {"k": k}
         answer = self._send("POST", "/segment", content=_png(image), params=options, headers={"accept": "image/png"})

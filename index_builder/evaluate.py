@@ -80,13 +80,18 @@ def evaluate(
             "cluster"). The assignment affects only the score.
 
     Raises:
-        ValueError: if the data set is empty or has a class that is not in the release, two sets of photographs have the
-            same name, or explanation_images is below 1.
+        ValueError: if the data set is empty or has a class that is not in the release, the release has no exemplars,
+            two sets of photographs have the same name, or explanation_images is below 1.
     """
     if len(dataset) == 0:
         raise ValueError(f"data set {dataset.name!r} has no images; give another data set or split")
     _check(foreign, explanation_images)
     predictor = release if isinstance(release, Predictor) else Predictor(release, device, threads)
+    if not len(predictor.release.exemplars):
+        raise ValueError(
+            f"release {predictor.release.card.name!r} has no exemplars, so it labels nothing that could be compared; "
+            "teach it and write a snapshot, or build a release from labelled images"
+        )
     started = time.perf_counter()
     numbering = _match_clusters(predictor, dataset) if match_clusters else _by_name(predictor.release, dataset)
     tally = _Tally(np.zeros((len(numbering.names), len(numbering.names)), dtype=np.int64))

@@ -58,7 +58,8 @@ class Report(BaseModel):
         pixel_accuracy: share of labelled pixels with the correct class.
         mean_accuracy: mean recall of the classes that occur.
         boundary_f: boundary F by tolerance in pixels: mean over images of the mean over their classes.
-        ece: expected calibration error of the confidence of segments, weighted by labelled pixels, 15 bins.
+        ece: expected calibration error of the confidence of segments, weighted by labelled pixels, 15 bins; null if
+            the release is not calibrated.
         known_share: share of all pixels, labelled or not, that are in known segments.
         segments_per_image: mean number of segments; null for a classifier.
         timings_ms: median times of "embed", "sort" and "retrieve", milliseconds.
@@ -139,8 +140,8 @@ class Outcomes(NamedTuple):
 
     confusion: [C, C'] labelled pixels by true and predicted class; the first C predicted classes are the true ones;
     names: names of the C' predicted classes; boundary: [I, T] boundary F of each image at each of `TOLERANCES`;
-    confidence: [S] confidence of segments or pixels, 0..1; correct: [S] whether the label is correct, or the share of
-    correct ones; weights: [S] labelled pixels.
+    confidence: [S] confidence of segments or pixels, 0..1, NaN if not calibrated; correct: [S] whether the label is
+    correct, or the share of correct ones; weights: [S] labelled pixels.
     """
 
     confusion: np.ndarray

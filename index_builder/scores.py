@@ -143,11 +143,13 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray
     """Compute a reliability diagram: how often segments of similar confidence are correct.
 
     Args:
-        confidence: [S] 0..1.
+        confidence: [S] 0..1. Segments with NaN, of a release that is not calibrated, are left out.
         correct: [S] bool, or shares 0..1.
         weights: [S], for example pixels.
         bins: number of bins of equal width.
     """
+    measured = ~np.isnan(confidence)
+    confidence, correct, weights = confidence[measured], correct[measured], weights[measured]
     row = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     weight, sum_confidence, sum_correct = (
         np.bincount(row, weights=weights * values, minlength=bins)
@@ -161,7 +163,7 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray, weights: np.n
     """Expected calibration error: weighted mean distance of confidence and share of correct segments over the bins.
 
     Args:
-        confidence: [S] 0..1.
+        confidence: [S] 0..1. Segments with NaN, of a release that is not calibrated, are left out.
         correct: [S] bool, or shares 0..1.
         weights: [S], for example pixels.
         bins: number of bins of equal width.

@@ -123,8 +123,8 @@ class Replay(NamedTuple):
     """The label that was recomputed from an explanation alone.
 
     class_id, class_name: the label, None if no exemplar voted; shares: of the classes with votes, by class id, 0..1,
-    with the sum 1; flip_set_holds: whether removing the flip set changes the label and removing fewer exemplars does not. Without a
-    flip set: whether the label stays for every number of removals that the reserve can replace.
+    with the sum 1; flip_set_holds: whether removing the flip set changes the label and removing fewer exemplars does
+    not. Without a flip set: whether the label stays for every number of removals that the reserve can replace.
     """
 
     class_id: int | None

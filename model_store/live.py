@@ -17,6 +17,7 @@ __all__ = ["MAX_CLASSES", "NO_CLASS_VALUE", "AddedExemplar", "LiveExemplars"]
 
 NO_CLASS_VALUE = 255  # of pixels without a class in a label map, which has eight bits for each pixel
 MAX_CLASSES = NO_CLASS_VALUE
+_MAX_STORED = 256  # classes in edits that earlier versions wrote
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +25,8 @@ class LiveExemplars:
     """An immutable snapshot of a release's exemplars after edits. An edit makes a new snapshot.
 
     Rows 0..N-1 are the exemplars of the release. Rows from N on are the added ones, in the order of their edits. A
-    removed exemplar keeps its row, so that recorded answers can be explained. No exemplar need be alive. Calls from several threads are safe,
-    `edited` included.
+    removed exemplar keeps its row, so that recorded answers can be explained. There may be no exemplar at all. Calls
+    from several threads are safe, `edited` included.
 
     Attributes:
         release: the release as it was built.
@@ -282,10 +283,10 @@ class LiveExemplars:
 
 def _checked_classes(classes: Sequence[ClassInfo], before: int) -> tuple[ClassInfo, ...]:
     ids = [info.class_id for info in classes]
-    if ids != list(range(len(ids))) or len(ids) < before or len(ids) > max(MAX_CLASSES, before):
+    if ids != list(range(len(ids))) or len(ids) < before or len(ids) > max(_MAX_STORED, before):
         raise ValueError(
             f"classes have the ids {ids}; they must be 0, 1, 2, ..., all {before} from before among them and at most "
-            f"{MAX_CLASSES}: retire a class that is no longer wanted, and keep it in the list"
+            f"{_MAX_STORED}: retire a class that is no longer wanted, and keep it in the list"
         )
     return tuple(classes)
 

@@ -191,5 +191,5 @@ class Predictor:
         if calibration.calibrated:
             confidence = calibrate(result.shares.max(axis=1), calibration.confidence_x, calibration.confidence_y)
         familiar, image_similarity = familiarity(similarities[:, 0], areas)
-        known = familiar >= calibration.known_threshold
+        known = familiar >= card.calibration.known_threshold
         return SegmentLabels(similarities, rows, result, confidence, known, image_similarity)

@@ -107,7 +107,11 @@ def empty_release(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) 
     """
     full = Release.open(tiny_release)
     calibration = Calibration(
-        confidence_x=[0, 1], confidence_y=[0, 1], known_threshold=0.4, how="there are no exemplars yet", calibrated=False
+        confidence_x=[0, 1],
+        confidence_y=[0, 1],
+        known_threshold=0.4,
+        how="there are no exemplars yet",
+        calibrated=False,
     )
     changes = {"name": "blank", "classes": [], "calibration": calibration, "data": {}, "metrics": {}}
     card = full.card.model_copy(update=changes)

@@ -158,8 +158,9 @@ def _row(n: int, s: int, image: np.ndarray, prediction: Prediction, release: Rel
     """A segment and, to its right, its nearest exemplars."""
     names = [info.name for info in release.card.classes]
     mask = prediction.segments.labels == s
-    known = "" if prediction.known[s] else ", unknown"
-    label = f"{names[prediction.vote.class_ids[s]]}{known}\nconfidence {prediction.confidence[s]:.0%}"
+    name, confidence = names[prediction.vote.class_ids[s]], prediction.confidence[s]
+    sure = "not calibrated" if np.isnan(confidence) else f"confidence {confidence:.0%}"
+    label = f"{name}\n{sure}" if prediction.known[s] else f"unknown, nearest:\n{name}"
     tiles = [(_crop(image, mask), label)]
     for row, cosine in zip(prediction.rows[s, :NEAREST], prediction.similarities[s, :NEAREST], strict=True):
         name = names[release.exemplars.class_ids[row]]

@@ -104,8 +104,6 @@ class Activation:
         try:
             live = self._catalogue.adopt(release)
             self._engine.follower.catch_up()
-            if not live.state.count:
-                raise ValueError(f"edits have removed every exemplar of release {name!r}")
         except ValueError as error:
             raise Problem(
                 409, f"Release {name!r} cannot be served with its edits; {self._engine.served.name!r} stays.",

@@ -1,5 +1,6 @@
 """Answers: the JSON of POST /segment, and what is recorded of it, from which the same JSON can be written again."""
 
+import math
 import uuid
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import numpy as np
 from model_store.live import LiveExemplars
 from model_store.predictor import Prediction, SegmentLabels
 from segsort.masks import decode_rle, encode_with_boxes
+from segsort.retrieval import NO_CLASS
 from segsort.segments import Segments
 from service.answering.limits import AnswerOptions, MaskFormat
 from service.answering.release_view import ReleaseView
@@ -16,6 +18,7 @@ from service.images.polygons import polygons
 from service.problems import Problem
 from service.records.database import Answered, RecordedNeighbours
 from service.records.live_release import LiveRelease
+from service.records.tables import NO_SIMILARITY
 
 
 class Shapes(NamedTuple):
@@ -78,8 +81,11 @@ def compose_answer(
     labels: SegmentLabels | Prediction,
     options: AnswerOptions,
     segmentation_id: str | None = None,
+    k: int | None = None,
 ) -> ComposedAnswer:
     """Compose the answer to an image from its labelled segments.
+
+    A segment that no exemplar voted on has the class null. A confidence that was not measured is null.
 
     Args:
         view: the release that voted, with the class names to use.
@@ -87,14 +93,17 @@ def compose_answer(
         labels: of the segments.
         options: how the answer is written.
         segmentation_id: id of the answer; None: a new one.
+        k: exemplars that were to vote, which may be more than there were; None: the card's.
     """
     segmentation_id = segmentation_id or uuid.uuid4().hex
     rows, places = _numbered(labels.rows)
     ids = view.state.ids(rows)
     facts = {"segmentation_id": segmentation_id, "width": shapes.size[1], "height": shapes.size[0]}
     facts |= {"release": view.live.name, "index_revision": view.revision}
-    voted = {"k": labels.vote.weights.shape[1], "kappa": view.live.release.card.retrieval.kappa}
-    voted |= {"release_path": str(view.live.release.path.absolute()), "image_similarity": labels.image_similarity}
+    retrieval, similarity = view.live.release.card.retrieval, labels.image_similarity
+    voted: dict[str, Any] = {"k": retrieval.k if k is None else k, "kappa": retrieval.kappa}
+    voted |= {"release_path": str(view.live.release.path.absolute())}
+    voted |= {"image_similarity": NO_SIMILARITY if math.isnan(similarity) else similarity}
     listed = _listed_exemplars(view, labels, ids, places, options.exemplars)
     segments, recorded = _segments(view, shapes, labels, segmentation_id, options.masks, listed)
     return ComposedAnswer(
@@ -120,7 +129,7 @@ def recorded_answer_json(live: LiveRelease, answered: Answered, options: AnswerO
     view, facts = ReleaseView.at_revision(live, answered.facts.index_revision), answered.facts
     rows = rows_of(live.state, answered.exemplar_ids, facts.segmentation_id)[answered.neighbours]
     votes = live.state.vote(answered.similarities[:, : facts.k], rows[:, : facts.k], facts.kappa)
-    confidence = np.array([segment["confidence"] for segment in answered.segments])
+    confidence = np.array([segment["confidence"] for segment in answered.segments], dtype=np.float64)  # null: NaN
     known = np.array([segment["known"] for segment in answered.segments])
     labels = SegmentLabels(answered.similarities, rows, votes, confidence, known, facts.image_similarity)
     body = compose_answer(view, Shapes.of_answer(answered), labels, options, facts.segmentation_id).body
@@ -159,10 +168,12 @@ def _segments(
     listed: list[list[dict[str, Any]]],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The segments as they are answered, and as they are recorded."""
-    names = [info.name for info in view.infos]
-    class_ids = labels.vote.class_ids.tolist()
-    shares = labels.vote.shares[np.arange(len(class_ids)), labels.vote.class_ids].tolist()
-    columns = (class_ids, labels.confidence.tolist(), labels.known.tolist(), shapes.areas, shapes.boxes, shares)
+    class_ids = [None if class_id == NO_CLASS else class_id for class_id in labels.vote.class_ids.tolist()]
+    shares = [
+        None if c is None else float(of_segment[c]) for of_segment, c in zip(labels.vote.shares, class_ids, strict=True)
+    ]
+    confidences = [None if math.isnan(confidence) else confidence for confidence in labels.confidence.tolist()]
+    columns = (class_ids, confidences, labels.known.tolist(), shapes.areas, shapes.boxes, shares)
     segments, recorded = [], []
     for n, (class_id, confidence, known, area, box, share) in enumerate(zip(*columns, strict=True)):
         recorded.append(
@@ -170,7 +181,7 @@ def _segments(
              "counts": shapes.counts[n]}
         )  # fmt: skip
         segment = {
-            "segment_id": f"{segmentation_id}-{n}", "class_id": class_id, "class_name": names[class_id],
+            "segment_id": f"{segmentation_id}-{n}", "class_id": class_id, "class_name": view.name(class_id),
             "confidence": confidence, "known": known, "area": area, "bbox": box,
         }  # fmt: skip
         mask = _mask(masks, shapes, n)

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from model_store.card import ClassInfo
-from model_store.live import MAX_CLASSES, LiveExemplars
+from model_store.live import LiveExemplars
 from model_store.predictor import Predictor, SegmentLabels, Sized
 from model_store.release import Release
 from model_store.store import open_store
@@ -33,8 +33,10 @@ _log = logging.getLogger("segsort.engine")
 
 
 class Answer(NamedTuple):
-    """body: the JSON of POST /segment; labels: [H, W] int32, segments; class_ids: [S] int64, the class of each segment;
-    classes: by class_id, with the names that this answer uses.
+    """An answer and its label map.
+
+    body: the JSON of POST /segment; labels: [H, W] int32, segments; class_ids: [S] int64, the class of each segment or
+    `NO_CLASS`; classes: by class_id, with the names that this answer uses.
     """
 
     body: dict[str, Any]
@@ -44,9 +46,8 @@ class Answer(NamedTuple):
 
     @property
     def class_map(self) -> np.ndarray:
-        """[H, W] class of each pixel: uint8, or int64 if a release has more than 256 classes."""
-        kind = np.uint8 if len(self.classes) <= MAX_CLASSES else np.int64
-        return np.asarray(self.class_ids.astype(kind)[self.labels])
+        """[H, W] int32, class of each pixel or `segsort.retrieval.NO_CLASS`."""
+        return np.asarray(self.class_ids.astype(np.int32)[self.labels])
 
 
 class _Retrieved(NamedTuple):
@@ -89,8 +90,7 @@ class Engine:
         self.health = EngineHealth(self._probe)
         with begin_compiling(settings.cores, on_device=settings.device != "cpu"):
             self._replay()
-        if self.live.count:  # without exemplars, every request is answered with what is missing
-            probe(self.served)
+        probe(self.served)
 
     @property
     def live(self) -> LiveExemplars:
@@ -187,7 +187,7 @@ class Engine:
         return _Retrieved(view, labels, *encoded())
 
     def _record(self, retrieved: _Retrieved, request: SegmentRequest, author: str | None) -> ComposedAnswer:
-        composed = compose_answer(retrieved.view, retrieved.shapes, retrieved.labels, request.options)
+        composed = compose_answer(retrieved.view, retrieved.shapes, retrieved.labels, request.options, k=request.k)
         facts = composed.facts | {"image_id": retrieved.image_file.image_id, "author": author}
         self.records.add(facts, composed.segments, composed.retrieved, retrieved.image_file)
         return composed

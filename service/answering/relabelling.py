@@ -49,7 +49,7 @@ def _compose(served: ServedRelease, answered: Answered, options: AnswerOptions) 
     view, shapes = ReleaseView.current(served.live), Shapes.of_answer(answered)
     areas = np.array(shapes.areas)
     labels = served.predictor.retrieve(answered.prototypes, areas, answered.facts.k, view.state)
-    return compose_answer(view, shapes, labels, options)
+    return compose_answer(view, shapes, labels, options, k=answered.facts.k)
 
 
 def _changes(served: ServedRelease, answered: Answered, segments: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -35,9 +35,9 @@ class ReleaseView(NamedTuple):
         """All classes by class_id, retired ones too."""
         return [entry.info for entry in self.classes]
 
-    def name(self, class_id: int) -> str:
-        """The name of a class at this revision."""
-        return self.classes[class_id].info.name
+    def name(self, class_id: int | None) -> str | None:
+        """The name of a class at this revision; None for the class None."""
+        return None if class_id is None else self.classes[class_id].info.name
 
     @property
     def offered(self) -> list[dict[str, Any]]:

@@ -92,7 +92,9 @@ class Classes:
         class_id = len(self.states) + len(self.new)
         if class_id >= MAX_CLASSES:
             raise Problem(
-                409, "There are too many classes: a label map has eight bits a pixel, and class ids are never reused.",
+                409,
+                "There are too many classes: a label map has eight bits a pixel, one value means no class, and class "
+                "ids are never reused.",
                 received=name, allowed=f"at most {MAX_CLASSES} classes, including retired ones",
                 fix="Use an existing class, or write a snapshot of the release and build a new release from it.",
             )  # fmt: skip

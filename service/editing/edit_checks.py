@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
@@ -48,19 +47,6 @@ def check_known(live: LiveRelease, exemplar_ids: Sequence[str]) -> None:
         )  # fmt: skip
 
 
-def check_some_remain(live: LiveRelease, added: int, removed: int, received: Any) -> None:
-    """Check that at least one exemplar is alive after an edit.
-
-    Raises:
-        Problem: 409 if none is.
-    """
-    if live.state.count + added - removed < 1:
-        raise Problem(
-            409, "This would remove the last exemplar, and nothing could be labelled any more.", received=received,
-            allowed=f"fewer than the {live.state.count} present exemplars", fix="Add exemplars first.",
-        )  # fmt: skip
-
-
 def check_not_reverted(log: EditLog, revision: int) -> None:
     """Check that an edit is effective.
 
@@ -89,8 +75,6 @@ def check_revert(live: LiveRelease, changes: Changes, revision: int) -> None:
     for other, by in changes.reverted.items():
         if by is not None and live.log.reverted_by(other) is not None:
             raise _cannot_revert(revision, f"edit {other} is reverted by edit {live.log.reverted_by(other)}")
-    added = sum(changes.alive.values())
-    check_some_remain(live, added, len(changes.alive) - added, revision)
     _check_classes(live, changes, revision)
 
 

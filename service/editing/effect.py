@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from model_store.live import LiveExemplars
+from segsort.retrieval import NO_CLASS
 from service.answering.answers import image_url
 from service.answering.release_view import ReleaseView
 from service.records.database import Answered, Records
@@ -48,7 +49,11 @@ def effect_of(records: Records, live: LiveRelease, revision: int, recent: int) -
 
 
 def _labels_now(state: LiveExemplars, prototypes: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Label prototypes [S, D] float32 under the present state: [S] classes, and [S, k'] rows of the voters."""
+    """Label prototypes [S, D] float32 under the present state.
+
+    Returns:
+        [S] classes or `NO_CLASS`, and [S, k'] rows of the voters.
+    """
     cosines, rows = state.search(prototypes, k)
     return state.vote(cosines, rows).class_ids, rows
 
@@ -58,14 +63,15 @@ def _changed(
 ) -> list[dict[str, Any]]:
     facts, changed = answered.facts, []
     then = ReleaseView.at_revision(view.live, facts.index_revision)
+    after = [None if class_id == NO_CLASS else class_id for class_id in classes.tolist()]
     for n, segment in enumerate(answered.segments):
-        if segment["class_id"] == classes[n] or not _voted_on(view, answered, n, rows[n], touched):
+        if segment["class_id"] == after[n] or not _voted_on(view, answered, n, rows[n], touched):
             continue
         changed.append(
             {
                 "segment_id": answered.segment_id(n),
                 "before": then.name(segment["class_id"]),
-                "after": view.name(int(classes[n])),
+                "after": view.name(after[n]),
                 "image_id": facts.image_id,
                 "image_url": image_url(facts.segmentation_id) if facts.image_id in kept else None,
                 "crop_url": f"/segments/{answered.segment_id(n)}/crop",

@@ -57,9 +57,9 @@ def explain(engine: Engine, record: Record) -> dict[str, Any]:
     }
 
 
-def _label(view: ReleaseView, record: Record, share: float) -> dict[str, Any]:
-    """The segment and its label, as they were answered."""
-    facts = record.segmentation
+def _label(view: ReleaseView, record: Record, share: float | None) -> dict[str, Any]:
+    """The segment and its label, as they were answered. What follows from exemplars is None if there were none."""
+    facts, voted = record.segmentation, bool(record.neighbours)
     return {
         "segment_id": record.segment_id,
         "segmentation_id": facts.segmentation_id,
@@ -68,8 +68,8 @@ def _label(view: ReleaseView, record: Record, share: float) -> dict[str, Any]:
         "confidence": record.confidence,
         "share": share,
         "known": record.known,
-        "familiarity": (float(record.similarities[0]) + facts.image_similarity) / 2,
-        "image_similarity": facts.image_similarity,
+        "familiarity": (float(record.similarities[0]) + facts.image_similarity) / 2 if voted else None,
+        "image_similarity": facts.image_similarity if voted else None,
         "area": record.area,
         "bbox": list(record.bbox),
         "mask": {"size": list(record.size), "counts": record.counts},

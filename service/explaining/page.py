@@ -19,7 +19,7 @@ def explanation_page(explanation: Mapping[str, Any]) -> str:
     """
     colors = {entry["class_id"]: entry["color"] for entry in explanation["vote"]["classes"]}
     style = Markup((_TEMPLATES / "explanation.css").read_text(encoding="utf-8"))
-    color = colors[explanation["class_id"]]
+    color = colors.get(explanation["class_id"])
     return _ENVIRONMENT.get_template("explanation.html").render(explanation, color=color, style=style)
 
 

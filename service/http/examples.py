@@ -152,6 +152,7 @@ _EXPLANATION = {
         "confidence_y": [0.1, 0.6, 0.98],
         "known_threshold": 0.62,
         "how": "isotonic regression on 200 held-out images",
+        "calibrated": True,
     },
     "release": "general",
     "index_revision": 6,

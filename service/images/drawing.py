@@ -8,9 +8,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from model_store.card import ClassInfo
+from model_store.live import MAX_CLASSES, NO_CLASS_VALUE
 from model_store.release import Release
 from segsort.masks import decode_rle
+from segsort.retrieval import NO_CLASS
+from service.problems import Problem
 
+NO_CLASS_COLOR = (136, 136, 136)  # of pixels without a class
 _OUTLINE = np.array((255, 64, 160), np.uint8)
 
 
@@ -18,11 +22,23 @@ def label_map_png(class_map: np.ndarray, classes: Sequence[ClassInfo]) -> bytes:
     """Encode a label map as an indexed PNG.
 
     Args:
-        class_map: [H, W] class ids in 0..255.
-        classes: their colours become the palette.
+        class_map: [H, W] class ids, or NO_CLASS, which becomes the value `NO_CLASS_VALUE`.
+        classes: by class_id; their colours become the palette.
+
+    Raises:
+        Problem: 406 if there are more than `MAX_CLASSES` classes.
     """
-    image = Image.fromarray(class_map.astype(np.uint8))
-    image.putpalette([channel for info in classes for channel in info.color])
+    if len(classes) > MAX_CLASSES:
+        raise Problem(
+            406, "The release has too many classes for a label map with eight bits a pixel.", received=len(classes),
+            allowed=f"at most {MAX_CLASSES} classes", fix="Ask for JSON: send no `Accept: image/png`.",
+        )  # fmt: skip
+    without = class_map == NO_CLASS
+    image = Image.fromarray(np.where(without, NO_CLASS_VALUE, class_map).astype(np.uint8))
+    palette = [info.color for info in classes]
+    if without.any():
+        palette += [NO_CLASS_COLOR] * (NO_CLASS_VALUE + 1 - len(palette))
+    image.putpalette([channel for color in palette for channel in color])
     return _encode(image, "PNG", compress_level=1)
 
 
@@ -31,17 +47,19 @@ def overlay(image: np.ndarray, class_map: np.ndarray, labels: np.ndarray, classe
 
     Args:
         image: [H, W, 3] uint8 RGB.
-        class_map: [H, W] class of each pixel.
+        class_map: [H, W] class of each pixel, or NO_CLASS.
         labels: [H, W] segment of each pixel.
         classes: their names and colours.
     """
-    colors = np.asarray([info.color for info in classes], dtype=np.float32)
-    blended = image * 0.5 + colors[class_map] * 0.5
+    entries = [*((info.name, info.color) for info in classes), ("no class", NO_CLASS_COLOR)]
+    places = np.where(class_map == NO_CLASS, len(classes), class_map)
+    colors = np.asarray([color for _, color in entries], dtype=np.float32)
+    blended = image * 0.5 + colors[places] * 0.5
     blended[_borders(labels)] *= 0.6
-    blended[_borders(class_map)] = 255
+    blended[_borders(places)] = 255
     drawn = Image.fromarray(blended.astype(np.uint8))
-    shares = np.bincount(class_map.ravel(), minlength=len(classes)) / class_map.size
-    return _stacked(drawn, _legend(classes, shares, drawn.width))
+    shares = np.bincount(places.ravel(), minlength=len(entries)) / places.size
+    return _stacked(drawn, _legend(entries, shares, drawn.width))
 
 
 def exemplar_image(release: Release, image_id: int) -> Image.Image:
@@ -97,8 +115,7 @@ def contact_sheet(
     for line, n in enumerate(order):
         segment = body["segments"][n]
         top = gap + line * (tile + text + gap)
-        known = "" if segment["known"] else " (unknown)"
-        caption = f"{segment['class_name']}{known}\n{segment['confidence']:.0%}, {segment['area']} px"
+        caption = f"{_label(segment)}\n{_sureness(segment)}{segment['area']} px"
         _tile(sheet, outlined_crop(image, labels == n, segment["bbox"]), gap, top, tile)
         draw.text((gap, top + tile + 2), caption, "black", font)
         for i, exemplar in enumerate(segment["exemplars"]):
@@ -136,16 +153,29 @@ def _tile(sheet: Image.Image, image: Image.Image, left: int, top: int, side: int
     )
 
 
-def _legend(classes: Sequence[ClassInfo], shares: np.ndarray, width: int) -> Image.Image:
-    present = [(info, share) for info, share in zip(classes, shares, strict=True) if share > 0]
+def _label(segment: dict[str, Any]) -> str:
+    """The label of a segment in words. The class of an unknown segment is only the nearest one."""
+    if segment["class_name"] is None:
+        return "no class"
+    return str(segment["class_name"]) if segment["known"] else f"unknown, nearest: {segment['class_name']}"
+
+
+def _sureness(segment: dict[str, Any]) -> str:
+    """The confidence of a segment, followed by a comma; nothing if it was not measured or the segment is unknown."""
+    return f"{segment['confidence']:.0%}, " if segment["known"] and segment["confidence"] is not None else ""
+
+
+def _legend(entries: Sequence[tuple[str, tuple[int, int, int]]], shares: np.ndarray, width: int) -> Image.Image:
+    """A list of the names and colours of `entries` that occur, with their shares of the area, 0..1."""
+    present = [(entry, share) for entry, share in zip(entries, shares, strict=True) if share > 0]
     columns = max(1, width // 150)
     lines = -(-len(present) // columns)
     legend = Image.new("RGB", (width, 8 + 20 * lines), "white")
     draw, font = ImageDraw.Draw(legend), ImageFont.load_default(12)
-    for i, (info, share) in enumerate(present):
+    for i, ((name, color), share) in enumerate(present):
         x, y = 6 + (i % columns) * 150, 6 + 20 * (i // columns)
-        draw.rectangle((x, y, x + 14, y + 13), fill=info.color, outline="black")
-        draw.text((x + 20, y), f"{info.name} {share:.1%}", "black", font)
+        draw.rectangle((x, y, x + 14, y + 13), fill=color, outline="black")
+        draw.text((x + 20, y), f"{name} {share:.1%}", "black", font)
     return legend
 
 

@@ -90,7 +90,8 @@ class Answered:
 class Record:
     """A segment as it was answered.
 
-    prototype: [D] float32; neighbours: exemplar ids, best first; similarities: [R] float32, cosines to the neighbours;
+    class_id, share: None if no exemplar voted; confidence: None if it was not measured; prototype: [D] float32;
+    neighbours: exemplar ids, best first; similarities: [R] float32, cosines to the neighbours;
     bbox: x, y, width, height; counts: compressed run lengths of the mask.
     """
 
@@ -98,9 +99,9 @@ class Record:
     segmentation: SegmentationRow
     number: int
     segment_id: str
-    class_id: int
-    share: float
-    confidence: float
+    class_id: int | None
+    share: float | None
+    confidence: float | None
     known: bool
     area: int
     bbox: tuple[int, int, int, int]

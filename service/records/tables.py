@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Double, Index, LargeBinary, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+NO_SIMILARITY = -1.0  # image_similarity of answers that no exemplar voted on
+
 
 class Base(DeclarativeBase):
     """Base class of the tables."""
@@ -16,7 +18,10 @@ class SegmentationRow(Base):
     """One answered image with all its segments.
 
     Columns:
+        k: number of exemplars that were asked to vote. Fewer voted if fewer were alive.
+        image_similarity: mean cosine to the nearest exemplars; `NO_SIMILARITY` if no exemplar was alive.
         segments: JSON list, one object a segment: class_id, share, confidence, known, area, bbox and mask counts.
+            class_id and share are null if no exemplar voted; confidence also if the release is not calibrated.
         prototypes: [S, D] float32.
         exemplar_ids: ids of the neighbours, separated by spaces.
         neighbours: [S, R] int32, positions in exemplar_ids, best first. Those after the k-th did not vote.

@@ -38,7 +38,7 @@ _LABEL_MAP = also(
     "image/png",
     BINARY,
     "The segments: JSON, or with `Accept: image/png` an indexed PNG of the image's size in which the value of a pixel "
-    "is its class_id and the palette holds the colours of the classes.",
+    "is its class_id and the palette holds the colours of the classes. The value 255 means no class.",
 )
 _BODY = {
     "requestBody": {

@@ -1,6 +1,7 @@
 """What an evaluation reports, recomputed with loops; classes are matched by name, whatever their order."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from index_builder.scores import area_under_roc, boundary_f, reliability
 from model_store.card import ClassInfo
 from model_store.predictor import Predictor
 from model_store.release import Release
+from model_store.snapshot_release import write_live
 from tests.conftest import BLOCK_CLASSES, Blocks
 
 
@@ -263,3 +265,26 @@ def test_nothing_but_what_was_asked_for_is_measured(predictor: Predictor) -> Non
     assert (report.protocol, report.foreign, report.explanations) == ("knn", {}, None)
     with pytest.raises(ValueError, match="explanation_images=0 must be at least 1"):
         evaluate(predictor, Blocks("val", count=1), explanation_images=0)
+
+
+def test_a_release_without_exemplars_is_refused(predictor: Predictor, tmp_path: Path) -> None:
+    nothing = dict.fromkeys(predictor.release.exemplars.ids, False)
+    emptied = write_live(predictor.as_built.edited(1, alive=nothing), tmp_path / "emptied", lambda _: b"")
+    with pytest.raises(ValueError, match="'emptied' has no exemplars"):
+        evaluate(emptied, Blocks("val", count=1))
+
+
+def test_a_release_that_is_not_calibrated_has_scores_but_no_calibration_error(
+    tiny_release: Path, predictor: Predictor, tmp_path: Path
+) -> None:
+    folder = tmp_path / "uncalibrated"
+    shutil.copytree(tiny_release, folder)
+    card = json.loads((folder / "card.json").read_text())
+    card["calibration"]["calibrated"] = False
+    (folder / "card.json").write_text(json.dumps(card))
+    found = evaluate(Release.open(folder, verify=False), Blocks("val", count=2))
+    calibrated = evaluate(predictor, Blocks("val", count=2))
+    assert (found.miou, found.known_share) == (calibrated.miou, calibrated.known_share)
+    assert (found.ece, calibrated.ece is None) == (None, False)
+    assert not any(one.weight for one in found.reliability)
+    assert "calibration error" in found.to_text()

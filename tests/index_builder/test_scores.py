@@ -162,3 +162,15 @@ def test_full_confidence_is_in_the_last_bin_and_empty_bins_are_not_defined() -> 
     assert found.weight.tolist() == [0.75, 0, 0, 0.25]
     assert np.isnan(found.confidence[1:3]).all()
     assert (found.correct[0], found.correct[3]) == (0, 1)
+
+
+def test_segments_without_a_confidence_are_left_out_of_the_diagram() -> None:
+    confidence, correct, weights = np.array([0.1, np.nan, 0.9]), np.array([0.0, 1.0, 1.0]), np.array([1.0, 7.0, 3.0])
+    measured = [0, 2]
+    for one, other in zip(
+        reliability(confidence, correct, weights),
+        reliability(confidence[measured], correct[measured], weights[measured]),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert np.isnan(calibration_error(np.full(3, np.nan), correct, weights))

@@ -362,7 +362,7 @@ def test_what_cannot_be_applied_is_refused_and_changes_nothing(released: dict[st
         ({"added": [added(2, unit(1, 3)[0, :4])]}, r"shape \(4,\)"),
         ({"classes": state.classes[:2]}, r"ids \[0, 1\].*all 3 from before"),
         ({"classes": [*state.classes, kerb(7)]}, r"ids \[0, 1, 2, 7\]"),
-        ({"classes": [kerb(n) for n in range(256)]}, "at most 255"),
+        ({"classes": [kerb(n) for n in range(257)]}, "at most 256"),
         ({"retired": {3}}, r"retired=\[3\]; the classes are 0\.\.2"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -257,9 +257,7 @@ def test_an_empty_release_finds_segments_and_the_first_exemplar_labels_them(empt
     found = blank.predict(Blocks("val")[0].image)
     assert len(found.segments.areas) > 3
     assert_nothing_voted(found, 0)
-    one = AddedExemplar(
-        "one", found.segments.prototypes[1], 0, 1.0, "0" * 64, "here", 9, 9, (0, 0, 1, 1), 1, "04l`1"
-    )
+    one = AddedExemplar("one", found.segments.prototypes[1], 0, 1.0, "0" * 64, "here", 9, 9, (0, 0, 1, 1), 1, "04l`1")
     kerb = ClassInfo(class_id=0, name="kerb", color=(1, 2, 3))
     again = blank.predict(Blocks("val")[0].image, state=blank.as_built.edited(1, added=[one], classes=[kerb]))
     assert (again.vote.class_ids == 0).all()

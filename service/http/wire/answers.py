@@ -4,7 +4,6 @@ from pydantic import Field
 
 from service.http.wire.base import (
     Area,
-    ClassId,
     ClassName,
     Confidence,
     Cosine,
@@ -14,6 +13,8 @@ from service.http.wire.base import (
     ImageUrl,
     IndexRevision,
     Known,
+    LabelId,
+    LabelName,
     Release,
     SegmentationId,
     SegmentId,
@@ -38,8 +39,8 @@ class Segment(Wire):
     """A segment of the image with its label. The segments of an answer cover every pixel once."""
 
     segment_id: SegmentId
-    class_id: ClassId
-    class_name: ClassName
+    class_id: LabelId
+    class_name: LabelName
     confidence: Confidence
     known: Known
     area: Area
@@ -96,8 +97,8 @@ class LabelChange(Wire):
 
     segment_id: SegmentId = Field(description="Id of the segment in the new answer.")
     before_segment_id: SegmentId = Field(description="Id of the segment in the earlier answer.")
-    before: ClassName = Field(description="Name of its class in the earlier answer.")
-    after: ClassName = Field(description="Name of its class in the new answer.")
+    before: LabelName = Field(description="Name of its class in the earlier answer; null: it had no class.")
+    after: LabelName = Field(description="Name of its class in the new answer; null: it has no class.")
 
 
 class RelabelledAnswer(Answer):

@@ -47,9 +47,24 @@ Cosine = Annotated[
     Field(ge=-1.0001, le=1.0001, description="Cosine of the two prototypes; 1: same direction.", examples=[0.94]),
 ]
 Confidence = Annotated[
-    float, Field(ge=0, le=1, description="Calibrated probability that the label is right, 0 to 1.", examples=[0.91])
+    float | None,
+    Field(
+        ge=0,
+        le=1,
+        description="Calibrated probability that the label is right, 0 to 1; null: the release is not calibrated, or "
+        "there was no exemplar that could vote.",
+        examples=[0.91],
+    ),
 ]
 Known = Annotated[bool, Field(description="False: no exemplar is similar enough, so the label should not be trusted.")]
+LabelId = Annotated[
+    int | None,
+    Field(ge=0, description="Number of the class; null: there was no exemplar that could vote.", examples=[0]),
+]
+LabelName = Annotated[
+    str | None,
+    Field(description="Name of the class; null: there was no exemplar that could vote.", examples=["road"]),
+]
 Strength = Annotated[
     float, Field(gt=0, description="How many ordinary exemplars this one counts for in a vote.", examples=[1.0])
 ]

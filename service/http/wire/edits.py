@@ -6,13 +6,13 @@ from pydantic import Field
 
 from service.http.wire.base import (
     Author,
-    ClassName,
     Created,
     CropUrl,
     ExemplarId,
     ImageId,
     ImageUrl,
     IndexRevision,
+    LabelName,
     Release,
     Revision,
     SegmentId,
@@ -67,8 +67,8 @@ class EffectSegment(Wire):
     """A segment whose label an edit changes."""
 
     segment_id: SegmentId
-    before: ClassName = Field(description="Name of its class in the answer.")
-    after: ClassName = Field(description="Name of the class that it would get now.")
+    before: LabelName = Field(description="Name of its class in the answer; null: it had no class.")
+    after: LabelName = Field(description="Name of the class that it would get now; null: none.")
     image_id: ImageId
     image_url: ImageUrl
     crop_url: CropUrl

@@ -14,6 +14,8 @@ from service.http.wire.base import (
     ImageUrl,
     IndexRevision,
     Known,
+    LabelId,
+    LabelName,
     Release,
     Revision,
     SegmentationId,
@@ -54,7 +56,7 @@ class VotedClass(ClassShare):
 class Vote(Wire):
     """The vote of the nearest exemplars."""
 
-    k: int = Field(ge=1, description="Number of exemplars that voted.", examples=[20])
+    k: int = Field(ge=0, description="Number of exemplars that voted; 0: there was none.", examples=[20])
     kappa: float = Field(gt=0, description="Concentration: a larger one gives near exemplars more weight.")
     classes: list[VotedClass] = Field(description="Classes with a share, the largest first. Shares sum to 1.")
 
@@ -69,7 +71,7 @@ class BoundaryNeighbour(Wire):
     """Another segment at the boundary."""
 
     segment_id: SegmentId
-    class_name: ClassName
+    class_name: LabelName
     share: float = Field(ge=0, le=1, description="Share of the pixels that lie near this segment, 0 to 1.")
 
 
@@ -85,7 +87,7 @@ class SimilarSegment(Wire):
     """A segment of an earlier answer with a similar prototype."""
 
     segment_id: SegmentId
-    class_name: ClassName = Field(description="Name of its class in that answer.")
+    class_name: LabelName = Field(description="Name of its class in that answer; null: it had no class.")
     confidence: Confidence
     similarity: Cosine
     image_url: ImageUrl
@@ -105,17 +107,18 @@ class Explanation(Wire):
 
     segment_id: SegmentId
     segmentation_id: SegmentationId
-    class_id: ClassId
-    class_name: ClassName
+    class_id: LabelId
+    class_name: LabelName
     confidence: Confidence
-    share: Share = Field(description="Share of the vote that the class has, 0 to 1.")
+    share: Share | None = Field(description="Share of the vote that the class has, 0 to 1; null: nothing voted.")
     known: Known
-    familiarity: Cosine = Field(
+    familiarity: Cosine | None = Field(
         description="Mean of image_similarity and the similarity of the nearest exemplar; below the threshold in "
-        "`calibration` the segment is not known."
+        "`calibration` the segment is not known. Null: nothing voted."
     )
-    image_similarity: Cosine = Field(
-        description="Mean similarity of the image's segments to their nearest exemplars, weighted by area."
+    image_similarity: Cosine | None = Field(
+        description="Mean similarity of the image's segments to their nearest exemplars, weighted by area; null: "
+        "nothing voted."
     )
     area: Area
     bbox: BBox
@@ -125,11 +128,13 @@ class Explanation(Wire):
     reserve: list[Neighbour] = Field(
         description="The next nearest exemplars. They vote if nearer exemplars are removed."
     )
-    runner_up: RunnerUp | None = Field(description="The second class; null: every exemplar voted for the same class.")
-    margin: float = Field(ge=0, le=1.000001, description="Share of the class minus that of the runner-up, 0 to 1.")
+    runner_up: RunnerUp | None = Field(description="The second class; null: no exemplar voted for another class.")
+    margin: float | None = Field(
+        ge=0, le=1.000001, description="Share of the class minus that of the runner-up, 0 to 1; null: nothing voted."
+    )
     flip_set: list[str] | None = Field(
         description="Ids of the smallest set of exemplars whose removal changes the label; null: removing any of the "
-        "listed exemplars does not change it."
+        "listed exemplars does not change it, or nothing voted."
     )
     boundary: Boundary
     similar: list[SimilarSegment] = Field(description="Similar segments of other images, the most similar first.")

@@ -32,7 +32,7 @@ class ReleaseCard(Card):
     """The card of a release: how it was made, how it was measured, and its licence."""
 
     format_version: int = Field(1, description="Version of the card's format.")  # type: ignore[assignment]
-    classes: list[ReleaseClass] = Field(min_length=1)  # type: ignore[assignment]
+    classes: list[ReleaseClass]  # type: ignore[assignment]
 
 
 class ActivatedRelease(Wire):

@@ -80,18 +80,19 @@
  *
  * @typedef {object} BoundaryNeighbour
  * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
- * @property {string} class_name Name of the class.
+ * @property {string|null} class_name Name of the class; null: there was no exemplar that could vote.
  * @property {number} share Share of the pixels that lie near this segment, 0 to 1.
  */
 
 /**
- * Confidence as a function of the winning share, linear between knots, and the threshold of known segments. A segment is known if its familiarity, the mean of two cosines (`segsort.retrieval.familiarity`), reaches known_threshold. how: the data that both were fitted on.
+ * Confidence as a function of the winning share, linear between knots, and the threshold of known segments. A segment is known if its familiarity, the mean of two cosines (`segsort.retrieval.familiarity`), reaches known_threshold. how: the data that both were fitted on. calibrated: False if the exemplars did not allow a calibration, for example because there are none. No confidence is then given, the knots are not used, and `how` says why.
  *
  * @typedef {object} Calibration
  * @property {number[]} confidence_x
  * @property {number[]} confidence_y
  * @property {number} known_threshold
  * @property {string} how
+ * @property {boolean} [calibrated]
  */
 
 /**
@@ -190,8 +191,8 @@
  *
  * @typedef {object} EffectSegment
  * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
- * @property {string} before Name of its class in the answer.
- * @property {string} after Name of the class that it would get now.
+ * @property {string|null} before Name of its class in the answer; null: it had no class.
+ * @property {string|null} after Name of the class that it would get now; null: none.
  * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
  * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
@@ -270,22 +271,22 @@
  * @typedef {object} Explanation
  * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
  * @property {string} segmentation_id Id of the answer.
- * @property {number} class_id Number of the class; it never changes.
- * @property {string} class_name Name of the class.
- * @property {number} confidence Calibrated probability that the label is right, 0 to 1.
- * @property {number} share Share of the vote that the class has, 0 to 1.
+ * @property {number|null} class_id Number of the class; null: there was no exemplar that could vote.
+ * @property {string|null} class_name Name of the class; null: there was no exemplar that could vote.
+ * @property {number|null} confidence Calibrated probability that the label is right, 0 to 1; null: the release is not calibrated, or there was no exemplar that could vote.
+ * @property {number|null} share Share of the vote that the class has, 0 to 1; null: nothing voted.
  * @property {boolean} known False: no exemplar is similar enough, so the label should not be trusted.
- * @property {number} familiarity Mean of image_similarity and the similarity of the nearest exemplar; below the threshold in `calibration` the segment is not known.
- * @property {number} image_similarity Mean similarity of the image's segments to their nearest exemplars, weighted by area.
+ * @property {number|null} familiarity Mean of image_similarity and the similarity of the nearest exemplar; below the threshold in `calibration` the segment is not known. Null: nothing voted.
+ * @property {number|null} image_similarity Mean similarity of the image's segments to their nearest exemplars, weighted by area; null: nothing voted.
  * @property {number} area Number of pixels.
  * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x and y of its top left corner.
  * @property {Mask} mask
  * @property {Vote} vote
  * @property {Voter[]} exemplars The exemplars that voted, nearest first.
  * @property {Neighbour[]} reserve The next nearest exemplars. They vote if nearer exemplars are removed.
- * @property {RunnerUp|null} runner_up The second class; null: every exemplar voted for the same class.
- * @property {number} margin Share of the class minus that of the runner-up, 0 to 1.
- * @property {string[]|null} flip_set Ids of the smallest set of exemplars whose removal changes the label; null: removing any of the listed exemplars does not change it.
+ * @property {RunnerUp|null} runner_up The second class; null: no exemplar voted for another class.
+ * @property {number|null} margin Share of the class minus that of the runner-up, 0 to 1; null: nothing voted.
+ * @property {string[]|null} flip_set Ids of the smallest set of exemplars whose removal changes the label; null: removing any of the listed exemplars does not change it, or nothing voted.
  * @property {Boundary} boundary
  * @property {SimilarSegment[]} similar Similar segments of other images, the most similar first.
  * @property {Correction[]} corrections Corrections of this segment's label, the newest first.
@@ -313,8 +314,8 @@
  * @typedef {object} LabelChange
  * @property {string} segment_id Id of the segment in the new answer.
  * @property {string} before_segment_id Id of the segment in the earlier answer.
- * @property {string} before Name of its class in the earlier answer.
- * @property {string} after Name of its class in the new answer.
+ * @property {string|null} before Name of its class in the earlier answer; null: it had no class.
+ * @property {string|null} after Name of its class in the new answer; null: it has no class.
  */
 
 /**
@@ -559,9 +560,9 @@
  *
  * @typedef {object} Segment
  * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
- * @property {number} class_id Number of the class; it never changes.
- * @property {string} class_name Name of the class.
- * @property {number} confidence Calibrated probability that the label is right, 0 to 1.
+ * @property {number|null} class_id Number of the class; null: there was no exemplar that could vote.
+ * @property {string|null} class_name Name of the class; null: there was no exemplar that could vote.
+ * @property {number|null} confidence Calibrated probability that the label is right, 0 to 1; null: the release is not calibrated, or there was no exemplar that could vote.
  * @property {boolean} known False: no exemplar is similar enough, so the label should not be trusted.
  * @property {number} area Number of pixels.
  * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x and y of its top left corner.
@@ -603,8 +604,8 @@
  *
  * @typedef {object} SimilarSegment
  * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
- * @property {string} class_name Name of its class in that answer.
- * @property {number} confidence Calibrated probability that the label is right, 0 to 1.
+ * @property {string|null} class_name Name of its class in that answer; null: it had no class.
+ * @property {number|null} confidence Calibrated probability that the label is right, 0 to 1; null: the release is not calibrated, or there was no exemplar that could vote.
  * @property {number} similarity Cosine of the two prototypes; 1: same direction.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
  * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
@@ -639,7 +640,7 @@
  * The vote of the nearest exemplars.
  *
  * @typedef {object} Vote
- * @property {number} k Number of exemplars that voted.
+ * @property {number} k Number of exemplars that voted; 0: there was none.
  * @property {number} kappa Concentration: a larger one gives near exemplars more weight.
  * @property {VotedClass[]} classes Classes with a share, the largest first. Shares sum to 1.
  */

@@ -79,8 +79,9 @@ def test_the_name_of_a_retired_class_can_be_used_again_with_a_new_id() -> None:
     assert Classes(STATES).find(ClassRef("grass")).class_id == 3
 
 
-def test_there_are_at_most_256_classes() -> None:
-    many = [ClassState(ClassInfo(class_id=n, name=f"c{n}", color=(0, 0, 0)), n % 2 == 0) for n in range(256)]
+def test_there_are_at_most_255_classes() -> None:
+    many = [ClassState(ClassInfo(class_id=n, name=f"c{n}", color=(0, 0, 0)), n % 2 == 0) for n in range(255)]
+    assert Classes(many[:-1]).find(ClassRef("one more")).class_id == 254
     with pytest.raises(Problem, match="too many classes") as refused:
         Classes(many).find(ClassRef("one more"))
     assert status(refused) == 409

@@ -78,6 +78,9 @@ def test_what_happened_after_the_answer_is_marked(disputed: dict[str, Any]) -> N
     assert "Each weighs strength · exp(10 · similarity)" in text
     assert "Corrected to lava by bob in edit 9." in text
     assert "counts as unknown" in text
+    assert f"Unknown, nearest: {disputed['class_name']}" in text
+    assert f"Confidence {100 * disputed['confidence']:.0f}%" not in text
+    assert "none, because the segment is unknown" in text
     assert page.count('class="gone"') == 1
     plain = text_of(explanation_page(disputed | {"corrections": []}))
     assert "Each weighs exp(10 · similarity)" in plain
@@ -91,6 +94,32 @@ def test_an_image_that_is_not_kept_is_not_requested(disputed: dict[str, Any]) ->
     assert "image not kept" in page
     assert "/none" not in page
     assert disputed["crop_url"] not in page
+
+
+def test_a_confidence_that_nobody_measured_is_not_shown_as_a_number(disputed: dict[str, Any]) -> None:
+    calibration = disputed["calibration"] | {"calibrated": False, "how": "there is only one image"}
+    text = text_of(explanation_page(disputed | {"known": True, "confidence": None, "calibration": calibration}))
+    assert "Confidence: not calibrated yet." in text
+    assert "not calibrated yet: there is only one image" in text
+    assert "None" not in text
+    measured = text_of(explanation_page(disputed | {"known": True}))
+    assert f"Confidence {100 * disputed['confidence']:.0f}%." in measured
+
+
+def test_a_segment_without_a_class_has_no_vote_on_its_page(disputed: dict[str, Any]) -> None:
+    names = ("class_id", "class_name", "confidence", "share", "familiarity", "image_similarity", "runner_up", "margin")
+    nothing = dict.fromkeys((*names, "flip_set")) | {"known": False, "exemplars": [], "reserve": []}
+    near = [{"segment_id": "s-1", "class_name": None, "share": 0.25}]
+    similar = [disputed["exemplars"][0] | {"segment_id": "s-2", "class_name": None}]
+    boundary = disputed["boundary"] | {"neighbours": near}
+    vote = {"k": 0, "kappa": 10.0, "classes": []}
+    page = explanation_page(disputed | nothing | {"vote": vote, "boundary": boundary, "similar": similar})
+    text = text_of(page)
+    assert "nothing had been taught" in text
+    assert "unknown 25.0%" in text
+    assert "None" not in page
+    for section in ("The vote", "The exemplars that voted", "What would change the label?", "onfidence"):
+        assert section not in text
 
 
 @pytest.mark.parametrize("place", ["class_name", "source", "author", "how"])

@@ -10,7 +10,11 @@ from PIL import Image
 from model_store.card import ClassInfo
 from model_store.release import Release
 from segsort.masks import decode_rle
+from segsort.retrieval import NO_CLASS
 from service.images.drawing import (
+    NO_CLASS_COLOR,
+    _label,
+    _sureness,
     contact_sheet,
     exemplar_crop,
     exemplar_image,
@@ -19,6 +23,7 @@ from service.images.drawing import (
     overlay,
     png,
 )
+from service.problems import Problem
 
 CLASSES = [
     ClassInfo(class_id=0, name="brick", color=(200, 40, 30)),
@@ -45,6 +50,37 @@ def test_a_label_map_has_the_class_ids_as_values_and_their_colours_as_palette() 
     assert (np.asarray(image) == halves()).all()
     assert image.convert("RGB").getpixel((0, 0)) == CLASSES[0].color
     assert image.convert("RGB").getpixel((399, 0)) == CLASSES[1].color
+
+
+def test_pixels_without_a_class_have_the_value_255_and_a_neutral_colour() -> None:
+    class_map = halves().astype(np.int32)
+    class_map[:20] = NO_CLASS
+    image = Image.open(io.BytesIO(label_map_png(class_map, CLASSES)))
+    assert np.unique(np.asarray(image)[:20]).tolist() == [255]
+    assert (np.asarray(image)[20:] == halves()[20:]).all()
+    assert image.convert("RGB").getpixel((0, 0)) == NO_CLASS_COLOR
+    assert image.convert("RGB").getpixel((399, 39)) == CLASSES[1].color
+    nothing = Image.open(io.BytesIO(label_map_png(np.full((4, 5), NO_CLASS), [])))
+    assert np.asarray(nothing).tolist() == [[255] * 5] * 4
+
+
+def test_more_classes_than_a_label_map_holds_are_refused() -> None:
+    many = [ClassInfo(class_id=n, name=f"c{n}", color=(n % 256, 0, 0)) for n in range(256)]
+    assert np.asarray(Image.open(io.BytesIO(label_map_png(np.full((1, 1), 254), many[:255])))).tolist() == [[254]]
+    with pytest.raises(Problem, match="too many classes") as refused:
+        label_map_png(np.full((1, 1), 255), many)
+    assert refused.value.status == 406
+
+
+def test_an_overlay_shows_pixels_without_a_class_in_a_neutral_colour_and_names_them() -> None:
+    image = np.full((40, 400, 3), 100, dtype=np.uint8)
+    class_map = halves()
+    class_map[:, 200:] = NO_CLASS
+    drawn = np.asarray(overlay(image, class_map, halves(), CLASSES))
+    assert drawn[5, 50].tolist() == [150, 70, 65]
+    assert drawn[5, 300].tolist() == [118, 118, 118]
+    assert (drawn[40:] == NO_CLASS_COLOR).all(axis=2).any(), "in the legend"
+    assert np.asarray(overlay(image, halves() * 0 + NO_CLASS, halves(), [])).shape[1] == 400
 
 
 def test_an_image_is_encoded_without_loss() -> None:
@@ -100,6 +136,22 @@ def test_an_exemplar_is_cropped_from_its_source_image(release: Release) -> None:
     crop = np.asarray(exemplar_crop(release, row))
     mask = decode_rle(release.exemplars.masks[row], (source.height, source.width))
     assert (crop == np.asarray(outlined_crop(np.asarray(image), mask, (x, y, width, height)))).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "confidence", "words"),
+    [
+        ("road", True, 0.98, "road, 98%, "),
+        ("road", True, None, "road, "),
+        ("road", False, 0.98, "unknown, nearest: road, "),
+        (None, False, None, "no class, "),
+    ],
+)
+def test_a_caption_never_calls_a_segment_both_sure_and_unknown(
+    name: str | None, known: bool, confidence: float | None, words: str
+) -> None:
+    segment = {"class_name": name, "known": known, "confidence": confidence}
+    assert f"{_label(segment)}, {_sureness(segment)}" == words
 
 
 def test_a_contact_sheet_has_a_row_for_each_segment(release: Release) -> None:
