@@ -1,8 +1,16 @@
 """Spherical k-means whose E-step compares in eight bits, for processors that multiply bytes (AVX-512 VNNI).
 
-Rows and means are rounded to bytes -127..127, scaled so that 127 is the largest number in them. Their products are
-added in whole numbers: four times as many at once as in float32, and equal on every such processor. Means are still
-computed from the float32 rows. Rounding changes only assignments between means that are almost equally near.
+Rows and means are rounded to bytes -127..127. Their products are added in whole numbers: four times as many at once as
+in float32, and equal on every such processor. Means are still computed from the float32 rows.
+
+**Rounding is relative to the spread.** The centre c of the rows is subtracted from rows before they are rounded, and
+the centre b of the means from means. Each is scaled so that 127 is the largest number. The nearest mean stays the same,
+because x.m = (x - c).(m - b) + c.(m - b) + x.b, and x.b is equal for all means. So embeddings in a narrow cone are
+compared as well as embeddings all over the sphere.
+
+**Fallback.** Means can also be near each other beside the spread of all rows, as in several narrow cones. After each
+M-step, the means themselves are compared as if they were rows. A mean that rounding assigns to another one is lost. If
+more than one mean in six is lost, all further steps compare in float32.
 """
 
 from functools import cache
@@ -15,16 +23,15 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
+from segsort.loops import kmeans
 from segsort.loops.blocks import PIECE
 from segsort.loops.cache import loop
 from segsort.loops.kmeans import FIRST, MOVED, OPENED, Sorting, add_pieces, gather, is_open, means, stop
+from segsort.loops.rounding import LANES, LARGEST, NEVER, ROWS, extent, find_centre, pack_means, pack_rows
 from segsort.loops.sharing import add, share
 
-LANES = 16  # numbers of 32 bits in a vector
-ROWS = 2 * LANES  # rows that are compared with the means at once
 MEANS = 6  # means that they are compared with at once: so many sums fit into registers
-NEVER = -(1 << 30)  # less than any product
-LARGEST = 127  # the largest byte
+LOST = 6  # sorting falls back to float32 if more than one in so many means is lost
 
 
 class ByteSorting(NamedTuple):
@@ -37,7 +44,9 @@ class ByteSorting(NamedTuple):
         packed: [N/ROWS, G, ROWS] int32, the rows as bytes, see `nearest`.
         theta: [K', 4 * G] int8, the means as bytes; zeros at first.
         bias: [K'] int32, added to the products with each mean.
-        scale: [1] float32, by which rows are multiplied before they are rounded.
+        scale: [1] float32, by which centred rows are multiplied before they are rounded.
+        centre: [D] float32, subtracted from rows.
+        remaining: [1] int64, iterations that are left for float32 after a fallback; 0: none.
     """
 
     floats: Sorting
@@ -45,6 +54,8 @@ class ByteSorting(NamedTuple):
     theta: np.ndarray
     bias: np.ndarray
     scale: np.ndarray
+    centre: np.ndarray
+    remaining: np.ndarray
 
     @classmethod
     def allocate(cls, floats: Sorting) -> "ByteSorting":
@@ -54,14 +65,20 @@ class ByteSorting(NamedTuple):
         return cls(
             floats, np.empty((-(-N // ROWS), depth, ROWS), dtype=np.int32), np.zeros((means, 4 * depth), dtype=np.int8),
             np.empty(means, dtype=np.int32), np.empty(1, dtype=np.float32),
+            np.zeros(floats.rows.shape[1], dtype=np.float32), np.zeros(1, dtype=np.int64),
         )  # fmt: skip
 
 
 def sort(rows: np.ndarray, labels: np.ndarray, count: int, iterations: int, threads: int) -> np.ndarray:
-    """Sort rows [N, D] float32 from labels [N] int64, which are changed: means [count, D] float32."""
+    """Sort rows [N, D] float32 from labels [N] int64, which are changed: means [count, D] float32.
+
+    It continues in float32 where bytes cannot tell the means apart, see the module.
+    """
     work = ByteSorting.allocate(Sorting.allocate(rows, labels, count, iterations, threads))
     counters = work.floats.counters
     share(lambda number: sort_rows(work, iterations, number), threads, lambda: stop(counters, iterations))
+    if work.remaining[0] > 0:
+        return kmeans.sort(rows, labels, count, int(work.remaining[0]), threads)
     return np.ascontiguousarray(work.floats.theta.T)
 
 
@@ -186,64 +203,57 @@ def nearest(rows: np.ndarray, theta: np.ndarray, bias: np.ndarray, own: np.ndarr
     return _nearest(rows, theta, bias, own, target)
 
 
-@loop(inner=True)
-def _largest(rows: np.ndarray) -> Any:
-    """The largest absolute value in float32 rows [N, D]."""
-    bits = rows.view(np.int32).reshape(-1)
-    top: Any = np.int32(0)
-    for i in range(len(bits)):
-        top = max(top, bits[i] & np.int32(0x7FFFFFFF))  # without their signs, bits are in the order of the numbers
-    largest = np.array([top], np.int32)
-    return largest.view(np.float32)[0]
-
-
 @loop()
-def pack_rows(rows: np.ndarray, scale: np.float32, packed: np.ndarray, buffer: np.ndarray) -> None:
-    """Round rows to bytes in the layout of `nearest`.
+def count_lost(work: ByteSorting, rows: np.ndarray, blocks: np.ndarray, buffer: np.ndarray) -> Any:
+    """How many means are lost, see the module.
 
     Args:
-        rows: [N, D] float32.
-        scale: the rows are multiplied by it.
-        packed: [N/ROWS, G, ROWS] int32, the result.
+        work: the sorting, after its means were rounded.
+        rows: [K, D] float32, scratch memory.
+        blocks: [K/ROWS, G, ROWS] int32, scratch memory.
         buffer: [4 * G] uint8, scratch memory; 128 past D.
     """
-    N, D = rows.shape
-    word = buffer.view(np.int32)
-    for i in range(N):
-        for d in range(D):
-            buffer[d] = np.uint8(np.int32(rows[i, d] * scale + np.float32(128.5)))
-        lanes = packed[i // ROWS]
-        for g in range(len(word)):
-            lanes[g, i % ROWS] = word[g]
+    sizes, theta = work.floats.sizes[0], work.theta.view(np.int32)
+    own, target, lost = np.zeros(ROWS, np.int32), np.empty(ROWS, np.int32), 0
+    for k in range(len(rows)):
+        for d in range(rows.shape[1]):
+            rows[k, d] = work.floats.theta[d, k]
+    pack_rows(rows, work.centre, work.scale[0], blocks, buffer)
+    for start in range(0, len(rows), ROWS):
+        count = min(ROWS, len(rows) - start)
+        for i in range(count):
+            own[i] = start + i
+        if nearest(blocks[start // ROWS], theta, work.bias, own, target):
+            for i in range(count):
+                if target[i] != own[i] and sizes[start + i] > 0:
+                    lost += 1
+    return lost
 
 
-@loop()
-def pack_means(theta: np.ndarray, sizes: np.ndarray, packed: np.ndarray, bias: np.ndarray) -> None:
-    """Round means to bytes in the layout of `nearest`.
+@loop(inner=True)
+def _lead(
+    work: ByteSorting, iterations: int, iteration: int, rows: np.ndarray, blocks: np.ndarray, buffer: np.ndarray
+) -> bool:
+    """M-step and rounding of thread 0; whether bytes tell the means apart. If not, notes what remains for float32.
 
     Args:
-        theta: [D, K] float32, means in columns.
-        sizes: [K] int64, rows of each; a mean without rows attracts none.
-        packed: [K', 4 * G] int8, the result.
-        bias: [K'] int32, the result; `NEVER` for means that attract none.
+        work: the sorting.
+        iterations: how many there may be.
+        iteration: this one.
+        rows, blocks, buffer: scratch memory of `count_lost`.
     """
-    D, K = theta.shape
-    largest = np.float32(1e-12)
-    for d in range(D):
-        for k in range(K):
-            largest = max(largest, abs(theta[d, k]))
-    scale = np.float32(LARGEST) / largest
-    for k in range(len(bias)):
-        if k >= K or sizes[k] == 0:
-            bias[k] = NEVER
-            continue
-        total: Any = 0
-        for d in range(D):
-            scaled = np.floor(theta[d, k] * scale + np.float32(0.5))
-            value = np.int32(scaled) if abs(scaled) <= LARGEST else 0  # NaN or infinite embeddings
-            packed[k, d] = value
-            total += value
-        bias[k] = -128 * total
+    floats, filled = work.floats, 0
+    if iteration == 0:
+        find_centre(floats.sums[0], len(floats.rows), work.centre)
+        work.scale[0] = np.float32(LARGEST) / extent(floats.rows, work.centre)
+    means(floats.sums[0], floats.sizes[0], floats.theta)
+    pack_means(floats.theta, floats.sizes[0], work.centre, work.scale[0], work.theta, work.bias)
+    for size in floats.sizes[0]:
+        filled += size > 0
+    if LOST * count_lost(work, rows, blocks, buffer) <= filled:
+        return True
+    work.remaining[0] = iterations - iteration
+    return False
 
 
 @loop(inner=True)
@@ -283,22 +293,23 @@ def _move_to_nearest(work: ByteSorting, first: int, last: int, own: np.ndarray, 
 def sort_rows(work: ByteSorting, iterations: int, number: int) -> None:
     """Run spherical k-means until no row moves. Each of the threads calls this with its number.
 
-    Thread 0 leads: it computes the means (M-step) and opens an iteration. All threads share the E-step. The thread
-    that takes a piece in the first iteration also rounds its rows to bytes.
+    Thread 0 leads: it computes the means (M-step) and opens an iteration, unless it falls back, see the module. All
+    threads share the E-step. The thread that takes a piece in the first iteration also rounds its rows to bytes.
     """
     floats, packed = work.floats, work.packed
     rows, counters = floats.rows, floats.counters
     pieces = -(-len(rows) // PIECE)
     buffer = np.full(4 * packed.shape[1], 128, np.uint8)  # rule 2 of `sharing`
     own, target = np.zeros(ROWS, np.int32), np.empty(ROWS, np.int32)
+    K, depth = len(floats.empty), packed.shape[1]
+    columns = np.empty((K if number == 0 else 0, rows.shape[1]), np.float32)
+    blocks = np.zeros((-(-len(columns) // ROWS), depth, ROWS), np.int32)
     add_pieces(floats, number)
-    if number == 0:
-        work.scale[0] = np.float32(LARGEST) / max(_largest(rows), np.float32(1e-12))
     for iteration in range(iterations):
         taken, done = FIRST + 2 * iteration, FIRST + 2 * iteration + 1
         if number == 0:
-            means(floats.sums[0], floats.sizes[0], floats.theta)
-            pack_means(floats.theta, floats.sizes[0], work.theta, work.bias)
+            if not _lead(work, iterations, iteration, columns, blocks, buffer):
+                break
             add(counters, OPENED, 1)
         elif not is_open(counters, iteration):
             return
@@ -306,7 +317,9 @@ def sort_rows(work: ByteSorting, iterations: int, number: int) -> None:
         while piece < pieces:  # until this piece is done, thread 0 waits and changes nothing
             first, last = piece * PIECE, min((piece + 1) * PIECE, len(rows))
             if iteration == 0:
-                pack_rows(rows[first:last], work.scale[0], packed[first // ROWS : -(-last // ROWS)], buffer)
+                pack_rows(
+                    rows[first:last], work.centre, work.scale[0], packed[first // ROWS : -(-last // ROWS)], buffer
+                )
             add(counters, MOVED, _move_to_nearest(work, first, last, own, target, number))
             add(counters, done, 1)
             piece = add(counters, taken, 1)

@@ -15,6 +15,7 @@ from segsort.loops import kmeans_bytes as byte_kernels
 from segsort.loops.blocks import PIECE
 from segsort.pixel_sorting import SortedPixels, SortingOptions, grid_labels, sort_pixels, sorting_features
 from segsort.sphere import normalize
+from tests.segsort.loops.eight_bits import cone, cones, lost, means_of, patches, purity, rounded, thirds
 
 needs_bytes = pytest.mark.skipif(not byte_kernels.supported(), reason="the processor has no AVX-512 VNNI")
 
@@ -57,36 +58,41 @@ def test_the_nearest_mean_is_that_of_whole_numbers(dimension: int, count: int) -
 
 def test_rows_and_means_become_bytes() -> None:
     rows = sorting_features(embeddings(7, 5, 9), 0.5)[0].numpy()  # 45 rows of 9
-    depth, scale = byte_kernels.words(9), np.float32(127) / np.abs(rows).max()
+    depth, labels = byte_kernels.words(9), np.arange(45) % 11
+    expected = rounded(rows, labels, 12)
     blocks = np.zeros((2, depth, byte_kernels.ROWS), np.int32)
-    byte_kernels.pack_rows(rows, scale, blocks, np.full(4 * depth, 128, np.uint8))
+    byte_kernels.pack_rows(rows, expected.centre, expected.scale, blocks, np.full(4 * depth, 128, np.uint8))
     found = np.ascontiguousarray(blocks.transpose(0, 2, 1)).view(np.uint8).reshape(64, 4 * depth)
-    np.testing.assert_array_equal(found[:45, :9], np.floor(rows * scale + np.float32(128.5)))
+    np.testing.assert_array_equal(found[:45, :9], expected.rows + 128)
     assert np.all(found[:45, 9:] == 128)
     assert found[:45, :9].max() == 255 or found[:45, :9].min() == 1
 
-    theta, sizes = np.ascontiguousarray(rows[:11].T), np.arange(11)
+    theta = np.ascontiguousarray(means_of(rows, labels, 12)[0].T)
     means, bias = np.zeros((12, 4 * depth), np.int8), np.empty(12, np.int32)
-    byte_kernels.pack_means(theta, sizes, means, bias)
-    whole = np.floor(theta.T * (np.float32(127) / np.abs(theta).max()) + np.float32(0.5))
-    np.testing.assert_array_equal(means[1:11, :9], whole[1:])
-    assert bias.tolist() == [byte_kernels.NEVER, *(-128 * whole[1:].sum(axis=1)).astype(int), byte_kernels.NEVER]
+    sizes = np.bincount(labels, minlength=12)
+    byte_kernels.pack_means(theta, sizes, expected.centre, expected.scale, means, bias)
+    np.testing.assert_array_equal(means[:11, :9], expected.means[:11])
+    assert np.abs(means).max() == 127
+    assert bias[11] == byte_kernels.NEVER
+    np.testing.assert_array_equal(bias[:11] + 128 * means[:11].astype(int).sum(axis=1), expected.offsets[:11])
+
+
+def test_bytes_of_what_is_no_number_lie_in_their_range() -> None:
+    rows = np.array([[np.nan, np.inf, -np.inf, 0.5]], np.float32)
+    blocks = np.zeros((1, 1, byte_kernels.ROWS), np.int32)
+    byte_kernels.pack_rows(rows, np.zeros(4, np.float32), np.float32(100), blocks, np.full(4, 128, np.uint8))
+    assert np.ascontiguousarray(blocks[0, :, 0]).view(np.uint8).tolist() == [1, 255, 1, 178]
 
 
 @needs_bytes
 @pytest.mark.parametrize("size", [(33, 41), (8, 8), (3, 5), (1, 1)])
 def test_an_iteration_is_that_of_whole_numbers(size: tuple[int, int]) -> None:
     options = SortingOptions(12, 1, location_weight=0.3, precision="int8")
-    given = embeddings(8, *size)
+    given, count = embeddings(8, *size), min(12, size[0] * size[1])
     rows, labels = sorting_features(given, 0.3)[0].numpy(), grid_labels(*size, 12).flatten().numpy()
-    theta = np.zeros((min(12, len(rows)), 10))
-    np.add.at(theta, labels, rows)
-    theta = (theta / np.linalg.norm(theta, axis=1, keepdims=True)).astype(np.float32)
-    whole = [np.floor(a * (np.float32(127) / np.abs(a).max()) + np.float32(0.5)) for a in (rows, theta)]
-    products = whole[0] @ whole[1].T
-    own = products[np.arange(len(rows)), labels]
-    expected = np.where(own == products.max(axis=1), labels, products.argmax(axis=1))
-    np.testing.assert_array_equal(sort_pixels(given, options).labels.flatten(), expected)
+    whole = rounded(rows, labels, count)
+    assert lost(rows, labels, count) <= count / 6
+    np.testing.assert_array_equal(sort_pixels(given, options).labels.flatten(), whole.nearest(whole.rows, labels))
 
 
 @needs_bytes
@@ -170,31 +176,121 @@ def nearest_in_numpy(
     return bool((target != own).any())
 
 
-@pytest.mark.parametrize("count", [1, 31, 32, 33, PIECE - 1, PIECE, PIECE + 40])
-def test_steps_in_bytes_are_those_of_whole_numbers_on_any_processor(
-    monkeypatch: pytest.MonkeyPatch, count: int
-) -> None:
-    """Runs the source of the loops in Python, with numpy in the place of the instruction."""
+@pytest.fixture
+def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the source of the loops in Python, with numpy in the place of the instruction: works on any processor."""
+    for name in (
+        "_move_to_nearest",
+        "_lead",
+        "count_lost",
+        "gather",
+        "extent",
+        "find_centre",
+        "sort_rows",
+    ):
+        monkeypatch.setattr(byte_kernels, name, getattr(byte_kernels, name).py_func)
     monkeypatch.setattr(byte_kernels, "nearest", nearest_in_numpy)
-    monkeypatch.setattr(byte_kernels, "_move_to_nearest", byte_kernels._move_to_nearest.py_func)
-    monkeypatch.setattr(byte_kernels, "gather", byte_kernels.gather.py_func)
-    monkeypatch.setattr(byte_kernels, "_largest", byte_kernels._largest.py_func)
     monkeypatch.setattr(kmeans, "_add_up", kmeans._add_up.py_func)
+
+
+def sorted_in_bytes(rows: np.ndarray, labels: np.ndarray, count: int, iterations: int) -> byte_kernels.ByteSorting:
+    """The arrays of a sorting at the end of its steps in bytes; `remaining` tells whether it fell back."""
+    work = byte_kernels.ByteSorting.allocate(kmeans.Sorting.allocate(rows, labels.copy(), count, iterations, 1))
+    byte_kernels.sort_rows(work, iterations, 0)
+    return work
+
+
+@pytest.mark.usefixtures("in_python")
+@pytest.mark.parametrize("count", [1, 31, 32, 33, PIECE - 1, PIECE, PIECE + 40])
+def test_steps_in_bytes_are_those_of_whole_numbers_on_any_processor(count: int) -> None:
     random = np.random.default_rng(count)
     rows = random.standard_normal((count, 10)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     labels = random.integers(0, 7, count)
-    theta = np.zeros((7, 10))
-    np.add.at(theta, labels, rows)
-    filled = np.bincount(labels, minlength=7) > 0
-    theta = (theta / np.maximum(np.linalg.norm(theta, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-    whole = [np.floor(a * (np.float32(127) / np.abs(a).max()) + np.float32(0.5)) for a in (rows, theta)]
-    products = np.where(filled, whole[0] @ whole[1].T, -np.inf)
-    own = products[np.arange(count), labels]
-    expected = np.where(own == products.max(axis=1), labels, products.argmax(axis=1))
-    work = byte_kernels.ByteSorting.allocate(kmeans.Sorting.allocate(rows, labels.copy(), 7, 1, 1))
-    byte_kernels.sort_rows.py_func(work, 1, 0)
-    np.testing.assert_array_equal(work.floats.labels, expected)
+    whole = rounded(rows, labels, 7)
+    work = sorted_in_bytes(rows, labels, 7, 1)
+    assert work.remaining[0] == 0
+    np.testing.assert_array_equal(work.floats.labels, whole.nearest(whole.rows, labels))
+
+
+KINDS = patches(10, (48, 64)).ravel()
+
+
+def sorted_cone(given: np.ndarray, weight: float, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features [N, D], starting labels [N], and labels [N] of float32 sorting in ten iterations."""
+    tensor = torch.from_numpy(given)
+    rows, start = sorting_features(tensor, weight)[0].numpy(), grid_labels(*given.shape[2:], count).flatten().numpy()
+    return rows, start, sort_pixels(tensor, SortingOptions(count, 10, weight)).labels.flatten().numpy()
+
+
+@pytest.mark.usefixtures("in_python")
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+@pytest.mark.parametrize("degrees", [1, 5, 10, 20])
+@pytest.mark.parametrize("dimension", [8, 32, 64])
+def test_bytes_sort_a_narrow_cone_as_floats_do(dimension: int, degrees: float, weight: float) -> None:
+    rows, start, floats = sorted_cone(cone(degrees, dimension), weight, 12)
+    work = sorted_in_bytes(rows, start, 12, 10)
+    assert work.remaining[0] == 0  # without a fallback
+    found = work.floats.labels
+    assert len(np.unique(found)) == pytest.approx(len(np.unique(floats)), abs=2)
+    assert purity(found, KINDS) > purity(floats, KINDS) - 0.02
+    means, step = means_of(rows, floats, 12)[0], sorted_in_bytes(rows, floats, 12, 1).floats.labels
+    cosines, spread = rows @ means.T, 1 - np.square(rows.mean(axis=0)).sum()
+    short = cosines[:, np.unique(floats)].max(axis=1) - cosines[np.arange(len(rows)), step]
+    assert short.max() < 0.01 * spread  # as `SortingOptions` says
+
+
+@pytest.mark.usefixtures("in_python")
+@pytest.mark.parametrize("degrees", [1, 5])
+@pytest.mark.parametrize("dimension", [8, 32, 64])
+def test_floats_sort_several_narrow_cones(dimension: int, degrees: float) -> None:
+    """Beside the distance of the cones, bytes do not see the means within one."""
+    rows, start, floats = sorted_cone(cones(degrees, dimension), 0.0, 48)
+    assert lost(rows, start, 48) > 48 / 6
+    assert sorted_in_bytes(rows, start, 48, 10).remaining[0] == 10
+    found = start.copy()
+    byte_kernels.sort(rows, found, 48, 10, 1)
+    np.testing.assert_array_equal(found, floats)
+    kinds = (4 * thirds((48, 64)) + patches(4, (48, 64))).ravel()
+    assert purity(found, kinds) > 0.99
+
+
+@pytest.mark.usefixtures("in_python")
+@pytest.mark.parametrize(("lost_means", "falls_back"), [(6, False), (7, True)])
+def test_more_than_a_sixth_of_the_means_must_be_lost(
+    monkeypatch: pytest.MonkeyPatch, lost_means: int, falls_back: bool
+) -> None:
+    monkeypatch.setattr(byte_kernels, "count_lost", lambda *_: lost_means)
+    rows, start, _ = sorted_cone(cone(20, 8), 0.0, 40)
+    assert sorted_in_bytes(rows, start, 40, 1).remaining[0] == (1 if falls_back else 0)
+
+
+@pytest.mark.usefixtures("in_python")
+@pytest.mark.parametrize("given", [cone(1, 8), cones(1, 8), cones(5, 32), cone(20, 64)])
+def test_lost_means_are_those_that_rounding_assigns_to_others(given: np.ndarray) -> None:
+    rows, start, _ = sorted_cone(given, 0.0, 40)
+    work = sorted_in_bytes(rows, start, 40, 1)
+    rows_of_means, depth = np.empty((40, rows.shape[1]), np.float32), work.packed.shape[1]
+    blocks, buffer = np.zeros((2, depth, byte_kernels.ROWS), np.int32), np.full(4 * depth, 128, np.uint8)
+    floats = work.floats
+    floats.sums[0], floats.sizes[0] = means_of(rows, start, 40)[1], np.bincount(start, minlength=40)
+    byte_kernels._lead(work, 1, 0, rows_of_means, blocks, buffer)
+    assert byte_kernels.count_lost(work, rows_of_means, blocks, buffer) == lost(rows, start, 40)
+
+
+@needs_bytes
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+@pytest.mark.parametrize("degrees", [1, 5, 10, 20])
+@pytest.mark.parametrize("dimension", [2, 3, 8, 32, 64])
+def test_the_instruction_sorts_cones_as_floats_do(dimension: int, degrees: float, weight: float) -> None:
+    for given, kinds in ((cone(degrees, dimension), KINDS), (cones(degrees, dimension), thirds((48, 64)).ravel())):
+        tensor = torch.from_numpy(given)
+        floats, bytes_ = (
+            sort_pixels(tensor, SortingOptions(40, 10, weight, precision=kind)).labels.flatten().numpy()
+            for kind in ("float32", "int8")  # type: ignore[arg-type]
+        )
+        assert purity(bytes_, kinds) > purity(floats, kinds) - 0.02
+        assert len(np.unique(bytes_)) == pytest.approx(len(np.unique(floats)), abs=3)
 
 
 COMPILE = """

@@ -2,13 +2,15 @@
 
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from segsort.loops import at_most, sort
 from segsort.pixel_sorting import grid_labels, sort_hard, sorting_features
-from tests.segsort.loops.data import smooth_embeddings
+from tests.segsort.loops.data import smooth_embeddings, unit_vectors
+from tests.segsort.loops.eight_bits import cone, cones, patches, purity, thirds
 
 plain = sort_hard.__wrapped__  # type: ignore[attr-defined]
 
@@ -79,3 +81,49 @@ def test_threads_sort_as_one_does(precision: Literal["float32", "int8"]) -> None
         shared = sort(features, grid, 30, 8, 4, precision)
     assert torch.equal(alone[0], shared[0])
     torch.testing.assert_close(alone[1], shared[1], atol=1e-6, rtol=0)
+
+
+def sorted_in_doubles(rows: np.ndarray, labels: np.ndarray, count: int, iterations: int) -> np.ndarray:
+    """Hard EM in float64, as a reader would write it: labels [N] of rows [N, D]."""
+    for _ in range(iterations):
+        sums = np.zeros((count, rows.shape[1]))
+        np.add.at(sums, labels, rows)
+        means = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+        scores = np.where(np.bincount(labels, minlength=count) > 0, rows @ means.T, -np.inf)
+        held = scores[np.arange(len(rows)), labels]
+        labels = np.where(held == scores.max(axis=1), labels, scores.argmax(axis=1))
+    return labels
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+@pytest.mark.parametrize("degrees", [1, 5, 20])
+@pytest.mark.parametrize("dimension", [2, 3, 8, 32, 64])
+def test_narrow_cones_are_sorted_as_in_doubles(
+    dimension: int, degrees: float, weight: float, precision: Literal["float32", "int8"]
+) -> None:
+    size, grid = (48, 64), grid_labels(48, 64, 40)
+    kinds = {"one": patches(10, size), "several": 4 * thirds(size) + patches(4, size)}
+    for name, given in (("one", cone(degrees, dimension)), ("several", cones(degrees, dimension))):
+        features = sorting_features(torch.from_numpy(given), weight)
+        found = sort(features, grid, 40, 10, precision=precision)[0][0].numpy()
+        expected = sorted_in_doubles(features[0].double().numpy(), grid.flatten().numpy(), 40, 10)
+        assert purity(found, kinds[name].ravel()) > purity(expected, kinds[name].ravel()) - 0.03
+        assert len(np.unique(found)) == pytest.approx(len(np.unique(expected)), abs=2)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+@pytest.mark.parametrize("dimension", [2, 8, 64])
+def test_equal_pixels_stay_together(dimension: int, weight: float, precision: Literal["float32", "int8"]) -> None:
+    """An image of one colour keeps its segments, and no segment holds pixels of two colours that fill whole cells."""
+    grid = grid_labels(48, 64, 16)
+    one, other = unit_vectors(2, dimension)
+    plain = torch.from_numpy(one)[None, :, None, None].expand(1, dimension, 48, 64).contiguous()
+    labels = sort(sorting_features(plain, weight), grid, 16, 10, precision=precision)[0][0]
+    assert len(labels.unique()) == 16
+    assert weight > 0 or torch.equal(labels, grid.flatten())
+    two = plain.clone()
+    two[:, :, :, 32:] = torch.from_numpy(other)[:, None, None]
+    labels = sort(sorting_features(two, weight), grid, 16, 10, precision=precision)[0][0].reshape(48, 64)
+    assert not set(labels[:, :32].flatten().tolist()) & set(labels[:, 32:].flatten().tolist())
