@@ -10,6 +10,7 @@ from service.answering import engine as engines
 from service.answering.activation import Activation
 from service.answering.admission import Admission
 from service.editing.annotations import Annotation
+from service.editing.strokes import Stroke
 from service.http.access import add_access
 from service.http.body_limit import BodyLimit
 from service.http.document import DocumentedApp
@@ -18,7 +19,18 @@ from service.http.readiness import Readiness
 from service.http.requests import Requests
 from service.http.tracing import Tracing
 from service.problems import REFUSALS, add_problem_handlers
-from service.routes import classes, edits, exemplars, explanations, health, pages, releases, segmentations, segments
+from service.routes import (
+    adding_exemplars,
+    classes,
+    edits,
+    exemplars,
+    explanations,
+    health,
+    pages,
+    releases,
+    segmentations,
+    segments,
+)
 from service.settings import Settings
 
 
@@ -45,7 +57,7 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
         if tracing is not None:
             tracing.close()
 
-    app = DocumentedApp(models=(Annotation,), lifespan=lifespan, responses=REFUSALS)
+    app = DocumentedApp(models=(Annotation, Stroke), lifespan=lifespan, responses=REFUSALS)
     app.state.activation = Activation(served)
     app.state.engine = served
     add_problem_handlers(app)
@@ -56,6 +68,7 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
     app.add_middleware(BodyLimit, max_bytes=settings.max_bytes, timeout=settings.upload_timeout_s)
     app.add_middleware(Requests, metrics=metrics, readiness=readiness, tracing=tracing)  # outermost
     add_access(app, settings)
-    for routes in (segmentations, explanations, segments, exemplars, edits, classes, releases, health, pages):
+    answers, edited = (segmentations, explanations, segments), (exemplars, adding_exemplars, edits, classes)
+    for routes in (*answers, *edited, releases, health, pages):
         app.include_router(routes.router)
     return app

@@ -1,7 +1,8 @@
 """Every command of the documents is checked; commands that take seconds are run. Links and named functions exist.
 
-`SEGMENT_ID`, `EXEMPLAR_ID`, `REVISION` and `NAME` stand for those of a real answer, edit and release. Every image name
-stands for an image of the bundled release. A program without a checker fails: add one to `tests/written_commands.py`.
+`SEGMENTATION_ID`, `SEGMENT_ID`, `EXEMPLAR_ID`, `REVISION` and `NAME` stand for those of a real answer, edit and
+release. Every image name stands for an image of the bundled release. A program without a checker fails: add one to
+`tests/written_commands.py`.
 """
 
 import os
@@ -53,6 +54,7 @@ def ids(service: str, photo: Path) -> dict[str, str]:
     segment = answer.json()["segments"][0]
     made = httpx.post(f"{service}/classes", json={"name": "made beforehand"}, timeout=60).raise_for_status()
     return {
+        "SEGMENTATION_ID": str(answer.json()["segmentation_id"]),
         "SEGMENT_ID": str(segment["segment_id"]),
         "EXEMPLAR_ID": str(segment["exemplars"][0]["exemplar_id"]),
         "REVISION": str(made.json()["index_revision"]),
@@ -121,18 +123,23 @@ def test_a_written_request_is_answered(command: Written, service: str, photo: Pa
     request = _curl().parse_args(command.words[1:])
     url = re.fullmatch(r"(?:http://)?(?:localhost|127\.0\.0\.1):8000(/.*)?", request.url)
     assert url, f"{command}: {request.url} is not the address of `make serve` and of the container"
-    path = re.sub("|".join(ids), lambda placeholder: ids[placeholder[0]], url[1] or "/")
+    path, data = (_filled(text or "", ids) for text in (url[1] or "/", request.data))
     body = photo.read_bytes()
-    fields = [field.partition("=@")[0] for field in request.form]
+    fields = [tuple(field.split("=", 1)) for field in request.form]
+    sent = [(name, ("photo.jpg", body, "image/jpeg") if text[0] == "@" else (None, text)) for name, text in fields]
     answer = httpx.request(
-        request.request or ("POST" if fields or request.data_binary or request.data else "GET"),
+        request.request or ("POST" if sent or request.data_binary or data else "GET"),
         service + path,
         headers=dict(re.split(r":\s*", header, maxsplit=1) for header in request.header),
-        content=body if request.data_binary else request.data,
-        files=[(field, ("photo.jpg", body, "image/jpeg")) for field in fields] or None,
+        content=body if request.data_binary else data or None,
+        files=sent or None,
         timeout=60,
     )
     assert answer.is_success, f"{command}: {answer.status_code} {answer.text[:500]}"
+
+
+def _filled(text: str, ids: dict[str, str]) -> str:
+    return re.sub("|".join(ids), lambda placeholder: ids[placeholder[0]], text)
 
 
 def _curl() -> ArgumentParser:

@@ -138,11 +138,20 @@ class Engine:
         with self.health.watched(), self.segmenter.cores.joined():
             return self._answer(content, request, author, stages if stages is not None else Stages())
 
-    def embed(self, image: np.ndarray, segments: int | None, served: ServedRelease) -> tuple[Tensor, Segments]:
+    def decode(self, content: bytes, served: ServedRelease) -> Sized:
+        """Decode an image for the network of a release, a large JPEG at a reduced size.
+
+        Raises:
+            Problem: if the content is not an acceptable image.
+        """
+        working_size = served.release.card.preprocessing.working_size
+        return Sized(*decode_reduced(content, self.settings.max_pixels, working_size))
+
+    def embed(self, image: Sized, segments: int | None, served: ServedRelease) -> tuple[Tensor, Segments]:
         """Embed and sort an image whose segments become exemplars.
 
         Args:
-            image: [H, W, 3] uint8, upright.
+            image: upright, perhaps reduced, with the size of its segments.
             segments: K at the start of pixel sorting; None: the card's.
             served: the release whose network runs.
 
@@ -153,14 +162,13 @@ class Engine:
             Problem: 422 if so many segments are not allowed.
         """
         self.limits.check_segments(segments)
-        sized = Sized(image, (image.shape[0], image.shape[1]))
         with self.segmenter.cores.joined():
-            return self.segmenter.segments_of(served.predictor, sized, segments, Stages())
+            return self.segmenter.segments_of(served.predictor, image, segments, Stages())
 
     def _answer(self, content: bytes, request: SegmentRequest, author: str | None, stages: Stages) -> Answer:
         started, served = time.perf_counter(), self.served
         with stages.stage("decode"):
-            sized = self._decode(content, served)
+            sized = self.decode(content, served)
         found = self.segmenter.segments_of(served.predictor, sized, request.segments, stages)[1]
         with stages.stage("retrieve"), self.segmenter.cores.share():
             retrieved = self._retrieve(served, found, request.k, content, sized.size)
@@ -172,10 +180,6 @@ class Engine:
         image = {"image_id": retrieved.image_file.image_id, "image_url": url}
         body = composed.body | image | {"timings_ms": rounded(timings)}
         return Answer(body, found.labels, retrieved.labels.vote.class_ids, retrieved.view.infos)
-
-    def _decode(self, content: bytes, served: ServedRelease) -> Sized:
-        working_size = served.release.card.preprocessing.working_size
-        return Sized(*decode_reduced(content, self.settings.max_pixels, working_size))
 
     @staticmethod
     def _retrieve(

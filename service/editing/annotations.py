@@ -14,7 +14,7 @@ from service.problems import Problem
 IGNORE = 65535  # value of pixels without a class
 _MAX_ANNOTATIONS = 10_000
 _MAX_MASK_CLASSES = 1000
-_MAX_NUMBER = 2**62
+MAX_NUMBER = 2**62  # class ids that every database can store
 
 
 class LabelMap(NamedTuple):
@@ -32,14 +32,14 @@ class RunLengths(_Strict):
     """COCO run lengths: size is [height, width]; counts compressed, or a list of numbers."""
 
     size: Annotated[list[int], Field(min_length=2, max_length=2)]
-    counts: str | list[Annotated[int, Field(ge=0, le=_MAX_NUMBER)]]
+    counts: str | list[Annotated[int, Field(ge=0, le=MAX_NUMBER)]]
 
 
 class Annotation(_Strict):
     """A labelled shape: a class by name or id, and a mask or polygons [x, y, x, y, ...] in pixels."""
 
     class_name: str | None = None
-    class_id: Annotated[int, Field(ge=0, le=_MAX_NUMBER)] | None = None
+    class_id: Annotated[int, Field(ge=0, le=MAX_NUMBER)] | None = None
     color: str | None = None
     mask: RunLengths | None = None
     polygons: Annotated[list[list[float]], Field(min_length=1)] | None = None
@@ -49,7 +49,7 @@ class NamedColor(_Strict):
     """The class of a value of a mask file, by name or id; color: of the class if it is created."""
 
     name: str | None = None
-    class_id: Annotated[int, Field(ge=0, le=_MAX_NUMBER)] | None = None
+    class_id: Annotated[int, Field(ge=0, le=MAX_NUMBER)] | None = None
     color: str | None = None
 
 
@@ -67,10 +67,10 @@ def from_annotations(annotations: str | bytes | Sequence[Any], size: tuple[int, 
     Raises:
         Problem: 422 with the number of the annotation that is not valid.
     """
-    parsed: list[Annotation] = _parsed(_ANNOTATIONS, annotations, "annotations", _ANNOTATIONS_FIX)
-    check_outlines(polygon for annotation in parsed for polygon in annotation.polygons or ())
+    shapes: list[Annotation] = parsed(_ANNOTATIONS, annotations, "annotations", _ANNOTATIONS_FIX)
+    check_outlines(polygon for annotation in shapes for polygon in annotation.polygons or ())
     values, refs = np.full(size, IGNORE, dtype=np.int32), list[ClassRef]()
-    for n, annotation in enumerate(parsed):
+    for n, annotation in enumerate(shapes):
         name = f"annotations[{n}]"
         mask = _mask_of(annotation, size, name)
         if not mask.any():
@@ -78,7 +78,7 @@ def from_annotations(annotations: str | bytes | Sequence[Any], size: tuple[int, 
                 422, f"{name} covers no pixel.", received=annotation.model_dump(exclude_none=True, exclude={"mask"}),
                 allowed="at least one pixel", fix="Draw it larger, or leave it out.",
             )  # fmt: skip
-        values[mask] = _position(refs, ClassRef(annotation.class_name, annotation.class_id, annotation.color))
+        values[mask] = position_of(refs, ClassRef(annotation.class_name, annotation.class_id, annotation.color))
     return LabelMap(values, refs)
 
 
@@ -99,14 +99,14 @@ def from_mask(content: bytes, classes: str | bytes, size: tuple[int, int], max_p
     mask = decode_mask(content, max_pixels)
     if mask.shape[:2] != size:
         raise other_size(mask.shape[:2], size, "the mask")
-    named: dict[str, str | NamedColor] = _parsed(_CLASSES, classes, "classes", _CLASSES_FIX)
+    named: dict[str, str | NamedColor] = parsed(_CLASSES, classes, "classes", _CLASSES_FIX)
     code = _index if mask.ndim == 2 else _color
     flat = mask if mask.ndim == 2 else _packed(mask)
     values, refs = np.full(size, IGNORE, dtype=np.int32), list[ClassRef]()
     for key, value in named.items():
         covered = flat == code(key)
         if covered.any():
-            values[covered] = _position(refs, _ref(value))
+            values[covered] = position_of(refs, _ref(value))
     if not refs:
         raise Problem(
             422, "No pixel of the mask has a value that `classes` names.", received=_values_of(mask),
@@ -115,8 +115,8 @@ def from_mask(content: bytes, classes: str | bytes, size: tuple[int, int], max_p
     return LabelMap(values, refs)
 
 
-def _position(refs: list[ClassRef], ref: ClassRef) -> int:
-    """The position of a class in `refs`; a new class is appended. Names are compared without regard to case."""
+def position_of(refs: list[ClassRef], ref: ClassRef) -> int:
+    """Find the position of a class in `refs`; a new class is appended. Names are compared without regard to case."""
     for position, other in enumerate(refs):
         same_name = ref.name is not None and other.name is not None and _key(ref.name) == _key(other.name)
         if same_name or (ref.class_id is not None and ref.class_id == other.class_id):
@@ -173,16 +173,28 @@ def _values_of(mask: np.ndarray) -> list[str]:
     return [f"#{color:06x}" for color in np.unique(_packed(mask))[:20].tolist()]
 
 
-def _parsed(adapter: Any, value: Any, name: str, fix: str) -> Any:
-    """Validate JSON text, or parsed JSON."""
+def parsed(adapter: Any, value: Any, name: str, fix: str, allowed: str | None = None) -> Any:
+    """Validate JSON text, or parsed JSON.
+
+    Args:
+        adapter: pydantic type adapter of the expected type.
+        value: JSON text as str or bytes, or parsed JSON.
+        name: of the field, for the message.
+        fix: what the caller can do.
+        allowed: what the field may contain, for the message.
+
+    Raises:
+        Problem: 422 with the place of the first value that is not valid.
+    """
     check: Callable[[Any], Any] = adapter.validate_json if isinstance(value, (str, bytes)) else adapter.validate_python
     try:
         return check(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        received = "null" if first.get("input") is None else first["input"]
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
         raise Problem(
-            422, f"{name}{shortened(place)}: {first['msg']}.", received=first.get("input"), fix=fix
+            422, f"{name}{shortened(place)}: {first['msg']}.", received=received, allowed=allowed, fix=fix
         ) from error
 
 

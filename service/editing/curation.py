@@ -1,13 +1,13 @@
 """Curation: edits of the served release, each validated in the transaction that writes it."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from http import HTTPStatus
 from typing import NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection
 
-from model_store.exemplar_table import exemplar_id
 from model_store.live import AddedExemplar
 from service.answering.served import ServedRelease, check_release
 from service.editing.class_names import Classes, ClassRef, check_name, parse_color
@@ -21,27 +21,15 @@ from service.editing.edit_checks import (
     edit_of_another_release,
     image_not_kept,
 )
+from service.editing.pieces import Piece, Source, added_to_image, exemplars_of, overridden, stroked_exemplars
 from service.editing.strength import wins_already
+from service.problems import Problem
 from service.records.database import Record
 from service.records.edit_log import Edit, EditLog
 from service.records.follower import Author, Follower, Plan
-from service.records.image_store import ImageFile, image_is_stored, insert_image
+from service.records.image_store import image_is_stored, insert_image
 from service.records.live_release import LiveRelease
 from service.records.tables import now
-
-
-class Piece(NamedTuple):
-    """A labelled segment that is to become an exemplar.
-
-    prototype: [D] float32 unit vector; ref: its class; bbox: x, y, width, height; area: pixels; mask: COCO compressed
-    run lengths.
-    """
-
-    prototype: np.ndarray
-    ref: ClassRef
-    bbox: tuple[int, int, int, int]
-    area: int
-    mask: str
 
 
 class Added(NamedTuple):
@@ -67,18 +55,21 @@ class Curation:
     def __init__(self, follower: Follower, served: ServedRelease) -> None:
         self._follower, self.served = follower, served
 
-    def add(self, author: Author, image: ImageFile, pieces: Sequence[Piece], source: str) -> Added:
-        """Make exemplars of labelled segments of an image, and store the image.
+    def add(self, author: Author, source: Source, pieces: Sequence[Piece], ks: Collection[int] = ()) -> Added:
+        """Make exemplars of labelled pieces of an image, and store the image.
+
+        A piece of a stroke gets the strength that its class needs to win the vote on its pixels. Exemplars of the image
+        that strokes of other classes cover are removed by the same edit.
 
         Args:
             author: who edits.
-            image: the image file.
-            pieces: the segments.
-            source: a name of the image for people.
+            source: the image of the pieces.
+            pieces: labelled segments and pieces of strokes.
+            ks: numbers of exemplars that may vote on pieces of strokes, in addition to that of the release's card.
 
         Raises:
-            Problem: 404 if a class does not exist; 409 if there would be too many classes; 503 if the database refuses
-                the edit.
+            Problem: 404 if a class does not exist, or 422 if a stroke names it; 409 if there would be too many classes;
+                503 if the database refuses the edit.
         """
         live = self._live
         requested: list[AddedExemplar] = []
@@ -86,14 +77,19 @@ class Curation:
 
         def plan(connection: Connection, revision: int) -> Plan | None:
             classes = Classes(live.log.class_states())
-            requested[:] = [_exemplar(live.log, classes.find(p.ref).class_id, p, image, source) for p in pieces]
+            class_ids = [_class_of(classes, piece) for piece in pieces]
+            present = added_to_image(connection, live, source.image.image_id)
+            requested[:] = self._exemplars(source, pieces, class_ids, present, ks)
             already.update(e.exemplar_id for e in requested if live.log.is_alive(e.exemplar_id))
             coming = {e.exemplar_id: e for e in requested if e.exemplar_id not in already}
             if not coming:
                 return None
-            insert_image(connection, image)
+            insert_image(connection, source.image)
             names = [classes.name(e.class_id) for e in coming.values()]
             payload = {"exemplar_ids": list(coming), "classes": [info.model_dump() for info in classes.new]}
+            replaced = _overridden(pieces, class_ids, present)
+            if replaced:
+                payload["replaces"] = [e.exemplar_id for e in replaced]
             unknown = [e for name, e in coming.items() if live.state.row(name) is None]
             return Plan("add", payload | {"summary": f"added {counted(names)}"}, unknown)
 
@@ -226,9 +222,48 @@ class Curation:
 
         return _made(self._follower.edit(live, author, plan))
 
+    def _exemplars(
+        self,
+        source: Source,
+        pieces: Sequence[Piece],
+        class_ids: Sequence[int],
+        present: Sequence[AddedExemplar],
+        ks: Collection[int],
+    ) -> list[AddedExemplar]:
+        """The exemplar of each piece, in their order."""
+        made = exemplars_of(self._live.log, source, pieces, class_ids, [1.0] * len(pieces))
+        stroked = [n for n, piece in enumerate(pieces) if piece.stroked]
+        if stroked:
+            of_strokes, classes = [pieces[n] for n in stroked], [class_ids[n] for n in stroked]
+            ks = {*ks, self._live.release.card.retrieval.k}
+            strong = stroked_exemplars(self._live, source, of_strokes, classes, present, ks)
+            for n, exemplar in zip(stroked, strong, strict=True):
+                made[n] = exemplar
+        return made
+
     @property
     def _live(self) -> LiveRelease:
         return self.served.live
+
+
+def _class_of(classes: Classes, piece: Piece) -> int:
+    """The class of a piece. A stroke that names a class that does not exist is malformed."""
+    try:
+        return classes.find(piece.ref).class_id
+    except Problem as problem:
+        if not piece.stroked or problem.status != HTTPStatus.NOT_FOUND:
+            raise
+        raise Problem(
+            422, f"A stroke names an unknown class. {problem.detail}", received=problem.received,
+            allowed=problem.allowed, fix=problem.fix,
+        ) from problem  # fmt: skip
+
+
+def _overridden(
+    pieces: Sequence[Piece], class_ids: Sequence[int], present: Sequence[AddedExemplar]
+) -> list[AddedExemplar]:
+    stroked = [n for n, piece in enumerate(pieces) if piece.stroked]
+    return overridden([pieces[n] for n in stroked], [class_ids[n] for n in stroked], present)
 
 
 def counted(names: Iterable[str]) -> str:
@@ -239,26 +274,6 @@ def counted(names: Iterable[str]) -> str:
     if len(counts) == 1:
         return f"{many} of {next(iter(counts))}"
     return f"{many}: " + ", ".join(f"{count} of {name}" for name, count in counts.most_common())
-
-
-def class_token(log: EditLog, class_id: int, ref: ClassRef) -> str:
-    """The text that stands for a class in an exemplar's id.
-
-    It does not change when the class is renamed, and differs between two classes that had the same name.
-    """
-    if class_id < len(log.classes):
-        return log.first_name(class_id)
-    first = log.first_name(class_id) if class_id < len(log.class_states()) else check_name(str(ref.name))
-    return f"{first}#{class_id}"
-
-
-def _exemplar(log: EditLog, class_id: int, piece: Piece, image: ImageFile, source: str) -> AddedExemplar:
-    """An exemplar of a piece, with an id that follows from its content."""
-    name = exemplar_id(piece.prototype, class_token(log, class_id, piece.ref), source, piece.mask)
-    return AddedExemplar(
-        name, piece.prototype, class_id, 1.0, image.image_id, source, image.width, image.height,
-        piece.bbox, piece.area, piece.mask,
-    )  # fmt: skip
 
 
 def _summary_of_revert(log: EditLog, target: Edit) -> str:

@@ -1,4 +1,7 @@
-"""The strength of a correction: how many exemplars it must weigh as for the corrected segment to take its class."""
+"""The strength of a correction: how many exemplars it must weigh as for the corrected segment to take its class.
+
+Strokes add several exemplars at once: see `joint_strength`.
+"""
 
 from collections.abc import Collection
 
@@ -23,6 +26,22 @@ def wins_already(state: LiveExemplars, prototype: np.ndarray, class_id: int, ks:
         ks: numbers of exemplars that may vote.
     """
     return all(_share(state, prototype, class_id, k) >= SHARE for k in ks)
+
+
+def wins_vote(state: LiveExemplars, prototypes: np.ndarray, class_ids: np.ndarray, k: int) -> np.ndarray:
+    """Check which segments take a class by the vote.
+
+    Args:
+        state: the exemplars that vote, at least one.
+        prototypes: [n, D] float32 unit vectors, of the segments.
+        class_ids: [n] int, the class of each.
+        k: number of exemplars that vote.
+
+    Returns:
+        [n] bool.
+    """
+    cosines, rows = state.search(prototypes, k)
+    return np.asarray(state.vote(cosines, rows).class_ids == class_ids)
 
 
 def needed_strength(

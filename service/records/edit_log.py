@@ -7,7 +7,8 @@ result whatever is appended later, and readers need no lock.
 
 The payload of an edit, by kind:
 
-- add: exemplar_ids; classes, the ones that the edit creates.
+- add: exemplar_ids; classes, the ones that the edit creates; replaces, exemplars of the image that the edit removes,
+  because strokes mark their pixels with another class (absent if there are none).
 - label (a correction of a segment): exemplar_ids; classes; segment_id; replaces, the exemplars of earlier corrections
   of the segment, which the edit removes.
 - remove: exemplar_ids.

@@ -3,6 +3,7 @@
 import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import orjson
@@ -80,6 +81,23 @@ def edited(engine: Engine, edit: Edit | None, status: int, **more: Any) -> Respo
     described = None if edit is None else edit_json(edit, {})  # no later edit can have reverted it yet
     revision = engine.served.live.state.revision if edit is None else edit.revision
     return json({"index_revision": revision, "edit": described} | more, status if edit is not None else 200)
+
+
+def if_recorded(answer: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    """The answer after an edit; None if the database fails to record it, because the edit is already in effect.
+
+    Args:
+        answer: makes and records the answer.
+
+    Raises:
+        Problem: what `answer` raises, with any other status than 503.
+    """
+    try:
+        return answer()
+    except Problem as problem:
+        if problem.status != HTTPStatus.SERVICE_UNAVAILABLE:
+            raise
+        return None
 
 
 def author(caller: Caller, reason: str | None) -> Author:

@@ -4,85 +4,56 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
 from fastapi import Request
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from service.editing.annotations import Annotation, LabelMap, from_annotations, from_mask
-from service.http.document import schema_ref
+from service.editing.annotations import from_annotations, from_mask
+from service.editing.new_exemplars import Marks
+from service.editing.strokes import from_strokes
 from service.problems import Problem, printable
 from service.routes.dependencies import Body, image_field, is_form, read_body, read_form
-from service.routes.documented import BINARY
 
 LONGEST_SOURCE = 300
-_FIELDS = ("image", "mask", "classes", "annotations", "reason", "source")
+_FIELDS = ("image", "segmentation_id", "mask", "classes", "annotations", "strokes", "reason", "source")
 _FIX = (
-    "Send a form with `image` and either `mask` with `classes` or `annotations`, or JSON with `image` in base64 and "
-    "`annotations`."
+    "Send a form with `image` and `strokes`, `annotations`, or `mask` with `classes`; or JSON with `image` in base64 "
+    "and `strokes` or `annotations`. `segmentation_id` of an earlier answer may replace `image`."
 )
-_EXAMPLE = [{"class_name": "kerb", "polygons": [[10, 10, 60, 10, 60, 40]]}]
-_REASON = {"type": "string", "description": "Why, in your words, at most 1000 characters."}
-_SOURCE = {"type": "string", "description": "Name of the image, at most 300 characters."}
-_FORM = {
-    "type": "object",
-    "title": "LabelledImageForm",
-    "required": ["image"],
-    "properties": {
-        "image": BINARY["schema"] | {"description": "The image file."},
-        "mask": BINARY["schema"] | {"description": "Indexed or RGB PNG of the image's size. Needs `classes`."},
-        "classes": {
-            "type": "string",
-            "description": "JSON object: the class of each value of the mask, by index or by colour.",
-            "examples": ['{"1": "kerb"}', '{"#ff0000": "kerb"}'],
-        },
-        "annotations": {
-            "type": "string",
-            "description": "JSON list of annotations, in place of mask and classes. Later ones cover earlier ones.",
-            "examples": ['[{"class_name": "kerb", "polygons": [[10, 10, 60, 10, 60, 40]]}]'],
-        },
-        "reason": _REASON,
-        "source": _SOURCE,
-    },
-}
-_JSON = {
-    "type": "object",
-    "title": "LabelledImageBody",
-    "required": ["image", "annotations"],
-    "properties": {
-        "image": {"type": "string", "format": "byte", "description": "The image file in base64."},
-        "annotations": {
-            "type": "array",
-            "minItems": 1,
-            "items": schema_ref(Annotation),
-            "description": "Later ones cover earlier ones.",
-            "examples": [_EXAMPLE],
-        },
-        "reason": _REASON,
-        "source": _SOURCE,
-    },
-}
-BODY = {
-    "requestBody": {
-        "required": True,
-        "description": "An image and its labelled pixels: a mask with classes, or annotations.",
-        "content": {"multipart/form-data": {"schema": _FORM}, "application/json": {"schema": _JSON}},
-    }
-}
+_MARKS = ["strokes", "annotations", "mask and classes"]
+_Field = bytes | Sequence[Any] | None  # JSON text, or parsed JSON
 
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """An image file and its labelled pixels: annotations, or a mask file with classes."""
+    """An image and its labelled pixels, as a request gives them.
 
-    image: bytes
-    annotations: bytes | Sequence[Any] | None
-    mask: bytes | None
-    classes: bytes | None
-    reason: str | None
-    source: str | None
+    Attributes:
+        image: the file; None: the image of the answer.
+        segmentation_id: id of an earlier answer to the image.
+        annotations: JSON text, or parsed JSON.
+        strokes: JSON text, or parsed JSON.
+        mask: a mask file, in place of annotations.
+        classes: JSON text, the classes of the mask's values.
+        reason: why.
+        source: name of the image.
+
+    Raises:
+        Problem: 422 if there is neither image nor answer, no labelled pixel, both a mask and annotations, or a source
+            that cannot be a name.
+    """
+
+    image: bytes | None = None
+    segmentation_id: str | None = None
+    annotations: _Field = None
+    strokes: _Field = None
+    mask: bytes | None = None
+    classes: bytes | None = None
+    reason: str | None = None
+    source: str | None = None
 
     def __post_init__(self) -> None:
         if self.source is not None and not (1 <= len(self.source) <= LONGEST_SOURCE and self.source.isprintable()):
@@ -90,27 +61,44 @@ class LabelledImage:
                 422, "`source` cannot be the name of an image.", received=printable(self.source[:100]),
                 allowed=f"1 to {LONGEST_SOURCE} printable characters", fix="Shorten the name, or leave it out.",
             )  # fmt: skip
+        given = [name for name in _FIELDS if getattr(self, name) is not None]
+        if self.image is None and self.segmentation_id is None:
+            raise Problem(
+                422, "The request has no image.", received=given, allowed=["image", "segmentation_id"], fix=_FIX
+            )
+        if self.annotations is None and self.strokes is None and self.mask is None and self.classes is None:
+            raise Problem(422, "The request labels no pixel.", received=given, allowed=_MARKS, fix=_FIX)
+        if (self.mask is not None and self.annotations is not None) or (self.mask is None) != (self.classes is None):
+            raise Problem(
+                422, "The request needs either a mask with classes or annotations, not both.", received=given,
+                allowed=_MARKS, fix=_FIX,
+            )  # fmt: skip
 
-    def labels(self, size: tuple[int, int], max_pixels: int) -> LabelMap:
-        """The class of each pixel of the upright image, which has size (H, W).
+    def marks(self, size: tuple[int, int], max_pixels: int) -> Marks:
+        """The classes of the pixels of the upright image, which has size (H, W).
 
         Raises:
-            Problem: 415 or 422 if the annotations or the mask do not fit the image.
+            Problem: 415 or 422 if annotations, strokes or mask are malformed or do not fit the image.
         """
+        areas = None
         if self.mask is not None:
-            return from_mask(self.mask, self.classes or b"", size, max_pixels)
-        return from_annotations(self.annotations or [], size)
+            areas = from_mask(self.mask, self.classes or b"", size, max_pixels)
+        elif self.annotations is not None:
+            areas = from_annotations(self.annotations, size)
+        return Marks(areas, None if self.strokes is None else from_strokes(self.strokes, size))
 
 
 class _JsonBody(Body):
-    image: str
-    annotations: Annotated[list[Any], Field(min_length=1)]
+    image: str | None = None
+    segmentation_id: str | None = None
+    annotations: list[Any] | None = None
+    strokes: list[Any] | None = None
     reason: str | None = None
     source: str | None = None
 
 
 async def read_labelled_image(request: Request, max_bytes: int) -> LabelledImage:
-    """The image and the annotations of a request.
+    """The image and the labelled pixels of a request.
 
     Raises:
         Problem: 400, 413, 415 or 422 if the body is neither a valid form nor valid JSON.
@@ -135,14 +123,16 @@ async def _of_form(form: FormData) -> LabelledImage:
     unknown = sorted(set(form) - set(_FIELDS))
     if unknown:
         raise Problem(422, "The form has unknown fields.", received=unknown[:20], allowed=list(_FIELDS), fix=_FIX)
-    image, mask, classes = await image_field(form), await _bytes(form, "mask"), await _bytes(form, "classes")
-    annotations = await _bytes(form, "annotations")
-    if (mask is None) == (annotations is None) or (mask is None) != (classes is None):
-        raise Problem(
-            422, "The form needs either a mask with classes or annotations, not both.", received=sorted(set(form)),
-            allowed=["image, mask, classes", "image, annotations"], fix=_FIX,
-        )  # fmt: skip
-    return LabelledImage(image, annotations, mask, classes, await _text(form, "reason"), await _text(form, "source"))
+    return LabelledImage(
+        image=await image_field(form) if "image" in form or "segmentation_id" not in form else None,
+        segmentation_id=await _text(form, "segmentation_id"),
+        annotations=await _bytes(form, "annotations"),
+        strokes=await _bytes(form, "strokes"),
+        mask=await _bytes(form, "mask"),
+        classes=await _bytes(form, "classes"),
+        reason=await _text(form, "reason"),
+        source=await _text(form, "source"),
+    )
 
 
 async def _bytes(form: FormData, name: str) -> bytes | None:
@@ -167,14 +157,24 @@ def _of_json(body: bytes) -> LabelledImage:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
         raise Problem(
-            422, f"{where[:100]}: {first['msg']}.", received=where[:100], allowed="image, annotations, reason, source",
-            fix=_FIX,
+            422, f"{where[:100]}: {first['msg']}.", received=where[:100],
+            allowed="image, segmentation_id, annotations, strokes, reason, source", fix=_FIX,
         ) from error  # fmt: skip
+    return LabelledImage(
+        image=None if parsed.image is None else _decoded(parsed.image),
+        segmentation_id=parsed.segmentation_id,
+        annotations=parsed.annotations,
+        strokes=parsed.strokes,
+        reason=parsed.reason,
+        source=parsed.source,
+    )
+
+
+def _decoded(image: str) -> bytes:
     try:
-        image = base64.b64decode(parsed.image, validate=True)
+        return base64.b64decode(image, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Problem(
-            422, "`image` is not base64.", received=printable(parsed.image[:40]),
+            422, "`image` is not base64.", received=printable(image[:40]),
             allowed="the file in base64, without a data: prefix", fix="Encode the file's bytes, or send a form.",
         ) from error  # fmt: skip
-    return LabelledImage(image, parsed.annotations, None, None, parsed.reason, parsed.source)

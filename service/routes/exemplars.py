@@ -1,23 +1,14 @@
-"""Routes of exemplars: list, add and remove them."""
+"""Routes of exemplars: list, read and remove them."""
 
 from itertools import islice
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 
-from service.answering.engine import Engine
-from service.answering.limits import SegmentRequest
-from service.answering.release_view import class_json
-from service.editing.curation import Curation
-from service.editing.new_exemplars import pieces_of
 from service.explaining.exemplar_detail import exemplar_crop, exemplar_file, exemplar_json, exemplar_rows
 from service.http import wire
-from service.http.access import Caller
-from service.images.decode import decode
 from service.images.drawing import png
-from service.records.image_store import ImageFile
 from service.routes.dependencies import (
     LARGEST,
     Body,
@@ -32,10 +23,8 @@ from service.routes.dependencies import (
     image_response,
     json,
     png_response,
-    turn,
 )
-from service.routes.documented import BUSY, IMAGE, PNG, ExemplarId, unchanged
-from service.routes.exemplar_bodies import BODY, LabelledImage, read_labelled_image
+from service.routes.documented import IMAGE, PNG, ExemplarId
 
 router = APIRouter(prefix="/exemplars", tags=["exemplars"])
 
@@ -67,61 +56,6 @@ def list_exemplars(
     page = [exemplar_json(live, row) for row in islice(rows, offset, offset + limit)]
     listed = [{name: value for name, value in one.items() if name != "mask"} for one in page]
     return json({"total": len(rows), "exemplars": listed})
-
-
-@router.post(
-    "", status_code=201, operation_id="add_exemplars", response_model=wire.ExemplarsAdded,
-    responses=unchanged(wire.ExemplarsAdded) | BUSY, openapi_extra=BODY,
-    response_description="The exemplars were added.",
-)  # fmt: skip
-async def add_exemplars(
-    request: Request,
-    caller: Curator,
-    engine: Service,
-    curation: Edits,
-    segments: Annotated[
-        int | None,
-        Query(description="Number of segments that pixel sorting starts with. By default, that of the release."),
-    ] = None,
-) -> Response:
-    """Add the labelled parts of an image as exemplars; a new class name creates the class in the same edit.
-
-    Sending the same content again adds nothing: `already` counts the exemplars that existed before.
-    """
-    labelled = await read_labelled_image(request, engine.settings.max_bytes)
-    async with turn(request, lambda: engine.measure(labelled.image, SegmentRequest(segments=segments))):
-        return await run_in_threadpool(_add, engine, curation, caller, labelled, segments)
-
-
-def _unnamed_source(image_file: ImageFile) -> str:
-    """Source of an image that was sent without one.
-
-    The source is part of an exemplar's id. Another wording would make an image that databases already hold a new one.
-    """
-    return f"picture {image_file.image_id[:16]}"
-
-
-def _add(engine: Engine, curation: Curation, caller: Caller, labelled: LabelledImage, segments: int | None) -> Response:
-    by, most = author(caller, labelled.reason), engine.settings.max_pixels
-    image = decode(labelled.image, most)
-    size = (image.shape[0], image.shape[1])
-    image_file = ImageFile.of(labelled.image, size)
-    pieces = pieces_of(engine, curation.served, image, labelled.labels(size, most), segments)
-    added = curation.add(by, image_file, pieces, labelled.source or _unnamed_source(image_file))
-    infos = [state.info for state in curation.served.live.log.class_states()]
-    exemplars = [
-        {
-            "exemplar_id": one.exemplar_id,
-            "class_id": one.class_id,
-            "class_name": infos[one.class_id].name,
-            "area": one.area,
-            "bbox": list(one.bbox),
-            "added": one.exemplar_id not in added.already,
-        }
-        for one in added.exemplars
-    ]
-    classes = [] if added.edit is None else [class_json(info) for info in added.edit.new_classes]
-    return edited(engine, added.edit, 201, exemplars=exemplars, classes=classes, already=len(added.already))
 
 
 @router.get("/{exemplar_id}", operation_id="get_exemplar", response_model=wire.Exemplar)

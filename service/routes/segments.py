@@ -1,7 +1,6 @@
 """Routes of one segment of an answer: its crop, and the correction of its label."""
 
-from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query, Response
@@ -11,7 +10,6 @@ from service.answering.engine import Engine
 from service.answering.limits import AnswerOptions
 from service.answering.relabelling import relabel as relabel_answer
 from service.answering.release_view import class_json
-from service.answering.served import ServedRelease
 from service.editing.class_names import ClassRef
 from service.explaining.exemplar_detail import exemplar_json
 from service.http import wire
@@ -31,6 +29,7 @@ from service.routes.dependencies import (
     Service,
     author,
     edited,
+    if_recorded,
     not_kept,
     png_response,
 )
@@ -70,7 +69,10 @@ def label_segment(
     row = live.state.row(added.exemplars[0].exemplar_id)
     if row is None:
         raise RuntimeError(f"the exemplar of {segment_id} was answered before its edit was applied")
-    again = _relabelled(engine, curation.served, record, exemplars, caller.name) if relabel else None
+    options, answered = AnswerOptions(exemplars), record.answered
+    again = None
+    if relabel:
+        again = if_recorded(lambda: relabel_answer(engine, answered, options, caller.name, curation.served))
     return edited(
         engine, added.edit, 201,
         exemplar=exemplar_json(live, row), strength=added.exemplars[0].strength, relabelled=again,
@@ -103,15 +105,3 @@ def find_record(engine: Engine, segment_id: str) -> Record:
             fix="Segment the image again, and use the segment ids of the new answer.",
         )  # fmt: skip
     return record
-
-
-def _relabelled(
-    engine: Engine, served: ServedRelease, record: Record, exemplars: int, author: str
-) -> dict[str, Any] | None:
-    """Label the whole image again; None if the database fails, because the correction is already in effect."""
-    try:
-        return relabel_answer(engine, record.answered, AnswerOptions(exemplars), author, served)
-    except Problem as problem:
-        if problem.status != HTTPStatus.SERVICE_UNAVAILABLE:
-            raise
-        return None

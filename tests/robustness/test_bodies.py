@@ -75,6 +75,14 @@ def test_no_value_in_a_labelled_image_makes_adding_exemplars_fail(client: TestCl
         assert faults(sent(client, "/exemplars", mutated(body))) == []
 
 
+def test_no_value_in_strokes_makes_adding_exemplars_fail(client: TestClient) -> None:
+    stroke = {"class_name": "kerb", "color": "#010203", "points": [[4, 4], [20, 12]], "width": 3}
+    body = {"image": base64.b64encode(SMALL).decode(), "segmentation_id": "0", "strokes": [stroke]}
+    assert faults(sent(client, "/exemplars", mutated(body))) == []
+    del body["segmentation_id"]
+    assert faults(sent(client, "/exemplars", mutated(body))) == []
+
+
 def test_no_annotation_or_class_in_a_form_makes_adding_exemplars_fail(client: TestClient) -> None:
     def cases() -> Iterator[Case]:
         for name, body in mutated({"list": [RUNS]}):

@@ -46,7 +46,8 @@ class Edit(Wire):
     replaces: list[str] | None = Field(
         None,
         json_schema_extra=never_null,
-        description="For a correction: ids of the exemplars that it removes, from earlier corrections of the segment.",
+        description="Ids of the exemplars that it removes: for a correction, those of earlier corrections of the "
+        "segment; for strokes, those whose pixels they mark with another class.",
     )
     reverts: int | None = Field(
         None, json_schema_extra=never_null, description="For a revert: number of the reverted edit."

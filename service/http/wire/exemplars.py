@@ -59,6 +59,11 @@ class AddedExemplar(Wire):
     class_name: ClassName
     area: Area
     bbox: BBox
+    strength: Strength = Field(description="Number of exemplars that it counts as: 1, or more for a stroke.")
+    wins: bool = Field(
+        description="Whether its class wins the vote on its own pixels. False: another class looks the same to the "
+        "network."
+    )
     added: bool = Field(description="False: the exemplar existed before.")
 
 
@@ -70,6 +75,10 @@ class ExemplarsAdded(Wire):
     exemplars: list[AddedExemplar]
     classes: list[ClassInfo] = Field(description="Classes that the edit created.")
     already: int = Field(ge=0, description="Number of exemplars that existed before.")
+    relabelled: RelabelledAnswer | None = Field(
+        description="The whole image, labelled again; null without `segmentation_id`, with relabel=false, or where "
+        "that failed."
+    )
 
 
 class ExemplarsRemoved(Wire):

@@ -22,6 +22,8 @@
  * @property {string} class_name Name of the class.
  * @property {number} area Number of pixels.
  * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x and y of its top left corner.
+ * @property {number} strength Number of exemplars that it counts as: 1, or more for a stroke.
+ * @property {boolean} wins Whether its class wins the vote on its own pixels. False: another class looks the same to the network.
  * @property {boolean} added False: the exemplar existed before.
  */
 
@@ -166,7 +168,7 @@
  * @property {ClassInfo[]} classes Classes that the edit creates or changes.
  * @property {number|null} reverted_by Number of the edit that reverts this one; null: it is in effect.
  * @property {string} [segment_id] For a correction: id of the segment.
- * @property {string[]} [replaces] For a correction: ids of the exemplars that it removes, from earlier corrections of the segment.
+ * @property {string[]} [replaces] Ids of the exemplars that it removes: for a correction, those of earlier corrections of the segment; for strokes, those whose pixels they mark with another class.
  * @property {number} [reverts] For a revert: number of the reverted edit.
  */
 
@@ -254,6 +256,7 @@
  * @property {AddedExemplar[]} exemplars
  * @property {ClassInfo[]} classes Classes that the edit created.
  * @property {number} already Number of exemplars that existed before.
+ * @property {RelabelledAnswer|null} relabelled The whole image, labelled again; null without `segmentation_id`, with relabel=false, or where that failed.
  */
 
 /**
@@ -623,6 +626,17 @@
  * @property {number} [kappa]
  * @property {number} [min_area]
  * @property {"float32"|"int8"} [precision]
+ */
+
+/**
+ * A line that marks pixels with a class: the class by name or id, points [x, y] and the width in pixels.
+ *
+ * @typedef {object} Stroke
+ * @property {string|null} [class_name] Name of its class; a new name creates a class.
+ * @property {number|null} [class_id] Id of its class, instead of a name.
+ * @property {string|null} [color] Colour #rrggbb of the class if it is created.
+ * @property {[number, number][]} points [x, y] in pixels of the upright image at its full size. A single point is a dot.
+ * @property {number} width In pixels of the upright image, at most its longer side.
  */
 
 /**

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from service.editing.class_names import ClassRef
-from service.editing.curation import Piece, counted
+from service.editing.curation import counted
+from service.editing.pieces import Piece, Source
 from service.editing.strength import SHARE
 from service.problems import Problem
 from service.records.image_store import ImageFile
 from tests.service.editing.conftest import ANNA, Editing
 
 IMAGE = ImageFile.of(b"GIF89a of nothing", (1, 8))
+SOURCE = Source(IMAGE, "a source")
 
 
 def piece(editing: Editing, name: str, n: int = 0) -> Piece:
@@ -31,22 +33,22 @@ def refused(status: int, words: str) -> Iterator[None]:
 
 def test_added_exemplars_and_their_image_are_stored(editing: Editing) -> None:
     pieces = [piece(editing, "fog", 0), piece(editing, "fog", 1), piece(editing, "brick", 2)]
-    added = editing.curation.add(ANNA, IMAGE, pieces, "a source")
+    added = editing.curation.add(ANNA, SOURCE, pieces)
     assert added.edit is not None
     assert added.edit.payload["summary"] == "added 3 exemplars: 2 of fog, 1 of brick"
     assert [info["name"] for info in added.edit.payload["classes"]] == ["fog"]
     assert all(editing.live.log.is_alive(e.exemplar_id) for e in added.exemplars)
     assert editing.records.images.get(IMAGE.image_id) == IMAGE
-    again = editing.curation.add(ANNA, IMAGE, pieces, "a source")
+    again = editing.curation.add(ANNA, SOURCE, pieces)
     assert again.edit is None
     assert again.already == {e.exemplar_id for e in added.exemplars}
 
 
 def test_a_removed_exemplar_comes_back_when_it_is_added_again(editing: Editing) -> None:
-    new = editing.curation.add(ANNA, IMAGE, [piece(editing, "fog")], "a source").exemplars[0].exemplar_id
+    new = editing.curation.add(ANNA, SOURCE, [piece(editing, "fog")]).exemplars[0].exemplar_id
     editing.curation.remove(ANNA, [new])
     assert not editing.live.log.is_alive(new)
-    editing.curation.add(ANNA, IMAGE, [piece(editing, "fog")], "a source")
+    editing.curation.add(ANNA, SOURCE, [piece(editing, "fog")])
     assert editing.live.log.is_alive(new)
 
 
@@ -116,7 +118,7 @@ def test_an_edit_is_reverted_once_and_restored_by_reverting_the_revert(editing: 
 
 def test_a_revert_that_would_contradict_later_edits_is_refused(editing: Editing) -> None:
     editing.curation.make_class(ANNA, "fog", None)
-    editing.curation.add(ANNA, IMAGE, [piece(editing, "fog")], "a source")
+    editing.curation.add(ANNA, SOURCE, [piece(editing, "fog")])
     with refused(409, "Edit 1 cannot be reverted: class 'fog' would be removed, but 1 of its exemplars stay"):
         editing.curation.revert(ANNA, 1)
     editing.curation.change_class(ANNA, 0, "wall", None)
@@ -126,7 +128,7 @@ def test_a_revert_that_would_contradict_later_edits_is_refused(editing: Editing)
 
 
 def test_a_revert_may_leave_no_exemplar(editing: Editing) -> None:
-    editing.curation.add(ANNA, IMAGE, [piece(editing, "brick")], "a source")
+    editing.curation.add(ANNA, SOURCE, [piece(editing, "brick")])
     editing.curation.remove(ANNA, editing.live.release.exemplars.ids)
     editing.curation.revert(ANNA, 1)
     assert editing.live.state.count == 0

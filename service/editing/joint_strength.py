@@ -1,0 +1,170 @@
+"""The strengths of several exemplars that one edit adds, each of which must win the vote on its own pixels."""
+
+from collections.abc import Collection
+from functools import cached_property
+
+import numpy as np
+
+from model_store.live import LiveExemplars
+from segsort.retrieval import winning_strength
+from service.editing.strength import SHARE, STRONGEST
+
+_MARGIN = 1.002  # by which the class of a piece must exceed the next one, in spite of rounding
+_ROUNDS = 400  # of making pieces stronger that lose to other pieces of their edit
+_ATTEMPTS = 4  # each leaves out the pieces that lost at the end of the one before
+
+
+def joint_strengths(
+    state: LiveExemplars,
+    prototypes: np.ndarray,
+    class_ids: np.ndarray,
+    ks: Collection[int],
+    gone: Collection[int | None] = (),
+) -> np.ndarray:
+    """Compute the strengths with which the pieces of one edit, made exemplars together, win their own votes.
+
+    At first, each piece gets the strength with which its class has `SHARE` of the vote against the present exemplars.
+    Then pieces that lose to other pieces of the edit are made stronger, as in a kernel perceptron, until each class has
+    the largest share on its pieces. Pieces of different classes with equal prototypes cannot all win. Then some of them
+    keep their first strength, and lose.
+
+    Args:
+        state: the exemplars, without the new ones.
+        prototypes: [n, D] float32 unit vectors, of the pieces.
+        class_ids: [n] int, their classes.
+        ks: numbers of exemplars that may vote, at least one number.
+        gone: rows of exemplars that the same edit removes; None is ignored.
+
+    Returns:
+        [n] float64, whole numbers from 1 to `STRONGEST`.
+    """
+    removed = np.array([row for row in gone if row is not None], dtype=np.int64)
+    votes = [_Votes(state, prototypes, class_ids, k, removed) for k in sorted(ks)]
+    first = np.array([max(one.alone(n) for one in votes) for n in range(len(prototypes))])
+    lost: set[int] = set()
+    for _ in range(_ATTEMPTS):
+        strengths, losing = _raised(votes, first, lost)
+        if not losing:
+            return strengths
+        lost |= losing
+    return first
+
+
+def _raised(votes: list["_Votes"], first: np.ndarray, lost: set[int]) -> tuple[np.ndarray, set[int]]:
+    """Raise the strengths of losing pieces, except those in `lost`: the strengths, and the pieces that still lose."""
+    strengths, losing = first.copy(), set[int]()
+    for _ in range(_ROUNDS):
+        losing = set()
+        for one in votes:
+            for n in np.flatnonzero(one.needed(strengths) > strengths).tolist():
+                needed = float(one.needed(strengths, n))
+                if n not in lost and needed > strengths[n]:
+                    strengths[n] = min(needed, STRONGEST)
+                    losing.add(n)
+        if not losing or (strengths[list(losing)] == STRONGEST).all():
+            break
+    return strengths, losing
+
+
+class _Votes:
+    """The vote on each piece of one edit, of the k nearest of the present exemplars and the pieces.
+
+    Of equal cosines, present exemplars come first, as after the edit.
+
+    Args:
+        state: the present exemplars.
+        prototypes: [n, D] float32.
+        class_ids: [n] int.
+        k: number of exemplars that vote.
+        removed: [m] int64, rows of exemplars that do not vote.
+    """
+
+    def __init__(
+        self, state: LiveExemplars, prototypes: np.ndarray, class_ids: np.ndarray, k: int, removed: np.ndarray
+    ) -> None:
+        n, own = len(prototypes), np.arange(len(prototypes))
+        self._kappa, self._own_class = state.release.card.retrieval.kappa, class_ids
+        present, rows = _present(state, prototypes, k, removed)
+        among = prototypes.astype(np.float64) @ prototypes.astype(np.float64).T
+        np.fill_diagonal(among, 1.0)
+        cosines = np.concatenate([present, among], axis=1)
+        order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+        missing = np.full(rows.shape, -1)
+        of_rows = (state.class_ids(rows), state.strengths(rows)) if rows.size else (missing, missing)
+
+        def chosen(of_present: np.ndarray, of_pieces: np.ndarray) -> np.ndarray:
+            both = np.concatenate([of_present, np.broadcast_to(of_pieces, (n, n))], axis=1)
+            return np.asarray(np.take_along_axis(both, order, axis=1))
+
+        self._cosines = np.take_along_axis(cosines, order, axis=1)  # [n, k], -inf: removed
+        self._classes = chosen(of_rows[0], class_ids)  # [n, k]
+        self._strengths = chosen(of_rows[1], np.ones(n))  # [n, k], of present exemplars
+        self._pieces = chosen(missing, own)  # [n, k], number of the piece; -1: a present exemplar
+        self._votes = (self._pieces == own[:, None]).any(axis=1)  # [n], whether each piece is among its own voters
+
+    def alone(self, n: int) -> float:
+        """The strength with which piece n has `SHARE` of its vote against present exemplars; 1 if it does not vote."""
+        others = np.isfinite(self._cosines[n]) & (self._pieces[n] < 0)
+        if not self._votes[n]:
+            return 1.0
+        same = self._classes[n][others] == self._own_class[n]
+        cosines, strengths = self._cosines[n][others], self._strengths[n][others]
+        return min(winning_strength(cosines, same, 1.0, SHARE, self._kappa, strengths), STRONGEST)
+
+    def needed(self, strengths: np.ndarray, only: int | None = None) -> np.ndarray:
+        """The whole strengths with which the class of each piece has clearly the largest share of its vote.
+
+        Args:
+            strengths: [n], present ones of all pieces.
+            only: compute the one of this piece; None: of all pieces.
+
+        Returns:
+            [n], or a single number; below 1 where no strength is needed, or where the piece does not vote.
+        """
+        n = slice(None) if only is None else slice(only, only + 1)
+        pieces, places = self._pieces[n], self._places[n]
+        weights = self._weights[n] * np.where(pieces < 0, self._strengths[n], strengths[pieces])
+        weights[pieces == np.arange(len(strengths))[n, None]] = 0
+        count = self._class_count
+        keys = np.arange(len(pieces))[:, None] * count + places
+        sums = np.bincount(keys.ravel(), weights.ravel(), len(pieces) * count).reshape(-1, count)
+        rows, own = np.arange(len(pieces)), self._own_places[n]
+        of_own = sums[rows, own]
+        sums[rows, own] = 0
+        found = np.where(self._votes[n], np.ceil(_MARGIN * sums.max(axis=1) - of_own), 0.0)
+        return np.asarray(found if only is None else found[0])
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        """[n, k], of an exemplar of strength 1."""
+        with np.errstate(under="ignore"):
+            return np.asarray(np.exp(self._kappa * (self._cosines - 1)))
+
+    @cached_property
+    def _numbered(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.unique(np.concatenate([self._classes.ravel(), self._own_class]), return_inverse=True)
+
+    @property
+    def _class_count(self) -> int:
+        """Number of classes that take part."""
+        return len(self._numbered[0])
+
+    @property
+    def _places(self) -> np.ndarray:
+        """[n, k] position of each voter's class among those that take part."""
+        return self._numbered[1][: self._classes.size].reshape(self._classes.shape)
+
+    @property
+    def _own_places(self) -> np.ndarray:
+        """[n] position of each piece's class."""
+        return self._numbered[1][self._classes.size :]
+
+
+def _present(
+    state: LiveExemplars, prototypes: np.ndarray, k: int, removed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest present exemplars: cosines [n, k'] float64, -inf for removed ones, and rows [n, k'] int64."""
+    if not state.count:
+        return np.zeros((len(prototypes), 0)), np.zeros((len(prototypes), 0), dtype=np.int64)
+    cosines, rows = state.search(prototypes, k + len(removed))
+    return np.where(np.isin(rows, removed), -np.inf, cosines.astype(np.float64)), rows
