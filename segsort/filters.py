@@ -1,4 +1,4 @@
-"""A multiscale filter bank: the features that ilastik and scikit-image's `multiscale_basic_features` compute, as convolutions.
+"""A multiscale filter bank as convolutions: the features of ilastik and of scikit-image's `multiscale_basic_features`.
 
 For each scale and channel there are seven features: the Gaussian, the Laplacian, the gradient magnitude, the two
 eigenvalues of the Hessian, and the square roots of the two eigenvalues of the structure tensor. Derivatives are scaled
