@@ -164,7 +164,9 @@ def with_card(release: Release, out: Path, **changes: Any) -> Release:
     """
     card = Card.model_validate({**release.card.model_dump(), **changes})
     images = ((source.file, (release.path / source.file).read_bytes()) for source in release.sources)
-    return write_release(out, card, release.network_path, release.exemplars, release.sources, images)
+    return write_release(
+        out, card, release.network_path, release.exemplars, release.sources, images, release.attachments
+    )
 
 
 class _Builder:

@@ -47,6 +47,35 @@ class NetworkInfo(_Frozen):
     opset: int
 
 
+class FeatureGroupInfo(_Frozen):
+    """One map of a feature extractor: its name, the number of its channels, and its stride in pixels of the input."""
+
+    name: str
+    channels: int = Field(ge=1)
+    stride: int = Field(ge=4)
+
+
+class FeaturesInfo(_Frozen):
+    """The feature extractor in `features.onnx` of a release that can be adapted."""
+
+    name: str
+    groups: list[FeatureGroupInfo] = Field(min_length=1)
+
+
+class HeadInfo(_Frozen):
+    """The head that makes embeddings of features. groups: the maps that it reads.
+
+    cross_validated: mIoU, 0..1, of each head that was tried, by its description, on images (or strokes, if there is one
+    image) that it was not fitted on; empty if nothing could be compared. chosen: the description of this head.
+    """
+
+    kind: Literal["identity", "linear", "mlp", "forest"]
+    groups: list[str] = Field(min_length=1)
+    chosen: str
+    cross_validated: dict[str, float] = Field(default_factory=dict)
+    seconds: float = Field(default=0.0, ge=0)
+
+
 class SortingInfo(_Frozen):
     """Settings of pixel sorting. min_area: minimum area of a segment as a share of the image; smaller ones are merged.
 
@@ -127,6 +156,8 @@ class Card(_Frozen):
     sorting: SortingInfo
     retrieval: RetrievalInfo
     calibration: Calibration
+    features: FeaturesInfo | None = None
+    head: HeadInfo | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
     licence: dict[str, Any] = Field(default_factory=dict)
     data: dict[str, Any] = Field(default_factory=dict)

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -21,6 +21,7 @@ from model_store.index import ExemplarIndex
 
 CARD, NETWORK, INDEX = "card.json", "network.onnx", "index.faiss"
 EXEMPLARS, SOURCES, CHECKSUMS = "exemplars.npz", "sources.json", "checksums.json"
+FEATURES, HEAD = "features.onnx", "head.npz"  # only in releases that can be adapted
 IMAGES = "images"
 
 _FIX = "copy or build the release again"
@@ -71,6 +72,11 @@ class Release:
         """Path of the network, an ONNX file."""
         return self.path / NETWORK
 
+    @property
+    def attachments(self) -> dict[str, Path]:
+        """The files for adapting that this release has, by name: the feature extractor and the values of the head."""
+        return {name: self.path / name for name in (FEATURES, HEAD) if (self.path / name).is_file()}
+
     @cached_property
     def index(self) -> ExemplarIndex:
         """The index of the exemplars, on the CPU.
@@ -107,6 +113,7 @@ def write_release(
     exemplars: Exemplars,
     sources: Sequence[SourceImage],
     images: Iterable[tuple[str, bytes]],
+    attachments: Mapping[str, Path] | None = None,
 ) -> Release:
     """Write a release into a temporary folder, move it to its path in one step, and open it.
 
@@ -117,6 +124,7 @@ def write_release(
         exemplars: the exemplars; there may be none, with prototypes [0, D].
         sources: images of the exemplars.
         images: file name and content of each source image; the names are those in `sources`.
+        attachments: files to copy beside the network, by name; see `Release.attachments`.
 
     Raises:
         ReleaseError: if the folder exists, or the written release cannot be opened.
@@ -128,9 +136,10 @@ def write_release(
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         (folder / IMAGES).mkdir()
-        for file, content in images:
-            (folder / file).write_bytes(content)
-        shutil.copyfile(network_file, folder / NETWORK)
+        for image, content in images:
+            (folder / image).write_bytes(content)
+        for name, file in {NETWORK: network_file, **(attachments or {})}.items():
+            shutil.copyfile(file, folder / name)
         exemplars.save(folder / EXEMPLARS)
         ExemplarIndex.build(exemplars.prototypes, card.retrieval.index_factory).save(folder / INDEX)
         _write_json(folder / SOURCES, [asdict(source) for source in sources])

@@ -1,0 +1,55 @@
+"""Values of a head, and statistics of features, as npz files."""
+
+from pathlib import Path
+
+import numpy as np
+
+from segsort.features import FeatureGroup
+from segsort.head import FeatureStatistics, Head, Trees
+
+_STATISTICS = ("mean", "scale", "correlation")
+
+
+def save_head(file: Path, head: Head, statistics: FeatureStatistics) -> None:
+    """Write a head, and the statistics that later heads of the same features are fitted with."""
+    values = {f"statistics_{name}": getattr(statistics, name).astype(np.float16) for name in ("correlation",)}
+    values |= {f"statistics_{name}": getattr(statistics, name) for name in ("mean", "scale")}
+    trees = {} if head.trees is None else {f"trees_{k}": v for k, v in head.trees._asdict().items()}
+    second = {} if head.second is None else {"second": head.second}
+    names = np.array([group.name for group in head.groups])
+    sizes = np.array([(group.channels, group.stride) for group in head.groups])
+    facts = {"kind": np.array(head.kind), "tail": np.array(head.tail), "blend": np.array(head.blend)}
+    with file.open("wb") as opened:
+        np.savez_compressed(
+            opened, names=names, sizes=sizes, weight=head.weight, bias=head.bias, **facts, **second, **trees, **values
+        )
+
+
+def load_head(file: Path) -> tuple[Head, FeatureStatistics]:
+    """Read what `save_head` wrote.
+
+    Raises:
+        ValueError: if the file lacks a value.
+    """
+    try:
+        with np.load(file) as stored:
+            values = {name: stored[name] for name in stored.files}
+        groups = tuple(
+            FeatureGroup(str(name), int(channels), int(stride))
+            for name, (channels, stride) in zip(values["names"], values["sizes"], strict=True)
+        )
+        trees = {name.removeprefix("trees_"): value for name, value in values.items() if name.startswith("trees_")}
+        head = Head(
+            kind=str(values["kind"]),  # type: ignore[arg-type]
+            groups=groups,
+            weight=values["weight"],
+            bias=values["bias"],
+            tail=int(values["tail"]),
+            second=values.get("second"),
+            trees=Trees(**trees) if trees else None,
+            blend=float(values["blend"]),
+        )
+        statistics = FeatureStatistics(*(values[f"statistics_{name}"].astype(np.float32) for name in _STATISTICS))
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise ValueError(f"{file} does not hold the values of a head ({error}); build the release again") from error
+    return head, statistics

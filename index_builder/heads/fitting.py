@@ -1,0 +1,204 @@
+"""Fitting the head of a release: features of labelled images, the choice of a head, and what it embeds."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor
+
+from index_builder.datasets import Dataset
+from index_builder.heads.assemble import head_model
+from index_builder.heads.choice import Candidate, Chosen, Fit, Fitter, choose
+from index_builder.heads.maps import FeatureExtractor, FeatureSource, ImageMaps
+from index_builder.heads.samples import Samples, gather_samples
+from model_store.card import HeadInfo
+from model_store.cores import available_cores
+from segsort.head import FeatureStatistics, Head
+
+MOST_SAMPLES = 8000  # labelled pixels of all images together
+TRIAL_SAMPLES = 4000  # of these, for cross-validation
+
+
+class Progress(NamedTuple):
+    """How far a fit is: the stage, and how many of its steps are done."""
+
+    stage: str
+    done: int
+    total: int
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a head is chosen and fitted.
+
+    Attributes:
+        fit: kind of the head, or "auto" to choose by cross-validation.
+        budget: seconds for trying candidates; the fit of the chosen one is not counted.
+        seed: of every random choice.
+        threads: cores to use; None: all.
+    """
+
+    fit: Fit = "auto"
+    budget: float = 20.0
+    seed: int = 0
+    threads: int | None = None
+
+
+class FittedHead(NamedTuple):
+    """A head fitted to labelled images.
+
+    head: the head; candidate: what it is; info: for the card; samples: what it was fitted on; embeddings: [N, D] unit
+    vectors of the samples, for a forest by the trees that did not see them; folds: [I] fold of each image, -1 where an
+    image has no samples, or None where images were not compared; seconds: of features and of head.
+    """
+
+    head: Head
+    candidate: Candidate
+    info: HeadInfo
+    samples: Samples
+    embeddings: Tensor
+    folds: np.ndarray | None
+    seconds: dict[str, float]
+
+
+class HeadOnCells:
+    """Runs a head on the feature maps of images, with the network that a release will have."""
+
+    def __init__(self, head: Head, threads: int | None = None) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or available_cores()
+        options.log_severity_level = 3
+        content = head_model(head).SerializeToString()
+        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self._names = [group.name for group in head.groups]
+
+    def embed(self, maps: ImageMaps) -> Tensor:
+        """Embeddings of an image: [D, h, w] unit vectors, without padding."""
+        h, w = maps.cells
+        found = self._session.run(["embedding"], {name: maps.maps[name][None] for name in self._names})[0]
+        return torch.from_numpy(found[0, :, :h, :w])
+
+
+class HeadFitting:
+    """Fits heads to the labelled images of a data set, whose features are computed once.
+
+    Args:
+        dataset: labelled images.
+        source: the feature extractor.
+        statistics: of its features on images of many kinds; None: estimated from the images of the data set.
+        folder: where feature maps are kept.
+        settings: see `FitSettings`.
+        report: called as the fit goes on.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        source: FeatureSource,
+        statistics: FeatureStatistics | None,
+        folder: Path,
+        settings: FitSettings,
+        report: Report | None = None,
+    ) -> None:
+        self.dataset, self.source, self.settings = dataset, source, settings
+        self._extractor = FeatureExtractor(source, folder, settings.threads)
+        self._report = report or (lambda progress: None)
+        self._threads = settings.threads or available_cores()
+        started = time.perf_counter()
+        for i in range(len(dataset)):
+            self.maps(i)
+            self._report(Progress("features", i + 1, len(dataset)))
+        self.statistics = statistics or self._own_statistics()
+        self._feature_seconds = time.perf_counter() - started
+
+    def maps(self, i: int) -> ImageMaps:
+        """Feature maps of an image."""
+        return self._extractor.maps(self.dataset.photograph(i).image)
+
+    def fit(self) -> FittedHead:
+        """Choose a head by cross-validation and fit it to all labelled pixels.
+
+        Raises:
+            ValueError: if no pixel is labelled, or a head that learns from labels was asked for and there is one class.
+        """
+        settings, groups = self.settings, self.source.groups
+        started = time.perf_counter()
+        fitter = Fitter(groups, self.statistics, settings.seed, self._threads)
+
+        def image(i: int) -> tuple[ImageMaps, np.ndarray]:
+            return self.maps(i), self.dataset[i].labels
+
+        basis = fitter.basis(groups)
+        samples = gather_samples(len(self.dataset), image, groups, basis, most=MOST_SAMPLES, seed=settings.seed)
+        self._report(Progress("head", 0, 1))
+        trial = samples.thinned(TRIAL_SAMPLES, settings.seed)
+        with _torch_threads(self._threads):
+            chosen = choose(
+                fitter, trial, settings.fit, settings.budget, lambda n, of: self._report(Progress("head", n, of + 1))
+            )
+            head, embeddings = fitter.fit(chosen.candidate, samples)
+        seconds = time.perf_counter() - started
+        info = HeadInfo(
+            kind=head.kind,
+            groups=[group.name for group in head.groups],
+            chosen=str(chosen.candidate),
+            cross_validated=chosen.scores,
+            seconds=round(seconds, 1),
+        )
+        folds = _image_folds(chosen, trial, len(self.dataset))
+        times = {"features": self._feature_seconds, "head": seconds}
+        return FittedHead(head, chosen.candidate, info, samples, embeddings, folds, times)
+
+    def refit(self, fitted: FittedHead, images: np.ndarray) -> Head:
+        """Fit the chosen kind of head to some of the images: [n] positions."""
+        fitter = Fitter(self.source.groups, self.statistics, self.settings.seed, self._threads)
+        with _torch_threads(self._threads):
+            return fitter.fit(fitted.candidate, fitted.samples.subset(np.isin(fitted.samples.images, images)))[0]
+
+    def _own_statistics(self) -> FeatureStatistics:
+        """Statistics of cells of the labelled images, where none of other images are known."""
+        random = np.random.default_rng(self.settings.seed)
+        most = max(50, 20_000 // max(1, len(self.dataset)))
+        rows = []
+        for i in range(len(self.dataset)):
+            maps = self.maps(i)
+            h, w = maps.cells
+            cells = random.choice(h * w, min(most, h * w), replace=False)
+            rows.append(maps.rows(self.source.groups, cells // w, cells % w))
+        return FeatureStatistics.of(torch.cat(rows))
+
+
+def _image_folds(chosen: Chosen, samples: Samples, count: int) -> np.ndarray | None:
+    """Fold of each image [count], -1 where it has no samples; None if folds are of strokes, or there are none."""
+    if chosen.folds is None or len(np.unique(samples.images)) < 2:
+        return None
+    folds = np.full(count, -1)
+    folds[samples.images] = chosen.folds
+    return folds
+
+
+@contextmanager
+def feature_folder() -> Iterator[Path]:
+    """A temporary folder for feature maps."""
+    with tempfile.TemporaryDirectory(prefix="segsort-features-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

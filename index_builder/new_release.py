@@ -1,0 +1,106 @@
+"""Writes an empty release: features and an identity head, without exemplars and classes, to be taught while served."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from index_builder.heads.assemble import OPSET, append_head
+from index_builder.heads.choice import Candidate
+from index_builder.heads.files import save_head
+from index_builder.heads.maps import FeatureSource
+from model_store.card import Calibration, Card, HeadInfo, NetworkInfo, RetrievalInfo, SortingInfo
+from model_store.exemplar_table import Exemplars
+from model_store.release import FEATURES, HEAD, Release, write_release
+from segsort.head import FeatureStatistics, Head
+
+SORTING = SortingInfo(segments=200)
+
+
+def network_info(source: FeatureSource, head: Head, network: Path) -> NetworkInfo:
+    """Description of a network that consists of features and a head."""
+    parameters = sum(numpy_helper.to_array(one).size for one in onnx.load(network).graph.initializer)
+    return NetworkInfo(
+        name=f"{source.info.name}-{head.kind}",
+        backbone=source.info.name,
+        dimension=head.dimension,
+        parameters=parameters,
+        opset=OPSET,
+    )
+
+
+def write_empty(
+    out: Path,
+    source: FeatureSource,
+    head: Head,
+    statistics: FeatureStatistics,
+    *,
+    name: str | None = None,
+    description: str = "",
+) -> Release:
+    """Write a release without exemplars.
+
+    Args:
+        out: folder of the release; it must not exist.
+        source: the feature extractor.
+        head: an identity head.
+        statistics: of the features, for the heads that are fitted later.
+        name: name of the release; None: the name of the folder.
+        description: for the card.
+
+    Raises:
+        ReleaseError: if `out` exists.
+    """
+    with TemporaryDirectory() as folder:
+        network, values = Path(folder) / "network.onnx", Path(folder) / HEAD
+        append_head(source.file, head, network)
+        save_head(values, head, statistics)
+        card = Card(
+            name=name or out.name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            description=description,
+            classes=[],
+            network=network_info(source, head, network),
+            preprocessing=source.preprocessing,
+            sorting=SORTING,
+            retrieval=RetrievalInfo(),
+            calibration=NOT_CALIBRATED,
+            features=source.info,
+            head=HeadInfo(
+                kind=head.kind,
+                groups=[group.name for group in head.groups],
+                chosen=str(Candidate(head.kind, head.groups)),
+            ),
+            provenance={"segsort": version("segsort"), "features": source.info.name},
+            licence=dict(source.licence),
+        )
+        nothing: Iterable[tuple[str, bytes]] = ()
+        attachments = {FEATURES: source.file, HEAD: values}
+        return write_release(out, card, network, no_exemplars(head.dimension), [], nothing, attachments)
+
+
+NOT_CALIBRATED = Calibration(
+    calibrated=False,
+    confidence_x=[0.0, 1.0],
+    confidence_y=[0.0, 1.0],
+    known_threshold=-1.0,
+    how="not calibrated: there are no labelled images yet",
+)
+
+
+def no_exemplars(dimension: int) -> Exemplars:
+    """A table without exemplars."""
+    return Exemplars(
+        ids=[],
+        prototypes=np.zeros((0, dimension), dtype=np.float32),
+        class_ids=np.zeros(0, dtype=np.int64),
+        image_ids=np.zeros(0, dtype=np.int32),
+        bboxes=np.zeros((0, 4), dtype=np.int32),
+        areas=np.zeros(0, dtype=np.int64),
+        masks=[],
+    )
