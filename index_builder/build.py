@@ -2,7 +2,7 @@
 
 import io
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from index_builder.calibration import HeldOut, calibrate_on
 from index_builder.clustering import Unlabelled, find_centres, in_clusters, nearest_centres
@@ -21,7 +22,7 @@ from index_builder.progress import counted
 from index_builder.scores import class_lookup, label_counts
 from index_builder.selection import BALANCE, Candidates, select
 from index_builder.subsets import evenly_spread
-from model_store.card import Calibration, Card, RetrievalInfo, SortingInfo
+from model_store.card import Calibration, Card, FeaturesInfo, HeadInfo, RetrievalInfo, SortingInfo
 from model_store.cores import available_cores
 from model_store.embedder import Device, Embedder
 from model_store.exemplar_table import Exemplars, SourceImage, exemplar_ids
@@ -76,6 +77,20 @@ class Notes:
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
+class FittedParts(NamedTuple):
+    """What a head that was fitted to the data set adds to a build.
+
+    embed: embeddings [D, h, w] of an image of the data set, by its position; calibration: of the fitted head; features,
+    head: for the card; attachments: files that are kept beside the network.
+    """
+
+    embed: Callable[[int], Tensor]
+    calibration: Calibration
+    features: FeaturesInfo
+    head: HeadInfo
+    attachments: Mapping[str, Path]
+
+
 class _Gathered(NamedTuple):
     """Result of the pass over the images.
 
@@ -99,6 +114,7 @@ def build_release(
     notes: Notes | None = None,
     device: Device = "cpu",
     threads: int | None = None,
+    fitted: FittedParts | None = None,
 ) -> Release:
     """Build a release from a network and the labelled images of a data set.
 
@@ -113,6 +129,7 @@ def build_release(
         notes: texts and facts for the card.
         device: "cpu" or "cuda", for the network.
         threads: threads of the network on a CPU; None: all cores.
+        fitted: what a head adds that was fitted to the data set; None: the network is used as it is.
 
     Raises:
         ValueError: if `out` exists, the data set has no labelled segment or an image too large for WebP, or a class of
@@ -121,15 +138,19 @@ def build_release(
     options, notes, out = options or BuildOptions(), notes or Notes(), Path(out)
     if out.exists():
         raise ValueError(f"{out} exists, and a release is never overwritten; give another folder with --out")
-    builder = _Builder(dataset, source, options, Embedder((source.network_file, source.preprocessing), device, threads))
-    own = calibrate_with is None
+    embedder = Embedder((source.network_file, source.preprocessing), device, threads)
+    builder = _Builder(dataset, source, options, embedder, None if fitted is None else fitted.embed)
+    own = calibrate_with is None and fitted is None
     gathered = builder.gather(evenly_spread(len(dataset), options.calibration_images) if own else [])
     if isinstance(dataset, Unlabelled):
         gathered = _clustered(gathered, dataset.clusters)
     chosen = select(
         gathered.candidates, len(dataset.classes), options.max_exemplars, options.max_images, options.balance
     )
-    calibration = builder.calibrate(gathered, chosen, calibrate_with)
+    if fitted is not None and calibrate_with is None:
+        calibration = fitted.calibration
+    else:
+        calibration = builder.calibrate(gathered, chosen, calibrate_with)
     exemplars, sources, images = builder.exemplars(gathered, chosen)
     card = Card(
         name=name or out.name,
@@ -141,13 +162,16 @@ def build_release(
         sorting=builder.sorting,
         retrieval=builder.retrieval,
         calibration=calibration,
+        features=None if fitted is None else fitted.features,
+        head=None if fitted is None else fitted.head,
         provenance={"segsort": version("segsort"), "network": source.network.name, **notes.provenance},
         licence={**source.licence, **notes.licence},
         data={"exemplars": builder.summary(gathered, exemplars, len(sources)), **notes.data},
         training=source.training,
         metrics=dict(notes.metrics),
     )
-    return write_release(out, card, source.network_file, exemplars, sources, builder.encode(sources, images))
+    files, attachments = builder.encode(sources, images), None if fitted is None else fitted.attachments
+    return write_release(out, card, source.network_file, exemplars, sources, files, attachments)
 
 
 def with_card(release: Release, out: Path, **changes: Any) -> Release:
@@ -172,8 +196,15 @@ def with_card(release: Release, out: Path, **changes: Any) -> Release:
 class _Builder:
     """The steps of `build_release` for one data set and one network."""
 
-    def __init__(self, dataset: Dataset, source: EmbedderSource, options: BuildOptions, embedder: Embedder) -> None:
-        self.dataset, self.options, self.embedder = dataset, options, embedder
+    def __init__(
+        self,
+        dataset: Dataset,
+        source: EmbedderSource,
+        options: BuildOptions,
+        embedder: Embedder,
+        embed: Callable[[int], Tensor] | None,
+    ) -> None:
+        self.dataset, self.options, self.embedder, self._embed = dataset, options, embedder, embed
         self.sorting = options.sorting or source.sorting
         self.retrieval = options.retrieval or source.retrieval
         self.num_classes = len(dataset.classes)
@@ -186,7 +217,7 @@ class _Builder:
         for i in counted(len(self.dataset), f"embedding {self.dataset.name}"):
             sample = self.dataset[i]
             _check_side(sample)
-            embeddings, segments = self._segments(sample.image)
+            embeddings, segments = self._segments(sample.image, i)
             pieces = split_by_label(segments, embeddings.cpu(), sample.labels, IGNORE, self.options.min_area)
             count = len(pieces.areas)
             masks = encode_rle(pieces.labels, count) if count else []
@@ -268,9 +299,13 @@ class _Builder:
             "min_area": self.options.min_area,
         }
 
-    def _segments(self, image: np.ndarray) -> tuple[Any, Segments]:
-        """Embeddings [D, h, w], unit vectors, and segments of one image."""
-        embeddings = self.embedder.embed(image)
+    def _segments(self, image: np.ndarray, position: int | None = None) -> tuple[Any, Segments]:
+        """Embeddings [D, h, w], unit vectors, and segments of one image.
+
+        position: of the image in the data set that is built; None: it is of another one.
+        """
+        own = self._embed if position is not None else None
+        embeddings = self.embedder.embed(image) if own is None or position is None else own(position)
         size = (image.shape[0], image.shape[1])
         return embeddings, segment_image(embeddings, size, self.sorting.options(), self.sorting.min_area)
 

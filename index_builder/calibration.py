@@ -65,21 +65,36 @@ def calibrate_on(
         how: origin of the segments, for the card.
 
     Returns:
-        The calibration. If no segment can be compared, confidence equals the share and every segment is known.
+        The calibration; see `calibration_of`.
     """
-    outcomes = [_outcomes(image, index, class_ids, image_ids, retrieval) for image in held_out]
+    outcomes = [outcomes_of(image, index, class_ids, image_ids, retrieval) for image in held_out]
+    return calibration_of(outcomes, how)
+
+
+def calibration_of(outcomes: Sequence[Outcomes], how: str) -> Calibration:
+    """Fit the confidence curve and the threshold of known segments to votes, see `calibrate_on`.
+
+    Args:
+        outcomes: of each held-out image.
+        how: origin of the segments, for the card.
+
+    Returns:
+        The calibration. If there are no votes, it is not calibrated, and every segment is known.
+    """
     joined = Outcomes(*(np.concatenate([getattr(o, field) for o in outcomes] or [[]]) for field in Outcomes._fields))
     if joined.area.sum() == 0:
         how = f"not calibrated, no labelled segment could be compared with exemplars of another image ({how})"
-        return Calibration(confidence_x=[0.0, 1.0], confidence_y=[0.0, 1.0], known_threshold=-1.0, how=how)
+        return Calibration(
+            calibrated=False, confidence_x=[0.0, 1.0], confidence_y=[0.0, 1.0], known_threshold=-1.0, how=how
+        )
     x, y = rising_curve(joined.share, joined.correct.astype(np.float64), joined.area)
     right = joined.correct.astype(bool)
     threshold = weighted_quantile(joined.familiar[right], joined.area[right], 1 - KNOWN_SHARE) if right.any() else -1.0
-    how = f"{how}; {len(joined.area)} segments of {len(held_out)} images, weighted by area"
+    how = f"{how}; {len(joined.area)} segments of {len(outcomes)} images, weighted by area"
     return Calibration(confidence_x=x, confidence_y=y, known_threshold=round(threshold, 6), how=how)
 
 
-def _outcomes(
+def outcomes_of(
     image: HeldOut, index: ExemplarIndex, class_ids: np.ndarray, image_ids: np.ndarray, retrieval: RetrievalInfo
 ) -> Outcomes:
     """Vote on the labelled segments of one image without the exemplars of that image."""

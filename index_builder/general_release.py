@@ -1,4 +1,4 @@
-"""Builds the bundled release `general`: `python -m index_builder.general_release --weights FILE --images DIR --out DIR`.
+"""Builds the release `general`: `python -m index_builder.general_release --weights FILE --images DIR --out DIR`.
 
 It has features and an identity head, but no exemplars and no classes: the start of a segmenter of anything. The
 statistics behind the identity head are those of photographs of many kinds; no photograph is in the release.

@@ -29,6 +29,7 @@ from segsort.retrieval import vote
 Fit = Literal["auto", "none", "linear", "mlp", "forest"]
 DIMENSION = 48  # of the identity head, and so of linear heads
 FOLDS = 3
+MARGIN = 0.01  # of mIoU; smaller differences between candidates are mostly chance
 K, KAPPA = 20, 10.0  # of the vote on single pixels that scores a head
 _FINE = 8  # largest stride of a fine map
 
@@ -177,9 +178,16 @@ def choose(
         scores[candidate] = score(fitter, candidate, samples, folds)
         if progress is not None:
             progress(number + 1, len(possible))
-    best = max(scores, key=lambda one: scores[one])
+    top = max(scores.values())
+    best = next(one for one in sorted(scores, key=_robustness) if scores[one] >= top - MARGIN)
     named = {str(one): round(value, 4) for one, value in scores.items()}
     return Chosen(best, named, folds, time.perf_counter() - started)
+
+
+def _robustness(candidate: Candidate) -> tuple[int, int]:
+    """Order among candidates with almost equal scores: those that combine most kinds of features come first."""
+    kinds: tuple[Kind, ...] = ("forest", "linear", "identity", "mlp")
+    return -len(candidate.reads), kinds.index(candidate.kind)
 
 
 def _uncompared(possible: Sequence[Candidate]) -> Candidate:

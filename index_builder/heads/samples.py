@@ -21,7 +21,8 @@ _SORTING = SortingOptions(segments=64, iterations=4, location_weight=0.5)
 class Samples(NamedTuple):
     """N labelled embedding cells.
 
-    rows: [N, F] float32 features of all groups; class_ids: [N] int64; images: [N] int64; parts: [N] int64, the labelled
+    rows: [N, F] float32 features of all groups; class_ids: [N] int64; images: [N] int64; places: [N] int64, y * w + x
+    of the cell in its image; parts: [N] int64, the labelled
     part of an image that a cell belongs to (a component of one class: a stroke or an object); segments: [N] int64, the
     sorted segment of one class that it belongs to; weights: [N] float32, labelled cells that each stands for.
     """
@@ -29,6 +30,7 @@ class Samples(NamedTuple):
     rows: Tensor
     class_ids: Tensor
     images: np.ndarray
+    places: np.ndarray
     parts: np.ndarray
     segments: np.ndarray
     weights: np.ndarray
@@ -37,7 +39,7 @@ class Samples(NamedTuple):
         """The samples at positions, or where a mask is true."""
         at = torch.from_numpy(np.flatnonzero(chosen) if chosen.dtype == bool else chosen)
         index = at.numpy()
-        return Samples(self.rows[at], self.class_ids[at], self.images[index], self.parts[index], self.weights[index])
+        return Samples(self.rows[at], self.class_ids[at], *(one[index] for one in self[2:]))
 
     def thinned(self, most: int, seed: int) -> "Samples":
         """At most `most` of the samples, drawn at random."""
@@ -129,6 +131,7 @@ def gather_samples(
         found.append(
             Samples(
                 maps.rows(groups, y, x), torch.from_numpy(cells[y, x].astype(np.int64)), np.full(len(y), i),
+                y * maps.cells[1] + x,
                 part + parts, segment + segments, weights,
             )
         )  # fmt: skip
