@@ -6,7 +6,6 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import onnx
 from onnx import numpy_helper
 
@@ -81,7 +80,7 @@ def write_empty(
         )
         nothing: Iterable[tuple[str, bytes]] = ()
         attachments = {FEATURES: source.file, HEAD: values}
-        return write_release(out, card, network, no_exemplars(head.dimension), [], nothing, attachments)
+        return write_release(out, card, network, Exemplars.none(head.dimension), [], nothing, attachments)
 
 
 NOT_CALIBRATED = Calibration(
@@ -91,16 +90,3 @@ NOT_CALIBRATED = Calibration(
     known_threshold=-1.0,
     how="not calibrated: there are no labelled images yet",
 )
-
-
-def no_exemplars(dimension: int) -> Exemplars:
-    """A table without exemplars."""
-    return Exemplars(
-        ids=[],
-        prototypes=np.zeros((0, dimension), dtype=np.float32),
-        class_ids=np.zeros(0, dtype=np.int64),
-        image_ids=np.zeros(0, dtype=np.int32),
-        bboxes=np.zeros((0, 4), dtype=np.int32),
-        areas=np.zeros(0, dtype=np.int64),
-        masks=[],
-    )
