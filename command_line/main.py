@@ -12,6 +12,7 @@ import typer
 from index_builder.build_commands import build, evaluate, train
 from index_builder.regions_commands import app as regions_app
 from index_builder.report_commands import report
+from index_builder.teach_commands import new
 from model_store.release_commands import app as releases_app
 from service.commands import segment, serve, snapshot
 from service.keys_commands import app as keys_app
@@ -38,7 +39,7 @@ def _options(
     """Segment images, explain every label by labelled examples, and fix wrong labels while the service runs."""
 
 
-for command in (serve, segment, train, build, evaluate, report):
+for command in (serve, new, build, segment, evaluate, train, report):
     cli.command()(command)
 releases_app.command()(snapshot)  # defined in service: it reads the database of edits, which model_store cannot import
 cli.add_typer(releases_app, name="releases")

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic import BaseModel
+
+    from index_builder.build import BuildOptions, Notes
+    from index_builder.datasets import Dataset
+    from model_store.card import RetrievalInfo, SortingInfo
+    from model_store.release import Release
 
 _Info = TypeVar("_Info", bound="BaseModel")
 Device = Literal["cpu", "cuda"]
@@ -98,9 +105,29 @@ def _changed(info: _Info, **values: Any) -> _Info:
 
 
 def build(
-    dataset: Annotated[str, typer.Option(help="Data set whose labelled images become exemplars.")],
-    embedder: Annotated[Path, typer.Option(help="Folder of a training run, or of a release, whose network is used.")],
     out: Annotated[Path, typer.Option(help="Folder of the new release. It must not exist.")],
+    data: Annotated[
+        Path | None, typer.Argument(help="Folder of labelled images; the same as --root, with the format detected.")
+    ] = None,
+    embedder: Annotated[
+        str,
+        typer.Option(
+            help="What embeds the images: general, filters, a release by name or path, the folder of a training run, "
+            "or a transformers backbone by hub name or folder."
+        ),
+    ] = "general",
+    fit: Annotated[
+        Literal["auto", "none", "linear", "mlp", "forest"] | None,
+        typer.Option(
+            help="Head to fit to the images: auto chooses by cross-validation, none fits nothing. Default: auto if the "
+            "embedder has features.onnx, else the network is used as it is."
+        ),
+    ] = None,
+    budget: Annotated[float, typer.Option(help="Seconds for choosing a head.")] = 20.0,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice of the fit.")] = 0,
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set whose labelled images become exemplars: camvid, folder or streets.")
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     split: Annotated[str, typer.Option(help="Split of the data set.")] = "train",
     count: Annotated[
@@ -138,53 +165,140 @@ def build(
     calibrate_split: Annotated[str, typer.Option(help="Split of that data set.")] = "val",
 ) -> None:
     """Build a release: embed labelled images, keep their segments as exemplars, then index and calibrate them."""
-    from dataclasses import replace
-
-    from index_builder.build import BuildOptions, Notes, build_release
+    from index_builder.build import BuildOptions, Notes
     from index_builder.clustering import Unlabelled
-    from index_builder.datasets import Dataset, open_dataset, open_images
-    from index_builder.embedder_source import load_embedder_source
+    from index_builder.datasets import Dataset, named_dataset, open_dataset, open_images
+    from model_store.card import RetrievalInfo, SortingInfo
 
+    dataset, root = named_dataset(data, dataset, root)
     calibration = open_dataset(calibrate_dataset, calibrate_root, calibrate_split) if calibrate_dataset else None
-    source = load_embedder_source(embedder)
-    source = replace(source, preprocessing=_changed(source.preprocessing, working_size=working_size))
-    options = BuildOptions(
-        max_exemplars=max_exemplars,
-        max_images=max_images,
-        balance=balance,
-        sorting=_changed(
-            source.sorting,
-            segments=segments,
-            iterations=iterations,
-            coarse_iterations=coarse_iterations,
-            location_weight=location_weight,
-        ),
-        retrieval=_changed(source.retrieval, k=k, index_factory=index_factory),
-    )
     if classes_by_clustering is None:
-        data: Dataset = open_dataset(dataset, root, split, count=count)
+        images: Dataset = open_dataset(dataset, root, split, count=count)
     elif calibration is None:
-        data = Unlabelled(open_images(dataset, root, split, count=count), classes_by_clustering)
+        images = Unlabelled(open_images(dataset, root, split, count=count), classes_by_clustering)
     else:
         raise ValueError(
             "--calibrate-dataset needs labels, but --classes-by-clustering ignores them; give one of the two"
         )
-    release = build_release(
-        data,
+
+    def options(sorting: SortingInfo, retrieval: RetrievalInfo) -> BuildOptions:
+        """The options of the command line over the settings of the embedder."""
+        return BuildOptions(
+            max_exemplars=max_exemplars,
+            max_images=max_images,
+            balance=balance,
+            sorting=_changed(
+                sorting,
+                segments=segments,
+                iterations=iterations,
+                coarse_iterations=coarse_iterations,
+                location_weight=location_weight,
+            ),
+            retrieval=_changed(retrieval, k=k, index_factory=index_factory),
+        )
+
+    notes = Notes(description=description)
+    if _fits(embedder, fit, classes_by_clustering is not None):
+        if calibration is not None:
+            raise ValueError("--calibrate-dataset is for --fit none; a fitted head is calibrated by cross-validation")
+        settings = {"fit": fit or "auto", "budget": budget, "seed": seed}
+        release = _fit(images, embedder, out, options, notes, name, working_size, settings)
+    else:
+        release = _build(images, embedder, out, options, notes, name, working_size, calibration, device)
+    typer.echo(str(release.path))
+
+
+def _fits(embedder: str, fit: str | None, clustered: bool) -> bool:
+    """Whether a head is fitted: asked for, or the embedder has features and nothing else was asked for."""
+    from index_builder.embedder_source import is_run
+    from index_builder.heads.sources import has_features
+
+    if clustered or is_run(Path(embedder)):
+        if fit not in (None, "none"):
+            raise ValueError(f"--fit {fit} needs labels and an embedder with features; leave --fit out")
+        return False
+    return fit is not None if fit is not None else has_features(embedder)
+
+
+def _fit(
+    images: "Dataset",
+    embedder: str,
+    out: Path,
+    options: "Callable[[SortingInfo, RetrievalInfo], BuildOptions]",
+    notes: "Notes",
+    name: str | None,
+    working_size: int | None,
+    settings: dict[str, Any],
+) -> "Release":
+    """Build a release with a head that is fitted to its images."""
+    from tempfile import TemporaryDirectory
+
+    from index_builder.fit_release import fit_release
+    from index_builder.heads.fitting import FitSettings
+    from index_builder.heads.sources import open_features
+    from index_builder.new_release import SORTING
+    from index_builder.progress import Stages
+    from model_store.card import RetrievalInfo
+    from model_store.store import open_store
+
+    with TemporaryDirectory(prefix="segsort-features-") as folder, Stages() as stages:
+        features = open_features(embedder, open_store(), Path(folder), working_size)
+        result = fit_release(
+            images,
+            features,
+            out,
+            name=name,
+            settings=FitSettings(**settings),
+            options=options(SORTING, RetrievalInfo()),
+            notes=notes,
+            report=lambda done: stages.show(*done),
+        )
+    seconds = ", ".join(f"{stage} {value:.1f} s" for stage, value in result.fitted.seconds.items())
+    typer.echo(f"head: {result.fitted.info.chosen} ({seconds})", err=True)
+    for candidate, score in sorted(result.fitted.info.cross_validated.items(), key=lambda one: -one[1]):
+        typer.echo(f"  mIoU {score:.3f}  {candidate}", err=True)
+    return result.release
+
+
+def _build(
+    images: "Dataset",
+    embedder: str,
+    out: Path,
+    options: "Callable[[SortingInfo, RetrievalInfo], BuildOptions]",
+    notes: "Notes",
+    name: str | None,
+    working_size: int | None,
+    calibration: "Dataset | None",
+    device: Device,
+) -> "Release":
+    """Build a release with a network as it is."""
+    from dataclasses import replace
+
+    from index_builder.build import build_release
+    from index_builder.embedder_source import load_embedder_source
+    from model_store.store import open_store
+
+    path = Path(embedder)
+    source = load_embedder_source(path if path.exists() else open_store().resolve(embedder))
+    source = replace(source, preprocessing=_changed(source.preprocessing, working_size=working_size))
+    return build_release(
+        images,
         source,
         out,
         name=name,
-        options=options,
+        options=options(source.sorting, source.retrieval),
         calibrate_with=calibration,
-        notes=Notes(description=description),
+        notes=notes,
         device=device,
     )
-    typer.echo(str(release.path))
 
 
 def evaluate(
     release: Annotated[str, typer.Argument(help="Name or path of a release, or the folder of a softmax run.")],
-    dataset: Annotated[str, typer.Option(help="Labelled data set to measure on.")],
+    data: Annotated[
+        Path | None, typer.Argument(help="Folder of labelled images; the same as --root, with the format detected.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Labelled data set to measure on.")] = None,
     root: Annotated[Path | None, typer.Option(help="Folder of that data set.")] = None,
     split: Annotated[str, typer.Option(help="Split of the data set.")] = "val",
     explanations: Annotated[bool, typer.Option("--explanations", help="Measure the explanations as well.")] = False,
@@ -204,7 +318,7 @@ def evaluate(
     half: Annotated[bool, typer.Option("--half", help="Run the network in 16 bits, as SEGSORT_HALF does.")] = False,
 ) -> None:
     """Measure a release on labelled images: mIoU, IoU per class, accuracy, boundary F and calibration."""
-    from index_builder.datasets import open_dataset
+    from index_builder.datasets import named_dataset, open_dataset
     from index_builder.evaluate import evaluate as measure
     from index_builder.evaluate_classifier import evaluate_classifier, is_classifier
     from index_builder.foreign_photographs import Photographs
@@ -218,6 +332,7 @@ def evaluate(
         )
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
+    dataset, root = named_dataset(data, dataset, root)
     labelled = open_dataset(dataset, root, split)
     if is_classifier(Path(release)):
         if half:

@@ -36,6 +36,11 @@ class EmbedderSource:
     licence: dict[str, Any] = field(default_factory=dict)
 
 
+def is_run(path: Path) -> bool:
+    """Whether a folder holds the network of a finished training run."""
+    return (path / DESCRIPTION).is_file()
+
+
 def load_embedder_source(path: Path | str) -> EmbedderSource:
     """Read the network of a training run or of a release.
 

@@ -8,25 +8,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-import numpy as np
 import torch
 import typer
 
 from index_builder.datasets import Images, open_images
 from index_builder.heads.assemble import export_extractor, join_extractors, store_in_half
 from index_builder.heads.choice import DIMENSION
-from index_builder.heads.maps import FeatureExtractor, FeatureSource
+from index_builder.heads.maps import FeatureSource
 from index_builder.heads.sources import WORKING_SIZE, features_info
+from index_builder.heads.statistics import measure_statistics
 from index_builder.new_release import write_empty
 from index_builder.progress import counted
 from model_store.card import Preprocessing
 from model_store.release import NETWORK, Release
 from model_store.store import BUNDLED
 from segsort.features import INPUT_MEAN, INPUT_STD, EfficientNetFeatures, FeatureGroup, Filters, Joined
-from segsort.head import FeatureStatistics, columns_of, identity_head, principal_basis
+from segsort.head import columns_of, identity_head, principal_basis
 
 NAME, STREETS = "general", "streets"
-CELLS = 400  # of each photograph, for the statistics
 DESCRIPTION = (
     "General features and no classes: teach it with a few strokes on your own images. Features are EfficientNet-Lite2 "
     "at strides 4 to 32, a filter bank, and the embedding of the release streets."
@@ -59,22 +58,12 @@ def make(weights: Path, images: Images, out: Path) -> Release:
         store_in_half(file)
         preprocessing = Preprocessing(working_size=WORKING_SIZE, mean=(INPUT_MEAN,) * 3, std=(INPUT_STD,) * 3)
         source = FeatureSource(file, features_info(NAME, groups), preprocessing, dict(LICENCE))
-        statistics = measure(source, images, Path(folder))
+        photographs = (images.photograph(i).image for i in counted(len(images), "features"))
+        statistics = measure_statistics(source, photographs, Path(folder))
         read = tuple(group for group in groups if group.name not in ("filters", "stride4", "stride8"))
         chosen = statistics.columns(columns_of(groups, read))
         head = identity_head(read, principal_basis(chosen, read, DIMENSION))
         return write_empty(out, source, head, statistics, name=NAME, description=DESCRIPTION)
-
-
-def measure(source: FeatureSource, images: Images, folder: Path) -> FeatureStatistics:
-    """Statistics of the features of embedding cells that are drawn from each image."""
-    extractor, random, rows = FeatureExtractor(source, folder), np.random.default_rng(0), []
-    for i in counted(len(images), "features"):
-        maps = extractor.maps(images.photograph(i).image)
-        h, w = maps.cells
-        cells = random.choice(h * w, min(CELLS, h * w), replace=False)
-        rows.append(maps.rows(source.groups, cells // w, cells % w))
-    return FeatureStatistics.of(torch.cat(rows))
 
 
 def _main(

@@ -10,13 +10,14 @@ import onnx
 from onnx import numpy_helper
 
 from index_builder.heads.assemble import OPSET, append_head
-from index_builder.heads.choice import Candidate
+from index_builder.heads.choice import DIMENSION, Candidate
 from index_builder.heads.files import save_head
 from index_builder.heads.maps import FeatureSource
+from index_builder.heads.sources import OpenedFeatures
 from model_store.card import Calibration, Card, HeadInfo, NetworkInfo, RetrievalInfo, SortingInfo
 from model_store.exemplar_table import Exemplars
 from model_store.release import FEATURES, HEAD, Release, write_release
-from segsort.head import FeatureStatistics, Head
+from segsort.head import FeatureStatistics, Head, identity_head, principal_basis
 
 SORTING = SortingInfo(segments=200)
 
@@ -81,6 +82,24 @@ def write_empty(
         nothing: Iterable[tuple[str, bytes]] = ()
         attachments = {FEATURES: source.file, HEAD: values}
         return write_release(out, card, network, Exemplars.none(head.dimension), [], nothing, attachments)
+
+
+def write_new(out: Path, features: OpenedFeatures, *, name: str, description: str = "") -> Release:
+    """Write an empty release over a feature extractor.
+
+    Args:
+        out: folder of the release; it must not exist.
+        features: the extractor.
+        name: name of the release.
+        description: for the card.
+
+    Raises:
+        ReleaseError: if `out` exists.
+    """
+    source, statistics, head = features
+    if head is None or head.kind != "identity":
+        head = identity_head(source.groups, principal_basis(statistics, source.groups, DIMENSION))
+    return write_empty(out, source, head, statistics, name=name, description=description)
 
 
 NOT_CALIBRATED = Calibration(

@@ -62,9 +62,7 @@ def write_live(
     sources = [image.source for image in kept.values()]
     card = _card(state, name or out.name, exemplars)
     files = _files(state.release, list(kept.values()), images, decode)
-    return write_release(
-        out, card, state.release.network_path, exemplars, sources, files, state.release.attachments
-    )
+    return write_release(out, card, state.release.network_path, exemplars, sources, files, state.release.attachments)
 
 
 class _Kept(NamedTuple):

@@ -11,6 +11,7 @@ __all__ = [
     "Images",
     "Photograph",
     "Sample",
+    "named_dataset",
     "open_dataset",
     "open_image",
     "open_images",
@@ -68,6 +69,26 @@ def open_dataset(name: str, root: Path | None, split: str, *, count: int | None 
     data = CamVid(root, split) if name == "camvid" else Folder(root, split)
     data.images = _limited(data.images, count)
     return data
+
+
+def named_dataset(data: Path | None, dataset: str | None, root: Path | None) -> tuple[str, Path | None]:
+    """The name and folder of a data set on a command line: either a folder alone, or a name and perhaps a folder.
+
+    Args:
+        data: folder of labelled images. Its format is detected: "camvid" if masks are in SPLITannot, else "folder".
+        dataset: name of the data set.
+        root: folder that goes with a name.
+
+    Raises:
+        ValueError: if neither or both ways are used.
+    """
+    if (data is None) == (dataset is None) or (data is not None and root is not None):
+        raise ValueError("give either a folder of labelled images, or --dataset with --root")
+    if data is None or dataset is not None:
+        return str(dataset), root
+    if not data.is_dir():
+        raise ValueError(f"{data} is not a folder; give the folder of labelled images")
+    return ("camvid" if any(data.glob("*annot")) else "folder"), data
 
 
 def _required(root: Path | None, name: str) -> Path:

@@ -95,7 +95,7 @@ class HeadFitting:
     Args:
         dataset: labelled images.
         source: the feature extractor.
-        statistics: of its features on images of many kinds; None: estimated from the images of the data set.
+        statistics: of its features over images of many kinds.
         folder: where feature maps are kept.
         settings: see `FitSettings`.
         report: called as the fit goes on.
@@ -105,7 +105,7 @@ class HeadFitting:
         self,
         dataset: Dataset,
         source: FeatureSource,
-        statistics: FeatureStatistics | None,
+        statistics: FeatureStatistics,
         folder: Path,
         settings: FitSettings,
         report: Report | None = None,
@@ -118,7 +118,7 @@ class HeadFitting:
         for i in range(len(dataset)):
             self.maps(i)
             self._report(Progress("features", i + 1, len(dataset)))
-        self.statistics = statistics or self._own_statistics()
+        self.statistics = statistics
         self._feature_seconds = time.perf_counter() - started
 
     def maps(self, i: int) -> ImageMaps:
@@ -164,18 +164,6 @@ class HeadFitting:
         fitter = Fitter(self.source.groups, self.statistics, self.settings.seed, self._threads)
         with _torch_threads(self._threads):
             return fitter.fit(fitted.candidate, fitted.samples.subset(np.isin(fitted.samples.images, images)))[0]
-
-    def _own_statistics(self) -> FeatureStatistics:
-        """Statistics of cells of the labelled images, where none of other images are known."""
-        random = np.random.default_rng(self.settings.seed)
-        most = max(50, 20_000 // max(1, len(self.dataset)))
-        rows = []
-        for i in range(len(self.dataset)):
-            maps = self.maps(i)
-            h, w = maps.cells
-            cells = random.choice(h * w, min(most, h * w), replace=False)
-            rows.append(maps.rows(self.source.groups, cells // w, cells % w))
-        return FeatureStatistics.of(torch.cat(rows))
 
 
 def _image_folds(chosen: Chosen, samples: Samples, count: int) -> np.ndarray | None:

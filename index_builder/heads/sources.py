@@ -6,9 +6,10 @@ from typing import NamedTuple
 from index_builder.heads.assemble import export_extractor
 from index_builder.heads.files import load_head
 from index_builder.heads.maps import FeatureSource
+from index_builder.heads.statistics import sample_statistics
 from model_store.card import FeatureGroupInfo, FeaturesInfo, Preprocessing
 from model_store.release import FEATURES, HEAD, Release
-from model_store.store import ReleaseStore
+from model_store.store import ReleaseStore, open_store
 from segsort.features import INPUT_MEAN, INPUT_STD, Extractor, FeatureGroup, Filters
 from segsort.head import FeatureStatistics, Head
 
@@ -17,10 +18,10 @@ FILTERS = "filters"
 
 
 class OpenedFeatures(NamedTuple):
-    """A feature extractor, with the statistics and the identity head that come with it, if any do."""
+    """A feature extractor, the statistics of its features over images of many kinds, and its head, if it has one."""
 
     source: FeatureSource
-    statistics: FeatureStatistics | None
+    statistics: FeatureStatistics
     head: Head | None
 
 
@@ -38,12 +39,12 @@ def open_features(name: str, store: ReleaseStore, folder: Path, working_size: in
         ValueError: if the name is none of these.
     """
     if name == FILTERS:
-        return OpenedFeatures(_exported(Filters(), FILTERS, folder, working_size, {}), None, None)
-    if (Path(name) / "config.json").is_file() or ("/" in name and not Path(name).exists()):
+        return _opened(_exported(Filters(), FILTERS, folder, working_size, {}))
+    if _is_backbone(name):
         from segsort.backbones import open_backbone
 
         licence = {"features": f"{name}: see the licence of that model"}
-        return OpenedFeatures(_exported(open_backbone(name), name, folder, working_size, licence), None, None)
+        return _opened(_exported(open_backbone(name), name, folder, working_size, licence))
     release = Release.open(store.resolve(name))
     if FEATURES not in release.attachments or release.card.features is None:
         raise ValueError(
@@ -59,14 +60,26 @@ def open_features(name: str, store: ReleaseStore, folder: Path, working_size: in
     return OpenedFeatures(source, statistics, head)
 
 
-def has_features(release: Release) -> bool:
-    """Whether a head can be fitted on a release."""
-    return FEATURES in release.attachments and release.card.features is not None
+def has_features(name: str, store: ReleaseStore | None = None) -> bool:
+    """Whether a head can be fitted on an embedder: a name as in `open_features`, or a release without features."""
+    if name == FILTERS or _is_backbone(name):
+        return True
+    return (((store or open_store()).resolve(name)) / FEATURES).is_file()
+
+
+def _is_backbone(name: str) -> bool:
+    """A folder that transformers wrote, or a name such as facebook/dinov2-small."""
+    path = Path(name)
+    return (path / "config.json").is_file() or (name.count("/") == 1 and not name.startswith(".") and not path.exists())
 
 
 def features_info(name: str, groups: tuple[FeatureGroup, ...]) -> FeaturesInfo:
     """Description of an extractor for the card."""
     return FeaturesInfo(name=name, groups=[FeatureGroupInfo(**group._asdict()) for group in groups])
+
+
+def _opened(source: FeatureSource) -> OpenedFeatures:
+    return OpenedFeatures(source, sample_statistics(source), None)
 
 
 def _exported(
