@@ -12,11 +12,22 @@ from torch import Tensor
 
 from index_builder.datasets import IGNORE, Photograph, Sample, read_upright
 from index_builder.fit_release import CrossValidation, exemplar_embeddings
-from index_builder.heads.assemble import append_head
-from index_builder.heads.choice import Fit, Fitter, fold_of, score_head
-from index_builder.heads.files import load_head, save_head
-from index_builder.heads.fitting import FitSettings, FittedHead, HeadFitting, HeadOnCells, Progress, Report
-from index_builder.heads.maps import FeatureSource
+from index_builder.heads import (
+    FeatureSource,
+    Fit,
+    FitSettings,
+    FittedHead,
+    Fitter,
+    HeadFitting,
+    HeadOnCells,
+    Progress,
+    Report,
+    append_head,
+    fold_of,
+    load_head,
+    save_head,
+    score_head,
+)
 from index_builder.new_release import network_info
 from model_store.card import Card
 from model_store.exemplar_table import Exemplars, exemplar_ids
@@ -183,7 +194,9 @@ def _layers(dataset: LabelledByExemplars, i: int) -> Iterator[tuple[np.ndarray, 
     """The exemplars of an image in layers without overlap: their rows, and a map of their numbers, -1 elsewhere."""
     waiting = list(dataset.masks(i))
     while waiting:
-        labels, rows, later = np.full(waiting[0][1].shape, -1, dtype=np.int32), [], []
+        labels = np.full(waiting[0][1].shape, -1, dtype=np.int32)
+        rows: list[int] = []
+        later: list[tuple[int, np.ndarray]] = []
         for row, mask in waiting:
             if (labels[mask] >= 0).any():
                 later.append((row, mask))

@@ -211,7 +211,7 @@ def build(
 def _fits(embedder: str, fit: str | None, clustered: bool) -> bool:
     """Whether a head is fitted: asked for, or the embedder has features and nothing else was asked for."""
     from index_builder.embedder_source import is_run
-    from index_builder.heads.sources import has_features
+    from index_builder.heads import has_features
 
     if clustered or is_run(Path(embedder)):
         if fit not in (None, "none"):
@@ -234,8 +234,7 @@ def _fit(
     from tempfile import TemporaryDirectory
 
     from index_builder.fit_release import fit_release
-    from index_builder.heads.fitting import FitSettings
-    from index_builder.heads.sources import open_features
+    from index_builder.heads import FitSettings, open_features
     from index_builder.new_release import SORTING
     from index_builder.progress import Stages
     from model_store.card import RetrievalInfo

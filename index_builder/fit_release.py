@@ -13,10 +13,17 @@ from index_builder.build import BuildOptions, FittedParts, Notes, build_release
 from index_builder.calibration import HeldOut, Outcomes, calibration_of, outcomes_of
 from index_builder.datasets import IGNORE, Dataset
 from index_builder.embedder_source import EmbedderSource
-from index_builder.heads.assemble import append_head
-from index_builder.heads.files import save_head
-from index_builder.heads.fitting import FitSettings, FittedHead, HeadFitting, HeadOnCells, Progress, Report
-from index_builder.heads.sources import OpenedFeatures
+from index_builder.heads import (
+    FitSettings,
+    FittedHead,
+    HeadFitting,
+    HeadOnCells,
+    OpenedFeatures,
+    Progress,
+    Report,
+    append_head,
+    save_head,
+)
 from index_builder.new_release import SORTING, network_info
 from index_builder.scores import label_counts
 from index_builder.subsets import evenly_spread

@@ -12,11 +12,16 @@ import torch
 import typer
 
 from index_builder.datasets import Images, open_images
-from index_builder.heads.assemble import export_extractor, join_extractors, store_in_half
-from index_builder.heads.choice import DIMENSION
-from index_builder.heads.maps import FeatureSource
-from index_builder.heads.sources import WORKING_SIZE, features_info
-from index_builder.heads.statistics import measure_statistics
+from index_builder.heads import (
+    DIMENSION,
+    WORKING_SIZE,
+    FeatureSource,
+    export_extractor,
+    features_info,
+    join_extractors,
+    measure_statistics,
+    store_in_half,
+)
 from index_builder.new_release import write_empty
 from index_builder.progress import counted
 from model_store.card import Preprocessing

@@ -9,11 +9,7 @@ from tempfile import TemporaryDirectory
 import onnx
 from onnx import numpy_helper
 
-from index_builder.heads.assemble import OPSET, append_head
-from index_builder.heads.choice import DIMENSION, Candidate
-from index_builder.heads.files import save_head
-from index_builder.heads.maps import FeatureSource
-from index_builder.heads.sources import OpenedFeatures
+from index_builder.heads import DIMENSION, OPSET, Candidate, FeatureSource, OpenedFeatures, append_head, save_head
 from model_store.card import Calibration, Card, HeadInfo, NetworkInfo, RetrievalInfo, SortingInfo
 from model_store.exemplar_table import Exemplars
 from model_store.release import FEATURES, HEAD, Release, write_release

@@ -27,7 +27,7 @@ def new(
     """Make a release without classes and exemplars. Serve it, mark a few strokes, and it segments your images."""
     from tempfile import TemporaryDirectory
 
-    from index_builder.heads.sources import open_features
+    from index_builder.heads import open_features
     from index_builder.new_release import write_new
     from model_store.store import data_dir, open_store
 

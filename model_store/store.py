@@ -75,7 +75,8 @@ class _Found(NamedTuple):
 class ReleaseStore:
     """Releases in folders, and a state file that records the active one.
 
-    Until a release is activated, the newest release of the first folder with any release is active.
+    Until a release is activated, the newest release of the first folder with any release is active, among releases with
+    classes if there are any.
 
     Args:
         folders: folders of releases. If two releases have the same name, the first one is used.
@@ -197,8 +198,12 @@ class ReleaseStore:
         recorded = self._state().active
         if recorded is not None:
             return recorded
-        readable = [(-r.folder, r.card.created, name) for name, r in found.items() if isinstance(r.card, Card)]
-        return max(readable)[2] if readable else None
+        readable = [
+            (bool(r.card.classes), -r.folder, r.card.created, name)
+            for name, r in found.items()
+            if isinstance(r.card, Card)
+        ]
+        return max(readable)[-1] if readable else None
 
     def _folders(self) -> str:
         return ", ".join(str(folder) for folder in self.folders)

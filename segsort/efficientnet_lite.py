@@ -98,7 +98,7 @@ class _Block(nn.Module):
         y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = F.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
-        return x + y if self.adds else y
+        return x.add(y) if self.adds else y
 
 
 class _SameConv2d(nn.Conv2d):

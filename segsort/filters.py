@@ -93,6 +93,9 @@ class _Scale(nn.Module):
 class Gaussian(nn.Module):
     """Gaussian smoothing of each channel, edges repeated. sigma: pixels; the kernel reaches to four of it."""
 
+    rows: Tensor
+    columns: Tensor
+
     def __init__(self, channels: int, sigma: float) -> None:
         super().__init__()
         self.radius = max(1, round(4 * sigma))

@@ -244,7 +244,7 @@ def fit_by_sorting(
         ValueError: if there are fewer than two classes.
     """
     options = options or FitOptions()
-    if len(class_ids.unique()) < 2:
+    if len(np.unique(class_ids.numpy())) < 2:
         raise ValueError("the labelled pixels have one class; a head is fitted to two or more: label another class")
     random = torch.Generator().manual_seed(seed)
     x = torch.from_numpy(basis.directions).T @ (rows - torch.from_numpy(basis.mean)).T
@@ -403,7 +403,7 @@ def fit_forest(
     from sklearn.ensemble import RandomForestClassifier
 
     options = options or ForestOptions()
-    if len(class_ids.unique()) < 2:
+    if len(np.unique(class_ids.numpy())) < 2:
         raise ValueError("the labelled pixels have one class; a head is fitted to two or more: label another class")
     weight, bias = _tree_inputs(groups, split_on, rows, options.coarse)
     samples = (rows @ torch.from_numpy(weight).T + torch.from_numpy(bias)).numpy()

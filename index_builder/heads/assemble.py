@@ -1,9 +1,10 @@
 """Networks as ONNX files: extractors joined side by side, and a head appended to an extractor."""
 
-import io
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -51,9 +52,10 @@ def head_model(head: Head) -> onnx.ModelProto:
     names = [group.name for group in head.groups]
     maps = tuple(torch.zeros(1, group.channels, 96 // group.stride, 128 // group.stride) for group in head.groups)
     output = "hidden" if head.trees is not None else "embedding"
-    buffer = io.BytesIO()
-    _export(HeadOnMaps(head).eval(), maps, names, [output], buffer)
-    graph = onnx.load_model_from_string(buffer.getvalue()).graph
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "head.onnx"
+        _export(HeadOnMaps(head).eval(), maps, names, [output], file)
+        graph = onnx.load(file).graph
     if head.trees is not None:
         _append_trees(graph, head)
     return _model(graph)
@@ -116,7 +118,7 @@ def _append_trees(graph: onnx.GraphProto, head: Head) -> None:
     if trees is None:
         raise ValueError(f"a head of kind {head.kind!r} has no trees")
     inputs = len(head.weight) - head.tail
-    constants = {
+    constants: dict[str, np.ndarray] = {
         "row": np.array([-1, len(head.weight)], dtype=np.int64),
         "begin": np.array([0], dtype=np.int64),
         "middle": np.array([inputs], dtype=np.int64),
@@ -148,7 +150,7 @@ def _append_trees(graph: onnx.GraphProto, head: Head) -> None:
     ]
     graph.node.extend(nodes)
     del graph.output[:]
-    shape = ["batch", head.dimension, "h", "w"]
+    shape: list[str | int | None] = ["batch", head.dimension, "h", "w"]
     graph.output.append(helper.make_tensor_value_info("embedding", TensorProto.FLOAT, shape))
 
 
@@ -208,14 +210,14 @@ def store_in_half(file: Path) -> None:
     _save(model, file)
 
 
-def _export(
-    module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str], file: Path | io.BytesIO
-) -> None:
+def _export(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str], file: Path) -> None:
     axes = {name: {0: "batch", 2: f"{name}_h", 3: f"{name}_w"} for name in [*names, *outputs]}
-    torch.onnx.export(
-        module, inputs, file, input_names=names, output_names=outputs, dynamic_axes=axes, opset_version=OPSET,
-        dynamo=False,
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that sizes are constant in a trace, and what is not folded
+        torch.onnx.export(
+            module, inputs, file, input_names=names, output_names=outputs, dynamic_axes=axes, opset_version=OPSET,
+            dynamo=False,
+        )  # fmt: skip
 
 
 def _model(graph: onnx.GraphProto) -> onnx.ModelProto:

@@ -169,7 +169,7 @@ def choose(
     started = time.perf_counter()
     possible = candidates(fitter.groups, fit)
     folds = fold_of(samples)
-    if folds is None or len(samples.class_ids.unique()) < 2:
+    if folds is None or samples.classes < 2:
         return Chosen(_uncompared(possible), {}, None, time.perf_counter() - started)
     scores: dict[Candidate, float] = {}
     for number, candidate in enumerate(possible):
@@ -201,7 +201,7 @@ def score(fitter: Fitter, candidate: Candidate, samples: Samples, folds: np.ndar
     confusion = np.zeros((classes, classes))
     for fitted, held in splits(folds):
         known, asked = samples.subset(fitted), samples.subset(held)
-        if len(known.class_ids.unique()) < 2:
+        if known.classes < 2:
             predicted = np.full(len(asked.class_ids), int(known.class_ids[0]))
         else:
             head, exemplars = fitter.fit(candidate, known)
@@ -229,7 +229,7 @@ def score_head(fitter: Fitter, head: Head, samples: Samples, folds: np.ndarray) 
 def labels_of(queries: Tensor, exemplars: Tensor, class_ids: Tensor, classes: int) -> np.ndarray:
     """Label pixels by the vote of the nearest exemplars: [Q, D], [N, D], [N] -> [Q] int64."""
     found = []
-    for block in queries.split(2048):
+    for block in torch.split(queries, 2048):
         near = (block @ exemplars.T).topk(min(K, len(exemplars)), dim=1)
         votes = vote(near.values.numpy(), class_ids[near.indices].numpy(), classes, KAPPA)
         found.append(votes.class_ids)

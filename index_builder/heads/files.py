@@ -20,9 +20,8 @@ def save_head(file: Path, head: Head, statistics: FeatureStatistics) -> None:
     sizes = np.array([(group.channels, group.stride) for group in head.groups])
     facts = {"kind": np.array(head.kind), "tail": np.array(head.tail), "blend": np.array(head.blend)}
     with file.open("wb") as opened:
-        np.savez_compressed(
-            opened, names=names, sizes=sizes, weight=head.weight, bias=head.bias, **facts, **second, **trees, **values
-        )
+        columns = {"names": names, "sizes": sizes, "weight": head.weight, "bias": head.bias}
+        np.savez_compressed(opened, allow_pickle=False, **columns, **facts, **second, **trees, **values)
 
 
 def load_head(file: Path) -> tuple[Head, FeatureStatistics]:

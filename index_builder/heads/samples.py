@@ -35,6 +35,11 @@ class Samples(NamedTuple):
     segments: np.ndarray
     weights: np.ndarray
 
+    @property
+    def classes(self) -> int:
+        """Number of classes that occur."""
+        return len(np.unique(self.class_ids.numpy()))
+
     def subset(self, chosen: np.ndarray) -> "Samples":
         """The samples at positions, or where a mask is true."""
         at = torch.from_numpy(np.flatnonzero(chosen) if chosen.dtype == bool else chosen)
@@ -147,7 +152,8 @@ def _parts(cells: np.ndarray) -> np.ndarray:
     """Number of the connected component of one class that each labelled cell [h, w] belongs to."""
     from skimage.measure import label
 
-    return np.asarray(label(cells.astype(np.int32) + 1, background=IGNORE + 1, connectivity=2))
+    found = label(cells.astype(np.int32) + 1, background=IGNORE + 1, connectivity=2)  # type: ignore[no-untyped-call]
+    return np.asarray(found)
 
 
 def _segments(maps: ImageMaps, cells: np.ndarray, groups: Sequence[FeatureGroup], basis: Basis) -> np.ndarray:

@@ -29,13 +29,14 @@ def releases(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["releases", *arguments])
 
 
-def test_list_names_the_bundled_release_and_ones_own(data: Path) -> None:
+def test_list_names_the_bundled_releases_and_ones_own(data: Path) -> None:
     listed = json.loads(releases("list", "--json").stdout)
     assert [(entry["name"], entry["active"], entry["bundled"]) for entry in listed] == [
+        ("general", False, True),
         ("streets", True, True),
         ("mine", False, False),
     ]
-    assert listed[1]["path"] == str(data / "releases" / "folder")
+    assert listed[2]["path"] == str(data / "releases" / "folder")
     assert "mine" in releases("list").stdout
 
 
