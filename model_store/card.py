@@ -118,8 +118,8 @@ class Calibration(_Frozen):
 
     A segment is known if its familiarity, the mean of two cosines (`segsort.retrieval.familiarity`), reaches
     known_threshold. how: the data that both were fitted on. calibrated: False if the exemplars did not allow a
-    calibration, for example because there are none. No confidence is then given, the knots are not used, and `how`
-    says why.
+    calibration, for example because there are none; `how` then says why. No confidence is given, the knots are not
+    used, and the threshold is compared with the cosine of the segment alone.
     """
 
     confidence_x: list[float] = Field(min_length=1)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from model_store.card import Calibration
 from model_store.embedder import Embedder
 from model_store.flavour import Device, DeviceUse
 from model_store.live import LiveExemplars
@@ -42,6 +43,26 @@ class SegmentLabels(NamedTuple):
     confidence: np.ndarray
     known: np.ndarray
     image_similarity: float
+
+
+def known_segments(calibration: Calibration, nearest: np.ndarray, areas: np.ndarray) -> tuple[np.ndarray, float]:
+    """Decide which segments of one image are familiar enough for their labels to be trusted.
+
+    The familiarity of a segment counts its image too (`segsort.retrieval.familiarity`). In a release that is not
+    calibrated it is the cosine of the segment alone: a few exemplars resemble few parts of an image.
+
+    Args:
+        calibration: of the release; its threshold decides.
+        nearest: [S] cosine of each segment to its nearest exemplar, S >= 1.
+        areas: [S] pixels.
+
+    Returns:
+        [S] bool; and the cosine of the image, the mean of `nearest`, weighted by area.
+    """
+    familiar, image_similarity = familiarity(nearest, areas)
+    if not calibration.calibrated:
+        familiar = nearest
+    return familiar >= calibration.known_threshold, image_similarity
 
 
 class Prediction(NamedTuple):
@@ -190,6 +211,5 @@ class Predictor:
         confidence, calibration = unmeasured, card.calibration
         if calibration.calibrated:
             confidence = calibrate(result.shares.max(axis=1), calibration.confidence_x, calibration.confidence_y)
-        familiar, image_similarity = familiarity(similarities[:, 0], areas)
-        known = familiar >= card.calibration.known_threshold
+        known, image_similarity = known_segments(calibration, similarities[:, 0], areas)
         return SegmentLabels(similarities, rows, result, confidence, known, image_similarity)

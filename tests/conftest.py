@@ -109,7 +109,7 @@ def empty_release(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) 
     calibration = Calibration(
         confidence_x=[0, 1],
         confidence_y=[0, 1],
-        known_threshold=0.4,
+        known_threshold=0.9,
         how="there are no exemplars yet",
         calibrated=False,
     )

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Set
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from model_store.live import LiveExemplars
+from model_store.predictor import known_segments
 from segsort.retrieval import NO_CLASS
 from service.answering.answers import image_url
 from service.answering.release_view import ReleaseView
@@ -37,41 +38,55 @@ def effect_of(records: Records, live: LiveRelease, revision: int, recent: int) -
         by_k[answered.facts.k].append(answered)
     changed: dict[str, list[dict[str, Any]]] = {}
     for k, group in by_k.items():
-        classes, rows = _labels_now(view.state, np.concatenate([answered.prototypes for answered in group]), k)
+        now = _labels_now(view.state, np.concatenate([answered.prototypes for answered in group]), k)
         start = 0
         for answered in group:
-            stop = start + len(answered.segments)
-            found = _changed(view, answered, classes[start:stop], rows[start:stop], touched, kept)
+            part = slice(start, start + len(answered.segments))
+            found = _changed(view, answered, _Labels(*(column[part] for column in now)), touched, kept)
             changed[answered.facts.segmentation_id] = found
-            start = stop
+            start = part.stop
     segments = [one for answered in answers for one in changed[answered.facts.segmentation_id]]
     return {"segments": segments, "answers": len(answers)}
 
 
-def _labels_now(state: LiveExemplars, prototypes: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Label prototypes [S, D] float32 under the present state.
+class _Labels(NamedTuple):
+    """cosines: [S, k'] to the voters, best first; rows: [S, k'] of the voters; class_ids: [S], or `NO_CLASS`."""
 
-    Returns:
-        [S] classes or `NO_CLASS`, and [S, k'] rows of the voters.
-    """
+    cosines: np.ndarray
+    rows: np.ndarray
+    class_ids: np.ndarray
+
+    def known(self, state: LiveExemplars, answered: Answered) -> list[bool]:
+        """Whether each label is familiar enough; these are the labels of one answer."""
+        if not self.cosines.shape[1]:
+            return [False] * len(self.cosines)
+        areas = np.array([segment["area"] for segment in answered.segments])
+        known: list[bool] = known_segments(state.release.card.calibration, self.cosines[:, 0], areas)[0].tolist()
+        return known
+
+
+def _labels_now(state: LiveExemplars, prototypes: np.ndarray, k: int) -> _Labels:
+    """Label prototypes [S, D] float32 under the present state."""
     cosines, rows = state.search(prototypes, k)
-    return state.vote(cosines, rows).class_ids, rows
+    return _Labels(cosines, rows, state.vote(cosines, rows).class_ids)
 
 
 def _changed(
-    view: ReleaseView, answered: Answered, classes: np.ndarray, rows: np.ndarray, touched: Set[str], kept: set[str]
+    view: ReleaseView, answered: Answered, now: _Labels, touched: Set[str], kept: set[str]
 ) -> list[dict[str, Any]]:
     facts, changed = answered.facts, []
     then = ReleaseView.at_revision(view.live, facts.index_revision)
-    after = [None if class_id == NO_CLASS else class_id for class_id in classes.tolist()]
+    after = [None if class_id == NO_CLASS else class_id for class_id in now.class_ids.tolist()]
+    known = now.known(view.state, answered)
     for n, segment in enumerate(answered.segments):
-        if segment["class_id"] == after[n] or not _voted_on(view, answered, n, rows[n], touched):
+        if segment["class_id"] == after[n] or not _voted_on(view, answered, n, now.rows[n], touched):
             continue
         changed.append(
             {
                 "segment_id": answered.segment_id(n),
                 "before": then.name(segment["class_id"]),
                 "after": view.name(after[n]),
+                "known": known[n],
                 "image_id": facts.image_id,
                 "image_url": image_url(facts.segmentation_id) if facts.image_id in kept else None,
                 "crop_url": f"/segments/{answered.segment_id(n)}/crop",

@@ -60,6 +60,9 @@ def explain(engine: Engine, record: Record) -> dict[str, Any]:
 def _label(view: ReleaseView, record: Record, share: float | None) -> dict[str, Any]:
     """The segment and its label, as they were answered. What follows from exemplars is None if there were none."""
     facts, voted = record.segmentation, bool(record.neighbours)
+    familiarity = float(record.similarities[0]) if voted else None
+    if familiarity is not None and view.live.release.card.calibration.calibrated:
+        familiarity = (familiarity + facts.image_similarity) / 2
     return {
         "segment_id": record.segment_id,
         "segmentation_id": facts.segmentation_id,
@@ -68,7 +71,7 @@ def _label(view: ReleaseView, record: Record, share: float | None) -> dict[str, 
         "confidence": record.confidence,
         "share": share,
         "known": record.known,
-        "familiarity": (float(record.similarities[0]) + facts.image_similarity) / 2 if voted else None,
+        "familiarity": familiarity,
         "image_similarity": facts.image_similarity if voted else None,
         "area": record.area,
         "bbox": list(record.bbox),

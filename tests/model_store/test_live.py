@@ -20,6 +20,7 @@ from model_store.release import Release
 
 D, N, CLASSES = 8, 90, 3
 FACTORIES = ("Flat", "IVF4,Flat", "HNSW16")
+EMPTY = "empty"  # a release without exemplars
 
 
 def unit(count: int, seed: int) -> np.ndarray:
@@ -36,7 +37,7 @@ def added(number: int, prototype: np.ndarray, class_id: int = 0, strength: float
 
 @pytest.fixture(scope="module")
 def released(tiny_release: Path) -> dict[str, LiveExemplars]:
-    """A release over each kind of index, every one of them made to find everything."""
+    """A release over each kind of index, every one of them made to find everything; and one without exemplars."""
     opened, prototypes = Release.open(tiny_release), unit(N, 0)
     classes = np.arange(N) % CLASSES
     numbers = np.arange(N, dtype=np.int64)
@@ -53,6 +54,9 @@ def released(tiny_release: Path) -> dict[str, LiveExemplars]:
         if factory == "HNSW16":
             faiss.downcast_index(index._search_index).hnsw.efSearch = 4 * N
         states[factory] = LiveExemplars.of_release(release, index=index)
+    none = Exemplars.none(D)
+    empty = replace(opened, exemplars=none, sources=[])
+    states[EMPTY] = LiveExemplars.of_release(empty, index=ExemplarIndex.build(none.prototypes))
     return states
 
 
@@ -67,7 +71,7 @@ class Naive:
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         rows = np.flatnonzero(self.alive)
-        cosines = np.clip(np.einsum("qd,nd->qn", queries, np.array(self.prototypes)[rows]), -1, 1)
+        cosines = np.clip(np.einsum("qd,nd->qn", queries, np.reshape(self.prototypes, (-1, D))[rows]), -1, 1)
         order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(cosines, order, axis=1), rows[order]
 
@@ -93,7 +97,8 @@ CHANGES = st.lists(
 def states_of(start: LiveExemplars, changes: list[Change]) -> Iterator[tuple[LiveExemplars, Naive]]:
     """Each state, and the same by hand."""
     exemplars = start.release.exemplars
-    naive = Naive(list(exemplars.prototypes), exemplars.class_ids.tolist(), [True] * N, list(exemplars.ids))
+    alive = [True] * len(exemplars)
+    naive = Naive(list(exemplars.prototypes), exemplars.class_ids.tolist(), alive, list(exemplars.ids))
     state = start
     yield state, naive
     for revision, change in enumerate(changes, 1):
@@ -108,7 +113,7 @@ def states_of(start: LiveExemplars, changes: list[Change]) -> Iterator[tuple[Liv
             [*naive.ids, *(one.exemplar_id for one in new)],
         )
         alive = {}
-        for row in {position % len(naive.ids) for position in change.toggle}:
+        for row in {position % len(naive.ids) for position in change.toggle if naive.ids}:
             naive.alive[row] = not naive.alive[row]
             alive[naive.ids[row]] = naive.alive[row]
         state = state.edited(revision, added=new, alive=alive)
@@ -122,7 +127,7 @@ def assert_same(state: LiveExemplars, naive: Naive, queries: np.ndarray, k: int)
     np.testing.assert_allclose(cosines, expected, atol=1e-6)
     assert (np.diff(cosines, axis=1) <= 0).all()
     assert (np.diff(rows, axis=1)[np.diff(cosines, axis=1) == 0] > 0).all()
-    every, left = np.array(naive.prototypes), np.flatnonzero(naive.alive)
+    every, left = np.reshape(naive.prototypes, (-1, D)), np.flatnonzero(naive.alive)
     kinds = np.unique(every, axis=0, return_inverse=True)[1]
     for q, found in enumerate(rows.tolist()):
         assert len(found) == len(set(found) & set(left.tolist())) == expected_rows.shape[1]
@@ -133,7 +138,7 @@ def assert_same(state: LiveExemplars, naive: Naive, queries: np.ndarray, k: int)
             assert len(set(cosines[q][mine].tolist())) == 1
 
 
-@pytest.mark.parametrize("factory", FACTORIES)
+@pytest.mark.parametrize("factory", [*FACTORIES, EMPTY])
 @given(changes=CHANGES, k=st.sampled_from([1, 2, 7, 40, 1000]), seed=st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
 def test_a_search_finds_what_a_comparison_with_all_alive_finds(
@@ -145,11 +150,14 @@ def test_a_search_finds_what_a_comparison_with_all_alive_finds(
         assert state.count == sum(naive.alive)
 
 
+@pytest.mark.parametrize("factory", ["Flat", EMPTY])
 @given(changes=CHANGES)
 @settings(max_examples=40, deadline=None)
-def test_counts_rows_and_names_follow_the_edits(changes: list[Change], released: dict[str, LiveExemplars]) -> None:
-    for state, naive in states_of(released["Flat"], changes):
-        alive = np.array(naive.alive)
+def test_counts_rows_and_names_follow_the_edits(
+    factory: str, changes: list[Change], released: dict[str, LiveExemplars]
+) -> None:
+    for state, naive in states_of(released[factory], changes):
+        alive = np.array(naive.alive, dtype=bool)
         for c in range(CLASSES):
             rows = np.flatnonzero(alive & (np.array(naive.class_ids) == c))
             assert state.rows_of_class(c).tolist() == rows.tolist()
@@ -157,7 +165,7 @@ def test_counts_rows_and_names_follow_the_edits(changes: list[Change], released:
         everything = np.arange(len(naive.ids))
         assert state.ids(everything) == naive.ids
         assert state.class_ids(everything).tolist() == naive.class_ids
-        np.testing.assert_array_equal(state.prototypes(everything), np.array(naive.prototypes))
+        np.testing.assert_array_equal(state.prototypes(everything), np.reshape(naive.prototypes, (-1, D)))
         assert [state.row(name) for name in naive.ids] == everything.tolist()
         assert [state.is_alive(row) for row in everything.tolist()] == naive.alive
         assert state.alive_rows().tolist() == np.flatnonzero(alive).tolist()

@@ -264,5 +264,7 @@ def test_an_empty_release_finds_segments_and_the_first_exemplar_labels_them(empt
     assert again.vote.shares.tolist() == [[1.0]] * len(again.vote.shares)
     assert again.known[1], "the exemplar itself"
     assert not again.known.all(), "blocks of other colours"
+    threshold = blank.release.card.calibration.known_threshold
+    assert again.known.tolist() == (again.similarities[:, 0] >= threshold).tolist(), "the segment alone decides"
     assert np.isnan(again.confidence).all(), "the release is not calibrated"
     assert again.image_similarity == pytest.approx(np.average(again.similarities[:, 0], weights=again.segments.areas))

@@ -95,8 +95,13 @@ def test_the_first_correction_creates_the_class_and_wins_its_own_vote(client: Te
     why = client.get(f"/explain/{again['segments'][2]['segment_id']}").json()
     assert (why["share"], why["exemplars"][0]["similarity"]) == (1.0, pytest.approx(1))
     assert replay(why).class_name == why["class_name"] == "kerb"
-    effect = client.get("/edits/1/effect").json()
-    assert {(one["before"], one["after"]) for one in effect["segments"]} == {(None, "kerb")}
+    assert why["familiarity"] == why["exemplars"][0]["similarity"], "without calibration the segment alone counts"
+    effect = client.get("/edits/1/effect").json()["segments"]
+    assert {(one["before"], one["after"]) for one in effect} == {(None, "kerb")}
+    pairs = zip(answer["segments"], again["segments"], strict=True)
+    assert {one["segment_id"]: one["known"] for one in effect} == {
+        old["segment_id"]: new["known"] for old, new in pairs
+    }
     listed = client.get("/classes").json()
     assert [(one["name"], one["exemplars"], one["origin"]) for one in listed] == [("kerb", 1, "edit")]
 
@@ -124,9 +129,8 @@ def test_a_taught_release_is_emptied_again(client: TestClient, photo: bytes, ans
     relabelled = client.post(f"/segmentations/{taught['relabelled']['segmentation_id']}/relabel").json()
     assert_nothing_voted(relabelled)
     assert {(one["before"], one["after"]) for one in relabelled["changed"]} == {("kerb", None)}
-    assert {(one["before"], one["after"]) for one in client.get("/edits/2/effect").json()["segments"]} == {
-        ("kerb", None)
-    }
+    effect = client.get("/edits/2/effect").json()["segments"]
+    assert {(one["before"], one["after"], one["known"]) for one in effect} == {("kerb", None, False)}
     assert [one["name"] for one in client.get("/classes").json()] == ([] if how == "revert" else ["kerb"])
     old = client.get(f"/explain/{taught['relabelled']['segments'][0]['segment_id']}").json()
     assert (old["class_name"], old["exemplars"][0]["removed_in"]) == ("kerb", 2)

@@ -70,6 +70,7 @@ class EffectSegment(Wire):
     segment_id: SegmentId
     before: LabelName = Field(description="Name of its class in the answer; null: it had no class.")
     after: LabelName = Field(description="Name of the class that it would get now; null: none.")
+    known: bool = Field(description="Whether it would be known now. False: that class is only the nearest one.")
     image_id: ImageId
     image_url: ImageUrl
     crop_url: CropUrl

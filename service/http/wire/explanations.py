@@ -113,8 +113,8 @@ class Explanation(Wire):
     share: Share | None = Field(description="Share of the vote that the class has, 0 to 1; null: nothing voted.")
     known: Known
     familiarity: Cosine | None = Field(
-        description="Mean of image_similarity and the similarity of the nearest exemplar; below the threshold in "
-        "`calibration` the segment is not known. Null: nothing voted."
+        description="Mean of image_similarity and the similarity of the nearest exemplar, or the latter alone if the "
+        "release is not calibrated; below the threshold in `calibration` the segment is not known. Null: nothing voted."
     )
     image_similarity: Cosine | None = Field(
         description="Mean similarity of the image's segments to their nearest exemplars, weighted by area; null: "

@@ -7,6 +7,8 @@ import { Emitter } from "./emitter.js";
 /** @typedef {import("./types.js").OfferedClass} OfferedClass */
 
 export const UNKNOWN_COLOR = "#888888";
+/** In place of the class id of segments without a class. */
+export const NO_CLASS = -1;
 
 /**
  * Emits "changed" after the classes have been loaded anew.
@@ -32,8 +34,8 @@ export class Classes extends Emitter {
     for (const info of classes) this.colors.set(info.name, info.color);
   }
 
-  /** @param {string} name */
+  /** @param {string|null} name null: no class */
   colorOf(name) {
-    return this.colors.get(name) ?? UNKNOWN_COLOR;
+    return this.colors.get(name ?? "") ?? UNKNOWN_COLOR;
   }
 }

@@ -1,6 +1,6 @@
 /** Files that the page saves on the user's device. */
 
-import { UNKNOWN_COLOR } from "./classes.js";
+import { NO_CLASS, UNKNOWN_COLOR } from "./classes.js";
 import { context2d, h } from "./dom.js";
 import { runLengthsOf } from "./run_lengths.js";
 
@@ -29,7 +29,7 @@ export function labelCanvas(answer) {
   const pixels = new DataView(image.data.buffer);
   const colors = new Map(answer.classes.map((info) => [info.class_id, rgba(info.color)]));
   for (const segment of answer.segments) {
-    const color = colors.get(segment.class_id) ?? rgba(UNKNOWN_COLOR);
+    const color = colors.get(segment.class_id ?? NO_CLASS) ?? rgba(UNKNOWN_COLOR);
     let at = 0; // counted down the columns
     runLengthsOf(segment).forEach((length, turn) => {
       const end = at + length;

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
+import { nameOf } from "./labels.js";
 
 /** @typedef {import("./dom.js").Properties} Properties */
 /** @typedef {import("./icons.js").IconName} IconName */
@@ -57,19 +58,19 @@ export const bar = (name, value, figure, color = "var(--accent)") =>
 
 /**
  * The label before an edit and after it, each with its colour.
- * @param {string} before
- * @param {string} after
- * @param {(name: string) => string} colorOf
+ * @param {string|null} before null: no class
+ * @param {string|null} after
+ * @param {(name: string|null) => string} colorOf
  */
 export const labelChange = (before, after, colorOf) =>
   h(
     "span",
     { class: "label-change" },
     swatch(colorOf(before)),
-    h("span", { class: "name" }, before),
+    h("span", { class: "name" }, nameOf(before)),
     icon("right"),
     swatch(colorOf(after)),
-    h("span", { class: "name" }, after),
+    h("span", { class: "name" }, nameOf(after)),
   );
 
 /** Grey bars in place of content that is being loaded. */

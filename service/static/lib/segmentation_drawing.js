@@ -1,9 +1,9 @@
 /** Drawing the labels of an image on a canvas. */
 
-import { UNKNOWN_COLOR } from "./classes.js";
+import { NO_CLASS, UNKNOWN_COLOR } from "./classes.js";
 import { contours } from "./contours.js";
 import { context2d, h } from "./dom.js";
-import { LabelGrid } from "./label_grid.js";
+import { LabelGrid, NONE } from "./label_grid.js";
 
 /** @typedef {import("./photo.js").Photo} Photo */
 /** @typedef {import("./types.js").Segment} Segment */
@@ -11,7 +11,11 @@ import { LabelGrid } from "./label_grid.js";
 /** @typedef {{width: number, height: number, segments: Pick<Segment, "class_id"|"known"|"mask">[],
  *   classes: ClassInfo[]}} Drawn what is drawn of an answer */
 /** @typedef {{scale: number, x: number, y: number}} View position of the image on the canvas, in canvas pixels */
-/** @typedef {{paths: Path2D[], colors: string[], classIds: number[], unknown: Path2D}} Labelling one path a class */
+/**
+ * @typedef {{path: Path2D, color: string, classId: number, strength: number}} Area segments that are painted alike;
+ *   strength: opacity relative to segments with a known label, 0..1
+ * @typedef {{areas: Area[], unknown: Path2D}} Labelling unknown: the segments to hatch
+ */
 /**
  * @typedef {object} Look
  * @property {number} opacity 0..1
@@ -19,6 +23,9 @@ import { LabelGrid } from "./label_grid.js";
  * @property {number|null} only the class that is highlighted
  * @property {number} ratio device pixels to a pixel of the page
  */
+
+const GUESSED = 0x4000; // added to the class of unknown segments in a grid of classes
+const FAINT = 0.4; // strength of unknown segments: their class is only the nearest one, and the image must stay visible
 
 /** The shapes of one answer. Relabelling keeps the segments and replaces `labelling`. */
 export class SegmentationDrawing {
@@ -50,12 +57,22 @@ export class SegmentationDrawing {
 
   /** The labels of an answer. @param {Drawn} answer @returns {Labelling} */
   labellingOf(answer) {
-    const paths = this.#contours(this.grid.classLabels(answer.segments.map((segment) => segment.class_id)));
     const colors = new Map(answer.classes.map((info) => [info.class_id, info.color]));
-    const unknown = new Path2D();
-    answer.segments.forEach((segment, n) => segment.known || unknown.addPath(this.outlines[n]));
-    const classIds = [...paths.keys()];
-    return { paths: [...paths.values()], colors: classIds.map((id) => colors.get(id) ?? UNKNOWN_COLOR), classIds, unknown };
+    const codes = answer.segments.map(({ class_id: id, known }) => (id === null ? NONE : known ? id : id + GUESSED));
+    const areas = [...this.#contours(this.grid.classLabels(codes))].map(([code, path]) => {
+      const classId = code % GUESSED;
+      return { path, classId, color: colors.get(classId) ?? UNKNOWN_COLOR, strength: code < GUESSED ? 1 : FAINT };
+    });
+    const untaught = this.#union(answer.segments.map((segment) => segment.class_id === null));
+    areas.push({ path: untaught, classId: NO_CLASS, color: UNKNOWN_COLOR, strength: FAINT });
+    return { areas, unknown: this.#union(answer.segments.map((segment) => !segment.known && segment.class_id !== null)) };
+  }
+
+  /** The outlines of the chosen segments. @param {boolean[]} chosen */
+  #union(chosen) {
+    const union = new Path2D();
+    this.outlines.forEach((outline, n) => chosen[n] && union.addPath(outline));
+    return union;
   }
 
   /** @param {Uint16Array} labels */
@@ -74,11 +91,11 @@ export class SegmentationDrawing {
   paint(context, view, labelling, look) {
     context.save();
     context.setTransform(view.scale, 0, 0, view.scale, view.x, view.y);
-    labelling.paths.forEach((path, n) => {
-      context.globalAlpha = classOpacity(labelling.classIds[n], look);
-      context.fillStyle = labelling.colors[n];
-      context.fill(path);
-    });
+    for (const area of labelling.areas) {
+      context.globalAlpha = opacityOf(area, look);
+      context.fillStyle = area.color;
+      context.fill(area.path);
+    }
     context.globalAlpha = Math.min(1, look.opacity * 1.4);
     this.#hatch(context, view, labelling.unknown, look.ratio);
     if (look.outlines) this.#outline(context, view, labelling, look.ratio);
@@ -95,7 +112,7 @@ export class SegmentationDrawing {
     context.globalAlpha = 0.95;
     context.strokeStyle = "#fff";
     context.lineWidth = (1.4 * ratio) / view.scale;
-    for (const path of labelling.paths) context.stroke(path);
+    for (const area of labelling.areas) context.stroke(area.path);
   }
 
   /**
@@ -163,10 +180,10 @@ export class SegmentationDrawing {
   }
 }
 
-/** @param {number} classId @param {Look} look @returns {number} 0..1 */
-function classOpacity(classId, look) {
-  if (look.only === null) return look.opacity;
-  return classId === look.only ? Math.max(look.opacity, 0.6) : look.opacity * 0.15;
+/** @param {Area} area @param {Look} look @returns {number} 0..1 */
+function opacityOf({ classId, strength }, look) {
+  if (look.only === null) return look.opacity * strength;
+  return classId === look.only ? Math.max(look.opacity, 0.6) * strength : look.opacity * 0.15;
 }
 
 /** A tile of diagonal stripes. @param {number} ratio device pixels to a pixel of the page */

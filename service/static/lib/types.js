@@ -87,7 +87,7 @@
  */
 
 /**
- * Confidence as a function of the winning share, linear between knots, and the threshold of known segments. A segment is known if its familiarity, the mean of two cosines (`segsort.retrieval.familiarity`), reaches known_threshold. how: the data that both were fitted on. calibrated: False if the exemplars did not allow a calibration, for example because there are none. No confidence is then given, the knots are not used, and `how` says why.
+ * Confidence as a function of the winning share, linear between knots, and the threshold of known segments. A segment is known if its familiarity, the mean of two cosines (`segsort.retrieval.familiarity`), reaches known_threshold. how: the data that both were fitted on. calibrated: False if the exemplars did not allow a calibration, for example because there are none; `how` then says why. No confidence is given, the knots are not used, and the threshold is compared with the cosine of the segment alone.
  *
  * @typedef {object} Calibration
  * @property {number[]} confidence_x
@@ -195,6 +195,7 @@
  * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
  * @property {string|null} before Name of its class in the answer; null: it had no class.
  * @property {string|null} after Name of the class that it would get now; null: none.
+ * @property {boolean} known Whether it would be known now. False: that class is only the nearest one.
  * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
  * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
@@ -279,7 +280,7 @@
  * @property {number|null} confidence Calibrated probability that the label is right, 0 to 1; null: the release is not calibrated, or there was no exemplar that could vote.
  * @property {number|null} share Share of the vote that the class has, 0 to 1; null: nothing voted.
  * @property {boolean} known False: no exemplar is similar enough, so the label should not be trusted.
- * @property {number|null} familiarity Mean of image_similarity and the similarity of the nearest exemplar; below the threshold in `calibration` the segment is not known. Null: nothing voted.
+ * @property {number|null} familiarity Mean of image_similarity and the similarity of the nearest exemplar, or the latter alone if the release is not calibrated; below the threshold in `calibration` the segment is not known. Null: nothing voted.
  * @property {number|null} image_similarity Mean similarity of the image's segments to their nearest exemplars, weighted by area; null: nothing voted.
  * @property {number} area Number of pixels.
  * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x and y of its top left corner.

@@ -5,6 +5,7 @@ import { button, h } from "../lib/dom.js";
 import { labelChange, thumbnail } from "../lib/elements.js";
 import { capitalized, counted, timeAgo } from "../lib/format.js";
 import { icon } from "../lib/icons.js";
+import { isVisible, nameOf } from "../lib/labels.js";
 
 /** @typedef {import("../lib/types.js").Edit} Edit */
 /** @typedef {import("../lib/types.js").EffectSegment} EffectSegment */
@@ -114,7 +115,8 @@ export class EditsPage {
     details.replaceChildren(...this.#exemplars(edit), ...segmentLink(edit), effect);
     try {
       const { segments } = await api.getEffect(edit.revision);
-      effect.replaceChildren(...this.#effect(segments));
+      const visible = segments.filter((one) => isVisible(one.before, one.after, one.known || one.after === null));
+      effect.replaceChildren(...this.#effect(visible));
     } catch {
       effect.remove();
     }
@@ -141,7 +143,7 @@ export class EditsPage {
   /** @param {EffectSegment[]} segments of recent images whose labels differ now because of the edit */
   #effect(segments) {
     if (!segments.length) return [h("p", {}, "No segment in recent images would get another label now.")];
-    const colorOf = (/** @type {string} */ name) => this.context.classes.colorOf(name);
+    const colorOf = (/** @type {string|null} */ name) => this.context.classes.colorOf(name);
     const cards = segments.slice(0, CARDS).map((one) =>
       h(
         "li",
@@ -151,7 +153,7 @@ export class EditsPage {
           {
             class: "card-view",
             href: segmentAddress(one.segment_id),
-            "aria-label": `${one.before} became ${one.after}: open it`,
+            "aria-label": `${nameOf(one.before)} became ${nameOf(one.after)}: open it`,
           },
           thumbnail(one.crop_url, ""),
         ),

@@ -182,6 +182,7 @@ export class ExemplarsPage {
     if (total) return `${this.loaded.toLocaleString("en")} of ${counted(total, kind)}`;
     if (this.query.value.trim()) return `No ${kind} is from an image of this name.`;
     if (this.removed.checked) return "No exemplar was removed.";
+    if (this.classId === null) return "No exemplars yet. Segment an image and name the class of a segment to add the first.";
     return "No exemplars yet. Correct a segment to this class to add the first.";
   }
 

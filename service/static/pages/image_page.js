@@ -4,6 +4,7 @@ import * as api from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { skeleton } from "../lib/elements.js";
 import { counted } from "../lib/format.js";
+import { isVisible } from "../lib/labels.js";
 import { Photo } from "../lib/photo.js";
 import { editResult } from "../parts/edit_result.js";
 import { ExplanationPanel } from "../parts/explanation_panel.js";
@@ -14,6 +15,7 @@ import { RecentImages } from "../parts/recent_images.js";
 import { SegmentList } from "../parts/segment_list.js";
 import { sheetHandle } from "../parts/sheet.js";
 import { imageKey } from "../parts/shortcuts.js";
+import { isUntaught, teachMe } from "../parts/teach_me.js";
 import { Toolbar } from "../parts/toolbar.js";
 import { UploadQueue } from "../parts/upload_queue.js";
 
@@ -54,7 +56,8 @@ export class ImagePage {
       showProblem: (error) => context.showProblem(error),
     });
     this.result = h("div"); // of the last edit
-    this.labels = h("div", { class: "labels" }, this.legend.element, this.list.element);
+    this.teaching = h("section", { class: "block teaching", "aria-label": "Teach me", hidden: true });
+    this.labels = h("div", { class: "labels" }, this.teaching, this.legend.element, this.list.element);
     this.scroll = h("div", { class: "panel-scroll" }, this.result, this.labels, this.explanation.element);
     this.panel = h("aside", { class: "panel", "aria-label": "Labels and explanation", hidden: true });
     this.work = h("div", { class: "work", hidden: true }, this.toolbar.element, this.image.element);
@@ -167,6 +170,8 @@ export class ImagePage {
     explanation.on("step", (by) => this.step(by));
     explanation.on("open", (id) => this.#openById(id));
     this.input.on("files", (files) => this.#send(files));
+    const { classes } = this.context;
+    classes.on("changed", () => this.input.introduce(isUntaught(classes.list), classes.list.length > 0));
     this.context.edits.on("edited", ({ edit, relabelled }) => this.#edited(edit, relabelled));
     PHONE.addEventListener("change", () => this.#leaveRoomForSheet());
   }
@@ -281,9 +286,20 @@ export class ImagePage {
   #showLabels(answer) {
     this.context.classes.addColors(answer.classes);
     this.panel.hidden = false;
+    const untaught = answer.segments.every((one) => one.class_id === null);
+    this.teaching.hidden = !untaught;
+    this.legend.element.hidden = untaught;
+    this.teaching.replaceChildren(...teachMe(answer.classes.length > 0, this.#teachingAdvice));
     this.legend.show(answer);
     this.list.show(answer);
     this.recent.markCurrent(answer.segmentation_id);
+  }
+
+  /** How a class is taught on this page. */
+  get #teachingAdvice() {
+    return this.context.session.mayEdit
+      ? "Mark a segment with its class to teach it: click the segment in the image, then type the name of its class."
+      : "Ask a curator to mark segments with their classes: your key does not allow edits.";
   }
 
   #showWaiting() {
@@ -321,12 +337,12 @@ export class ImagePage {
 
   /** Show new labels. @param {RelabelledAnswer} answer @param {Edit|null} edit null: edits that were made elsewhere */
   #relabel(answer, edit) {
-    if (!this.image.relabel(answer)) return this.#show(answer, this.image.photo);
+    const changed = visibleChanges(this.answer, answer);
+    if (!this.image.relabel(answer, changed)) return this.#show(answer, this.image.photo);
     this.answer = answer;
     this.sameSegments.add(answer.segmentation_id);
     this.#showLabels(answer);
     this.#setAddress(false);
-    const { changed } = answer;
     if (edit) this.#showResult(edit, changed);
     else
       this.context.notify(
@@ -373,4 +389,13 @@ export class ImagePage {
       push,
     );
   }
+}
+
+/** The changes of a relabelled answer that a person sees. @param {Answer|null} before @param {RelabelledAnswer} after */
+function visibleChanges(before, after) {
+  const known = new Map([...(before?.segments ?? []), ...after.segments].map((one) => [one.segment_id, one.known]));
+  return after.changed.filter((one) => {
+    const labelled = one.after === null ? one.before_segment_id : one.segment_id;
+    return isVisible(one.before, one.after, known.get(labelled) ?? true);
+  });
 }

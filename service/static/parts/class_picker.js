@@ -8,10 +8,13 @@ import { icon } from "../lib/icons.js";
 /** @typedef {import("../lib/api.js").ClassChoice} ClassChoice */
 /**
  * @typedef {object} Options
- * @property {number} current the class that the segment has
+ * @property {number|null} current the class that the segment has; null: none
  * @property {number|null} runnerUp the class with the second most votes
  * @property {(choice: ClassChoice, name: string) => void} choose
  */
+
+const HINT = "Choose another class to correct the label, or the same to confirm it.";
+const FIRST_HINT = "Name the class of this segment. Segments that look like it get the class too.";
 
 let created = 0;
 
@@ -31,7 +34,7 @@ export class ClassPicker {
       "section",
       { class: "chooser", "aria-busy": "false" },
       h("label", { htmlFor: this.id }, "This is a …"),
-      h("p", { id: `${this.id}-hint`, class: "fine" }, "Choose another class to correct the label, or the same to confirm it."),
+      h("p", { id: `${this.id}-hint`, class: "fine" }, options.current === null ? FIRST_HINT : HINT),
       this.field,
       this.list,
     );
@@ -65,7 +68,7 @@ export class ClassPicker {
       type: "text",
       role: "combobox",
       class: "chooser-field",
-      placeholder: "Search, or name a new class",
+      placeholder: this.classes.length ? "Search, or name a new class" : "Name a new class",
       maxLength: 60,
       autocomplete: "off",
       spellcheck: false,

@@ -5,6 +5,7 @@ import { button, h } from "../lib/dom.js";
 import { iconButton, labelChange, thumbnail } from "../lib/elements.js";
 import { capitalized, counted } from "../lib/format.js";
 import { icon } from "../lib/icons.js";
+import { isVisible, nameOf } from "../lib/labels.js";
 
 /** @typedef {import("../lib/types.js").LabelChange} LabelChange */
 /** @typedef {import("../lib/types.js").Edit} Edit */
@@ -12,7 +13,7 @@ import { icon } from "../lib/icons.js";
 /** @typedef {import("../lib/types.js").EffectSegment} EffectSegment */
 /**
  * @typedef {object} Options
- * @property {(name: string) => string} colorOf
+ * @property {(name: string|null) => string} colorOf
  * @property {(segmentId: string) => void} open
  * @property {(() => void)|null} undo null for users who may not edit
  * @property {(before: boolean) => void} compare show the labels before the edit, or those after it
@@ -105,7 +106,10 @@ const changedRow = (change, options) =>
 function otherImages(effect, edit, options) {
   if (edit.kind === "revert") return [];
   const segments = effect.segments.filter(
-    (one) => one.before !== one.after && !options.isShown(segmentationOf(one.segment_id), one.image_id ?? null),
+    (one) =>
+      one.before !== one.after &&
+      isVisible(one.before, one.after, one.known || one.after === null) &&
+      !options.isShown(segmentationOf(one.segment_id), one.image_id ?? null),
   );
   if (!segments.length) return [h("p", { class: "fine" }, "No other recent image changes.")];
   const images = new Set(segments.map((one) => one.image_id ?? segmentationOf(one.segment_id))).size;
@@ -125,7 +129,7 @@ const changedCard = (one, options) =>
       {
         type: "button",
         class: "card-view",
-        "aria-label": `${one.before} became ${one.after}: open it`,
+        "aria-label": `${nameOf(one.before)} became ${nameOf(one.after)}: open it`,
         on: { click: () => options.open(one.segment_id) },
       },
       thumbnail(one.crop_url, ""),

@@ -3,8 +3,9 @@
 import { explanationUrl } from "../lib/api.js";
 import { button, h } from "../lib/dom.js";
 import { bar, iconButton, swatch, thumbnail } from "../lib/elements.js";
-import { percent } from "../lib/format.js";
+import { counted, percent } from "../lib/format.js";
 import { icon } from "../lib/icons.js";
+import { nameOf, sureness } from "../lib/labels.js";
 import { votersByClass, winnerWithout } from "../lib/vote.js";
 import { ClassPicker } from "./class_picker.js";
 import { exemplarCard } from "./exemplar_card.js";
@@ -17,7 +18,7 @@ import { exemplarCard } from "./exemplar_card.js";
  * @typedef {object} Actions
  * @property {boolean} mayEdit
  * @property {import("../lib/types.js").ClassInfo[]} classes to choose from
- * @property {(name: string) => string} colorOf
+ * @property {(name: string|null) => string} colorOf
  * @property {number} pixels of the image
  * @property {(choice: import("../lib/api.js").ClassChoice, name: string) => void} correct
  * @property {(exemplars: ExemplarSummary[]) => void} remove
@@ -46,10 +47,7 @@ export function explanationContent(explanation, actions) {
     { class: "explanation" },
     summary(explanation, actions),
     picker?.element,
-    vote(explanation, actions),
-    flipSet(explanation, actions),
-    voters(explanation, actions),
-    runnerUp(explanation, actions),
+    ...(explanation.exemplars.length ? reasons(explanation, actions) : []),
     boundary(explanation, actions),
     similar(explanation, actions),
     footer(explanation, actions),
@@ -57,12 +55,21 @@ export function explanationContent(explanation, actions) {
   return { element, picker };
 }
 
+/** What follows from the exemplars that voted. @param {Explanation} explanation @param {Actions} actions */
+const reasons = (explanation, actions) => [
+  vote(explanation, actions),
+  flipSet(explanation, actions),
+  voters(explanation, actions),
+  runnerUp(explanation, actions),
+];
+
 /** @param {string} title @param {...Child} children */
 const block = (title, ...children) => h("section", { class: "block" }, h("h3", {}, title), ...children);
 
 /** @param {Explanation} explanation @param {Actions} actions */
 function summary(explanation, actions) {
-  const { class_name: name, known, confidence, area, crop_url: crop, corrections } = explanation;
+  const { class_name: name, known, area, crop_url: crop, corrections } = explanation;
+  const sure = sureness(explanation);
   return h(
     "header",
     { class: "summary" },
@@ -73,26 +80,32 @@ function summary(explanation, actions) {
       h(
         "h2",
         { id: "explained", tabIndex: -1 },
-        swatch(actions.colorOf(name), !known),
-        h("span", { class: "name" }, name),
+        swatch(actions.colorOf(name), !known && name !== null),
+        h("span", { class: "name" }, ...title(explanation)),
       ),
       h(
         "p",
         { class: "facts" },
-        h("span", {}, `${percent(confidence)} confident`),
+        sure ? h("span", {}, sure) : null,
         h("span", {}, `${percent(area / actions.pixels)} of the image`),
-        known ? null : h("span", { class: "tag warn" }, "unknown"),
       ),
       ...corrections.map((one) =>
         h("p", { class: "fine" }, `Corrected to ${one.class_name} by ${one.author ?? "a user"} in edit ${one.revision}.`),
       ),
     ),
-    known ? null : unknownNotice(actions),
+    known ? null : unknownNotice(explanation, actions),
   );
 }
 
-/** @param {Actions} actions */
-const unknownNotice = (actions) =>
+/** The label of the segment; of an unknown one only what it resembles. @param {Explanation} explanation @returns {Child[]} */
+function title({ class_name: name, known }) {
+  if (name === null) return ["Unknown"];
+  const label = h("span", { class: "class-name" }, name);
+  return known ? [label] : ["Unknown, ", h("span", { class: "resembles" }, "nearest: ", label)];
+}
+
+/** @param {Explanation} explanation @param {Actions} actions */
+const unknownNotice = ({ class_name: name }, actions) =>
   h(
     "p",
     { class: "notice warn" },
@@ -100,8 +113,10 @@ const unknownNotice = (actions) =>
     h(
       "span",
       {},
-      "This segment is unlike every exemplar, so its label is a guess.",
-      actions.mayEdit ? " Choose its class below to teach the service." : "",
+      name === null
+        ? "Nothing has been taught yet, so this segment has no class."
+        : "This segment or its image differs too much from the exemplars. The nearest class is only a resemblance.",
+      !actions.mayEdit ? "" : name === null ? " Name its class below to teach it." : " Choose its class below to teach it.",
     ),
   );
 
@@ -110,9 +125,13 @@ function vote(explanation, actions) {
   const { classes } = explanation.vote;
   const [first, second] = classes;
   const rest = second ? `and ${second.class_name} ${percent(second.weight)}` : "and no other class has any";
+  const { length: count } = explanation.exemplars;
+  const voters =
+    count === 1
+      ? "One exemplar votes. "
+      : `The ${count} most similar exemplars vote: ${votersByClass(explanation)}. More similar ones count more. `;
   const text =
-    `The ${explanation.exemplars.length} most similar exemplars vote: ${votersByClass(explanation)}. ` +
-    `More similar ones count more. ${first.class_name} has ${percent(first.weight)} of the vote, ${rest}.`;
+    `${voters}${first.class_name} has ${percent(first.weight)} of the vote, ${rest}.`;
   return block(
     "The vote",
     h("p", {}, text),
@@ -135,6 +154,11 @@ function vote(explanation, actions) {
 function flipSet(explanation, actions) {
   const title = "What would change the label";
   const { flip_set: ids, class_name: name } = explanation;
+  if (!ids && !explanation.reserve.length) {
+    const count = counted(explanation.exemplars.length, "exemplar");
+    const text = `This is not known yet: the release has only ${count}, and no other could vote in place of a removed one.`;
+    return block(title, h("p", {}, text));
+  }
   if (!ids) {
     const text = `The label is stable: it stays ${name} even if the ${explanation.exemplars.length} most similar exemplars are removed.`;
     return block(title, h("p", {}, text));
@@ -246,7 +270,7 @@ function boundary(explanation, actions) {
           "button",
           { type: "button", class: "row-button", on: { click: () => actions.open(one.segment_id) } },
           swatch(actions.colorOf(one.class_name)),
-          h("span", { class: "name" }, one.class_name),
+          h("span", { class: "name" }, nameOf(one.class_name)),
           h("span", { class: "figure", title: "share of this segment that is near it" }, percent(one.share)),
         ),
       ),
@@ -272,7 +296,7 @@ const similarCard = (one, actions) =>
       {
         type: "button",
         class: "card-view",
-        "aria-label": `Similar segment, labelled ${one.class_name}: open it`,
+        "aria-label": `Similar segment, labelled ${nameOf(one.class_name)}: open it`,
         on: { click: () => actions.open(one.segment_id) },
       },
       thumbnail(one.crop_url, ""),
@@ -284,7 +308,7 @@ const similarCard = (one, actions) =>
         "span",
         { class: "card-name" },
         swatch(actions.colorOf(one.class_name)),
-        h("span", { class: "name" }, one.class_name),
+        h("span", { class: "name" }, nameOf(one.class_name)),
       ),
       bar("similarity", Math.max(one.similarity, 0), one.similarity.toFixed(3), "var(--ink-3)"),
     ),
@@ -299,7 +323,9 @@ function footer(explanation, actions) {
     h(
       "p",
       {},
-      `An exemplar's vote has the weight exp(${explanation.vote.kappa} × similarity). Release ${explanation.release}.`,
+      explanation.exemplars.length
+        ? `An exemplar's vote has the weight exp(${explanation.vote.kappa} × similarity). Release ${explanation.release}.`
+        : `Release ${explanation.release}.`,
     ),
     h(
       "p",

@@ -6,6 +6,7 @@ import { iconButton, skeleton } from "../lib/elements.js";
 import { Emitter } from "../lib/emitter.js";
 import { describe } from "../lib/http.js";
 import { icon } from "../lib/icons.js";
+import { labelOf, sureness } from "../lib/labels.js";
 import { explanationContent } from "./explanation.js";
 
 /** @typedef {import("../lib/types.js").Segment} Segment */
@@ -73,9 +74,7 @@ export class ExplanationPanel extends Emitter {
       this.picker = picker;
       if (focus && !this.element.contains(document.activeElement))
         document.getElementById("explained")?.focus({ preventScroll: true });
-      const { class_name: name, known, confidence } = explanation;
-      const sure = `${Math.round(confidence * 100)} percent confident`;
-      this.context.announce(`${name}${known ? "" : ", unknown"}, ${sure}. ${position}.`);
+      this.context.announce(`${[labelOf(explanation), sureness(explanation)].filter(Boolean).join(", ")}. ${position}.`);
     } catch (error) {
       if (this.segment === segment)
         this.element.replaceChildren(failure(error, () => this.show(segment, options)));

@@ -5,6 +5,7 @@ import { button, h } from "../lib/dom.js";
 import { Emitter } from "../lib/emitter.js";
 import { describe, isCancelled } from "../lib/http.js";
 import { icon } from "../lib/icons.js";
+import { teachMe } from "./teach_me.js";
 
 const ACCEPTED = "image/jpeg,image/png,image/webp,image/tiff,image/bmp,image/gif";
 
@@ -26,6 +27,7 @@ export class ImageInput extends Emitter {
     });
     this.fault = h("div", { class: "refusal", role: "alert", hidden: true });
     this.example = button({ class: "large", on: { click: () => this.#useExample() } }, icon("image"), "Try an example");
+    this.lead = h("div", { class: "welcome-lead" }, ...LEAD());
     this.welcome = h("div", { class: "welcome" }, this.#welcomeCard());
     this.dropHint = h(
       "div",
@@ -38,6 +40,13 @@ export class ImageInput extends Emitter {
   /** Open the file dialog. */
   open() {
     this.input.click();
+  }
+
+  /** Say what the release can do. @param {boolean} untaught whether it has no exemplars @param {boolean} hasClasses */
+  introduce(untaught, hasClasses) {
+    const advice = "Choose an image, mark a segment in it, and name its class to teach it.";
+    this.lead.replaceChildren(...(untaught ? teachMe(hasClasses, advice) : LEAD()));
+    this.example.hidden = untaught; // its image would be that of an exemplar
   }
 
   /** Show why an image was refused. @param {unknown} error @param {string} name of the file */
@@ -61,13 +70,7 @@ export class ImageInput extends Emitter {
       "div",
       { class: "welcome-card" },
       h("div", { class: "welcome-art", "aria-hidden": "true" }, ...tiles),
-      h("h2", { class: "welcome-title" }, "Segment an image and see the reason for each label"),
-      h(
-        "p",
-        {},
-        "Labelled examples vote on the label of each segment. Click a segment to see its examples. " +
-          "If the label is wrong, choose the right one: similar segments in later images get it too.",
-      ),
+      this.lead,
       this.fault,
       h(
         "div",
@@ -122,6 +125,17 @@ export class ImageInput extends Emitter {
     addEventListener("paste", (event) => this.#take([...(event.clipboardData?.files ?? [])]));
   }
 }
+
+/** What a release with exemplars can do. */
+const LEAD = () => [
+  h("h2", {}, "Segment an image and see the reason for each label"),
+  h(
+    "p",
+    {},
+    "Labelled examples vote on the label of each segment. Click a segment to see its examples. " +
+      "If the label is wrong, choose the right one: similar segments in later images get it too.",
+  ),
+];
 
 /** @param {DragEvent} event */
 const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");

@@ -8,11 +8,12 @@ import { Tooltip } from "./tooltip.js";
 
 /** @typedef {import("../lib/photo.js").Photo} Photo */
 /** @typedef {import("../lib/types.js").Answer} Answer */
+/** @typedef {import("../lib/types.js").LabelChange} LabelChange */
 /** @typedef {import("../lib/types.js").RelabelledAnswer} RelabelledAnswer */
 /** @typedef {import("../lib/types.js").Segment} Segment */
 
 export class LabelledImage {
-  /** @param {{colorOf: (name: string) => string, update: () => void}} actions update: label the image again */
+  /** @param {{colorOf: (name: string|null) => string, update: () => void}} actions update: label the image again */
   constructor({ colorOf, update }) {
     this.colorOf = colorOf;
     this.view = new ImageView();
@@ -57,14 +58,20 @@ export class LabelledImage {
     this.noImage.hidden = photo !== null;
   }
 
-  /** Show new labels of the same segments. @param {RelabelledAnswer} answer @returns {boolean} false: its segments are others */
-  relabel(answer) {
+  /**
+   * Show new labels of the same segments.
+   * @param {RelabelledAnswer} answer
+   * @param {LabelChange[]} changed the changes to highlight
+   * @returns {boolean} false: its segments are others
+   */
+  relabel(answer, changed) {
     if (!this.drawing?.hasSegmentsOf(answer)) return false;
     const indices = new Map(answer.segments.map((one, index) => [one.segment_id, index]));
     this.outdated.hide();
+    this.hover(undefined);
     this.previous = this.drawing.labelling;
     this.drawing.labelling = this.drawing.labellingOf(answer);
-    this.view.changed = new Set(answer.changed.map((one) => indices.get(one.segment_id) ?? -1));
+    this.view.changed = new Set(changed.map((one) => indices.get(one.segment_id) ?? -1));
     this.compare(false);
     return true;
   }

@@ -5,7 +5,8 @@ import { Emitter } from "../lib/emitter.js";
 import { swatch } from "../lib/elements.js";
 import { percent } from "../lib/format.js";
 import { icon } from "../lib/icons.js";
-import { UNKNOWN_COLOR } from "../lib/classes.js";
+import { NO_CLASS, UNKNOWN_COLOR } from "../lib/classes.js";
+import { nameOf } from "../lib/labels.js";
 
 /** @typedef {import("../lib/types.js").Answer} Answer */
 
@@ -39,7 +40,7 @@ export class Legend extends Emitter {
     const info = new Map(answer.classes.map((one) => [one.class_id, one]));
     this.buttons = new Map(
       order.map(([id, share]) => {
-        const { name = "?", color = UNKNOWN_COLOR } = info.get(id) ?? {};
+        const { name = nameOf(null), color = UNKNOWN_COLOR } = info.get(id) ?? {};
         return [id, this.#button(id, name, color, share, order[0][1])];
       }),
     );
@@ -83,15 +84,16 @@ export class Legend extends Emitter {
   }
 }
 
-/** The share of each class in the image, and of unknown segments; each 0..1. @param {Answer} answer */
+/** The share of each class in the image, and of unknown segments that have one; each 0..1. @param {Answer} answer */
 function areaShares(answer) {
   const total = answer.width * answer.height;
   /** @type {Map<number, number>} */
   const areas = new Map();
   let unknown = 0;
-  for (const { class_id: id, area, known } of answer.segments) {
+  for (const { class_id, area, known } of answer.segments) {
+    const id = class_id ?? NO_CLASS;
     areas.set(id, (areas.get(id) ?? 0) + area / total);
-    if (!known) unknown += area / total;
+    if (!known && class_id !== null) unknown += area / total;
   }
   return { areas, unknown };
 }

@@ -1,18 +1,20 @@
 /** The segments as a list, for the keyboard and for screen readers. */
 
-import { UNKNOWN_COLOR } from "../lib/classes.js";
+import { NO_CLASS, UNKNOWN_COLOR } from "../lib/classes.js";
 import { h } from "../lib/dom.js";
 import { Emitter } from "../lib/emitter.js";
 import { swatch } from "../lib/elements.js";
 import { percent } from "../lib/format.js";
+import { nameOf, sureness } from "../lib/labels.js";
 
 /** @typedef {import("../lib/types.js").Answer} Answer */
 /** @typedef {import("../lib/types.js").Segment} Segment */
 
 const ORDERS = /** @type {Record<string, (a: Segment, b: Segment) => number>} */ ({
-  confidence: (a, b) => Number(a.known) - Number(b.known) || a.confidence - b.confidence,
+  confidence: (a, b) =>
+    Number(a.known) - Number(b.known) || (a.confidence ?? 0) - (b.confidence ?? 0) || b.area - a.area,
   area: (a, b) => b.area - a.area,
-  class: (a, b) => a.class_name.localeCompare(b.class_name) || b.area - a.area,
+  class: (a, b) => nameOf(a.class_name).localeCompare(nameOf(b.class_name)) || b.area - a.area,
 });
 const PAGE = 10; // rows that PageDown goes
 
@@ -31,6 +33,7 @@ export class SegmentList extends Emitter {
       h("option", { value: "area" }, "Largest"),
       h("option", { value: "class" }, "Class"),
     );
+    this.uncalibrated = h("p", { class: "fine", hidden: true }, "Confidence: not calibrated yet");
     this.title = h("h2", { id: "segments-title" }, "Segments");
     this.list = h("ul", { class: "segments", role: "listbox", tabIndex: 0, "aria-labelledby": "segments-title" });
     this.element = h(
@@ -42,7 +45,13 @@ export class SegmentList extends Emitter {
         this.title,
         h("label", { class: "labelled", htmlFor: "segment-order" }, "Sort by", this.sort),
       ),
-      h("p", { class: "list-head fine", "aria-hidden": "true" }, h("span", {}, "area"), h("span", {}, "confidence")),
+      this.uncalibrated,
+      h(
+        "p",
+        { class: "list-head fine", "aria-hidden": "true" },
+        h("span", {}, "area"),
+        h("span", { class: "sure" }, "confidence"),
+      ),
       this.list,
     );
     this.list.addEventListener("keydown", (event) => this.#key(event));
@@ -93,15 +102,18 @@ export class SegmentList extends Emitter {
     const compare = ORDERS[this.sort.value];
     this.order = answer.segments
       .map((_, index) => index)
-      .filter((index) => only === null || answer.segments[index].class_id === only)
+      .filter((index) => only === null || (answer.segments[index].class_id ?? NO_CLASS) === only)
       .sort((a, b) => compare(answer.segments[a], answer.segments[b]));
     this.title.textContent = `Segments (${this.order.length})`;
+    const measured = answer.segments.some((one) => one.confidence !== null);
+    this.element.classList.toggle("unmeasured", !measured);
+    this.uncalibrated.hidden = measured || answer.segments.every((one) => one.class_id === null);
     const colors = new Map(answer.classes.map((info) => [info.class_id, info.color]));
     const pixels = answer.width * answer.height;
     this.list.replaceChildren(
       ...this.order.map((index) => {
         const segment = answer.segments[index];
-        return this.#row(segment, index, colors.get(segment.class_id) ?? UNKNOWN_COLOR, pixels);
+        return this.#row(segment, index, colors.get(segment.class_id ?? NO_CLASS) ?? UNKNOWN_COLOR, pixels);
       }),
     );
     this.activate(this.order.includes(this.active) ? this.active : -1, false);
@@ -109,7 +121,8 @@ export class SegmentList extends Emitter {
 
   /** @param {Segment} segment @param {number} index @param {string} color @param {number} pixels of the image */
   #row(segment, index, color, pixels) {
-    const confidence = percent(segment.confidence);
+    const { class_name: name, known, confidence } = segment;
+    const isGuess = !known && name !== null;
     return h(
       "li",
       {
@@ -123,11 +136,13 @@ export class SegmentList extends Emitter {
           click: () => this.emit("open", index),
         },
       },
-      swatch(color, !segment.known),
-      h("span", { class: "name" }, segment.class_name),
-      segment.known ? null : h("span", { class: "tag warn" }, "unknown"),
+      swatch(color, isGuess),
+      h("span", { class: "name" }, isGuess ? h("span", { class: "fine" }, "nearest: ") : null, nameOf(name)),
+      isGuess ? h("span", { class: "tag warn" }, "unknown") : null,
       h("span", { class: "figure", title: "share of the image" }, percent(segment.area / pixels)),
-      h("span", { class: "figure sure", title: "confidence", "aria-label": `${confidence} confident` }, confidence),
+      known && confidence !== null
+        ? h("span", { class: "figure sure", title: "confidence", "aria-label": sureness(segment) }, percent(confidence))
+        : null,
     );
   }
 

@@ -1,6 +1,7 @@
 /** Keyboard shortcuts of the image page. */
 
 import { isTextField } from "../lib/dom.js";
+import { labelOf } from "../lib/labels.js";
 
 /** @typedef {import("../lib/types.js").Answer} Answer */
 /**
@@ -65,7 +66,7 @@ export function imageKey(page, event) {
   else if (direction && page.answer) {
     page.list.activate(nearest(page.answer, current, direction));
     const segment = page.answer.segments[page.view.active];
-    if (segment) page.announce(`${segment.class_name}${segment.known ? "" : ", unknown"}`);
+    if (segment) page.announce(labelOf(segment));
   } else return;
   event.preventDefault();
   event.stopPropagation();

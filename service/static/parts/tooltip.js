@@ -2,7 +2,7 @@
 
 import { h } from "../lib/dom.js";
 import { swatch } from "../lib/elements.js";
-import { percent } from "../lib/format.js";
+import { nameOf, sureness } from "../lib/labels.js";
 
 /** @typedef {import("../lib/types.js").Segment} Segment */
 
@@ -18,8 +18,10 @@ export class Tooltip {
   show(segment, color) {
     this.element.hidden = !segment;
     if (!segment) return;
-    const confidence = segment.known ? `${percent(segment.confidence)} confident` : "unknown";
-    this.element.replaceChildren(swatch(color), segment.class_name, h("span", { class: "fine" }, confidence));
+    const { class_name: name, known } = segment;
+    const isGuess = !known && name !== null;
+    const note = isGuess ? `nearest: ${name}` : sureness(segment);
+    this.element.replaceChildren(swatch(color, isGuess), isGuess ? nameOf(null) : nameOf(name), h("span", { class: "fine" }, note));
   }
 
   /** @param {PointerEvent} event */
