@@ -82,6 +82,9 @@ def test_every_operation_parameter_and_tag_is_described(document: dict[str, Any]
 def test_every_field_of_our_own_schemas_is_described(document: dict[str, Any]) -> None:
     card = {
         "Calibration",
+        "FeatureGroupInfo",
+        "FeaturesInfo",
+        "HeadInfo",
         "NetworkInfo",
         "Preprocessing",
         "ReleaseCard",

@@ -303,6 +303,34 @@
  */
 
 /**
+ * One map of a feature extractor: its name, the number of its channels, and its stride in pixels of the input.
+ *
+ * @typedef {object} FeatureGroupInfo
+ * @property {string} name
+ * @property {number} channels
+ * @property {number} stride
+ */
+
+/**
+ * The feature extractor in `features.onnx` of a release that can be adapted.
+ *
+ * @typedef {object} FeaturesInfo
+ * @property {string} name
+ * @property {FeatureGroupInfo[]} groups
+ */
+
+/**
+ * The head that makes embeddings of features. groups: the maps that it reads. cross_validated: mIoU, 0..1, of each head that was tried, by its description, on images (or strokes, if there is one image) that it was not fitted on; empty if nothing could be compared. chosen: the description of this head.
+ *
+ * @typedef {object} HeadInfo
+ * @property {"identity"|"linear"|"mlp"|"forest"} kind
+ * @property {string[]} groups
+ * @property {string} chosen
+ * @property {Record<string, number>} [cross_validated]
+ * @property {number} [seconds]
+ */
+
+/**
  * The right class of a segment, by name or by id.
  *
  * @typedef {object} Label
@@ -485,6 +513,8 @@
  * @property {SortingInfo} sorting
  * @property {RetrievalInfo} retrieval
  * @property {Calibration} calibration
+ * @property {FeaturesInfo|null} [features]
+ * @property {HeadInfo|null} [head]
  * @property {Record<string, any>} [provenance]
  * @property {Record<string, any>} [licence]
  * @property {Record<string, any>} [data]
