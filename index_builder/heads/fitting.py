@@ -122,8 +122,12 @@ class HeadFitting:
         self._feature_seconds = time.perf_counter() - started
 
     def maps(self, i: int) -> ImageMaps:
-        """Feature maps of an image."""
-        return self._extractor.maps(self.dataset.photograph(i).image)
+        """Feature maps of an image of the data set, by its position."""
+        return self.maps_of(self.dataset.photograph(i).image)
+
+    def maps_of(self, image: np.ndarray) -> ImageMaps:
+        """Feature maps of any image [H, W, 3] uint8 RGB."""
+        return self._extractor.maps(image)
 
     def fit(self) -> FittedHead:
         """Choose a head by cross-validation and fit it to all labelled pixels.
