@@ -29,7 +29,8 @@ from segsort.retrieval import vote
 Fit = Literal["auto", "none", "linear", "mlp", "forest"]
 DIMENSION = 48  # of the identity head, and so of linear heads
 FOLDS = 3
-MARGIN = 0.01  # of mIoU; smaller differences between candidates are mostly chance
+MARGIN, IMAGE_MARGIN, STROKE_MARGIN = 0.01, 0.45, 0.03  # of mIoU, see `margin_of`
+SPARSE = 0.1  # labelled share of the cells of an image, below which its labels are strokes
 K, KAPPA = 20, 10.0  # of the vote on single pixels that scores a head
 _FINE = 8  # largest stride of a fine map
 
@@ -178,16 +179,33 @@ def choose(
         scores[candidate] = score(fitter, candidate, samples, folds)
         if progress is not None:
             progress(number + 1, len(possible))
-    top = max(scores.values())
-    best = next(one for one in sorted(scores, key=_robustness) if scores[one] >= top - MARGIN)
+    best = _pick(scores, margin_of(samples))
     named = {str(one): round(value, 4) for one, value in scores.items()}
     return Chosen(best, named, folds, time.perf_counter() - started)
 
 
-def _robustness(candidate: Candidate) -> tuple[int, int]:
-    """Order among candidates with almost equal scores: those that combine most kinds of features come first."""
-    kinds: tuple[Kind, ...] = ("forest", "linear", "identity", "mlp")
-    return -len(candidate.reads), kinds.index(candidate.kind)
+def margin_of(samples: Samples) -> float:
+    """How much lower the mIoU of finer maps may be, compared with the best, before coarser ones are chosen.
+
+    Cross-validation over few images is mostly chance. Strokes lie inside objects, where coarse maps suffice, while most
+    errors lie at borders, where they do not.
+    """
+    images = len(np.unique(samples.images))
+    return MARGIN + IMAGE_MARGIN / images + (STROKE_MARGIN if samples.labelled_share < SPARSE else 0.0)
+
+
+def _pick(scores: dict[Candidate, float], margin: float) -> Candidate:
+    """The best candidate over the finest maps that come within a margin of the best of all."""
+    top = max(scores.values())
+    finest = min((_coarseness(one) for one, score in scores.items() if score >= top - margin))
+    return max((one for one in scores if _coarseness(one) == finest), key=lambda one: scores[one])
+
+
+def _coarseness(candidate: Candidate) -> tuple[bool, bool, int]:
+    """Order of maps from fine to coarse: the filters, other fine maps, all together, only coarse ones."""
+    fine = [group for group in candidate.reads if group.stride <= _FINE and group.name != "streets"]
+    coarse = len(fine) < len(candidate.reads)
+    return not fine, coarse, len(fine) if not coarse else 0
 
 
 def _uncompared(possible: Sequence[Candidate]) -> Candidate:
