@@ -29,7 +29,8 @@ from segsort.retrieval import vote
 Fit = Literal["auto", "none", "linear", "mlp", "forest"]
 DIMENSION = 48  # of the identity head, and so of linear heads
 FOLDS = 3
-MARGIN, IMAGE_MARGIN, STROKE_MARGIN = 0.01, 0.45, 0.03  # of mIoU, see `margin_of`
+MARGIN, IMAGE_MARGIN, STROKE_MARGIN, LARGEST_MARGIN = 0.01, 0.45, 0.03, 0.15  # of mIoU, see `margin_of`
+ONE_IMAGE_MARGIN = 0.1  # of mIoU, by which some maps must be better than all of them where one image is labelled
 SPARSE = 0.1  # labelled share of the cells of an image, below which its labels are strokes
 K, KAPPA = 20, 10.0  # of the vote on single pixels that scores a head
 _FINE = 8  # largest stride of a fine map
@@ -169,6 +170,8 @@ def choose(
     """
     started = time.perf_counter()
     possible = candidates(fitter.groups, fit)
+    if fit == "auto" and len(np.unique(samples.images)) == 1:
+        possible = [one for one in possible if one.kind in ("identity", "linear")]
     folds = fold_of(samples)
     if folds is None or samples.classes < 2:
         return Chosen(_uncompared(possible), {}, None, time.perf_counter() - started)
@@ -179,7 +182,8 @@ def choose(
         scores[candidate] = score(fitter, candidate, samples, folds)
         if progress is not None:
             progress(number + 1, len(possible))
-    best = _pick(scores, margin_of(samples))
+    one_image = len(np.unique(samples.images)) == 1
+    best = _pick_for_one_image(scores) if one_image else _pick(scores, margin_of(samples))
     named = {str(one): round(value, 4) for one, value in scores.items()}
     return Chosen(best, named, folds, time.perf_counter() - started)
 
@@ -191,7 +195,8 @@ def margin_of(samples: Samples) -> float:
     errors lie at borders, where they do not.
     """
     images = len(np.unique(samples.images))
-    return MARGIN + IMAGE_MARGIN / images + (STROKE_MARGIN if samples.labelled_share < SPARSE else 0.0)
+    sparse = STROKE_MARGIN if samples.labelled_share < SPARSE else 0.0
+    return min(MARGIN + IMAGE_MARGIN / images, LARGEST_MARGIN) + sparse
 
 
 def _pick(scores: dict[Candidate, float], margin: float) -> Candidate:
@@ -199,6 +204,16 @@ def _pick(scores: dict[Candidate, float], margin: float) -> Candidate:
     top = max(scores.values())
     finest = min((_coarseness(one) for one, score in scores.items() if score >= top - margin))
     return max((one for one in scores if _coarseness(one) == finest), key=lambda one: scores[one])
+
+
+def _pick_for_one_image(scores: dict[Candidate, float]) -> Candidate:
+    """The best candidate over all maps, unless fewer are better by far.
+
+    Parts of one image are too alike to show how a head does on other images, so simple heads over all maps are safest.
+    """
+    every = max(len(one.reads) for one in scores)
+    top = max(scores, key=lambda one: scores[one] - (0.0 if len(one.reads) == every else ONE_IMAGE_MARGIN))
+    return top
 
 
 def _coarseness(candidate: Candidate) -> tuple[bool, bool, int]:
