@@ -182,26 +182,30 @@ class Bench:
         np.add.at(confusion, (self.truth, predicted), 1)
         return float(np.nanmean(intersection_over_union(confusion)))
 
-    def run(self, marked: Marked, seed: int) -> dict[str, dict[str, float]]:
-        """mIoU and seconds of each method on marked images."""
-        settings = FitSettings(budget=BUDGET, seed=seed)
-        fitting = HeadFitting(marked, self.source, self.statistics, self.cache, settings)
-        started = time.perf_counter()
-        fitted = fitting.fit()
-        samples = fitted.samples
-        taught = self._segsort(marked, fitting, fitted)
-        results = {"segsort": {"miou": self.score(taught), "seconds": time.perf_counter() - started}}
-        peers: dict[str, Callable[[], np.ndarray]] = {
-            "forest, scikit-image": lambda: self._forest_of_filters(marked, samples, seed),
-            "forest, our features": lambda: self._forest(samples, seed),
-            "softmax, our features": lambda: self._softmax(samples, seed),
-            "retrieval, no head": lambda: self._retrieval(samples),
-        }
-        for name, peer in peers.items():
-            started = time.perf_counter()
-            results[name] = {"miou": self.score(peer()), "seconds": time.perf_counter() - started}
-        results["segsort"]["head"] = fitted.info.chosen  # type: ignore[assignment]
-        return results
+    def run(self, marked: Marked, seed: int, methods: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Method, mIoU and seconds of each method on marked images; of segsort also the head that it chose."""
+        fitting = HeadFitting(marked, self.source, self.statistics, self.cache, FitSettings(budget=BUDGET, seed=seed))
+        samples: Samples | None = None
+        for method in methods:
+            started, head = time.perf_counter(), None
+            if method == "segsort":
+                fitted = fitting.fit()
+                predicted, head = self._segsort(marked, fitting, fitted), fitted.info.chosen
+            else:
+                samples = samples or fitting.samples()
+                peers: dict[str, Callable[[Samples, int], np.ndarray]] = {
+                    "forest, scikit-image": lambda one, seed: self._forest_of_filters(marked, one, seed),
+                    "forest, our features": self._forest,
+                    "softmax, our features": self._softmax,
+                    "retrieval, no head": self._retrieval,
+                }
+                predicted = peers[method](samples, seed)
+            yield {
+                "method": method,
+                "miou": self.score(predicted),
+                "seconds": time.perf_counter() - started,
+                "head": head,
+            }
 
     def _segsort(self, marked: Marked, fitting: HeadFitting, fitted: Any) -> np.ndarray:
         cells = HeadOnCells(fitted.head)
@@ -278,7 +282,7 @@ class Bench:
         predict = fit(best, np.arange(len(y)))
         return np.concatenate([predict(one.numpy()) for one in self._test_rows()])
 
-    def _retrieval(self, samples: Samples) -> np.ndarray:
+    def _retrieval(self, samples: Samples, seed: int) -> np.ndarray:
         """The vote of the 20 nearest labelled pixels in standardised features."""
         mean, scale = samples.rows.mean(0), samples.rows.std(0).clamp(min=1e-6)
 
@@ -383,18 +387,20 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
         "| data set | images | labels | " + " | ".join(METHODS) + " | segsort - best peer |",
         "| :-- | --: | :-- |" + " --: |" * (len(METHODS) + 1),
     ]
-    keys = list(dict.fromkeys((one["domain"], one["count"], one["how"]) for one in lines))
     differences = []
-    for domain, count, how in keys:
+    for domain, count, how in dict.fromkeys((one["domain"], one["count"], one["how"]) for one in lines):
         cells = [one for one in lines if (one["domain"], one["count"], one["how"]) == (domain, count, how)]
-        means = {m: 100 * float(np.mean([one["results"][m]["miou"] for one in cells])) for m in METHODS}
+        scores = {m: {one["seed"]: 100 * one["miou"] for one in cells if one["method"] == m} for m in METHODS}
+        if not all(scores.values()):
+            continue
+        means = {m: float(np.mean(list(scores[m].values()))) for m in METHODS}
         peer = max(METHODS[1:], key=lambda m: means[m])
-        gap = [100 * (one["results"]["segsort"]["miou"] - one["results"][peer]["miou"]) for one in cells]
-        differences.append(means["segsort"] - means[peer])
+        gap = [scores["segsort"][seed] - scores[peer][seed] for seed in scores["segsort"] if seed in scores[peer]]
+        differences.append(float(np.mean(gap)))
         spread = f" ± {1.96 * float(np.std(gap, ddof=1)) / len(gap) ** 0.5:.1f}" if len(gap) > 1 else ""
-        images = cells[0]["images"]
         best = max(means, key=lambda m: means[m])
         shown = [f"**{means[m]:.1f}**" if m == best else f"{means[m]:.1f}" for m in METHODS]
+        images = cells[0]["images"]
         rows.append(f"| {domain} | {images} | {how} | {' | '.join(shown)} | {differences[-1]:+.1f}{spread} |")
     under = sum(one < -2 for one in differences)
     rows += ["", f"Mean over all {len(differences)} rows of segsort - best peer: {np.mean(differences):+.1f} points. "
@@ -428,30 +434,33 @@ def _main() -> None:
     parser.add_argument("--page", type=Path, help="Markdown page to write")
     parser.add_argument("--only", nargs="*", default=[], help="DOMAIN, or DOMAIN:COUNT:HOW")
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     arguments.out.mkdir(parents=True, exist_ok=True)
     file = arguments.out / "teaching.jsonl"
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    done = {(one["domain"], one["count"], one["how"], one["seed"]) for one in lines}
-    for name, domain in domains(arguments.data).items():
-        bench: Bench | None = None
-        for count in COUNTS:
-            for how in ("strokes", "masks"):
-                wanted = not arguments.only or name in arguments.only or f"{name}:{count}:{how}" in arguments.only
-                for seed in arguments.seeds:
-                    if not wanted or (name, count, how, seed) in done:
+    done = {(one["domain"], one["count"], one["how"], one["seed"], one["method"]) for one in lines}
+    for seed in arguments.seeds:
+        for name, domain in domains(arguments.data).items():
+            bench: Bench | None = None
+            for count in COUNTS:
+                for how in ("strokes", "masks"):
+                    if arguments.only and name not in arguments.only and f"{name}:{count}:{how}" not in arguments.only:
+                        continue
+                    missing = [m for m in arguments.methods if (name, count, how, seed, m) not in done]
+                    if not missing:
                         continue
                     bench = bench or Bench(domain, arguments.cache)
                     marked = mark(domain, count, how, seed)
-                    results = bench.run(marked, seed)
-                    line = {"domain": name, "count": count, "images": len(marked), "how": how, "seed": seed,
-                            "results": results, "circumstances": circumstances()}  # fmt: skip
-                    with file.open("a") as opened:
-                        opened.write(json.dumps(line) + "\n")
-                    lines.append(line)
-                    shown = ", ".join(f"{m} {100 * r['miou']:.1f} ({r['seconds']:.0f} s)" for m, r in results.items())
-                    print(f"{name} {len(marked)} {how} seed {seed}: {shown} [{results['segsort']['head']}]", flush=True)
+                    row = {"domain": name, "count": count, "images": len(marked), "how": how, "seed": seed}
+                    for result in bench.run(marked, seed, missing):
+                        line = row | result | {"circumstances": circumstances()}
+                        with file.open("a") as opened:
+                            opened.write(json.dumps(line) + "\n")
+                        lines.append(line)
+                        print(*row.values(), *(v if isinstance(v, str) else round(v or 0, 3) for v in result.values()),
+                              flush=True)  # fmt: skip
     order = {name: n for n, name in enumerate(("facades", "nuclei", "camvid", "textures"))}
     lines.sort(key=lambda one: (order[one["domain"]], one["images"], one["how"]))
     print(table(lines))

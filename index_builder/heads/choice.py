@@ -16,6 +16,8 @@ from segsort.features import FeatureGroup
 from segsort.head import (
     Basis,
     FeatureStatistics,
+    FitOptions,
+    ForestOptions,
     Head,
     Kind,
     columns_of,
@@ -32,6 +34,7 @@ FOLDS = 3
 MARGIN, IMAGE_MARGIN, STROKE_MARGIN, LARGEST_MARGIN = 0.01, 0.45, 0.03, 0.15  # of mIoU, see `margin_of`
 ONE_IMAGE_MARGIN = 0.1  # of mIoU, by which some maps must be better than all of them where one image is labelled
 SPARSE = 0.1  # labelled share of the cells of an image, below which its labels are strokes
+TRIAL_SORTING, TRIAL_TREES = FitOptions(steps=80), ForestOptions(trees=30)  # cheaper, for comparing candidates
 K, KAPPA = 20, 10.0  # of the vote on single pixels that scores a head
 _FINE = 8  # largest stride of a fine map
 
@@ -82,12 +85,22 @@ class Fitter:
             closely: on 3 images with strokes it costs up to 10 points of mIoU.
         seed: of every random choice.
         threads: cores to use.
+        sorting: how linear heads and MLPs are fitted.
+        trees: how forests are grown.
     """
 
     def __init__(
-        self, groups: tuple[FeatureGroup, ...], statistics: FeatureStatistics, seed: int, threads: int
+        self,
+        groups: tuple[FeatureGroup, ...],
+        statistics: FeatureStatistics,
+        seed: int,
+        threads: int,
+        *,
+        sorting: FitOptions = FitOptions(),  # noqa: B008  # immutable
+        trees: ForestOptions = ForestOptions(),  # noqa: B008
     ) -> None:
         self.groups, self.seed, self.threads = groups, seed, threads
+        self.sorting, self.trees = sorting, trees
         self._statistics = statistics
         self._bases: dict[tuple[FeatureGroup, ...], Basis] = {}
 
@@ -111,7 +124,7 @@ class Fitter:
             companion = self._sorted("linear", candidate.companion or candidate.groups, samples)
             rows, reads = self.rows(samples, candidate.reads), candidate.reads
             grown = fit_forest(
-                reads, candidate.groups, companion, rows, samples.class_ids, seed=self.seed, threads=self.threads
+                reads, candidate.groups, companion, rows, samples.class_ids, self.trees, self.seed, self.threads
             )
             return grown.blended(candidate.blend)
         if candidate.kind == "identity":
@@ -122,7 +135,8 @@ class Fitter:
 
     def _sorted(self, kind: Literal["linear", "mlp"], groups: tuple[FeatureGroup, ...], samples: Samples) -> Head:
         segments, rows = torch.from_numpy(samples.segments), self.rows(samples, groups)
-        return fit_by_sorting(kind, groups, self.basis(groups), rows, samples.class_ids, segments, seed=self.seed)
+        basis, class_ids = self.basis(groups), samples.class_ids
+        return fit_by_sorting(kind, groups, basis, rows, class_ids, segments, self.sorting, self.seed)
 
 
 def candidates(groups: Sequence[FeatureGroup], fit: Fit) -> list[Candidate]:
@@ -134,8 +148,12 @@ def candidates(groups: Sequence[FeatureGroup], fit: Fit) -> list[Candidate]:
     filters = tuple(group for group in groups if group.name == "filters")
     fine = tuple(group for group in groups if group.stride <= _FINE and group.name != "streets")
     coarse = tuple(group for group in groups if group not in fine)
-    subsets = [one for one in dict.fromkeys((every, filters, coarse, fine)) if one]
-    forests = [(every, coarse, 0.4), (fine, coarse, 0.4), (filters, filters, 0.4), (coarse, coarse, 0.1)]
+    deep = tuple(group for group in coarse if group.name != "streets")
+    general = tuple(group for group in groups if group.name != "streets")
+    subsets = [one for one in dict.fromkeys((every, filters, coarse, deep, fine)) if one]
+    forests = [
+        (every, coarse, 0.4), (filters, filters, 0.4), (fine, coarse, 0.4), (general, deep, 0.4), (coarse, coarse, 0.1)
+    ]  # fmt: skip
     found = {
         "forest": [Candidate("forest", a or every, b or every, share) for a, b, share in forests],
         "linear": [Candidate("linear", one) for one in subsets],

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from index_builder.datasets import Dataset
 from index_builder.heads.assemble import head_model
-from index_builder.heads.choice import Candidate, Chosen, Fit, Fitter, choose
+from index_builder.heads.choice import TRIAL_SORTING, TRIAL_TREES, Candidate, Chosen, Fit, Fitter, choose
 from index_builder.heads.maps import FeatureExtractor, FeatureSource, ImageMaps
 from index_builder.heads.samples import Samples, gather_samples
 from model_store.card import HeadInfo
@@ -23,7 +23,7 @@ from model_store.cores import available_cores
 from segsort.head import FeatureStatistics, Head
 
 MOST_SAMPLES = 8000  # labelled pixels of all images together
-TRIAL_SAMPLES = 4000  # of these, for cross-validation
+TRIAL_SAMPLES = 3000  # of these, for cross-validation
 
 
 class Progress(NamedTuple):
@@ -129,6 +129,20 @@ class HeadFitting:
         """Feature maps of any image [H, W, 3] uint8 RGB."""
         return self._extractor.maps(image)
 
+    def samples(self) -> Samples:
+        """Draw the labelled pixels that heads are fitted to.
+
+        Raises:
+            ValueError: if no pixel is labelled.
+        """
+        groups, seed = self.source.groups, self.settings.seed
+        basis = Fitter(groups, self.statistics, seed, self._threads).basis(groups)
+
+        def image(i: int) -> tuple[ImageMaps, np.ndarray]:
+            return self.maps(i), self.dataset[i].labels
+
+        return gather_samples(len(self.dataset), image, groups, basis, most=MOST_SAMPLES, seed=seed)
+
     def fit(self) -> FittedHead:
         """Choose a head by cross-validation and fit it to all labelled pixels.
 
@@ -138,17 +152,14 @@ class HeadFitting:
         settings, groups = self.settings, self.source.groups
         started = time.perf_counter()
         fitter = Fitter(groups, self.statistics, settings.seed, self._threads)
+        trials = Fitter(groups, self.statistics, settings.seed, self._threads, sorting=TRIAL_SORTING, trees=TRIAL_TREES)
 
-        def image(i: int) -> tuple[ImageMaps, np.ndarray]:
-            return self.maps(i), self.dataset[i].labels
-
-        basis = fitter.basis(groups)
-        samples = gather_samples(len(self.dataset), image, groups, basis, most=MOST_SAMPLES, seed=settings.seed)
+        samples = self.samples()
         self._report(Progress("head", 0, 1))
         trial = samples.thinned(TRIAL_SAMPLES, settings.seed)
         with _torch_threads(self._threads):
             chosen = choose(
-                fitter, trial, settings.fit, settings.budget, lambda n, of: self._report(Progress("head", n, of + 1))
+                trials, trial, settings.fit, settings.budget, lambda n, of: self._report(Progress("head", n, of + 1))
             )
             head, embeddings = fitter.fit(chosen.candidate, samples)
         seconds = time.perf_counter() - started
