@@ -98,10 +98,13 @@ def write_new(out: Path, features: OpenedFeatures, *, name: str, description: st
     return write_empty(out, source, head, statistics, name=name, description=description)
 
 
+# Between the cosines of segments of one class and of two. With the features `general`, over four street images of the
+# painter and four facades: 65 to 80 % of the pairs of one class and image reach it, and 1 to 3 % of the other pairs.
+UNTAUGHT_THRESHOLD = 0.5
 NOT_CALIBRATED = Calibration(
     calibrated=False,
     confidence_x=[0.0, 1.0],
     confidence_y=[0.0, 1.0],
-    known_threshold=-1.0,
+    known_threshold=UNTAUGHT_THRESHOLD,
     how="not calibrated: there are no labelled images yet",
 )
