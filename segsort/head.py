@@ -153,7 +153,10 @@ class FitOptions(NamedTuple):
 
 
 class FeatureStatistics(NamedTuple):
-    """First and second moments of features: mean [F], scale [F] (standard deviations), correlation [F, F], float32."""
+    """First and second moments of features: mean [F], scale [F] (standard deviations), correlation [F, F], float32.
+
+    The scale of a feature that never changed is infinite, so that the feature has no weight.
+    """
 
     mean: np.ndarray
     scale: np.ndarray
@@ -168,7 +171,8 @@ class FeatureStatistics(NamedTuple):
         """
         if len(rows) < 2:
             raise ValueError(f"{len(rows)} rows of features; statistics need two or more")
-        mean, scale = rows.mean(0), rows.std(0).clamp(min=_LEAST)
+        mean, scale = rows.mean(0), rows.std(0)
+        scale = torch.where(scale > _LEAST, scale, torch.inf)
         standard = ((rows - mean) / scale).double()
         return cls(mean.numpy(), scale.numpy(), (standard.T @ standard / len(rows)).float().numpy())
 
@@ -203,8 +207,9 @@ def principal_basis(
     variances, directions = torch.linalg.eigh(weighted)
     kept = min(dimension, len(weight))
     variances, directions = variances[-kept:].flip(0), directions[:, -kept:].flip(1)
-    relative = (variances / variances[0]).clamp(min=1e-4)
-    scaled = directions * relative**-whitening / variances[0].clamp(min=_LEAST).sqrt()
+    largest = variances[0].clamp(min=_LEAST)
+    relative = (variances / largest).clamp(min=1e-4)
+    scaled = directions * relative**-whitening / largest.sqrt()
     folded = (weight / statistics.scale)[:, None] * scaled.numpy()
     return Basis(statistics.mean.astype(np.float32), folded.astype(np.float32))
 
@@ -458,12 +463,18 @@ def _tree_inputs(
 
 
 def _flat(trees: Sequence[Any]) -> Trees:
-    """scikit-learn's trees one after another. A sample goes left if its value is at most the threshold."""
+    """scikit-learn's trees one after another. A sample goes left if its value is at most the threshold.
+
+    Thresholds are rounded down to 32 bits, so that every value of 32 bits goes to the side that scikit-learn sends it.
+    """
     values = [tree.value[:, 0, :] for tree in trees]
+    exact = np.concatenate([tree.threshold for tree in trees])
+    threshold = exact.astype(np.float32)
+    threshold = np.where(threshold > exact, np.nextafter(threshold, np.float32(-np.inf)), threshold)
     return Trees(
         starts=np.cumsum([0, *(tree.node_count for tree in trees)]),
         feature=np.concatenate([np.where(tree.children_left < 0, -1, tree.feature) for tree in trees]),
-        threshold=np.concatenate([tree.threshold for tree in trees]).astype(np.float32),
+        threshold=threshold,
         left=np.concatenate([np.maximum(tree.children_left, 0) for tree in trees]),
         right=np.concatenate([np.maximum(tree.children_right, 0) for tree in trees]),
         values=np.concatenate([one / one.sum(axis=1, keepdims=True) for one in values]).astype(np.float32),
