@@ -117,7 +117,7 @@ def build(
         ),
     ] = "general",
     fit: Annotated[
-        Literal["auto", "none", "linear", "mlp", "forest"] | None,
+        Literal["auto", "none", "linear", "mlp", "forest", "softmax", "ensemble"] | None,
         typer.Option(
             help="Head to fit to the images: auto chooses by cross-validation, none fits nothing. Default: auto if the "
             "embedder has features.onnx, else the network is used as it is."

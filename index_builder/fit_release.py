@@ -109,11 +109,11 @@ def fit_release(
 def exemplar_embeddings(fitting: HeadFitting, fitted: FittedHead, cells: HeadOnCells, i: int) -> Tensor:
     """Embeddings of an image that becomes exemplars: [D, h, w] unit vectors.
 
-    A forest knows the pixels that it was grown on too well. Those have the embeddings of the trees that did not see
+    A forest knows the pixels that it was grown on too well. Those have the posteriors of the trees that did not see
     them, so that exemplars lie where pixels of other images will.
     """
     found = cells.embed(fitting.maps(i))
-    if fitted.head.trees is not None:
+    if fitted.head.trees is not None or fitted.head.logits:
         mine = np.flatnonzero(fitted.samples.images == i)
         flat = found.flatten(1)
         flat[:, torch.from_numpy(fitted.samples.places[mine])] = fitted.embeddings[torch.from_numpy(mine)].T

@@ -69,7 +69,7 @@ class HeadInfo(_Frozen):
     image) that it was not fitted on; empty if nothing could be compared. chosen: the description of this head.
     """
 
-    kind: Literal["identity", "linear", "mlp", "forest"]
+    kind: Literal["identity", "linear", "mlp", "forest", "softmax", "ensemble"]
     groups: list[str] = Field(min_length=1)
     chosen: str
     cross_validated: dict[str, float] = Field(default_factory=dict)

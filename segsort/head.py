@@ -9,15 +9,16 @@ summed, which is much cheaper than upsampling the maps. Kinds of head:
 - `mlp`: an affine layer, ReLU, and a linear layer, fitted by the vMF-NCA loss
 - `forest`: a random forest on the output of the affine layer. The embedding holds the square roots of its class
   posteriors, beside the coordinates of an identity or linear head.
+- `softmax`: the same with the posteriors of a softmax regression
+- `ensemble`: the same with the mean posteriors of a forest and a softmax regression
 
 The loss is that of the paper (eq. 6): labelled pixels are attracted by prototypes of their class and repelled by all
 others. Prototypes are those of sorted segments or strokes.
 """
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, cast
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -28,8 +29,7 @@ from segsort.features import FeatureGroup
 from segsort.segment_sorting import vmf_nca_loss
 from segsort.sphere import mean_direction, normalize
 
-Kind = Literal["identity", "linear", "mlp", "forest"]
-_FINE = 8  # largest stride of maps whose features trees split on one by one
+Kind = Literal["identity", "linear", "mlp", "forest", "softmax", "ensemble"]
 _LEAST = 1e-6  # smallest standard deviation of a feature, and posterior of a class
 
 
@@ -80,17 +80,19 @@ class Head:
         kind: see the top of this module.
         groups: the maps that it reads, in order; their channels together are the F features.
         weight: [M, F] float32, bias: [M] float32, the affine layer.
+        logits: number of its outputs before the tail that are the logits of a softmax regression, C or 0.
         tail: number of its last outputs that are coordinates. They bypass the ReLU of an MLP, and stand beside the
-            posteriors of a forest; 0 for other kinds.
+            posteriors of trees and softmax; 0 for other kinds.
         second: [D, M] float32, the last layer of an MLP; None for other kinds.
-        trees: of a forest; None for other kinds.
-        blend: of a forest, the share of the coordinates in a cosine, 0..1.
+        trees: of a forest or ensemble; None for other kinds. They read the outputs before the logits.
+        blend: the share of the coordinates in a cosine, 0..1, where they stand beside posteriors.
     """
 
     kind: Kind
     groups: tuple[FeatureGroup, ...]
     weight: np.ndarray
     bias: np.ndarray
+    logits: int = 0
     tail: int = 0
     second: np.ndarray | None = None
     trees: Trees | None = None
@@ -101,6 +103,8 @@ class Head:
         """D of the embedding."""
         if self.trees is not None:
             return int(self.trees.values.shape[1]) + self.tail
+        if self.logits:
+            return self.logits + self.tail
         return len(self.weight) if self.second is None else len(self.second)
 
     def embed(self, rows: Tensor) -> Tensor:
@@ -110,16 +114,21 @@ class Head:
     def finish(self, hidden: Tensor, posteriors: Tensor | None = None) -> Tensor:
         """Output of the affine layer [N, M] -> embeddings [N, D], unit vectors.
 
-        posteriors: [N, C] of a forest, where they are known already; None: computed by the trees.
+        posteriors: [N, C], where they are known already; None: computed by trees and softmax.
         """
         before, after = hidden[:, : hidden.shape[1] - self.tail], hidden[:, hidden.shape[1] - self.tail :]
-        if self.trees is not None:
-            if posteriors is None:
-                posteriors = torch.from_numpy(self.trees.posteriors(before.numpy()))
-            return joined_embedding(posteriors, after, self.blend)
+        if self.trees is not None or self.logits:
+            found = self._posteriors(before) if posteriors is None else posteriors
+            return joined_embedding(found, after, self.blend)
         if self.second is not None:
             hidden = F.linear(torch.cat([F.relu(before), after], dim=1), torch.from_numpy(self.second))
         return normalize(hidden, dim=1)
+
+    def _posteriors(self, before: Tensor) -> Tensor:
+        """Mean posteriors of trees and softmax: outputs before the tail [N, P + C] -> [N, C]."""
+        inputs, logits = before[:, : before.shape[1] - self.logits], before[:, before.shape[1] - self.logits :]
+        found = [] if self.trees is None else [torch.from_numpy(self.trees.posteriors(inputs.numpy()))]
+        return torch.stack([*found, *([logits.softmax(dim=1)] if self.logits else [])]).mean(0)
 
 
 def joined_embedding(posteriors: Tensor, coordinates: Tensor, blend: float) -> Tensor:
@@ -350,132 +359,7 @@ def _affine(basis: Basis) -> tuple[np.ndarray, np.ndarray]:
     return basis.directions.T.copy(), -(basis.mean @ basis.directions)
 
 
-class ForestOptions(NamedTuple):
-    """How a forest is grown.
-
-    trees: how many; depth: maximum; leaf: least samples of a leaf; share: of the samples that each tree sees; blend:
-    see `Head`; coarse: number of principal components that stand for the maps of strides above 8.
-    """
-
-    trees: int = 60
-    depth: int = 16
-    leaf: int = 2
-    share: float = 0.5
-    blend: float = 1 / 3
-    coarse: int = 48
-
-
-class GrownForest(NamedTuple):
-    """A forest head, and its samples as the trees that did not see them would embed them.
-
-    posteriors: [N, C]; coordinates: [N, K], of the head beside the trees.
-    """
-
-    head: Head
-    posteriors: Tensor
-    coordinates: Tensor
-
-    def blended(self, blend: float) -> tuple[Head, Tensor]:
-        """The head with another share of the coordinates, and the embeddings [N, D] of its samples."""
-        return replace(self.head, blend=blend), joined_embedding(self.posteriors, self.coordinates, blend)
-
-
-def fit_forest(
-    groups: tuple[FeatureGroup, ...],
-    split_on: Sequence[FeatureGroup],
-    companion: Head,
-    rows: Tensor,
-    class_ids: Tensor,
-    options: ForestOptions | None = None,
-    seed: int = 0,
-    threads: int = 1,
-) -> GrownForest:
-    """Grow a random forest on labelled pixels.
-
-    Args:
-        groups: of the features.
-        split_on: those of them that the trees read.
-        companion: an identity or linear head over some of the groups, whose coordinates stand beside the posteriors.
-        rows: [N, F] float32 features of labelled pixels.
-        class_ids: [N] int64.
-        options: None: the defaults.
-        seed: of every random choice.
-        threads: number of trees that are grown at once.
-
-    Raises:
-        ValueError: if there are fewer than two classes.
-    """
-    from sklearn.ensemble import RandomForestClassifier
-
-    options = options or ForestOptions()
-    if len(np.unique(class_ids.numpy())) < 2:
-        raise ValueError("the labelled pixels have one class; a head is fitted to two or more: label another class")
-    weight, bias = _tree_inputs(groups, split_on, rows, options.coarse)
-    samples = (rows @ torch.from_numpy(weight).T + torch.from_numpy(bias)).numpy()
-    forest = RandomForestClassifier(
-        options.trees, max_depth=options.depth, min_samples_leaf=options.leaf, oob_score=True, n_jobs=threads,
-        max_samples=max(options.share, min(1.0, 200 / len(samples))), random_state=seed,
-    )  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a sample that every tree saw has no out-of-bag posterior
-        forest.fit(samples, class_ids.numpy())
-    tail = np.zeros((len(companion.weight), len(weight[0])), dtype=np.float32)
-    tail[:, columns_of(groups, companion.groups)] = companion.weight
-    head = Head(
-        "forest",
-        groups,
-        np.concatenate([weight, tail]),
-        np.concatenate([bias, companion.bias]),
-        tail=len(tail),
-        trees=_flat([one.tree_ for one in forest.estimators_]),
-        blend=options.blend,
-    )
-    unseen = np.nan_to_num(forest.oob_decision_function_)
-    unseen = np.where(unseen.sum(axis=1, keepdims=True) > 0, unseen, 1 / unseen.shape[1]).astype(np.float32)
-    coordinates = rows @ torch.from_numpy(tail).T + torch.from_numpy(companion.bias)
-    return GrownForest(head, torch.from_numpy(unseen), coordinates)
-
-
 def columns_of(groups: Sequence[FeatureGroup], chosen: Sequence[FeatureGroup]) -> np.ndarray:
     """Columns of some groups among the features of all: [F'] int64, in the order of `chosen`."""
     starts = dict(zip(groups, np.cumsum([0, *(group.channels for group in groups)]).tolist(), strict=False))
     return np.concatenate([np.arange(starts[group], starts[group] + group.channels) for group in chosen])
-
-
-def _tree_inputs(
-    groups: Sequence[FeatureGroup], split_on: Sequence[FeatureGroup], rows: Tensor, coarse: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """What trees split on, as an affine layer: fine features one by one, coarse ones as principal components."""
-    no_columns = np.zeros(0, dtype=np.int64)
-    fine = np.concatenate([no_columns, *(columns_of(groups, [g]) for g in split_on if g.stride <= _FINE)])
-    many = np.concatenate([no_columns, *(columns_of(groups, [g]) for g in split_on if g.stride > _FINE)])
-    weight = np.zeros((len(fine) + min(coarse, len(many)), rows.shape[1]), dtype=np.float32)
-    weight[np.arange(len(fine)), fine] = 1
-    bias = np.zeros(len(weight), dtype=np.float32)
-    if len(many):
-        values = rows[:, torch.from_numpy(many)].double()
-        mean = values.mean(0)
-        _, directions = torch.linalg.eigh((values - mean).T @ (values - mean))
-        components = directions[:, -(len(weight) - len(fine)) :].T.float().numpy()
-        weight[len(fine) :, many] = components
-        bias[len(fine) :] = -components @ mean.float().numpy()
-    return weight, bias
-
-
-def _flat(trees: Sequence[Any]) -> Trees:
-    """scikit-learn's trees one after another. A sample goes left if its value is at most the threshold.
-
-    Thresholds are rounded down to 32 bits, so that every value of 32 bits goes to the side that scikit-learn sends it.
-    """
-    values = [tree.value[:, 0, :] for tree in trees]
-    exact = np.concatenate([tree.threshold for tree in trees])
-    threshold = exact.astype(np.float32)
-    threshold = np.where(threshold > exact, np.nextafter(threshold, np.float32(-np.inf)), threshold)
-    return Trees(
-        starts=np.cumsum([0, *(tree.node_count for tree in trees)]),
-        feature=np.concatenate([np.where(tree.children_left < 0, -1, tree.feature) for tree in trees]),
-        threshold=threshold,
-        left=np.concatenate([np.maximum(tree.children_left, 0) for tree in trees]),
-        right=np.concatenate([np.maximum(tree.children_right, 0) for tree in trees]),
-        values=np.concatenate([one / one.sum(axis=1, keepdims=True) for one in values]).astype(np.float32),
-    )

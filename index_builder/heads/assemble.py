@@ -19,6 +19,8 @@ from segsort.head import Head, Trees
 from segsort.sphere import normalize
 
 OPSET, ML_OPSET, IR_VERSION = 18, 3, 8
+LEAST = 1e-6  # added to a posterior, see `joined_embedding`
+_SAMPLES, _OTHERS = "head_samples", "head_others"  # outputs of a head with trees, before the trees are appended
 _LARGE = 1024  # values; a tensor that is larger is stored in 16 bits if that is asked for
 
 
@@ -51,13 +53,13 @@ def head_model(head: Head) -> onnx.ModelProto:
     """A head as a network of its own: one input for each of its groups, and the output "embedding" [B, D, H/4, W/4]."""
     names = [group.name for group in head.groups]
     maps = tuple(torch.zeros(1, group.channels, 96 // group.stride, 128 // group.stride) for group in head.groups)
-    output = "hidden" if head.trees is not None else "embedding"
+    outputs = ["embedding"] if head.trees is None else [_SAMPLES, _OTHERS]
     with TemporaryDirectory() as folder:
         file = Path(folder) / "head.onnx"
-        _export(HeadOnMaps(head).eval(), maps, names, [output], file)
+        _export(HeadOnMaps(head).eval(), maps, names, outputs, file)
         graph = onnx.load(file).graph
     if head.trees is not None:
-        _append_trees(graph, head)
+        _append_trees(graph, head, head.trees)
     return _model(graph)
 
 
@@ -81,90 +83,132 @@ def append_head(features: Path, head: Head, out: Path) -> None:
 
 
 class HeadOnMaps(nn.Module):
-    """A head over maps, without its trees: [B, C_i, H_i, W_i] of each group -> [B, D or M, H/4, W/4]."""
+    """A head over maps [B, C_i, H_i, W_i] of its groups, without its trees.
+
+    Its result is the embedding [B, D, H/4, W/4]. Of a head with trees it is what they read [B, P, H/4, W/4], and the
+    rest: the posteriors of the softmax, if there is one, and the coordinates as vectors of length blend ** 0.5.
+    """
 
     def __init__(self, head: Head) -> None:
         super().__init__()
+        self.head = head
         self.factors = [group.stride // STRIDE for group in head.groups]
+        self.direct = _read_directly(head)
+        skipped = sum(head.groups[n].channels for n in self.direct)
         starts = np.cumsum([0, *(group.channels for group in head.groups)])
         self.parts = nn.ParameterList(
-            nn.Parameter(torch.from_numpy(head.weight[:, a:b].copy())[:, :, None, None], requires_grad=False)
+            nn.Parameter(torch.from_numpy(head.weight[skipped:, a:b].copy())[:, :, None, None], requires_grad=False)
             for a, b in pairwise(starts)
         )
-        self.bias = nn.Parameter(torch.from_numpy(head.bias.copy())[:, None, None], requires_grad=False)
+        self.bias = nn.Parameter(torch.from_numpy(head.bias[skipped:].copy())[:, None, None], requires_grad=False)
         second = None if head.second is None else torch.from_numpy(head.second.copy())[:, :, None, None]
         self.second = None if second is None else nn.Parameter(second, requires_grad=False)
-        self.ends, self.units = head.trees is None, len(head.weight) - head.tail
 
-    def forward(self, *maps: Tensor) -> Tensor:
+    def forward(self, *maps: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        head, hidden = self.head, self._affine(maps)
+        before, coordinates = _cut(hidden, head.tail)
+        if head.trees is None and not head.logits:
+            if self.second is not None:
+                hidden = F.conv2d(torch.cat([F.relu(before), coordinates], dim=1), self.second)
+            return normalize(hidden, dim=1)
+        inputs, logits = _cut(before, head.logits)
+        coordinates = head.blend**0.5 * normalize(coordinates, dim=1)
+        posteriors = [logits.softmax(dim=1)] if head.logits else []
+        if head.trees is not None:
+            whole = [_enlarged(maps[n], self.factors[n]) for n in self.direct]
+            return torch.cat([*whole, inputs], dim=1), torch.cat([*posteriors, coordinates], dim=1)
+        roots = normalize((posteriors[0] + LEAST).sqrt(), dim=1)
+        return torch.cat([(1 - head.blend) ** 0.5 * roots, coordinates], dim=1)
+
+    def _affine(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """The affine layer, without the rows that pass maps on unchanged."""
         total: Tensor | None = None
         for values, weight, factor in sorted(zip(maps, self.parts, self.factors, strict=True), key=lambda one: one[2]):
-            part = F.conv2d(values, weight)
-            if factor > 1:
-                part = F.interpolate(part, scale_factor=float(factor), mode="bilinear", align_corners=False)
+            part = _enlarged(F.conv2d(values, weight), factor)
             total = part if total is None else total + part
         if total is None:
             raise ValueError("a head reads at least one map")
-        total = total + self.bias
-        if self.second is not None:
-            hidden = torch.cat([F.relu(total[:, : self.units]), total[:, self.units :]], dim=1)
-            total = F.conv2d(hidden, self.second)
-        return normalize(total, dim=1) if self.ends else total
+        return total + self.bias
 
 
-def _append_trees(graph: onnx.GraphProto, head: Head) -> None:
-    """Turn the output "hidden" [B, M, h, w] into "embedding" [B, D, h, w], as `joined_embedding` does for rows."""
-    trees = head.trees
-    if trees is None:
-        raise ValueError(f"a head of kind {head.kind!r} has no trees")
-    inputs = len(head.weight) - head.tail
+def _read_directly(head: Head) -> list[int]:
+    """Positions of the groups whose features the first rows of the affine layer pass on unchanged, group by group."""
+    row, direct, starts = 0, [], np.cumsum([0, *(group.channels for group in head.groups)])
+    if head.trees is not None:
+        for n, group in enumerate(head.groups):
+            rows = head.weight[row : row + group.channels]
+            unchanged = np.zeros_like(rows)
+            columns = np.arange(starts[n], starts[n] + group.channels)
+            if len(rows) == group.channels:
+                unchanged[np.arange(len(rows)), columns] = 1
+                if (rows == unchanged).all() and not head.bias[row : row + group.channels].any():
+                    direct.append(n)
+                    row += group.channels
+    return direct
+
+
+def _enlarged(values: Tensor, factor: int) -> Tensor:
+    if factor == 1:
+        return values
+    return F.interpolate(values, scale_factor=float(factor), mode="bilinear", align_corners=False)
+
+
+def _cut(values: Tensor, last: int) -> tuple[Tensor, Tensor]:
+    """Split off the last channels."""
+    return values[:, : values.shape[1] - last], values[:, values.shape[1] - last :]
+
+
+def _append_trees(graph: onnx.GraphProto, head: Head, trees: Trees) -> None:
+    """Turn the two outputs of `HeadOnMaps` into "embedding" [B, D, h, w], as `joined_embedding` does for rows."""
+    C = trees.values.shape[1]
+    P = len(head.weight) - head.logits - head.tail
     constants: dict[str, np.ndarray] = {
-        "row": np.array([-1, len(head.weight)], dtype=np.int64),
+        "row": np.array([-1, P], dtype=np.int64),
+        "classes": np.array([C], dtype=np.int64),
         "begin": np.array([0], dtype=np.int64),
-        "middle": np.array([inputs], dtype=np.int64),
-        "end": np.array([len(head.weight)], dtype=np.int64),
-        "dimension": np.array([head.dimension], dtype=np.int64),
-        "least": np.array([1e-6], dtype=np.float32),
-        "channel": np.array([1], dtype=np.int64),
         "three": np.array([3], dtype=np.int64),
-        "trees_share": np.array([(1 - head.blend) ** 0.5 if head.tail else 1.0], dtype=np.float32),
-        "tail_share": np.array([head.blend**0.5], dtype=np.float32),
+        "channel": np.array([1], dtype=np.int64),
+        "middle": np.array([head.logits], dtype=np.int64),
+        "end": np.array([head.logits + head.tail], dtype=np.int64),
+        "half": np.array([0.5], dtype=np.float32),
+        "least": np.array([LEAST], dtype=np.float32),
+        "share": np.array([(1 - head.blend) ** 0.5 if head.tail else 1.0], dtype=np.float32),
     }
-    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    stored = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     nodes = [
-        helper.make_node("Transpose", ["hidden"], ["last"], perm=[0, 2, 3, 1]),
+        helper.make_node("Transpose", [_SAMPLES], ["last"], perm=[0, 2, 3, 1]),
         helper.make_node("Reshape", ["last", "row"], ["rows"]),
-        helper.make_node("Slice", ["rows", "begin", "middle", "channel"], ["samples"]),
-        _tree_node(trees),
-        helper.make_node("Add", ["posteriors", "least"], ["positive"]),
-        helper.make_node("Sqrt", ["positive"], ["roots"]),
-        *_unit_rows("roots", "root_vectors", "trees_share"),
-        helper.make_node("Slice", ["rows", "middle", "end", "channel"], ["coordinates"]),
-        *(_unit_rows("coordinates", "tail_vectors", "tail_share") if head.tail else ()),
-        helper.make_node("Concat", ["root_vectors", *(["tail_vectors"] if head.tail else [])], ["vectors"], axis=1),
+        _tree_node(trees, "rows", "found"),
         helper.make_node("Shape", ["last"], ["shape"]),
         helper.make_node("Slice", ["shape", "begin", "three"], ["places"]),
-        helper.make_node("Concat", ["places", "dimension"], ["full"], axis=0),
-        helper.make_node("Reshape", ["vectors", "full"], ["image_last"]),
-        helper.make_node("Transpose", ["image_last"], ["embedding"], perm=[0, 3, 1, 2]),
+        helper.make_node("Concat", ["places", "classes"], ["full"], axis=0),
+        helper.make_node("Reshape", ["found", "full"], ["image_last"]),
+        helper.make_node("Transpose", ["image_last"], ["of_trees"], perm=[0, 3, 1, 2]),
+        helper.make_node("Slice", [_OTHERS, "begin", "middle", "channel"], ["of_softmax"]),
+        helper.make_node("Add", ["of_trees", "of_softmax"], ["both"]),
+        helper.make_node("Mul", ["both", "half"], ["mean"]),
+        helper.make_node("Add", ["mean" if head.logits else "of_trees", "least"], ["positive"]),
+        helper.make_node("Sqrt", ["positive"], ["roots"]),
+        helper.make_node("ReduceL2", ["roots", "channel"], ["length"], keepdims=1),
+        helper.make_node("Div", ["roots", "length"], ["unit"]),
+        helper.make_node("Mul", ["unit", "share"], ["scaled"]),
+        helper.make_node("Slice", [_OTHERS, "middle", "end", "channel"], ["coordinates"]),
+        helper.make_node("Concat", ["scaled", "coordinates"], ["embedding"], axis=1),
     ]
-    graph.node.extend(nodes)
+    if not head.logits:
+        stored = [tensor for tensor in stored if tensor.name != "half"]
+        nodes = [node for node in nodes if not {"of_softmax", "both"} & {*node.output, *node.input}]
+    trees_part = helper.make_graph(nodes, "trees", [], [], stored)
+    made = [*constants, *(name for node in nodes for name in node.output if name != "embedding")]
+    _rename(trees_part, {name: f"trees/{name}" for name in made})  # a map may have any of these names
+    graph.node.extend(trees_part.node)
+    graph.initializer.extend(trees_part.initializer)
     del graph.output[:]
     shape: list[str | int | None] = ["batch", head.dimension, "h", "w"]
     graph.output.append(helper.make_tensor_value_info("embedding", TensorProto.FLOAT, shape))
 
 
-def _unit_rows(rows: str, out: str, share: str) -> list[onnx.NodeProto]:
-    """Scale rows to unit length, and then by a factor."""
-    return [
-        helper.make_node("ReduceL2", [rows, "channel"], [f"{rows}_length"], keepdims=1),
-        helper.make_node("Max", [f"{rows}_length", "least"], [f"{rows}_safe"]),
-        helper.make_node("Div", [rows, f"{rows}_safe"], [f"{rows}_unit"]),
-        helper.make_node("Mul", [f"{rows}_unit", share], [out]),
-    ]
-
-
-def _tree_node(trees: Trees) -> onnx.NodeProto:
+def _tree_node(trees: Trees, samples: str, out: str) -> onnx.NodeProto:
     """The forest as one TreeEnsembleRegressor that averages the posteriors of its trees."""
     count = len(trees.starts) - 1
     tree = np.repeat(np.arange(count), np.diff(trees.starts))
@@ -174,8 +218,8 @@ def _tree_node(trees: Trees) -> onnx.NodeProto:
     C = trees.values.shape[1]
     return helper.make_node(
         "TreeEnsembleRegressor",
-        ["samples"],
-        ["posteriors"],
+        [samples],
+        [out],
         domain="ai.onnx.ml",
         n_targets=C,
         aggregate_function="AVERAGE",

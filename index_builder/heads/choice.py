@@ -17,24 +17,27 @@ from segsort.head import (
     Basis,
     FeatureStatistics,
     FitOptions,
-    ForestOptions,
     Head,
     Kind,
     columns_of,
     fit_by_sorting,
-    fit_forest,
     identity_head,
     principal_basis,
 )
+from segsort.posterior_heads import PosteriorOptions, fit_posteriors
 from segsort.retrieval import vote
 
-Fit = Literal["auto", "none", "linear", "mlp", "forest"]
+Fit = Literal["auto", "none", "linear", "mlp", "forest", "softmax", "ensemble"]
 DIMENSION = 48  # of the identity head, and so of linear heads
 FOLDS = 3
 MARGIN, IMAGE_MARGIN, STROKE_MARGIN, LARGEST_MARGIN = 0.01, 0.45, 0.03, 0.15  # of mIoU, see `margin_of`
+BLEND = 0.2  # share of the coordinates beside posteriors
 ONE_IMAGE_MARGIN = 0.1  # of mIoU, by which some maps must be better than all of them where one image is labelled
 SPARSE = 0.1  # labelled share of the cells of an image, below which its labels are strokes
-TRIAL_SORTING, TRIAL_TREES = FitOptions(steps=80), ForestOptions(trees=30)  # cheaper, for comparing candidates
+TRIAL_SORTING, TRIAL_POSTERIORS = (
+    FitOptions(steps=80),
+    PosteriorOptions(trees=30, iterations=30),
+)  # cheaper, for comparing candidates
 K, KAPPA = 20, 10.0  # of the vote on single pixels that scores a head
 _FINE = 8  # largest stride of a fine map
 
@@ -86,7 +89,7 @@ class Fitter:
         seed: of every random choice.
         threads: cores to use.
         sorting: how linear heads and MLPs are fitted.
-        trees: how forests are grown.
+        posteriors: how forests are grown and softmax regressions fitted.
     """
 
     def __init__(
@@ -97,10 +100,10 @@ class Fitter:
         threads: int,
         *,
         sorting: FitOptions = FitOptions(),  # noqa: B008  # immutable
-        trees: ForestOptions = ForestOptions(),  # noqa: B008
+        posteriors: PosteriorOptions = PosteriorOptions(),  # noqa: B008
     ) -> None:
         self.groups, self.seed, self.threads = groups, seed, threads
-        self.sorting, self.trees = sorting, trees
+        self.sorting, self.posteriors = sorting, posteriors
         self._statistics = statistics
         self._bases: dict[tuple[FeatureGroup, ...], Basis] = {}
 
@@ -120,11 +123,20 @@ class Fitter:
 
         The embeddings that a forest gives its own samples come from the trees that did not see them.
         """
-        if candidate.kind == "forest":
+        if candidate.kind in ("forest", "softmax", "ensemble"):
             companion = self._sorted("linear", candidate.companion or candidate.groups, samples)
             rows, reads = self.rows(samples, candidate.reads), candidate.reads
-            grown = fit_forest(
-                reads, candidate.groups, companion, rows, samples.class_ids, self.trees, self.seed, self.threads
+            grown = fit_posteriors(
+                candidate.kind,
+                reads,
+                companion,
+                rows,
+                samples.class_ids,
+                trees_read=() if candidate.kind == "softmax" else candidate.groups,
+                softmax_reads=() if candidate.kind == "forest" else candidate.groups,
+                options=self.posteriors,
+                seed=self.seed,
+                threads=self.threads,
             )
             return grown.blended(candidate.blend)
         if candidate.kind == "identity":
@@ -151,19 +163,19 @@ def candidates(groups: Sequence[FeatureGroup], fit: Fit) -> list[Candidate]:
     deep = tuple(group for group in coarse if group.name != "streets")
     general = tuple(group for group in groups if group.name != "streets")
     subsets = [one for one in dict.fromkeys((every, filters, coarse, deep, fine)) if one]
-    forests = [
-        (every, coarse, 0.4), (filters, filters, 0.4), (fine, coarse, 0.4), (general, deep, 0.4), (coarse, coarse, 0.1)
-    ]  # fmt: skip
+    together = [(every, coarse), (filters, filters), (coarse, coarse), (general, deep), (fine, coarse)]
     found = {
-        "forest": [Candidate("forest", a or every, b or every, share) for a, b, share in forests],
         "linear": [Candidate("linear", one) for one in subsets],
         "none": [Candidate("identity", one) for one in subsets],
         "mlp": [Candidate("mlp", one) for one in subsets],
+        **{
+            kind: [Candidate(kind, a or every, b or every, BLEND) for a, b in together]
+            for kind in ("ensemble", "forest", "softmax")
+        },
     }
     if fit == "auto":
-        rounds = zip_longest(found["linear"], found["forest"], found["none"])
-        ordered = [one for each in rounds for one in each if one is not None] + found["mlp"][:2]
-        return list(dict.fromkeys(ordered))
+        rounds = zip_longest(found["ensemble"], found["linear"], found["none"])
+        return list(dict.fromkeys(one for each in rounds for one in each if one is not None))
     return list(dict.fromkeys(found[fit]))
 
 

@@ -18,7 +18,12 @@ def save_head(file: Path, head: Head, statistics: FeatureStatistics) -> None:
     second = {} if head.second is None else {"second": head.second}
     names = np.array([group.name for group in head.groups])
     sizes = np.array([(group.channels, group.stride) for group in head.groups])
-    facts = {"kind": np.array(head.kind), "tail": np.array(head.tail), "blend": np.array(head.blend)}
+    facts = {
+        "kind": np.array(head.kind),
+        "logits": np.array(head.logits),
+        "tail": np.array(head.tail),
+        "blend": np.array(head.blend),
+    }
     with file.open("wb") as opened:
         columns = {"names": names, "sizes": sizes, "weight": head.weight, "bias": head.bias}
         np.savez_compressed(opened, allow_pickle=False, **columns, **facts, **second, **trees, **values)
@@ -43,6 +48,7 @@ def load_head(file: Path) -> tuple[Head, FeatureStatistics]:
             groups=groups,
             weight=values["weight"],
             bias=values["bias"],
+            logits=int(values["logits"]),
             tail=int(values["tail"]),
             second=values.get("second"),
             trees=Trees(**trees) if trees else None,

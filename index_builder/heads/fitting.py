@@ -15,7 +15,7 @@ from torch import Tensor
 
 from index_builder.datasets import Dataset
 from index_builder.heads.assemble import head_model
-from index_builder.heads.choice import TRIAL_SORTING, TRIAL_TREES, Candidate, Chosen, Fit, Fitter, choose
+from index_builder.heads.choice import TRIAL_POSTERIORS, TRIAL_SORTING, Candidate, Chosen, Fit, Fitter, choose
 from index_builder.heads.maps import FeatureExtractor, FeatureSource, ImageMaps
 from index_builder.heads.samples import Samples, gather_samples
 from model_store.card import HeadInfo
@@ -152,7 +152,9 @@ class HeadFitting:
         settings, groups = self.settings, self.source.groups
         started = time.perf_counter()
         fitter = Fitter(groups, self.statistics, settings.seed, self._threads)
-        trials = Fitter(groups, self.statistics, settings.seed, self._threads, sorting=TRIAL_SORTING, trees=TRIAL_TREES)
+        trials = Fitter(
+            groups, self.statistics, settings.seed, self._threads, sorting=TRIAL_SORTING, posteriors=TRIAL_POSTERIORS
+        )
 
         samples = self.samples()
         self._report(Progress("head", 0, 1))

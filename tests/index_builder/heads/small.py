@@ -41,7 +41,9 @@ class Small(Extractor):
     def __init__(self) -> None:
         super().__init__()
         channels = [3, *(group.channels for group in GROUPS)]
-        convolutions = [nn.Conv2d(a, b, 4 if a == 3 else 3, 4 if a == 3 else 2, int(a > 3)) for a, b in pairwise(channels)]
+        convolutions = [
+            nn.Conv2d(a, b, 4 if a == 3 else 3, 4 if a == 3 else 2, int(a > 3)) for a, b in pairwise(channels)
+        ]
         random = torch.Generator().manual_seed(0)
         for one in convolutions:
             one.weight.data.normal_(0, 2 * one.weight[0].numel() ** -0.5, generator=random)

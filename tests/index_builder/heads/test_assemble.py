@@ -127,9 +127,7 @@ def test_weights_stored_in_half_precision_keep_embeddings_within_half_a_degree(
     assert (before * after).sum(axis=1).min() > np.cos(np.radians(0.5))
     assert not np.array_equal(before, after)
     sizes = {
-        kind: sum(
-            numpy_helper.to_array(one).size for one in onnx.load(half).graph.initializer if one.data_type == kind
-        )
+        kind: sum(numpy_helper.to_array(one).size for one in onnx.load(half).graph.initializer if one.data_type == kind)
         for kind in (TensorProto.FLOAT, TensorProto.FLOAT16)
     }
     assert sizes[TensorProto.FLOAT16] > sizes[TensorProto.FLOAT], "most weights are stored in 16 bits"

@@ -38,7 +38,9 @@ def test_an_affine_layer_over_maps_is_that_over_upsampled_maps() -> None:
     random = np.random.default_rng(1)
     weight = random.normal(size=(5, sum(g.channels for g in GROUPS))).astype(np.float32)
     bias = random.normal(size=5).astype(np.float32)
-    expected = torch.einsum("mf,fhw->mhw", torch.from_numpy(weight), upsampled(MAPS)) + torch.from_numpy(bias)[:, None, None]
+    expected = (
+        torch.einsum("mf,fhw->mhw", torch.from_numpy(weight), upsampled(MAPS)) + torch.from_numpy(bias)[:, None, None]
+    )
     torch.testing.assert_close(MAPS.affine(GROUPS, weight, bias), expected, atol=1e-4, rtol=0)
 
 

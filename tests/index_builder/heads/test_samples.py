@@ -23,7 +23,9 @@ def naive_cell_labels(labels: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize(("size", "cells"), [((24, 32), (6, 8)), ((23, 31), (6, 8)), ((10, 7), (12, 9)), ((9, 60), (9, 15))])
+@pytest.mark.parametrize(
+    ("size", "cells"), [((24, 32), (6, 8)), ((23, 31), (6, 8)), ((10, 7), (12, 9)), ((9, 60), (9, 15))]
+)
 def test_a_cell_has_the_most_frequent_class_of_the_labelled_pixels_below_it(
     size: tuple[int, int], cells: tuple[int, int]
 ) -> None:
