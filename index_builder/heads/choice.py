@@ -30,7 +30,7 @@ from segsort.retrieval import vote
 Fit = Literal["auto", "none", "linear", "mlp", "forest", "softmax", "ensemble"]
 DIMENSION = 48  # of the identity head, and so of linear heads
 FOLDS = 3
-MARGIN, IMAGE_MARGIN, STROKE_MARGIN, LARGEST_MARGIN = 0.01, 0.45, 0.03, 0.15  # of mIoU, see `margin_of`
+MARGIN, IMAGE_MARGIN, STROKE_MARGIN, LARGEST_MARGIN = 0.01, 0.45, 0.03, 0.15  # of the best mIoU, see `margin_of`
 BLEND = 0.2  # share of the coordinates beside posteriors
 ONE_IMAGE_MARGIN = 0.1  # of mIoU, by which some maps must be better than all of them where one image is labelled
 SPARSE = 0.1  # labelled share of the cells of an image, below which its labels are strokes
@@ -219,7 +219,7 @@ def choose(
 
 
 def margin_of(samples: Samples) -> float:
-    """How much lower the mIoU of finer maps may be, compared with the best, before coarser ones are chosen.
+    """How much lower the mIoU of finer maps may be, as a share of the best, before coarser ones are chosen.
 
     Cross-validation over few images is mostly chance. Strokes lie inside objects, where coarse maps suffice, while most
     errors lie at borders, where they do not.
@@ -232,7 +232,7 @@ def margin_of(samples: Samples) -> float:
 def _pick(scores: dict[Candidate, float], margin: float) -> Candidate:
     """The best candidate over the finest maps that come within a margin of the best of all."""
     top = max(scores.values())
-    finest = min((_coarseness(one) for one, score in scores.items() if score >= top - margin))
+    finest = min((_coarseness(one) for one, score in scores.items() if score >= top * (1 - margin)))
     return max((one for one in scores if _coarseness(one) == finest), key=lambda one: scores[one])
 
 

@@ -15,17 +15,15 @@ from segsort.head import (
     Basis,
     FeatureStatistics,
     FitOptions,
-    ForestOptions,
     Head,
     Trees,
-    _flat,
     columns_of,
     fit_by_sorting,
-    fit_forest,
     identity_head,
     joined_embedding,
     principal_basis,
 )
+from segsort.posterior_heads import Grown, PosteriorOptions, _flat, fit_posteriors
 from segsort.retrieval import vote
 from segsort.segment_sorting import vmf_nca_loss
 
@@ -59,6 +57,21 @@ def drawn(seed: int, count: int) -> Labelled:
 STATISTICS = FeatureStatistics.of(drawn(5, 2000).rows)
 BASIS = principal_basis(STATISTICS, GROUPS, 48)
 IDENTITY = identity_head(GROUPS, BASIS)
+
+
+def fit_forest(
+    groups: tuple[FeatureGroup, ...],
+    read: tuple[FeatureGroup, ...],
+    companion: Head,
+    rows: Tensor,
+    class_ids: Tensor,
+    options: PosteriorOptions | None = None,
+    seed: int = 0,
+    threads: int = 1,
+) -> Grown:
+    return fit_posteriors(
+        "forest", groups, companion, rows, class_ids, trees_read=read, options=options, seed=seed, threads=threads
+    )
 
 
 def accuracy(head: Head, exemplars: Tensor, known: Labelled, asked: Labelled) -> float:
@@ -352,7 +365,7 @@ def test_own_samples_are_embedded_by_the_trees_that_did_not_see_them() -> None:
     """Of classes at random, trees learn those of their own samples by heart, and nothing else."""
     rows = drawn(1, 300).rows
     class_ids = torch.from_numpy(np.random.default_rng(0).integers(0, CLASSES, 300))
-    grown = fit_forest(GROUPS, GROUPS, IDENTITY, rows, class_ids, ForestOptions(leaf=1))
+    grown = fit_forest(GROUPS, GROUPS, IDENTITY, rows, class_ids, PosteriorOptions(leaf=1))
     head, embeddings = grown.blended(0.0)
     seen = head.embed(rows)[:, :CLASSES].argmax(1)
     unseen = embeddings[:, :CLASSES].argmax(1)
@@ -382,7 +395,7 @@ def test_trees_read_only_the_groups_that_they_split_on() -> None:
 
 def test_coarse_features_reach_the_trees_as_principal_components() -> None:
     known = drawn(1, 120)
-    head = fit_forest(GROUPS, GROUPS[1:], IDENTITY, *known, ForestOptions(coarse=5)).head
+    head = fit_forest(GROUPS, GROUPS[1:], IDENTITY, *known, PosteriorOptions(coarse=5)).head
     inputs = len(head.weight) - head.tail
     found = known.rows @ torch.from_numpy(head.weight[:inputs]).T + torch.from_numpy(head.bias[:inputs])
     expected = PCA(5).fit_transform(known.rows[:, GROUPS[0].channels :].double().numpy())[:, ::-1]

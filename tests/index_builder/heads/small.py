@@ -18,10 +18,10 @@ from segsort.head import (
     Head,
     columns_of,
     fit_by_sorting,
-    fit_forest,
     identity_head,
     principal_basis,
 )
+from segsort.posterior_heads import fit_posteriors
 
 GROUPS = (
     FeatureGroup("fine", 6, 4),
@@ -30,7 +30,7 @@ GROUPS = (
     FeatureGroup("coarsest", 10, 32),
 )
 CLASSES = 3
-KINDS = ("identity", "linear", "mlp", "forest")
+KINDS = ("identity", "linear", "mlp", "forest", "softmax", "ensemble")
 
 
 class Small(Extractor):
@@ -105,8 +105,12 @@ def small_head(kind: str, groups: tuple[FeatureGroup, ...] = GROUPS) -> Head:
     class_ids = torch.bucketize(first, first.quantile(torch.tensor([1 / 3, 2 / 3])))
     if kind == "identity":
         return identity
-    if kind == "forest":
-        return fit_forest(groups, groups, identity, rows, class_ids).blended(0.3)[0]
+    if kind in ("forest", "softmax", "ensemble"):
+        trees, softmax = (() if kind == "softmax" else groups), (() if kind == "forest" else groups)
+        grown = fit_posteriors(
+            kind, groups, identity, rows, class_ids, trees_read=trees, softmax_reads=softmax  # type: ignore[arg-type]
+        )  # fmt: skip
+        return grown.blended(0.3)[0]
     assert kind in ("linear", "mlp")
     options = FitOptions(steps=20, hidden=16, anchors=64, references=200)
     return fit_by_sorting(kind, groups, basis, rows, class_ids, torch.arange(300), options)  # type: ignore[arg-type]
