@@ -93,10 +93,10 @@ def fit_posteriors(
     """
     options = options or PosteriorOptions()
     names = np.unique(class_ids.numpy())
-    if len(names) < 2 or not (trees_read or softmax_reads):
-        raise ValueError(
-            f"the labelled pixels have {len(names)} class(es); a head is fitted to two or more: label another class"
-        )
+    if len(names) < 2:
+        raise ValueError("the labelled pixels have one class; a head is fitted to two or more: label another class")
+    if not trees_read and not softmax_reads:
+        raise ValueError("trees_read and softmax_reads are both empty; give the groups of one of them, or of both")
     parts: list[_Part] = []
     trees: Trees | None = None
     if trees_read:

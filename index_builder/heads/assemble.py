@@ -144,7 +144,7 @@ def _read_directly(head: Head) -> list[int]:
                 if (rows == unchanged).all() and not head.bias[row : row + group.channels].any():
                     direct.append(n)
                     row += group.channels
-    return direct
+    return direct if row < len(head.weight) else []  # a convolution needs a row
 
 
 def _enlarged(values: Tensor, factor: int) -> Tensor:
