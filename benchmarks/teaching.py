@@ -58,20 +58,12 @@ class Domain(NamedTuple):
     leaves_out: tuple[str, ...]
 
 
-class Marked(NamedTuple):
+class Marked:
     """Labelled images as a data set: some images of another one, with full masks or with strokes."""
 
-    base: Dataset
-    images: tuple[int, ...]
-    masks: tuple[np.ndarray, ...]
-
-    @property
-    def name(self) -> str:
-        return self.base.name
-
-    @property
-    def classes(self) -> Any:
-        return self.base.classes
+    def __init__(self, base: Dataset, images: Sequence[int], masks: Sequence[np.ndarray]) -> None:
+        self.base, self.images, self.masks = base, images, masks
+        self.name, self.classes = base.name, base.classes
 
     def __len__(self) -> int:
         return len(self.images)
@@ -143,7 +135,7 @@ def mark(domain: Domain, count: int, how: str, seed: int) -> Marked:
     masks = [domain.train[i].labels for i in images]
     if how == "strokes":
         masks = [stroked(one, random) for one in masks]
-    return Marked(domain.train, tuple(images), tuple(masks))
+    return Marked(domain.train, images, masks)
 
 
 class Bench:
@@ -303,8 +295,8 @@ class Bench:
         for i in np.unique(samples.images).tolist():
             mine = np.flatnonzero(samples.images == i)
             planes = self._skimage(marked.photograph(i).image)
-            at = self._pixels(marked.photograph(i).image, samples.places[mine])
-            parts.append(planes[:, at[0], at[1]].T)
+            y, x = self._pixels(marked.photograph(i).image, samples.places[mine])
+            parts.append(planes[:, y, x].T)
             order.append(mine)
         rows = np.concatenate(parts)[np.argsort(np.concatenate(order))].astype(np.float32)
         y, options = samples.class_ids.numpy(), [{"leaf": leaf} for leaf in (1, 4, 10)]
@@ -342,9 +334,11 @@ class Bench:
         if not file.exists():
             height, width = working_shape(image.shape[0], image.shape[1], 512)
             resized = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
-            planes = multiscale_basic_features(resized, channel_axis=2, sigma_min=0.7, sigma_max=10)
+            planes = multiscale_basic_features(  # type: ignore[no-untyped-call]
+                resized, channel_axis=2, sigma_min=0.7, sigma_max=10
+            )
             np.save(file, planes.transpose(2, 0, 1).astype(np.float16))
-        return np.load(file, mmap_mode="r")
+        return np.asarray(np.load(file, mmap_mode="r"))
 
 
 def _forest(leaf: int, seed: int) -> Any:
@@ -366,7 +360,8 @@ def _best(
     folds = fold_of(chosen)
     if folds is None:
         return options[0]
-    y, scores, started = samples.class_ids.numpy(), [], time.perf_counter()
+    y, started = samples.class_ids.numpy(), time.perf_counter()
+    scores: list[float] = []
     for option in options:
         if scores and time.perf_counter() - started > BUDGET:
             break
