@@ -24,7 +24,7 @@ class Textures:
     name = "textures"
     split = "painted"
     classes = tuple(
-        ClassInfo(class_id=n, name=name, color=tuple(round(255 * v) for v in colorsys.hsv_to_rgb(n / 4, 0.7, 0.9)))  # type: ignore[arg-type]
+        ClassInfo(class_id=n, name=name, color=tuple(round(255 * v) for v in colorsys.hsv_to_rgb(n / 4, 0.7, 0.9)))
         for n, name in enumerate(NAMES)
     )
 

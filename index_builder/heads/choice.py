@@ -123,7 +123,7 @@ class Fitter:
 
         The embeddings that a forest gives its own samples come from the trees that did not see them.
         """
-        if candidate.kind in ("forest", "softmax", "ensemble"):
+        if candidate.kind == "forest" or candidate.kind == "softmax" or candidate.kind == "ensemble":
             companion = self._sorted("linear", candidate.companion or candidate.groups, samples)
             rows, reads = self.rows(samples, candidate.reads), candidate.reads
             grown = fit_posteriors(

@@ -323,7 +323,7 @@
  * The head that makes embeddings of features. groups: the maps that it reads. cross_validated: mIoU, 0..1, of each head that was tried, by its description, on images (or strokes, if there is one image) that it was not fitted on; empty if nothing could be compared. chosen: the description of this head.
  *
  * @typedef {object} HeadInfo
- * @property {"identity"|"linear"|"mlp"|"forest"} kind
+ * @property {"identity"|"linear"|"mlp"|"forest"|"softmax"|"ensemble"} kind
  * @property {string[]} groups
  * @property {string} chosen
  * @property {Record<string, number>} [cross_validated]
