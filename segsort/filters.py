@@ -100,7 +100,7 @@ def lab(rgb: Tensor) -> Tensor:
     The curve of sRGB is replaced by a polynomial that is best for L: off by at most 0.0025, in dark colors too.
     """
     linear = rgb * (rgb * (rgb * (0.864765 - rgb * 0.303419) + 0.382046) + 0.056607)
-    xyz = (rgb.new_tensor(_LINEAR_RGB_TO_XYZ) @ linear.flatten(2)).view_as(linear)
+    xyz = torch.matmul(rgb.new_tensor(_LINEAR_RGB_TO_XYZ), linear.flatten(2)).view_as(linear)
     root = torch.exp(torch.log(xyz.clamp(min=0.008856)) / 3)
     x, y, z = torch.minimum(root, 7.787 * xyz + 16 / 116).chunk(3, dim=1)  # the line is a tangent, and never below
     return torch.cat([1.16 * y - 0.16, 5 * (x - y), 2 * (y - z)], dim=1)
@@ -119,11 +119,11 @@ def gaussian_taps(order: int, variance: float, taps: int) -> Tensor:
     """
     offsets = torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2
     moments = torch.zeros(taps, dtype=torch.float64)
-    for power in range(order, taps, 1):
-        if (power - order) % 2 == 0:  # moments of the Gaussian: 1, variance, 3 variance^2
-            of_gaussian = math.prod(range(1, power - order, 2)) * variance ** ((power - order) // 2)
-            moments[power] = math.perm(power, order) * of_gaussian
-    return torch.linalg.solve(offsets ** torch.arange(taps, dtype=torch.float64)[:, None], moments)
+    for power in range(order, taps, 2):
+        moment = math.prod(range(1, power - order, 2)) * variance ** ((power - order) // 2)  # 1, variance, 3 variance^2
+        moments[power] = math.perm(power, order) * moment
+    solution: Tensor = torch.linalg.solve(offsets ** torch.arange(taps, dtype=torch.float64)[:, None], moments)
+    return solution
 
 
 _LINEAR = ("gaussian", "laplacian")
@@ -172,7 +172,7 @@ class _Derivatives(nn.Module):
         """[B, C, h + 4, w + 4] -> for each kind [B, C, h / stride, w / stride]."""
         image = padded if self.blur is None else self.blur(_pad(padded, self.blur.radius))
         out = F.conv2d(image, cast(Tensor, self.weight), stride=self.stride, groups=self.groups)
-        return out.unflatten(1, (-1, self.kinds)).unbind(2)
+        return out.reshape(out.shape[0], -1, self.kinds, *out.shape[2:]).unbind(2)
 
 
 class _Energies(NamedTuple):
