@@ -32,11 +32,12 @@ DIMENSION = 48  # of the identity head, and so of linear heads
 FOLDS = 3
 MARGIN, IMAGE_MARGIN, STROKE_MARGIN, LARGEST_MARGIN = 0.01, 0.45, 0.03, 0.15  # of the best mIoU, see `margin_of`
 BLEND = 0.2  # share of the coordinates beside posteriors
+ANOTHER_NETWORK = 0.01  # of mIoU, which the maps of one more network must be worth, because it takes time to serve
 ONE_IMAGE_MARGIN = 0.1  # of mIoU, by which some maps must be better than all of them where one image is labelled
 SPARSE = 0.1  # labelled share of the cells of an image, below which its labels are strokes
 TRIAL_SORTING, TRIAL_POSTERIORS = (
     FitOptions(steps=80),
-    PosteriorOptions(trees=30, iterations=30),
+    PosteriorOptions(trees=20, iterations=20),
 )  # cheaper, for comparing candidates
 K, KAPPA = 20, 10.0  # of the vote on single pixels that scores a head
 _FINE = 8  # largest stride of a fine map
@@ -232,8 +233,13 @@ def margin_of(samples: Samples) -> float:
 def _pick(scores: dict[Candidate, float], margin: float) -> Candidate:
     """The best candidate over the finest maps that come within a margin of the best of all."""
     top = max(scores.values())
-    finest = min((_coarseness(one) for one, score in scores.items() if score >= top * (1 - margin)))
-    return max((one for one in scores if _coarseness(one) == finest), key=lambda one: scores[one])
+    finest = min(_coarseness(one) for one, score in scores.items() if score >= top * (1 - margin))
+    return max((one for one in scores if _coarseness(one) == finest), key=lambda one: scores[one] - _cost(one))
+
+
+def _cost(candidate: Candidate) -> float:
+    """What the maps of the streets network must be worth, which is a network of its own."""
+    return ANOTHER_NETWORK if any(group.name == "streets" for group in candidate.reads) else 0.0
 
 
 def _pick_for_one_image(scores: dict[Candidate, float]) -> Candidate:

@@ -23,7 +23,7 @@ from model_store.cores import available_cores
 from segsort.head import FeatureStatistics, Head
 
 MOST_SAMPLES = 8000  # labelled pixels of all images together
-TRIAL_SAMPLES = 3000  # of these, for cross-validation
+TRIAL_SAMPLES = 2500  # of these, for cross-validation
 
 
 class Progress(NamedTuple):
