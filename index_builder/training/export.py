@@ -1,6 +1,7 @@
 """Export of a checkpoint to ONNX. The result is compared with torch before it is accepted."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import onnx
 import onnxruntime
 import torch
 
+from index_builder.training.averaging import NormStatistics, has_batch_norms
 from index_builder.training.recipe import Recipe, normalisation
 from model_store.card import ClassInfo, NetworkInfo, Preprocessing
 from segsort.network import STRIDE, ClassifyingNetwork, EmbeddingNetwork, build_network, count_parameters
@@ -40,6 +42,8 @@ def network_weights(checkpoint: str | Path) -> dict[str, torch.Tensor]:
 def write_network(checkpoint: str | Path, recipe: Recipe, out: Path, classes: Sequence[ClassInfo]) -> None:
     """Write network.onnx and network.json, which `segsort build --embedder` reads.
 
+    It warns if the statistics of the network's batch norms were not estimated for its weights.
+
     Args:
         checkpoint: checkpoint of the run.
         recipe: recipe of the run.
@@ -47,6 +51,12 @@ def write_network(checkpoint: str | Path, recipe: Recipe, out: Path, classes: Se
         classes: classes of a classifier's outputs, in order.
     """
     network = load_checkpoint(checkpoint, recipe)
+    if has_batch_norms(network) and not NormStatistics.are_of(checkpoint):
+        warnings.warn(
+            f"the batch norms of {checkpoint} have running averages of earlier steps as statistics, so the exported "
+            "network may be worse than what was trained; train again with this version, or for many more steps",
+            stacklevel=2,
+        )
     export_onnx(network, out / "network.onnx")
     mean, std = normalisation(recipe.backbone)
     info: dict[str, Any] = {

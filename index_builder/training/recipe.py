@@ -88,7 +88,9 @@ class Recipe(BaseModel):
     learning_rate: float = Field(2e-3, gt=0)
     backbone_rate: float = Field(0.25, gt=0, description="learning rate of the backbone, as a share of the decoder's")
     weight_decay: float = Field(1e-2, ge=0)
-    ema_decay: float = Field(0.995, ge=0, lt=1)
+    ema_decay: float = Field(
+        0.995, ge=0, lt=1, description="decay of the average of the weights; it is lower in the first steps; 0: none"
+    )
     precision: str = "32-true"
     devices: int = Field(1, ge=1)
     accelerator: str = "auto"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from safetensors.torch import load_file
 from torch.utils.data import DataLoader
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from index_builder.datasets import Dataset, Sample, open_dataset, open_images
 from index_builder.environment import circumstances
 from index_builder.regions import open_regions
+from index_builder.training.averaging import NormStatistics, WarmAveraging
 from index_builder.training.crops import Augment, Crops, Domain, WithClasses, WithRegions
 from index_builder.training.export import write_network
 from index_builder.training.recipe import Recipe, normalisation, with_current_names
@@ -119,7 +120,7 @@ def train(recipe: Recipe, out: Path) -> Path:
         pin_memory=torch.cuda.is_available(),
     )
     checkpoints = _checkpoints(recipe, out)
-    _trainer(recipe, out, checkpoints).fit(
+    _trainer(recipe, out, domains, checkpoints).fit(
         module, stream, validation, ckpt_path=str(last) if last.exists() else None, weights_only=False
     )
     best = checkpoints.best_model_path if recipe.validates and checkpoints.best_model_path else str(last)
@@ -139,7 +140,8 @@ def _checkpoints(recipe: Recipe, out: Path) -> ModelCheckpoint:
     )
 
 
-def _trainer(recipe: Recipe, out: Path, checkpoints: ModelCheckpoint) -> L.Trainer:
+def _trainer(recipe: Recipe, out: Path, domains: list[Domain], checkpoints: ModelCheckpoint) -> L.Trainer:
+    averaging = WarmAveraging(recipe.ema_decay) if recipe.ema_decay else None
     return L.Trainer(
         max_steps=recipe.steps,
         accelerator=recipe.accelerator,
@@ -149,7 +151,8 @@ def _trainer(recipe: Recipe, out: Path, checkpoints: ModelCheckpoint) -> L.Train
             checkpoints,
             LearningRateMonitor("step"),
             TQDMProgressBar(refresh_rate=10),
-            *([EMAWeightAveraging(decay=recipe.ema_decay)] if recipe.ema_decay else []),
+            *([averaging] if averaging else []),
+            NormStatistics(domains, recipe, averaging),  # after the weights were averaged
         ],
         logger=[CSVLogger(out, "logs", version=""), TensorBoardLogger(out, "logs", version="")],
         val_check_interval=recipe.validate_every if recipe.validates else None,
