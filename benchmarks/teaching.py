@@ -410,11 +410,11 @@ def page(lines: Sequence[dict[str, Any]]) -> str:
 
 {(__doc__ or "").split("Results are appended")[0].split(chr(10) + chr(10), 2)[2].strip()}
 
-mIoU in %, mean over {seeds} seeds, which choose the images and the strokes; ± is 1.96 standard errors of the
+mIoU in %, mean over {seeds} seed(s), which choose the images and the strokes; ± is 1.96 standard errors of the
 difference. The best peer of a row is the one with the best mean on the test pixels, which is kind to the peers.
-facades and nuclei were looked at while the method was made; camvid and textures were not. CamVid's labelled images and
-test images are of different drives, and the embedding that was trained on CamVid is not among the features there.
-textures are painted.
+facades, nuclei and camvid were looked at while the method was made, so their rows are kinder than new data would be;
+textures, which are painted, were not. CamVid's labelled images and test images are of different drives, and the
+embedding that was trained on CamVid is not among the features there.
 
 {table(lines)}
 
