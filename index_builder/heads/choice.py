@@ -30,11 +30,9 @@ from segsort.retrieval import vote
 Fit = Literal["auto", "none", "linear", "mlp", "forest", "softmax", "ensemble"]
 DIMENSION = 48  # of the identity head, and so of linear heads
 FOLDS = 3
-MARGIN, IMAGE_MARGIN, STROKE_MARGIN, LARGEST_MARGIN = 0.01, 0.45, 0.03, 0.15  # of the best mIoU, see `margin_of`
 BLEND = 0.2  # share of the coordinates beside posteriors
 ANOTHER_NETWORK = 0.01  # of mIoU, which the maps of one more network must be worth, because it takes time to serve
 ONE_IMAGE_MARGIN = 0.1  # of mIoU, by which some maps must be better than all of them where one image is labelled
-SPARSE = 0.1  # labelled share of the cells of an image, below which its labels are strokes
 TRIAL_SORTING, TRIAL_POSTERIORS = (
     FitOptions(steps=80),
     PosteriorOptions(trees=20, iterations=20),
@@ -214,27 +212,9 @@ def choose(
         if progress is not None:
             progress(number + 1, len(possible))
     one_image = len(np.unique(samples.images)) == 1
-    best = _pick_for_one_image(scores) if one_image else _pick(scores, margin_of(samples))
+    best = _pick_for_one_image(scores) if one_image else max(scores, key=lambda one: scores[one] - _cost(one))
     named = {str(one): round(value, 4) for one, value in scores.items()}
     return Chosen(best, named, folds, time.perf_counter() - started)
-
-
-def margin_of(samples: Samples) -> float:
-    """How much lower the mIoU of finer maps may be, as a share of the best, before coarser ones are chosen.
-
-    Cross-validation over few images is mostly chance. Strokes lie inside objects, where coarse maps suffice, while most
-    errors lie at borders, where they do not.
-    """
-    images = len(np.unique(samples.images))
-    sparse = STROKE_MARGIN if samples.labelled_share < SPARSE else 0.0
-    return min(MARGIN + IMAGE_MARGIN / images, LARGEST_MARGIN) + sparse
-
-
-def _pick(scores: dict[Candidate, float], margin: float) -> Candidate:
-    """The best candidate over the finest maps that come within a margin of the best of all."""
-    top = max(scores.values())
-    finest = min(_coarseness(one) for one, score in scores.items() if score >= top * (1 - margin))
-    return max((one for one in scores if _coarseness(one) == finest), key=lambda one: scores[one] - _cost(one))
 
 
 def _cost(candidate: Candidate) -> float:
@@ -250,13 +230,6 @@ def _pick_for_one_image(scores: dict[Candidate, float]) -> Candidate:
     every = max(len(one.reads) for one in scores)
     top = max(scores, key=lambda one: scores[one] - (0.0 if len(one.reads) == every else ONE_IMAGE_MARGIN))
     return top
-
-
-def _coarseness(candidate: Candidate) -> tuple[bool, bool, int]:
-    """Order of maps from fine to coarse: the filters, other fine maps, all together, only coarse ones."""
-    fine = [group for group in candidate.reads if group.stride <= _FINE and group.name != "streets"]
-    coarse = len(fine) < len(candidate.reads)
-    return not fine, coarse, len(fine) if not coarse else 0
 
 
 def _uncompared(possible: Sequence[Candidate]) -> Candidate:

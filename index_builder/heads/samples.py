@@ -15,7 +15,6 @@ from segsort.pixel_sorting import SortingOptions, sort_pixels
 from segsort.sphere import normalize
 
 LEAST = 200  # samples an image
-_CELLS = 128 * 96  # of an image of usual proportions at 512 pixels
 _SORTING = SortingOptions(segments=64, iterations=4, location_weight=0.5)
 
 
@@ -35,12 +34,6 @@ class Samples(NamedTuple):
     parts: np.ndarray
     segments: np.ndarray
     weights: np.ndarray
-
-    @property
-    def labelled_share(self) -> float:
-        """Labelled cells of an image on average, as a share of its cells."""
-        images = len(np.unique(self.images))
-        return float(self.weights.sum()) / max(1, images) / _CELLS
 
     @property
     def classes(self) -> int:
