@@ -14,6 +14,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH_INSTALL := pip install --no-deps --retries 1 --timeout 10 --extra-index-url $(TORCH_INDEX) $(TORCH)
 # The whole suite must reach the coverage that pyproject.toml asks for; a part of it cannot.
 COVERAGE := $(if $(ARGS),,--cov --cov-report=term:skip-covered)
+# Two processes, each with whole files, because most tests of services and browsers wait more than they compute.
+WORKERS := $(if $(ARGS),,-n 2 --dist loadfile)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -26,7 +28,7 @@ serve: $(VENV)/.runtime ## install what serving needs, serve the bundled release
 	exec $(BIN)/segsort serve --port $(PORT) $(ARGS)
 
 test: $(VENV)/.test ## run all tests and check their coverage; ARGS="-k name" runs some, without coverage
-	$(BIN)/python -m pytest $(COVERAGE) $(ARGS)
+	$(BIN)/python -m pytest $(COVERAGE) $(WORKERS) $(ARGS)
 
 check: $(VENV)/.check $(VENV)/.typescript ## check format, lint, types, import rules, workflows
 	$(BIN)/ruff format --check .
