@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from command_line.adapt_command import adapt
 from index_builder.build_commands import build, evaluate, train
 from index_builder.regions_commands import app as regions_app
 from index_builder.report_commands import report
@@ -39,7 +40,7 @@ def _options(
     """Segment images, explain every label by labelled examples, and fix wrong labels while the service runs."""
 
 
-for command in (serve, new, build, segment, evaluate, train, report):
+for command in (serve, new, build, adapt, segment, evaluate, train, report):
     cli.command()(command)
 releases_app.command()(snapshot)  # defined in service: it reads the database of edits, which model_store cannot import
 cli.add_typer(releases_app, name="releases")

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
+from service.adapting.adaptations import Adaptations
 from service.answering import engine as engines
 from service.answering.activation import Activation
 from service.answering.admission import Admission
@@ -20,12 +21,14 @@ from service.http.requests import Requests
 from service.http.tracing import Tracing
 from service.problems import REFUSALS, add_problem_handlers
 from service.routes import (
+    adapting,
     adding_exemplars,
     classes,
     edits,
     exemplars,
     explanations,
     health,
+    jobs,
     pages,
     releases,
     segmentations,
@@ -46,19 +49,24 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
     """
     tracing = Tracing.from_environment()
     served = engine if engine is not None else engines.Engine(settings)
+    activation = Activation(served)
+    adaptations = Adaptations(served, activation)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         served.start()
+        adaptations.start()
         threads = current_default_thread_limiter()
         threads.total_tokens += settings.lanes  # images in the engine leave enough threads for other requests
         yield
+        adaptations.close()
         served.close()
         if tracing is not None:
             tracing.close()
 
     app = DocumentedApp(models=(Annotation, Stroke), lifespan=lifespan, responses=REFUSALS)
-    app.state.activation = Activation(served)
+    app.state.activation = activation
+    app.state.adaptations = adaptations
     app.state.engine = served
     add_problem_handlers(app)
     admission = Admission(settings.queue_pixels, settings.deadline_s, settings.lanes, settings.engine_pixels)
@@ -69,6 +77,6 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
     app.add_middleware(Requests, metrics=metrics, readiness=readiness, tracing=tracing)  # outermost
     add_access(app, settings)
     answers, edited = (segmentations, explanations, segments), (exemplars, adding_exemplars, edits, classes)
-    for routes in (*answers, *edited, releases, health, pages):
+    for routes in (*answers, *edited, releases, adapting, jobs, health, pages):
         app.include_router(routes.router)
     return app

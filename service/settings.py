@@ -61,6 +61,13 @@ class Settings(BaseSettings):
         ge=0,
         description="megabytes of answered images to keep, the newest; 0: none. Images of exemplars are always kept",
     )
+    adapt_threads: int | None = Field(
+        None, ge=1, description="threads of an adaptation in the background; None: half of those of the engine"
+    )
+    adapt_nice: int = Field(
+        10, ge=0, le=19, description="by how much an adaptation lowers its priority; 19 is the lowest"
+    )
+    adapt_budget_s: float = Field(60, ge=1, le=3600, description="time to choose a head in an adaptation, seconds")
     api_keys: str = Field("", description="accepted API keys: name:role:sha256, separated by commas")
     api_keys_file: Path | None = Field(None, description="file with more API keys, one on each line")
     open: bool = Field(False, description="without API keys, let callers from other machines read and edit")
@@ -69,6 +76,11 @@ class Settings(BaseSettings):
     def cores(self) -> int:
         """Threads that the images in the engine share."""
         return self.threads if self.threads is not None else available_cores()
+
+    @property
+    def adapt_cores(self) -> int:
+        """Threads of an adaptation in the background."""
+        return self.adapt_threads if self.adapt_threads is not None else max(1, self.cores // 2)
 
     @property
     def lanes(self) -> int:

@@ -3,6 +3,8 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ from service.answering.engine import Engine
 from service.answering.served import ServedRelease, probe
 from service.problems import Problem
 from service.records.live_release import LiveRelease
+
+ONE_AT_A_TIME = "one activation at a time"
+Handover = Callable[[ServedRelease, ServedRelease], AbstractContextManager[None]]
 
 _log = logging.getLogger("segsort.activation")
 
@@ -27,12 +32,14 @@ class Activation:
         self._engine, self._catalogue = engine, engine.catalogue
         self._busy = threading.Lock()
 
-    def activate(self, name: str, author: str) -> dict[str, Any]:
+    def activate(self, name: str, author: str, handover: Handover | None = None) -> dict[str, Any]:
         """Serve a release from now on. If anything fails, the release before stays.
 
         Args:
             name: of the release.
             author: who asks, for the log.
+            handover: called with the old and the new release once the new one is ready. The new one is served inside
+                the block that it returns. None: edits of the old release are not taken over.
 
         Returns:
             The JSON of POST /releases/{name}/activate.
@@ -43,22 +50,24 @@ class Activation:
         """
         if not self._busy.acquire(blocking=False):
             raise Problem(
-                409, "Another release is being activated.", received=name, allowed="one activation at a time",
+                409, "Another release is being activated.", received=name, allowed=ONE_AT_A_TIME,
                 fix="Send it again in a few seconds. GET /readyz names the release that is served.",
             )  # fmt: skip
         try:
-            return self._activate(name, author)
+            return self._activate(name, author, handover or _no_handover)
         finally:
             self._busy.release()
 
-    def _activate(self, name: str, author: str) -> dict[str, Any]:
+    def _activate(self, name: str, author: str, handover: Handover) -> dict[str, Any]:
         started, before = time.perf_counter(), self._engine.served
         path, stored = self._find(name)
         changed = name != before.name
         served = self._prepare(name, path) if changed else before
-        if stored:
-            self._remember(name)
-        self._engine.served = served
+        with handover(before, served):
+            if stored:
+                self._remember(name)
+            self._engine.follower.reopen(name)
+            self._engine.served = served
         seconds = time.perf_counter() - started
         if changed:
             _log.info("release %s is served instead of %s, by %s, in %.2f s", name, before.name, author, seconds)
@@ -125,3 +134,7 @@ class Activation:
         if self._engine.settings.release is not None:
             return self._engine.settings.release
         return next((one.name for one in self._catalogue.store.list() if one.active), None)
+
+
+def _no_handover(before: ServedRelease, served: ServedRelease) -> AbstractContextManager[None]:
+    return nullcontext()

@@ -1,6 +1,10 @@
-"""A snapshot: the served release with all edits, written as a new release."""
+"""A snapshot: a release with all its edits, written as a new release."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +22,14 @@ from service.settings import Settings
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
+class Snapshot(NamedTuple):
+    """A written snapshot: the release, the name of the release that it was made of, and the last edit in it."""
+
+    release: Release
+    origin: str
+    revision: int
+
+
 def write_snapshot(settings: Settings, name: str | None) -> Release:
     """Write the present state of a release into the store. A service may use the same database meanwhile.
 
@@ -28,32 +40,67 @@ def write_snapshot(settings: Settings, name: str | None) -> Release:
     Raises:
         ValueError: if the name is taken or not valid, or the database lacks the image of an exemplar.
     """
+    with _followed(settings) as (live, records):
+        name = f"{live.name}-r{live.state.revision}" if name is None else name
+        check_new_name(settings, name)
+        return _write(settings, live, records, settings.data_dir / "releases" / name, name)
+
+
+def write_state(settings: Settings, out: Path) -> Snapshot:
+    """Write the present state of a release to a folder, under its own name. A service may use the database meanwhile.
+
+    Args:
+        settings: name the release, its database and the store.
+        out: the folder; it must not exist.
+
+    Raises:
+        ValueError: if the database lacks the image of an exemplar, or the folder exists.
+    """
+    with _followed(settings) as (live, records):
+        revision = live.state.revision
+        return Snapshot(_write(settings, live, records, out, live.name), live.name, revision)
+
+
+def check_new_name(settings: Settings, name: str) -> None:
+    """Check that a new release of the store may have a name.
+
+    Raises:
+        ValueError: if the name is taken or not valid.
+    """
+    taken = [stored.name for stored in open_store(settings.data_dir).list()]
+    folder = settings.data_dir / "releases" / name
+    if not _NAME.fullmatch(name) or name in taken or folder.exists():
+        raise ValueError(
+            f"name {name!r} cannot be used for a new release; it must consist of letters, digits, dots, dashes and "
+            f"underscores, and differ from {', '.join(taken)}: give another name"
+        )
+
+
+@contextmanager
+def _followed(settings: Settings) -> Iterator[tuple[LiveRelease, Records]]:
+    """The release of the settings at the end of the edit log, and its database."""
     store, records = open_store(settings.data_dir), Records(settings.database)
     try:
         live = LiveRelease.of(LiveExemplars.of_release(Release.open(store.resolve(settings.release))))
         Follower(records.engine).follow(live)
-        name = f"{live.name}-r{live.state.revision}" if name is None else name
-        taken = [stored.name for stored in store.list()]
-        if not _NAME.fullmatch(name) or name in taken:
-            raise ValueError(
-                f"name {name!r} cannot be used for a new release; it must consist of letters, digits, dots, dashes and "
-                f"underscores, and differ from {', '.join(taken)}: give another name"
-            )
-
-        def content(image_id: str) -> bytes:
-            image = records.images.get(image_id)
-            if image is None:
-                raise ValueError(
-                    f"image {image_id} of an exemplar is not in the database; restore the database from a backup"
-                )
-            return image.content
-
-        def decoded(content: bytes) -> np.ndarray:
-            try:
-                return decode(content, settings.max_pixels)
-            except Problem as problem:
-                raise ValueError(str(problem)) from problem
-
-        return write_live(live.state, settings.data_dir / "releases" / name, content, name, decoded)
+        yield live, records
     finally:
         records.close()
+
+
+def _write(settings: Settings, live: LiveRelease, records: Records, out: Path, name: str) -> Release:
+    def content(image_id: str) -> bytes:
+        image = records.images.get(image_id)
+        if image is None:
+            raise ValueError(
+                f"image {image_id} of an exemplar is not in the database; restore the database from a backup"
+            )
+        return image.content
+
+    def decoded(content: bytes) -> np.ndarray:
+        try:
+            return decode(content, settings.max_pixels)
+        except Problem as problem:
+            raise ValueError(str(problem)) from problem
+
+    return write_live(live.state, out, content, name, decoded)

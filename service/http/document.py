@@ -32,6 +32,7 @@ _TAGS = {
     "edits": "The log of edits: what changed, what effect it has, and reverting it.",
     "classes": "The classes that segments may take.",
     "releases": "Releases: a network with its exemplars. One of them is served.",
+    "jobs": "Work in the background: adapt the served release to its exemplars, follow and cancel jobs.",
     "access": "Who the caller is, and signing in with a browser.",
     "health": "Probes and metrics for operators. No key is needed.",
 }

@@ -182,6 +182,12 @@ class EditLog:
             return None
         return next((r for r, _ in reversed(self._lives.get(exemplar_id, ())) if at is None or r <= at), None)
 
+    def alive_since(self, exemplar_id: str, at: int | None = None) -> int | None:
+        """The revision that made an exemplar alive, at a revision or now; None if it is not, or was from the start."""
+        if not self.is_alive(exemplar_id, at):
+            return None
+        return next((r for r, _ in reversed(self._lives.get(exemplar_id, ())) if at is None or r <= at), None)
+
     def touched(self) -> Iterator[str]:
         """Every exemplar that an edit named."""
         return iter(list(self._touches))

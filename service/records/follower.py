@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, update
@@ -57,6 +58,7 @@ class Follower:
         self._releases: dict[str, LiveRelease] = {}
         self.trouble: str | None = None
         self._seen = 0
+        self._closed: dict[str, str] = {}  # releases whose edits another one has taken over, and that one
         self._changed = threading.Condition(threading.RLock())
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -140,10 +142,12 @@ class Follower:
             The edit; None where there is nothing to change.
 
         Raises:
-            Problem: raised by `plan`; 503 if the database refuses the edit.
+            Problem: raised by `plan`; 409 if another release has just taken over the edits of this one; 503 if the
+                database refuses the edit.
         """
         try:
             with self._changed:
+                self._check_open(live)
                 with durable_transaction(self._database) as connection:
                     connection.execute(update(RevisionRow).values(number=RevisionRow.number + 1))
                     revision = last_revision(connection)
@@ -162,6 +166,35 @@ class Follower:
                 received=str(getattr(error, "orig", error))[:200],
                 fix="Check GET /edits, then try again. If it fails again, the operator should check the database.",
             ) from error  # fmt: skip
+
+    @contextmanager
+    def no_edits(self) -> Iterator[None]:
+        """A block in which no other thread of this process makes an edit; all edits before it are applied.
+
+        Raises:
+            SQLAlchemyError: if the database does not answer.
+        """
+        with self._changed:
+            self.catch_up()
+            yield
+
+    def close_release(self, name: str, successor: str) -> None:
+        """Refuse edits of a release from now on, because another one has taken them over. Call it in `no_edits`."""
+        with self._changed:
+            self._closed[name] = successor
+
+    def reopen(self, name: str) -> None:
+        """Accept edits of a release again, because it is served again."""
+        with self._changed:
+            self._closed.pop(name, None)
+
+    def _check_open(self, live: LiveRelease) -> None:
+        successor = self._closed.get(live.name)
+        if successor is not None:
+            raise Problem(
+                409, f"Release {successor!r} took the place of {live.name!r} while this edit waited. It was not made.",
+                received=live.name, allowed=successor, fix="Send it again. Take ids of segments from a new answer.",
+            )  # fmt: skip
 
     def _run(self) -> None:
         """Follow the log until `stop`. An error is logged once and the step is tried again: the thread does not end."""

@@ -123,6 +123,47 @@ class ExemplarRow(Base):
     mask: Mapped[str]
 
 
+class JobRow(Base):
+    """Work that outlives a request. A process works on it while it holds a lock on a file.
+
+    Columns:
+        kind: "adapt".
+        state: queued, running, succeeded, failed, cancelled or interrupted.
+        release: that it began with.
+        stage, done, total: what it is doing, and how much of that is done.
+        progress: of the whole job, 0..1.
+        result: JSON; None until it has succeeded.
+        problem: why it failed.
+        cancel: whether someone asked to cancel it.
+        host: name of the machine that works on it.
+        lock_file: path there of the locked file.
+        beat: when the working process was last alive.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index("jobs_by_age", "created"),)
+
+    job_id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    state: Mapped[str]
+    release: Mapped[str]
+    author: Mapped[str]
+    reason: Mapped[str | None]
+    created: Mapped[datetime]
+    started: Mapped[datetime | None]
+    ended: Mapped[datetime | None]
+    stage: Mapped[str]
+    done: Mapped[int]
+    total: Mapped[int]
+    progress: Mapped[float]
+    result: Mapped[bytes | None] = mapped_column(LargeBinary)
+    problem: Mapped[str | None]
+    cancel: Mapped[bool]
+    host: Mapped[str]
+    lock_file: Mapped[str]
+    beat: Mapped[datetime]
+
+
 def now() -> datetime:
     """The time in UTC, without a time zone, as all tables hold it."""
     return datetime.now(UTC).replace(tzinfo=None)

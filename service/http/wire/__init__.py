@@ -41,12 +41,14 @@ from service.http.wire.explanations import (
     Voter,
 )
 from service.http.wire.health import DeviceSteps, Liveness, Readiness
+from service.http.wire.jobs import AdaptationResult, Job
 from service.http.wire.masks import BBox, Mask, PolygonMask
 from service.http.wire.problems import Problem
 from service.http.wire.releases import ActivatedRelease, ReleaseCard, ReleaseSummary
 
 __all__ = [
     "ActivatedRelease",
+    "AdaptationResult",
     "AddedExemplar",
     "Answer",
     "AnswerSummary",
@@ -69,6 +71,7 @@ __all__ = [
     "ExemplarsAdded",
     "ExemplarsRemoved",
     "Explanation",
+    "Job",
     "LabelChange",
     "Liveness",
     "Mask",

@@ -14,6 +14,33 @@
  */
 
 /**
+ * How to adapt.
+ *
+ * @typedef {object} Adapt
+ * @property {string|null} [name] Name of the new release. By default, that of the old one, -a and the number of the edit.
+ * @property {"auto"|"none"|"linear"|"mlp"|"forest"} [fit] Kind of the head; auto chooses by cross-validation.
+ * @property {"if_better"|"always"|"never"} [activate] Whether the new release is served: only if it is better, always, or never.
+ * @property {number|null} [budget_s] Seconds for choosing a head. By default, SEGSORT_ADAPT_BUDGET_S.
+ * @property {string|null} [reason] Why, in your words, at most 1000 characters.
+ */
+
+/**
+ * The new release of an adaptation.
+ *
+ * @typedef {object} AdaptationResult
+ * @property {string} release Name of the new release, which is in GET /releases.
+ * @property {number|null} before Mean intersection over union, 0 to 1, by cross-validation on the images of the exemplars; null: they cannot be compared, for example because pixels of a class are marked in a single image.
+ * @property {number|null} after Mean intersection over union, 0 to 1, by cross-validation on the images of the exemplars; null: they cannot be compared, for example because pixels of a class are marked in a single image.
+ * @property {boolean} better Whether `after` exceeds `before`.
+ * @property {string} head The head that was chosen.
+ * @property {number} seconds Time of the fit, seconds.
+ * @property {number} index_revision Last edit of the old release that the new one begins with.
+ * @property {boolean} activated Whether it is served.
+ * @property {number} carried_over Number of edits made on it before it was served, for edits of the old release meanwhile.
+ * @property {string|null} why_not Why it is not served; null: it is.
+ */
+
+/**
  * A labelled part of the image.
  *
  * @typedef {object} AddedExemplar
@@ -328,6 +355,27 @@
  * @property {string} chosen
  * @property {Record<string, number>} [cross_validated]
  * @property {number} [seconds]
+ */
+
+/**
+ * Work that outlives a request.
+ *
+ * @typedef {object} Job
+ * @property {string} job_id Id of the job.
+ * @property {"adapt"} kind adapt: the head of a release is fitted again.
+ * @property {"queued"|"running"|"succeeded"|"failed"|"cancelled"|"interrupted"} state interrupted: the service ended before the job did.
+ * @property {string} release The release that it began with.
+ * @property {string|null} author Name of the key that made the edit.
+ * @property {string|null} reason Reason that the author gave.
+ * @property {string} created Time in UTC, ISO 8601 with milliseconds.
+ * @property {string|null} started When work on it began, ISO 8601.
+ * @property {string|null} ended When it ended, ISO 8601.
+ * @property {string} stage What it is doing, or was doing last.
+ * @property {number} done Steps of the stage that are done.
+ * @property {number} total Steps of the stage.
+ * @property {number} progress Progress of the whole job, 0 to 1.
+ * @property {AdaptationResult|null} result The new release; null until the job has succeeded.
+ * @property {string|null} problem Why it failed; null: it has not failed.
  */
 
 /**

@@ -93,6 +93,7 @@ def test_every_success_of_every_operation_conforms_to_the_document(ask: Conforma
     _exemplars(ask, photo)
     _classes_and_edits(ask)
     _releases(ask, answer["release"])
+    _jobs(ask)
     for path in ("/me", "/livez", "/readyz", "/metrics"):
         ask("GET", path)
     ask("POST", "/session", json={"key": "any"})
@@ -160,6 +161,13 @@ def _releases(ask: Conformance, name: str) -> None:
     for release in (name, *bundled):
         ask("GET", "/releases/{name}", ids={"name": release})
     ask("POST", "/releases/{name}/activate", ids={"name": name})
+
+
+def _jobs(ask: Conformance) -> None:
+    ids = {"job_id": ask("POST", "/adapt", json={"reason": "a test"})["job_id"]}
+    ask("GET", "/jobs")
+    ask("GET", "/jobs/{job_id}", ids=ids)
+    ask("POST", "/jobs/{job_id}/cancel", ids=ids)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,9 @@ def test_a_database_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path)
     open_database(url(file)).dispose()
     set_version(file, "9999")
     before = dump(file)
-    with pytest.raises(ValueError, match=rf"a\.sqlite has schema revision '9999'.*knows {CURRENT}.*upgrade segsort"):
+    with pytest.raises(
+        ValueError, match=rf"a\.sqlite has schema revision '9999'.*knows .*{CURRENT}: .*upgrade segsort"
+    ):
         open_database(url(file))
     assert dump(file) == before
 
@@ -148,7 +150,7 @@ def test_the_schema_version_is_read_by_a_service_that_starts_again(tmp_path: Pat
     before = dump(file)
     open_database(url(file)).dispose()
     after = dump(file)
-    assert [line for line in after if VERSION_TABLE not in line] == before
+    assert [line for line in after if VERSION_TABLE not in line and "jobs" not in line] == before
 
 
 def test_the_version_table_of_another_program_is_left_alone(tmp_path: Path) -> None:

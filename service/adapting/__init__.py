@@ -1,0 +1,1 @@
+"""Adapting the served release in the background, as a job."""

@@ -1,0 +1,169 @@
+"""Jobs in the database: at most one is under way, and each has one owner, which reports how far it is."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+import orjson
+from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy.engine import RowMapping
+
+from service.records.tables import JobRow, RevisionRow, now
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
+UNDER_WAY = ("queued", "running")
+
+
+class Owner(NamedTuple):
+    """The process that works on a job: the name of its machine, and the path of the file that it locks meanwhile."""
+
+    host: str
+    lock_file: str
+
+
+class Job(NamedTuple):
+    """A job as it is recorded; see `JobRow`. result: JSON values by name; None until it has succeeded."""
+
+    job_id: str
+    kind: str
+    state: State
+    release: str
+    author: str
+    reason: str | None
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    stage: str
+    done: int
+    total: int
+    progress: float
+    result: dict[str, Any] | None
+    problem: str | None
+    cancel: bool
+    owner: Owner
+    beat: datetime
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in UNDER_WAY
+
+
+class Step(NamedTuple):
+    """How far a job is: the stage, how much of it is done, and the progress of the whole job, 0..1."""
+
+    stage: str
+    done: int
+    total: int
+    progress: float
+
+
+class Jobs:
+    """The jobs of a database.
+
+    Args:
+        database: an open database.
+    """
+
+    def __init__(self, database: Engine) -> None:
+        self._database = database
+
+    def add(self, job: Job, is_dead: Callable[[Job], bool]) -> Job | None:
+        """Record a new job, unless another one is under way.
+
+        Args:
+            job: the new job.
+            is_dead: whether no process works on a job any more. Such a job is recorded as interrupted.
+
+        Returns:
+            The job that is under way; None: the new one was recorded.
+
+        Raises:
+            SQLAlchemyError: if the database refuses it.
+        """
+        with self._database.begin() as connection:
+            # This locks the row that every edit locks: of several processes, one adds a job at a time.
+            connection.execute(update(RevisionRow).values(number=RevisionRow.number))
+            for other in _under_way(connection):
+                if not is_dead(other):
+                    return other
+                _interrupt(connection, other.job_id)
+            connection.execute(insert(JobRow.__table__), _row(job))  # type: ignore[arg-type]
+        return None
+
+    def get(self, job_id: str) -> Job | None:
+        """Read a job; None if there is none."""
+        if not (job_id.isascii() and job_id.isalnum()):
+            return None  # a database may refuse such characters
+        with self._database.connect() as connection:
+            row = connection.execute(select(JobRow.__table__).where(JobRow.job_id == job_id)).mappings().first()
+        return None if row is None else _job(row)
+
+    def newest(self, limit: int) -> list[Job]:
+        """Read the newest jobs, the newest first."""
+        query = select(JobRow.__table__).order_by(JobRow.created.desc(), JobRow.job_id.desc()).limit(limit)
+        with self._database.connect() as connection:
+            return [_job(row) for row in connection.execute(query).mappings()]
+
+    def begin(self, job_id: str) -> None:
+        """Record that work on a job has begun."""
+        self._change(job_id, state="running", started=now(), beat=now())
+
+    def report(self, job_id: str, step: Step | None) -> bool:
+        """Record that the owner of a job is alive, and how far it is.
+
+        Args:
+            job_id: of the job.
+            step: how far; None: as before.
+
+        Returns:
+            Whether someone asked to cancel it.
+        """
+        self._change(job_id, beat=now(), **({} if step is None else step._asdict()))
+        with self._database.connect() as connection:
+            return bool(connection.execute(select(JobRow.cancel).where(JobRow.job_id == job_id)).scalar())
+
+    def end(self, job_id: str, state: State, result: dict[str, Any] | None = None, problem: str | None = None) -> None:
+        """Record how a job ended, unless it has ended already."""
+        progress = {"progress": 1.0} if state == "succeeded" else {}
+        encoded = None if result is None else orjson.dumps(result)
+        self._change(job_id, state=state, ended=now(), result=encoded, problem=problem, **progress)
+
+    def ask_to_cancel(self, job_id: str) -> None:
+        """Ask the owner of a job to cancel it."""
+        self._change(job_id, cancel=True)
+
+    def interrupt(self, is_dead: Callable[[Job], bool]) -> list[Job]:
+        """Record the jobs as interrupted that no process works on any more, and return them as they were."""
+        with self._database.begin() as connection:
+            dead = [job for job in _under_way(connection) if is_dead(job)]
+            for job in dead:
+                _interrupt(connection, job.job_id)
+        return dead
+
+    def _change(self, job_id: str, **columns: Any) -> None:
+        under_way = JobRow.state.in_(UNDER_WAY)
+        with self._database.begin() as connection:
+            connection.execute(update(JobRow).where(JobRow.job_id == job_id, under_way).values(**columns))
+
+
+def _under_way(connection: Connection) -> list[Job]:
+    query = select(JobRow.__table__).where(JobRow.state.in_(UNDER_WAY))
+    return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def _interrupt(connection: Connection, job_id: str) -> None:
+    connection.execute(update(JobRow).where(JobRow.job_id == job_id).values(state="interrupted", ended=now()))
+
+
+def _row(job: Job) -> dict[str, Any]:
+    result = None if job.result is None else orjson.dumps(job.result)
+    columns = {name: value for name, value in job._asdict().items() if name != "owner"}
+    return columns | {"result": result} | job.owner._asdict()
+
+
+def _job(row: RowMapping) -> Job:
+    columns = dict(row)
+    owner = Owner(columns.pop("host"), columns.pop("lock_file"))
+    result = columns.pop("result")
+    return Job(**columns, owner=owner, result=None if result is None else orjson.loads(result))
