@@ -32,6 +32,7 @@ DIMENSION = 48  # of the identity head, and so of linear heads
 FOLDS = 3
 BLEND = 0.2  # share of the coordinates beside posteriors
 ANOTHER_NETWORK = 0.01  # of mIoU, which the maps of one more network must be worth, because it takes time to serve
+FEW, FINE_FROM_FEW = 5, 0.12  # images, and the mIoU that fine maps must be worth where so few are labelled
 ONE_IMAGE_MARGIN = 0.1  # of mIoU, by which some maps must be better than all of them where one image is labelled
 TRIAL_SORTING, TRIAL_POSTERIORS = (
     FitOptions(steps=80),
@@ -212,14 +213,21 @@ def choose(
         if progress is not None:
             progress(number + 1, len(possible))
     one_image = len(np.unique(samples.images)) == 1
-    best = _pick_for_one_image(scores) if one_image else max(scores, key=lambda one: scores[one] - _cost(one))
+    few = len(np.unique(samples.images)) <= FEW
+    best = _pick_for_one_image(scores) if one_image else max(scores, key=lambda one: scores[one] - _cost(one, few))
     named = {str(one): round(value, 4) for one, value in scores.items()}
     return Chosen(best, named, folds, time.perf_counter() - started)
 
 
-def _cost(candidate: Candidate) -> float:
-    """What the maps of the streets network must be worth, which is a network of its own."""
-    return ANOTHER_NETWORK if any(group.name == "streets" for group in candidate.reads) else 0.0
+def _cost(candidate: Candidate, few: bool) -> float:
+    """What the maps of a candidate must be worth.
+
+    The streets network takes time. Colours and textures of few images do not show how those of other images differ,
+    while coarse maps change less with them; so fine maps must be better by far there.
+    """
+    another = ANOTHER_NETWORK if any(group.name == "streets" for group in candidate.reads) else 0.0
+    fine = any(group.stride <= _FINE and group.name != "streets" for group in candidate.reads)
+    return another + (FINE_FROM_FEW if fine and few else 0.0)
 
 
 def _pick_for_one_image(scores: dict[Candidate, float]) -> Candidate:
