@@ -199,9 +199,12 @@ def choose(
         The best candidate. If nothing can be compared (one stroke a class, or one class), the identity head.
     """
     started = time.perf_counter()
-    possible = candidates(fitter.groups, fit)
-    if fit == "auto" and len(np.unique(samples.images)) == 1:
+    possible, images = candidates(fitter.groups, fit), len(np.unique(samples.images))
+    if fit == "auto" and images == 1:
         possible = [one for one in possible if one.kind in ("identity", "linear")]
+    few = 1 < images <= FEW
+    if few:
+        possible.sort(key=_reads_fine)  # the budget may end before all are tried
     folds = fold_of(samples)
     if folds is None or samples.classes < 2:
         return Chosen(_uncompared(possible), {}, None, time.perf_counter() - started)
@@ -212,9 +215,7 @@ def choose(
         scores[candidate] = score(fitter, candidate, samples, folds)
         if progress is not None:
             progress(number + 1, len(possible))
-    one_image = len(np.unique(samples.images)) == 1
-    few = len(np.unique(samples.images)) <= FEW
-    best = _pick_for_one_image(scores) if one_image else max(scores, key=lambda one: scores[one] - _cost(one, few))
+    best = _pick_for_one_image(scores) if images == 1 else max(scores, key=lambda one: scores[one] - _cost(one, few))
     named = {str(one): round(value, 4) for one, value in scores.items()}
     return Chosen(best, named, folds, time.perf_counter() - started)
 
@@ -226,8 +227,11 @@ def _cost(candidate: Candidate, few: bool) -> float:
     while coarse maps change less with them; so fine maps must be better by far there.
     """
     another = ANOTHER_NETWORK if any(group.name == "streets" for group in candidate.reads) else 0.0
-    fine = any(group.stride <= _FINE and group.name != "streets" for group in candidate.reads)
-    return another + (FINE_FROM_FEW if fine and few else 0.0)
+    return another + (FINE_FROM_FEW if few and _reads_fine(candidate) else 0.0)
+
+
+def _reads_fine(candidate: Candidate) -> bool:
+    return any(group.stride <= _FINE and group.name != "streets" for group in candidate.reads)
 
 
 def _pick_for_one_image(scores: dict[Candidate, float]) -> Candidate:
