@@ -81,8 +81,10 @@ def test_a_reader_may_not_edit(ask: Callable[..., TestClient]) -> None:
         {"Authorization": "Basic YW5uYTph"},
         {"Cookie": "segsort_key=bo"},
     ],
-    ids=str,
-)
+    ids=[
+        "none", "empty", "a name", "a digest", "a stored line", "too short", "too long", "another scheme", "a bad cookie"
+    ],  # keys differ between the processes that run tests
+)  # fmt: skip
 def test_a_failed_sign_in_reveals_nothing(ask: Callable[..., TestClient], headers: dict[str, str]) -> None:
     """Every byte of the answer is the same for each cause."""
     client = ask(api_keys=BOTH)
