@@ -68,9 +68,7 @@ class BackboneFeatures(nn.Module):
     def __init__(self, config: Any, pretrained: str | None = None) -> None:
         super().__init__()
         config.out_features = config.stage_names[-4:]
-        if isinstance(getattr(config, "hidden_sizes", None), tuple):
-            config.hidden_sizes = list(config.hidden_sizes)  # ConvNeXt joins it with lists
-        self.model = AutoBackbone.from_config(config)  # type: ignore[no-untyped-call]
+        self.model = auto_backbone(config)
         if pretrained is not None:  # AutoBackbone.from_pretrained would look for a local folder on the hub
             self.model = type(self.model).from_pretrained(pretrained, config=config)
         self.channels = tuple(self.model.channels)
@@ -78,6 +76,17 @@ class BackboneFeatures(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """[B, 3, H, W] -> up to four maps, finest first."""
         return list(self.model(image).feature_maps)
+
+
+def auto_backbone(config: Any) -> Any:
+    """Backbone with random weights of a transformers configuration, whose `out_features` are the stages to return.
+
+    Raises:
+        ValueError: if transformers has no AutoBackbone class for it.
+    """
+    if isinstance(getattr(config, "hidden_sizes", None), tuple):
+        config.hidden_sizes = list(config.hidden_sizes)  # ConvNeXt joins it with lists
+    return AutoBackbone.from_config(config)  # type: ignore[no-untyped-call]
 
 
 class Separable(nn.Sequential):
