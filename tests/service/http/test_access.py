@@ -82,7 +82,7 @@ def test_a_reader_may_not_edit(ask: Callable[..., TestClient]) -> None:
         {"Cookie": "segsort_key=bo"},
     ],
     ids=[
-        "none", "empty", "a name", "a digest", "a stored line", "too short", "too long", "another scheme", "a bad cookie"
+        "none", "empty", "a name", "a digest", "a stored line", "too short", "too long", "another scheme", "a cookie"
     ],  # keys differ between the processes that run tests
 )  # fmt: skip
 def test_a_failed_sign_in_reveals_nothing(ask: Callable[..., TestClient], headers: dict[str, str]) -> None:
