@@ -26,12 +26,13 @@ def adapt(
         str | None, typer.Option(help="Name of the new release. Default: the old name, -a and the number of the edit.")
     ] = None,
     fit: Annotated[
-        Literal["auto", "none", "linear", "mlp", "forest"], typer.Option(help="Kind of the head; auto: the best.")
+        Literal["auto", "none", "linear", "mlp", "forest", "softmax", "ensemble"],
+        typer.Option(help="Kind of the head; auto: the best."),
     ] = "auto",
     database: Annotated[
         str | None, typer.Option(help="URL of the database with the edits. Default: that of the settings.")
     ] = None,
-    budget: Annotated[float, typer.Option(min=0, help="Seconds for choosing a head.")] = 60.0,
+    budget: Annotated[float, typer.Option(min=0, help="Seconds for choosing a head.")] = 20.0,
     seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use. Default: all.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,

@@ -94,7 +94,7 @@ def adapt_release(
     *,
     name: str | None = None,
     fit: Fit = "auto",
-    budget_s: float = 60.0,
+    budget_s: float = 20.0,
     seed: int = 0,
     progress: Report | None = None,
     threads: int | None = None,

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     adapt_nice: int = Field(
         10, ge=0, le=19, description="by how much an adaptation lowers its priority; 19 is the lowest"
     )
-    adapt_budget_s: float = Field(60, ge=1, le=3600, description="time to choose a head in an adaptation, seconds")
+    adapt_budget_s: float = Field(15, ge=1, le=3600, description="time to choose a head in an adaptation, seconds")
     api_keys: str = Field("", description="accepted API keys: name:role:sha256, separated by commas")
     api_keys_file: Path | None = Field(None, description="file with more API keys, one on each line")
     open: bool = Field(False, description="without API keys, let callers from other machines read and edit")

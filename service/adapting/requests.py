@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Fit = Literal["auto", "none", "linear", "mlp", "forest"]
+Fit = Literal["auto", "none", "linear", "mlp", "forest", "softmax", "ensemble"]
 Activate = Literal["if_better", "always", "never"]
 
 

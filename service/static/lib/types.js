@@ -18,7 +18,7 @@
  *
  * @typedef {object} Adapt
  * @property {string|null} [name] Name of the new release. By default, that of the old one, -a and the number of the edit.
- * @property {"auto"|"none"|"linear"|"mlp"|"forest"} [fit] Kind of the head; auto chooses by cross-validation.
+ * @property {"auto"|"none"|"linear"|"mlp"|"forest"|"softmax"|"ensemble"} [fit] Kind of the head; auto chooses by cross-validation.
  * @property {"if_better"|"always"|"never"} [activate] Whether the new release is served: only if it is better, always, or never.
  * @property {number|null} [budget_s] Seconds for choosing a head. By default, SEGSORT_ADAPT_BUDGET_S.
  * @property {string|null} [reason] Why, in your words, at most 1000 characters.
