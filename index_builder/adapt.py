@@ -169,7 +169,7 @@ def _source(release: Release, out: Path) -> FeatureSource:
         )
     if out.exists():
         raise ValueError(f"{out} exists, and a release is never overwritten; give another folder")
-    licence = {str(key): str(value) for key, value in card.licence.items()}
+    licence = {key: str(value) for key, value in card.network_licence().items()}
     return FeatureSource(release.attachments[FEATURES], card.features, card.preprocessing, licence)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from index_builder.calibration import HeldOut, calibrate_on
 from index_builder.clustering import Unlabelled, find_centres, in_clusters, nearest_centres
-from index_builder.datasets import IGNORE, Dataset, Sample
+from index_builder.datasets import IGNORE, Dataset, Sample, licence_of, origin_of
 from index_builder.embedder_source import EmbedderSource
 from index_builder.progress import counted
 from index_builder.scores import class_lookup, label_counts
@@ -68,10 +68,19 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class Notes:
-    """Texts and facts for the card of a release. `licence` is added to the licence of the network."""
+    """Texts and facts for the card of a release.
+
+    Attributes:
+        description: of the release.
+        licence: statements by their subject. "exemplars" is about the images that the release is built from; without
+            it, the data set states it, see `licence_of`. "network" [a mapping] is added to the network's licence.
+        images: where the images come from; empty: the name of the data set.
+        data, provenance, metrics: facts.
+    """
 
     description: str = ""
     licence: Mapping[str, Any] = field(default_factory=dict)
+    images: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -164,8 +173,14 @@ def build_release(
         calibration=calibration,
         features=None if fitted is None else fitted.features,
         head=None if fitted is None else fitted.head,
-        provenance={"segsort": version("segsort"), "network": source.network.name, **notes.provenance},
-        licence={**source.licence, **notes.licence},
+        provenance={
+            "segsort": version("segsort"),
+            "network": source.network.name,
+            **({"network of": source.origin} if source.origin else {}),
+            "images": notes.images or origin_of(dataset),
+            **notes.provenance,
+        },
+        licence=_licence(dataset, source, notes),
         data={"exemplars": builder.summary(gathered, exemplars, len(sources)), **notes.data},
         training=source.training,
         metrics=dict(notes.metrics),
@@ -354,6 +369,12 @@ def _check_side(sample: Sample) -> None:
             f"{sample.source} has {sample.image.shape[1]}x{sample.image.shape[0]} pixels; a release stores images as "
             f"WebP, whose sides have at most {WEBP_SIDE} pixels; split the image into parts"
         )
+
+
+def _licence(dataset: Dataset, source: EmbedderSource, notes: Notes) -> dict[str, Any]:
+    """Licence of the network under its own key, and statements on the images of the data set."""
+    network = {**source.licence, **notes.licence.get("network", {})}
+    return {"exemplars": licence_of(dataset), **notes.licence, "network": network}
 
 
 def _split_of(dataset: Dataset) -> str:

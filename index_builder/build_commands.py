@@ -159,6 +159,13 @@ def build(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the release. Default: the folder's name.")] = None,
     description: Annotated[str, typer.Option(help="Description for the release's card.")] = "",
+    licence: Annotated[
+        str | None,
+        typer.Option(help="Licence of the images, for the card. Default: the card says that it was not stated."),
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="Where the images come from, for the card. Default: the name of the data set or folder.")
+    ] = "",
     device: Annotated[Device, typer.Option(help="Device that the network runs on.")] = "cpu",
     calibrate_dataset: Annotated[str | None, typer.Option(help="Data set that confidence is calibrated on.")] = None,
     calibrate_root: Annotated[Path | None, typer.Option(help="Folder of that data set.")] = None,
@@ -197,7 +204,8 @@ def build(
             retrieval=_changed(retrieval, k=k, index_factory=index_factory),
         )
 
-    notes = Notes(description=description)
+    stated = {} if licence is None else {"exemplars": licence}
+    notes = Notes(description=description, licence=stated, images=source)
     if _fits(embedder, fit, classes_by_clustering is not None):
         if calibration is not None:
             raise ValueError("--calibrate-dataset is for --fit none; a fitted head is calibrated by cross-validation")

@@ -43,10 +43,12 @@ DESCRIPTION = (
 )
 LICENCE = {
     "exemplars": "painted by this project: Apache-2.0. No image, mask or crop of CamVid is in this release.",
-    "weights": "fine-tuned from MobileNetV2 1.0 (ImageNet) of Google Coral, google-coral/test_data, Apache-2.0",
-    "training data": "CamVid (Brostow et al., 2009), the SegNet split: its distributor states CC BY-NC 4.0 for the "
-    "software and nothing for the images; whether a network trained on them may be used commercially is for its user "
-    "to judge.",
+    "network": {
+        "weights": "fine-tuned from MobileNetV2 1.0 (ImageNet) of Google Coral, google-coral/test_data, Apache-2.0",
+        "training data": "CamVid (Brostow et al., 2009), the SegNet split: its distributor states CC BY-NC 4.0 for the "
+        "software and nothing for the images; whether a network trained on them may be used commercially is for its "
+        "user to judge.",
+    },
 }
 
 

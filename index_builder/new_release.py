@@ -73,7 +73,7 @@ def write_empty(
                 chosen=str(Candidate(head.kind, head.groups)),
             ),
             provenance={"segsort": version("segsort"), "features": source.info.name},
-            licence=dict(source.licence),
+            licence={"network": dict(source.licence), "exemplars": "none"},
         )
         nothing: Iterable[tuple[str, bytes]] = ()
         attachments = {FEATURES: source.file, HEAD: values}

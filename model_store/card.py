@@ -143,6 +143,9 @@ class Card(_Frozen):
     """The card of a release. The ids of `classes` are 0, 1, 2, ... in order; an empty release has no classes.
 
     Classes in `retired` have no exemplars and are not offered. They keep their id, so that no other class gets it.
+
+    `licence` has the key "network" for the weights and what they were trained on, "exemplars" for the images that the
+    release was built from, and "added" for images that users added while it was served. See `network_licence`.
     """
 
     format_version: Literal[1] = FORMAT_VERSION
@@ -163,6 +166,15 @@ class Card(_Frozen):
     data: dict[str, Any] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)
+
+    def network_licence(self) -> dict[str, Any]:
+        """Licences of the network: of its weights, of what they were trained on, and of anything else it came with.
+
+        Older cards have these beside the statement on exemplars, without the key "network", or as one text.
+        """
+        own = self.licence.get("network", {})
+        others = {key: value for key, value in self.licence.items() if key not in ("network", "exemplars", "added")}
+        return {**others, **(own if isinstance(own, dict) else {"weights": own})}
 
     @model_validator(mode="after")
     def _numbered(self) -> Self:

@@ -111,15 +111,19 @@ def _exemplars(state: LiveExemplars, rows: np.ndarray, kept: dict[object, _Kept]
 
 
 def _card(state: LiveExemplars, name: str, exemplars: Exemplars) -> Card:
-    """The card of the original with new name, classes and data; metrics are dropped, because exemplars have changed."""
+    """The card of the original with new name, classes and data; metrics are dropped, because exemplars have changed.
+
+    If it has images that users added, its description and licence say so.
+    """
     old, counts = state.release.card, state.counts_per_class
     original = int((state.alive_rows() < state.index.ntotal).sum())
+    added = len(exemplars) - original
     edited: dict[str, Any] = {
         "release": old.name,
         "index_revision": state.revision,
         "exemplars": len(exemplars),
         "exemplars_per_class": {info.name: int(counts[info.class_id]) for info in state.classes},
-        "added": len(exemplars) - original,
+        "added": added,
         "removed": state.index.ntotal - original,
     }
     changes = {
@@ -129,8 +133,22 @@ def _card(state: LiveExemplars, name: str, exemplars: Exemplars) -> Card:
         "retired": sorted(state.retired),
         "data": {**old.data, "edited": edited},
         "metrics": {},
+        **(_of_users(old) if added else {}),
     }
     return Card.model_validate({**old.model_dump(), **changes})
+
+
+def _of_users(old: Card) -> dict[str, Any]:
+    """Description and licence of a release that users added images to, while `old` was served."""
+    before = old.licence.get("added")
+    statement = f"images that users added while release {old.name} was served; their licence was not stated"
+    licence = {**old.licence, "added": statement if before is None else f"{before}; {statement}"}
+    if before is not None:
+        return {"licence": licence}
+    if "exemplars" in old.licence:
+        licence["exemplars"] = f"as built, without added images: {old.licence['exemplars']}"
+    described = f" As built, without them: {old.description}" if old.description else ""
+    return {"licence": licence, "description": f"Release {old.name} with images that users added.{described}"}
 
 
 def _unique_classes(state: LiveExemplars) -> list[dict[str, Any]]:

@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from index_builder.datasets.samples import IGNORE, Dataset, Images, Photograph, Sample, open_image, read_upright
+from index_builder.datasets.samples import (
+    IGNORE,
+    Dataset,
+    Images,
+    Photograph,
+    Sample,
+    licence_of,
+    open_image,
+    origin_of,
+    read_upright,
+)
 from index_builder.subsets import evenly_spread
 
 __all__ = [
@@ -11,10 +21,12 @@ __all__ = [
     "Images",
     "Photograph",
     "Sample",
+    "licence_of",
     "named_dataset",
     "open_dataset",
     "open_image",
     "open_images",
+    "origin_of",
     "read_upright",
 ]
 

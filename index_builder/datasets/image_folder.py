@@ -17,6 +17,7 @@ class ImageFolder:
     name = "images"
 
     def __init__(self, root: Path, split: str) -> None:
+        self.folder = root.resolve().name
         folder = root / split if (root / split).is_dir() else root
         self.images = sorted(file for file in folder.glob("*") if file.suffix.lower() in SUFFIXES)
         if not self.images:

@@ -27,7 +27,7 @@ class Folder:
     name = "folder"
 
     def __init__(self, root: Path, split: str) -> None:
-        self.split = split
+        self.split, self.folder = split, root.resolve().name
         self.classes, self._ignore = _read_classes(root / "classes.json")
         images, masks = root / "images", root / "masks"
         if (images / split).is_dir():

@@ -34,6 +34,21 @@ class Photograph(NamedTuple):
     source: str
 
 
+def licence_of(images: "Images") -> str:
+    """Statement on the licence of the images of a data set, for the card of a release that is built from them.
+
+    A data set with the attribute `licence` states it. Other images are the user's, and their licence is not known.
+    """
+    stated = getattr(images, "licence", None)
+    return str(stated) if stated else f"{origin_of(images)}, provided by the user; their licence was not stated"
+
+
+def origin_of(images: "Images") -> str:
+    """What images a data set has, in words: "images of camvid", or "images of the folder tissue"."""
+    folder = getattr(images, "folder", None)
+    return f"images of the folder {folder}" if folder else f"images of {images.name}"
+
+
 class Images(Protocol):
     """Images without labels. Reading one never reads a mask."""
 

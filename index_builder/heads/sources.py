@@ -39,11 +39,12 @@ def open_features(name: str, store: ReleaseStore, folder: Path, working_size: in
         ValueError: if the name is none of these.
     """
     if name == FILTERS:
-        return _opened(_exported(Filters(), FILTERS, folder, working_size, {}))
+        licence = {"weights": "none: the filter bank is computed, Apache-2.0"}
+        return _opened(_exported(Filters(), FILTERS, folder, working_size, licence))
     if _is_backbone(name):
         from segsort.backbones import open_backbone
 
-        licence = {"features": f"{name}: see the licence of that model"}
+        licence = {"weights": f"{name}: see the licence of that model"}
         return _opened(_exported(open_backbone(name), name, folder, working_size, licence))
     release = Release.open(store.resolve(name))
     if FEATURES not in release.attachments or release.card.features is None:
@@ -55,7 +56,7 @@ def open_features(name: str, store: ReleaseStore, folder: Path, working_size: in
     preprocessing = release.card.preprocessing
     if working_size is not None:
         preprocessing = preprocessing.model_copy(update={"working_size": working_size})
-    licence = {str(k): str(v) for k, v in release.card.licence.items() if k in ("network", "features", "weights")}
+    licence = {key: str(value) for key, value in release.card.network_licence().items()}
     source = FeatureSource(release.attachments[FEATURES], release.card.features, preprocessing, licence)
     return OpenedFeatures(source, statistics, head)
 

@@ -1,5 +1,7 @@
 """Routes of the releases in the store."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
 from model_store.card import Card
@@ -65,7 +67,14 @@ def _summary(stored: StoredRelease, active: str) -> wire.ReleaseSummary:
         exemplars=None if card is None else _exemplar_count(card),
         network=None if card is None else card.network,
         metrics=None if card is None else card.metrics,
+        licence=None if card is None else _licence(card),
     )
+
+
+def _licence(card: Card) -> dict[str, Any]:
+    """The licence of a card in today's form: that of the network is under its own key."""
+    images = {key: card.licence[key] for key in ("exemplars", "added") if key in card.licence}
+    return {**images, "network": card.network_licence()}
 
 
 def _exemplar_count(card: Card) -> int | None:

@@ -9,8 +9,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from command_line.main import cli
-from index_builder.build import BuildOptions, build_release, with_card
-from index_builder.datasets import IGNORE, Sample
+from index_builder.build import BuildOptions, Notes, build_release, with_card
+from index_builder.clustering import Unlabelled as Clustered
+from index_builder.datasets import IGNORE, Sample, licence_of, open_dataset, open_images
 from index_builder.embedder_source import load_embedder_source
 from index_builder.evaluate import evaluate
 from model_store.card import RetrievalInfo
@@ -116,3 +117,46 @@ def test_build_and_evaluate_from_the_command_line(tiny_run: Path, blocks_folder:
     assert set(document["per_class"]) == {"brick", "grass", "water"}
     table = run.invoke(cli, ["evaluate", str(out), *data])
     assert all(name in table.stdout for name in ("brick", "grass", "water", "mean"))
+
+
+PAINTED = {
+    "exemplars": "painted by this project: Apache-2.0. No image of CamVid is in this release.",
+    "weights": "MobileNetV2, Apache-2.0",
+    "training data": "CamVid, non-commercial",
+}
+
+
+def test_the_card_of_own_images_states_their_licence_and_that_of_the_network_apart(
+    tiny_release: Path, tmp_path: Path
+) -> None:
+    """As for a release that is built with the network of the bundled one."""
+    painted = with_card(Release.open(tiny_release), tmp_path / "painted", licence=PAINTED, description="all painted")
+    built = build_release(Blocks("val", 3), load_embedder_source(painted.path), tmp_path / "own")
+    assert built.card.licence == {
+        "exemplars": "images of blocks, provided by the user; their licence was not stated",
+        "network": {"weights": PAINTED["weights"], "training data": PAINTED["training data"]},
+    }
+    assert built.card.provenance["images"] == "images of blocks"
+    assert built.card.provenance["network of"] == f"the release tiny of {painted.card.created}"
+    assert "painted" not in built.card.model_dump_json()
+    again = build_release(Blocks("train", 3), load_embedder_source(built.path), tmp_path / "again")
+    assert again.card.licence == built.card.licence
+
+
+def test_stated_licences_are_on_the_card(tiny_run: Path, tmp_path: Path) -> None:
+    stated = {"exemplars": "CC BY 4.0", "network": {"weights": "mine"}}
+    notes = Notes(licence=stated, images="the microscope in room 3")
+    card = build_release(Blocks("val", 3), load_embedder_source(tiny_run), tmp_path / "own", notes=notes).card
+    assert card.licence == stated
+    assert card.provenance["images"] == "the microscope in room 3"
+
+
+def test_data_sets_say_whose_images_they_are(blocks_folder: Path) -> None:
+    theirs = f"images of the folder {blocks_folder.name}, provided by the user; their licence was not stated"
+    assert licence_of(open_dataset("folder", blocks_folder, "train")) == theirs
+    assert licence_of(open_images("images", blocks_folder / "images", "train")).startswith(
+        "images of the folder images"
+    )
+    assert licence_of(open_dataset("streets", None, "val", count=1)) == "painted by this project: Apache-2.0"
+    assert licence_of(Clustered(open_dataset("folder", blocks_folder, "train"), 3)) == theirs
+    assert licence_of(Clustered(open_dataset("streets", None, "val", count=1), 3)).endswith("Apache-2.0")

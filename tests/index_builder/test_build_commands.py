@@ -57,6 +57,23 @@ def test_confidence_is_calibrated_on_the_data_set_that_is_named(
     assert own.known_threshold != other.known_threshold
 
 
+@pytest.mark.parametrize(
+    ("flags", "licence", "images"),
+    [
+        ((), "provided by the user; their licence was not stated", "images of the folder"),
+        (("--licence", "CC0 1.0", "--source", "our harbour"), "CC0 1.0", "our harbour"),
+    ],
+)
+def test_the_card_says_whose_images_are_in_the_release(
+    tiny_run: Path, blocks_folder: Path, tmp_path: Path, flags: tuple[str, ...], licence: str, images: str
+) -> None:
+    assert run("build", blocks_folder, "--embedder", tiny_run, "--out", tmp_path / "release", *flags).exit_code == 0
+    card = Release.open(tmp_path / "release").card
+    assert licence in card.licence["exemplars"]
+    assert images in card.provenance["images"]
+    assert str(blocks_folder.parent) not in card.model_dump_json()  # no paths of this machine
+
+
 def test_how_pixels_are_sorted_is_as_the_command_says_and_else_as_the_networks_source_says(
     tiny_run: Path, blocks_folder: Path, tmp_path: Path
 ) -> None:

@@ -27,8 +27,10 @@ def change(run: Path, edit: Callable[[dict[str, Any]], object]) -> None:
 def test_a_release_gives_what_its_card_says(tiny_release: Path) -> None:
     source, card = load_embedder_source(tiny_release), Release.open(tiny_release).card
     assert source.network_file == tiny_release / "network.onnx"
-    for name in ("network", "preprocessing", "sorting", "retrieval", "training", "licence"):
+    for name in ("network", "preprocessing", "sorting", "retrieval", "training"):
         assert getattr(source, name) == getattr(card, name)
+    assert source.licence == card.licence["network"]
+    assert source.origin == f"the release tiny of {card.created}"
 
 
 def test_what_a_run_does_not_say_is_as_in_training(run: Path) -> None:

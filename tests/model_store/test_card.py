@@ -9,6 +9,9 @@ from pydantic import ValidationError
 
 from model_store.card import Calibration, Card, SortingInfo
 from model_store.release import Release
+from model_store.store import BUNDLED
+
+WEIGHTS, TRAINED_ON = "Apache-2.0", "CamVid, for research"
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +78,29 @@ def test_the_number_of_segments_asked_for_replaces_the_cards() -> None:
         assert (options.location_weight, options.iterations, options.coarse_iterations) == (0.25, 3, 1)
         assert (options.assignment, options.kappa, options.precision) == ("hard", 7, "int8")
     assert SortingInfo(precision="float32").options().precision == "float32"
+
+
+@pytest.mark.parametrize(
+    ("licence", "network"),
+    [
+        ({}, {}),
+        ({"exemplars": "painted"}, {}),
+        ({"exemplars": "painted", "weights": WEIGHTS, "training data": TRAINED_ON},
+         {"weights": WEIGHTS, "training data": TRAINED_ON}),
+        ({"exemplars": "none", "network": WEIGHTS, "statistics": "of photographs"},
+         {"weights": WEIGHTS, "statistics": "of photographs"}),
+        ({"exemplars": "mine", "added": "theirs", "network": {"weights": WEIGHTS, "training data": TRAINED_ON}},
+         {"weights": WEIGHTS, "training data": TRAINED_ON}),
+    ],
+)  # fmt: skip
+def test_the_licence_of_the_network_is_found_on_cards_of_all_versions(
+    card: Card, licence: dict[str, Any], network: dict[str, Any]
+) -> None:
+    assert card.model_copy(update={"licence": licence}).network_licence() == network
+
+
+@pytest.mark.parametrize("name", ["streets", "general"])
+def test_bundled_cards_say_what_the_network_was_made_of(name: str) -> None:
+    network = Release.open(BUNDLED / name).card.network_licence()
+    assert "Apache-2.0" in network["weights"]
+    assert "exemplars" not in network

@@ -132,6 +132,42 @@ def test_the_card_says_where_it_comes_from_and_claims_no_figures(state: LiveExem
     assert card.calibration == old.card.calibration
 
 
+PAINTED = {"exemplars": "painted: Apache-2.0", "weights": "Apache-2.0"}
+
+
+def base(release: Release, out: Path) -> Release:
+    """The release with a licence and a description that are about its own images."""
+    images = [(source.file, (release.path / source.file).read_bytes()) for source in release.sources]
+    card = release.card.model_copy(update={"licence": PAINTED, "description": "All painted."})
+    return write_release(out, card, release.network_path, release.exemplars, release.sources, images)
+
+
+def test_the_card_says_that_users_added_images(state: LiveExemplars, tmp_path: Path) -> None:
+    painted = LiveExemplars.of_release(base(state.release, tmp_path / "painted"))
+    new = [added("0000000000000001", state.release.exemplars.prototypes[0], 1)]
+    card = (first := write_live(painted.edited(1, added=new), tmp_path / "first", contents)).card
+    assert card.description == "Release tiny with images that users added. As built, without them: All painted."
+    assert card.licence == {
+        "exemplars": "as built, without added images: painted: Apache-2.0",
+        "weights": "Apache-2.0",
+        "added": "images that users added while release tiny was served; their licence was not stated",
+    }
+    assert card.network_licence() == {"weights": "Apache-2.0"}
+    more = [added("0000000000000002", state.release.exemplars.prototypes[1], 1, image_id="b")]
+    second = write_live(LiveExemplars.of_release(first).edited(1, added=more), tmp_path / "second", contents).card
+    assert second.licence["exemplars"] == card.licence["exemplars"]
+    assert second.licence["added"].startswith(card.licence["added"])
+    assert "while release first was served" in second.licence["added"]
+    assert second.description == card.description
+
+
+def test_without_added_images_the_licence_stays(state: LiveExemplars, tmp_path: Path) -> None:
+    painted = LiveExemplars.of_release(base(state.release, tmp_path / "painted"))
+    fewer = painted.edited(1, alive={painted.release.exemplars.ids[0]: False})
+    card = write_live(fewer, tmp_path / "fewer", contents).card
+    assert (card.licence, card.description) == (PAINTED, "All painted.")
+
+
 def test_without_strengths_the_file_has_no_such_column(state: LiveExemplars, tmp_path: Path) -> None:
     plain = state.edited(8, alive={"0000000000000001": False})
     assert write_live(plain, tmp_path / "plain", contents).exemplars.strengths is None

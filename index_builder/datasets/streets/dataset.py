@@ -21,6 +21,7 @@ class Streets:
 
     name = "streets"
     classes = CLASSES
+    licence = "painted by this project: Apache-2.0"
 
     def __init__(self, split: str, count: int) -> None:
         if split not in FIRST_SEEDS:

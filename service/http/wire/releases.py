@@ -22,6 +22,7 @@ class ReleaseSummary(Wire):
     exemplars: int | None = Field(description="Number of exemplars; null if its card does not contain it.")
     network: NetworkInfo | None = Field(description="Its network.")
     metrics: dict[str, Any] | None = Field(description="Measured results and how they were measured.")
+    licence: dict[str, Any] | None = Field(description="Licences of the network, of the exemplars and of added images.")
 
 
 class ReleaseClass(CardClassInfo):

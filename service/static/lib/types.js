@@ -593,6 +593,7 @@
  * @property {number|null} exemplars Number of exemplars; null if its card does not contain it.
  * @property {NetworkInfo|null} network Its network.
  * @property {Record<string, any>|null} metrics Measured results and how they were measured.
+ * @property {Record<string, any>|null} licence Licences of the network, of the exemplars and of added images.
  */
 
 /**

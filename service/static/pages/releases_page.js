@@ -48,7 +48,7 @@ export class ReleasesPage {
 
   /** @param {ReleaseSummary} release */
   #card(release) {
-    const { name, active, bundled, problem, description, metrics } = release;
+    const { name, active, bundled, problem, description, metrics, licence } = release;
     const servable = !active && !problem && this.context.session.mayEdit;
     return h(
       "article",
@@ -70,6 +70,7 @@ export class ReleasesPage {
         ...facts(release).map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))),
       ),
       ...Object.entries(metrics ?? {}).map(([dataset, one]) => this.#metrics(dataset, one)),
+      licences(licence),
     );
   }
 
@@ -116,6 +117,24 @@ export class ReleasesPage {
       h("div", { class: "bars" }, ...bars),
     );
   }
+}
+
+/**
+ * Whose the images and the network are.
+ * @param {ReleaseSummary["licence"]} licence
+ */
+function licences(licence) {
+  const { network, ...images } = licence ?? {};
+  const all = Object.entries({ ...images, ...network }).filter(([, value]) => value);
+  if (!all.length) return null;
+  /** @type {Record<string, string>} */
+  const names = { exemplars: "Images", added: "Added images", weights: "Network", "training data": "Network trained on" };
+  return h(
+    "details",
+    { class: "licence" },
+    h("summary", {}, "Licences"),
+    h("dl", {}, ...all.map(([subject, value]) => h("div", {}, h("dt", {}, names[subject] ?? `Network: ${subject}`), h("dd", {}, String(value))))),
+  );
 }
 
 /** What the release says of itself, without what it does not know. @param {ReleaseSummary} release @returns {[string, string][]} */
