@@ -52,7 +52,9 @@ class Child:
                 stdin=subprocess.PIPE,  # the child ends when this process closes it
                 stdout=sink,
                 stderr=subprocess.PIPE,
-                start_new_session=True,  # signals of a terminal reach this process alone
+                # Signals of a terminal reach this process alone. Another session would be another autogroup of Linux's
+                # scheduler, where the child's low priority had no effect on this process.
+                process_group=0,
                 text=True,
                 errors="replace",
             )

@@ -44,9 +44,12 @@ WITH_ID = {
     "GET": (
         "/edits/{}", "/edits/{}/effect", "/explain/{}", "/segments/{}/crop", "/segmentations/{}",
         "/segmentations/{}/image", "/exemplars/{}", "/exemplars/{}/crop", "/exemplars/{}/image", "/releases/{}",
-        "/static/{}", "/{}",
+        "/static/{}", "/jobs/{}", "/{}",
     ),
-    "POST": ("/edits/{}/revert", "/segmentations/{}/relabel", "/segments/{}/label", "/releases/{}/activate"),
+    "POST": (
+        "/edits/{}/revert", "/segmentations/{}/relabel", "/segments/{}/label", "/releases/{}/activate",
+        "/jobs/{}/cancel",
+    ),
     "DELETE": ("/exemplars/{}",),
 }  # fmt: skip
 WITH_QUERY = {

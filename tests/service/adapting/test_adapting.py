@@ -15,7 +15,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from benchmarks.running_service import start_service, stop
+from benchmarks.running_service import COMMAND, start_service, stop
 from model_store.live import LiveExemplars
 from model_store.release import Release
 from model_store.snapshot_release import write_live
@@ -310,9 +310,17 @@ def test_two_services_over_one_database_adapt_one_at_a_time(tiny_release: Path, 
         assert processes_of(job["job_id"]) == []
 
 
-def test_the_command_writes_a_release_of_the_present_exemplars(tmp_path: Path, blank: Path) -> None:
-    from benchmarks.running_service import COMMAND
+def test_the_child_ends_as_soon_as_its_standard_input_is_closed(tmp_path: Path, blank: Path) -> None:
+    child = subprocess.Popen(
+        [str(COMMAND), "adapt", str(blank), "--background", "0"], env={**os.environ, "SEGSORT_DATA_DIR": str(tmp_path)},
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0,
+    )  # fmt: skip
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(PATIENCE) == -signal.SIGKILL
 
+
+def test_the_command_writes_a_release_of_the_present_exemplars(tmp_path: Path, blank: Path) -> None:
     with running(tmp_path, blank) as service:
         for number in range(2):
             service.teach(number)

@@ -9,13 +9,15 @@ from service.records.tables import Base, RevisionRow, iso, last_revision, now
 
 
 def test_the_tables_are_those_that_the_documentation_names() -> None:
-    assert set(Base.metadata.tables) == {"segmentations", "images", "revisions", "edits", "exemplars"}
+    assert set(Base.metadata.tables) == {"segmentations", "images", "revisions", "edits", "exemplars", "jobs"}
 
 
 def test_numbers_with_a_fraction_have_double_precision_everywhere() -> None:
     columns = [column for table in Base.metadata.sorted_tables for column in table.columns]
     doubles = {f"{c.table.name}.{c.name}" for c in columns if isinstance(c.type, Double)}
-    assert doubles == {"segmentations.kappa", "segmentations.image_similarity", "exemplars.strength"}
+    assert doubles == {
+        "segmentations.kappa", "segmentations.image_similarity", "exemplars.strength", "jobs.progress",
+    }  # fmt: skip
 
 
 def test_the_content_of_an_image_is_its_last_column() -> None:
