@@ -206,8 +206,7 @@ class Bench:
             labels = marked.masks[i]
             embeddings = exemplar_embeddings(fitting, fitted, cells, i)
             found = segment_image(embeddings, labels.shape, SORTING.options(), SORTING.min_area)
-            share = SORTING.min_area * float((labels != IGNORE).mean())
-            pieces = split_by_label(found, embeddings, labels, IGNORE, share)
+            pieces = split_by_label(found, embeddings, labels, IGNORE, SORTING.min_area)
             prototypes.append(pieces.prototypes)
             class_ids.append(pieces.class_ids)
         index, known, retrieval = (

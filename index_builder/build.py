@@ -42,7 +42,7 @@ class BuildOptions:
         max_exemplars: maximum number of exemplars.
         max_images: maximum number of images that exemplars come from; None: no limit.
         balance: 0 keeps the frequencies of the classes, 1 gives all classes equal shares.
-        min_area: minimum area of an exemplar as a share of its image, 0..1.
+        min_area: minimum area of an exemplar as a share of the labelled pixels of its image, 0..1.
         webp_quality: quality of the stored images, 1..100.
         calibration_images: maximum number of images used for calibration.
         sorting: settings of pixel sorting, for the build and for serving; None: those of the network's source.

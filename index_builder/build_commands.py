@@ -120,7 +120,7 @@ def build(
         Literal["auto", "none", "linear", "mlp", "forest", "softmax", "ensemble"] | None,
         typer.Option(
             help="Head to fit to the images: auto chooses by cross-validation, none fits nothing. Default: auto if the "
-            "embedder has features.onnx, else the network is used as it is."
+            "embedder has features.onnx, else none, which uses its network as it is."
         ),
     ] = None,
     budget: Annotated[float, typer.Option(help="Seconds for choosing a head.")] = 20.0,
@@ -208,7 +208,7 @@ def build(
     notes = Notes(description=description, licence=stated, images=source)
     if _fits(embedder, fit, classes_by_clustering is not None):
         if calibration is not None:
-            raise ValueError("--calibrate-dataset is for --fit none; a fitted head is calibrated by cross-validation")
+            raise ValueError("a release on features is calibrated by cross-validation; leave --calibrate-dataset out")
         settings = {"fit": fit or "auto", "budget": budget, "seed": seed}
         release = _fit(images, embedder, out, options, notes, name, working_size, settings)
     else:
@@ -217,7 +217,7 @@ def build(
 
 
 def _fits(embedder: str, fit: str | None, clustered: bool) -> bool:
-    """Whether a head is fitted: asked for, or the embedder has features and nothing else was asked for."""
+    """Whether a head is chosen: one that is fitted was asked for, or the embedder has features."""
     from index_builder.embedder_source import is_run
     from index_builder.heads import has_features
 
@@ -225,7 +225,7 @@ def _fits(embedder: str, fit: str | None, clustered: bool) -> bool:
         if fit not in (None, "none"):
             raise ValueError(f"--fit {fit} needs labels and an embedder with features; leave --fit out")
         return False
-    return fit is not None if fit is not None else has_features(embedder)
+    return fit not in (None, "none") or has_features(embedder)
 
 
 def _fit(

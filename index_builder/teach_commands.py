@@ -1,9 +1,12 @@
 """Command `segsort new`: an empty release to teach."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from model_store.store import ReleaseStore
 
 
 def new(
@@ -29,9 +32,27 @@ def new(
 
     from index_builder.heads import open_features
     from index_builder.new_release import write_new
-    from model_store.store import data_dir, open_store
+    from model_store.store import open_store
 
+    store = open_store()
+    out = out or _free_folder(name, store)
     with TemporaryDirectory(prefix="segsort-features-") as folder:
-        opened = open_features(features, open_store(), Path(folder), working_size)
-        release = write_new(out or data_dir() / "releases" / name, opened, name=name, description=description)
+        opened = open_features(features, store, Path(folder), working_size)
+        release = write_new(out, opened, name=name, description=description)
     typer.echo(str(release.path))
+
+
+def _free_folder(name: str, store: "ReleaseStore") -> Path:
+    """The folder of a new release in the data folder.
+
+    Raises:
+        ValueError: if the name cannot be that of a folder, or a release has it.
+    """
+    from model_store.store import data_dir
+
+    if not name or name != Path(name).name or name.startswith("."):
+        raise ValueError(f"the name {name!r} cannot be that of a folder; give one without slashes and leading dots")
+    for release in store.list():
+        if release.name == name:
+            raise ValueError(f"a release named {name!r} exists in {release.path}; choose another name")
+    return data_dir() / "releases" / name

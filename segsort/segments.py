@@ -262,7 +262,8 @@ def split_by_label(
         embeddings: [D, h, w] unit vectors of the image.
         mask: [H, W] int, class id of each pixel, in the size of `segments.labels`.
         ignore: value of `mask` that is no class.
-        min_area: parts smaller than this share of the image are left out.
+        min_area: parts smaller than this share of the labelled pixels are left out. In a sparse mask, whose labels are
+            thin strokes, parts of a few pixels stay.
 
     Raises:
         ValueError: if the mask has another size than the segments.
@@ -279,7 +280,7 @@ def split_by_label(
     if pairs is None:  # class ids are large and few occur
         pairs, key = np.unique(key, return_inverse=True)
     areas = np.bincount(key[classed], minlength=len(pairs))
-    kept = (areas > 0) & (areas >= min_area * mask.size)
+    kept = (areas > 0) & (areas >= min_area * int(classed.sum()))
     row = np.where(kept, np.cumsum(kept) - 1, -1)
     labels, values = np.where(classed, row[key], -1).astype(np.int32), np.flatnonzero(kept)
     count = len(values)

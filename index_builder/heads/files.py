@@ -1,5 +1,6 @@
 """Values of a head, and statistics of features, as npz files."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def load_head(file: Path) -> tuple[Head, FeatureStatistics]:
         ValueError: if the file lacks a value.
     """
     try:
-        with np.load(file) as stored:
+        with file.open("rb") as opened, np.load(opened) as stored:
             values = {name: stored[name] for name in stored.files}
         groups = tuple(
             FeatureGroup(str(name), int(channels), int(stride))
@@ -55,6 +56,6 @@ def load_head(file: Path) -> tuple[Head, FeatureStatistics]:
             blend=float(values["blend"]),
         )
         statistics = FeatureStatistics(*(values[f"statistics_{name}"].astype(np.float32) for name in _STATISTICS))
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{file} does not hold the values of a head ({error}); build the release again") from error
     return head, statistics

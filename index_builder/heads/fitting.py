@@ -177,10 +177,13 @@ class HeadFitting:
         return FittedHead(head, chosen.candidate, info, samples, embeddings, folds, times)
 
     def refit(self, fitted: FittedHead, images: np.ndarray) -> Head:
-        """Fit the chosen kind of head to some of the images: [n] positions."""
+        """Fit the chosen kind of head to some of the images: [n] positions; the identity head if they have one class."""
         fitter = Fitter(self.source.groups, self.statistics, self.settings.seed, self._threads)
+        samples, candidate = fitted.samples.subset(np.isin(fitted.samples.images, images)), fitted.candidate
+        if samples.classes < 2:
+            candidate = Candidate("identity", candidate.reads)
         with _torch_threads(self._threads):
-            return fitter.fit(fitted.candidate, fitted.samples.subset(np.isin(fitted.samples.images, images)))[0]
+            return fitter.fit(candidate, samples)[0]
 
 
 def _image_folds(chosen: Chosen, samples: Samples, count: int) -> np.ndarray | None:

@@ -47,17 +47,18 @@ def open_features(name: str, store: ReleaseStore, folder: Path, working_size: in
         licence = {"weights": f"{name}: see the licence of that model"}
         return _opened(_exported(open_backbone(name), name, folder, working_size, licence))
     release = Release.open(store.resolve(name))
-    if FEATURES not in release.attachments or release.card.features is None:
+    attachments = release.attachments
+    if not {FEATURES, HEAD} <= attachments.keys() or release.card.features is None:
         raise ValueError(
             f"release {release.card.name!r} has no {FEATURES}, so no head can be fitted on it; use 'general', "
             "'filters', a release that was built with --fit, or a transformers backbone"
         )
-    head, statistics = load_head(release.attachments[HEAD])
+    head, statistics = load_head(attachments[HEAD])
     preprocessing = release.card.preprocessing
     if working_size is not None:
-        preprocessing = preprocessing.model_copy(update={"working_size": working_size})
+        preprocessing = Preprocessing.model_validate({**preprocessing.model_dump(), "working_size": working_size})
     licence = {key: str(value) for key, value in release.card.network_licence().items()}
-    source = FeatureSource(release.attachments[FEATURES], release.card.features, preprocessing, licence)
+    source = FeatureSource(attachments[FEATURES], release.card.features, preprocessing, licence)
     return OpenedFeatures(source, statistics, head)
 
 

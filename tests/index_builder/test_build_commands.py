@@ -1,6 +1,7 @@
 """`segsort train`, `build` and `evaluate` as a user runs them: results on standard output, faults in one clear line."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -189,3 +190,97 @@ def test_a_run_that_cannot_be_told_is_refused(arguments: list[str], said: str, t
     assert isinstance(refused.exception, ValueError)
     assert said in str(refused.exception)
     assert not (tmp_path / "run" / "recipe.json").exists()
+
+
+# Heads
+
+
+@pytest.fixture
+def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data folder."""
+    monkeypatch.setenv("SEGSORT_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path
+
+
+def test_a_folder_with_strokes_becomes_a_release_with_a_head_in_one_command(
+    blank_release: Path, texture_folder: Path, tmp_path: Path
+) -> None:
+    """In a process of its own: standard output holds the path alone, whatever libraries print."""
+    arguments = ["build", texture_folder, "--embedder", blank_release, "--segments", 24, "--out", tmp_path / "mine"]
+    done = subprocess.run(
+        [str(COMMAND), *map(str, arguments)],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "SEGSORT_DATA_DIR": str(tmp_path),
+             "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'mine'}\n"
+    release = Release.open(tmp_path / "mine")
+    assert release.card.head is not None
+    assert f"head: {release.card.head.chosen}" in done.stderr
+    for candidate in release.card.head.cross_validated:
+        assert candidate in done.stderr
+    for stage in ("features", "head", "calibration"):
+        assert stage in done.stderr
+    assert set(release.exemplars.class_ids.tolist()) == {0, 1, 2}
+    measured = run("evaluate", tmp_path / "mine", texture_folder, "--json")
+    assert json.loads(measured.stdout)["miou"] > 0.6
+
+
+@pytest.mark.parametrize(("fit", "kind"), [("linear", "linear"), ("none", "identity")])
+def test_the_kind_of_the_head_is_the_one_asked_for(
+    fit: str, kind: str, blank_release: Path, texture_folder: Path, own_data: Path
+) -> None:
+    built = run(
+        "build", texture_folder, "--embedder", blank_release, "--fit", fit, "--count", 2, "--out", own_data / "a"
+    )
+    assert built.exit_code == 0, built.output
+    assert built.stdout == f"{own_data / 'a'}\n"
+    card = Release.open(own_data / "a").card
+    assert card.head is not None
+    assert card.head.kind == kind
+
+
+@pytest.mark.parametrize("fit", [[], ["--fit", "none"]])
+def test_a_network_without_features_is_used_as_it_is(
+    fit: list[str], tiny_release: Path, blocks_folder: Path, own_data: Path
+) -> None:
+    built = run("build", blocks_folder, "--embedder", tiny_release, *fit, "--out", own_data / "a")
+    assert built.exit_code == 0, built.output
+    card = Release.open(own_data / "a").card
+    assert (card.head, card.features) == (None, None)
+    assert card.network.name == "mean-color"
+
+
+def test_clusters_need_no_head(blank_release: Path, texture_folder: Path, own_data: Path) -> None:
+    data = ("build", texture_folder, "--embedder", blank_release, "--classes-by-clustering", 4)
+    built = run(*data, "--out", own_data / "a", "--count", 2)
+    assert built.exit_code == 0, built.output
+    assert len(Release.open(own_data / "a").card.classes) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--fit", "linear", "--embedder", "TINY"], "has no features.onnx"),
+        (["--fit", "linear", "--embedder", "RUN"], "--fit linear needs labels and an embedder with features"),
+        (["--classes-by-clustering", "3", "--fit", "forest"], "--fit forest needs labels"),
+        (["--calibrate-dataset", "streets"], "is calibrated by cross-validation; leave --calibrate-dataset out"),
+        (["--fit", "none", "--calibrate-dataset", "streets"], "leave --calibrate-dataset out"),
+        (["--root", "x"], "give either a folder of labelled images, or --dataset with --root"),
+        (["--embedder", "nowhere"], "nowhere"),
+        (["--out", "EXISTS"], "exists, and a release is never overwritten"),
+    ],
+)
+def test_a_head_that_cannot_be_fitted_is_refused(
+    arguments: list[str], said: str, tiny_run: Path, tiny_release: Path, blank_release: Path, texture_folder: Path,
+    own_data: Path,
+) -> None:  # fmt: skip
+    named = {"TINY": str(tiny_release), "RUN": str(tiny_run), "EXISTS": str(blank_release)}
+    given = {"--embedder": str(blank_release), "--out": str(own_data / "a")}
+    given |= dict(zip(arguments[::2], (named.get(one, one) for one in arguments[1::2]), strict=True))
+    refused = run("build", texture_folder, *[part for option in given.items() for part in option])
+    assert isinstance(refused.exception, ValueError)
+    assert said in str(refused.exception)
+    assert not refused.stdout
+    assert not (own_data / "a").exists()

@@ -175,6 +175,23 @@ def test_a_release_without_exemplars_and_classes_is_opened(empty_release: Path) 
     assert blank.card.calibration.calibrated is False
 
 
+def test_files_for_adapting_are_part_of_a_release(tiny_release: Path, tmp_path: Path) -> None:
+    opened = Release.open(tiny_release)
+    assert opened.attachments == {}
+    images = [(source.file, (tiny_release / source.file).read_bytes()) for source in opened.sources]
+    (tmp_path / "values").write_bytes(b"weights")
+    attachments = {"head.npz": tmp_path / "values", "features.onnx": opened.network_path}
+    out = tmp_path / "with"
+    found = write_release(
+        out, opened.card, opened.network_path, opened.exemplars, opened.sources, images, attachments
+    ).attachments
+    assert found == {"features.onnx": out / "features.onnx", "head.npz": out / "head.npz"}
+    assert found["head.npz"].read_bytes() == b"weights"
+    (out / "head.npz").write_bytes(b"weightz")
+    with pytest.raises(ReleaseError, match=r"head.npz was altered or truncated"):
+        Release.open(out)
+
+
 def test_a_release_is_never_overwritten_and_a_failed_one_leaves_nothing(tiny_release: Path, tmp_path: Path) -> None:
     release = Release.open(tiny_release)
     (tmp_path / "taken").mkdir()

@@ -108,7 +108,7 @@ def test_without_whitening_the_identity_head_has_the_angles_of_principal_compone
 
 
 @pytest.mark.parametrize("whitening", [0.0, 0.25, 0.5])
-def test_the_affine_layer_is_standardisation_group_weights_and_projection_one_after_another(whitening: float) -> None:
+def test_the_affine_layer_standardises_weights_groups_and_projects(whitening: float) -> None:
     head = identity_head(GROUPS, principal_basis(STATISTICS, GROUPS, 12, whitening))
     reference, rows = drawn(5, 2000).rows.double().numpy(), drawn(6, 50).rows
     mean, scale = reference.mean(axis=0), reference.std(axis=0, ddof=1)

@@ -310,7 +310,7 @@ def test_splitting_by_label_equals_a_naive_loop(seed: int, min_area: float) -> N
     for segment in range(len(segments.areas)):
         for class_id in range(255):
             inside = (segments.labels == segment) & (mask == class_id)
-            if inside.any() and inside.sum() >= min_area * mask.size:
+            if inside.any() and inside.sum() >= min_area * (mask != 255).sum():
                 expected[inside] = len(areas)
                 class_ids.append(class_id)
                 areas.append(int(inside.sum()))
@@ -318,6 +318,16 @@ def test_splitting_by_label_equals_a_naive_loop(seed: int, min_area: float) -> N
     assert found.class_ids.tolist() == class_ids
     assert found.areas.tolist() == areas
     np.testing.assert_allclose(found.prototypes, naive_prototypes(embeddings, expected, len(areas)), atol=1e-5)
+
+
+def test_a_thin_stroke_in_a_mask_without_other_labels_is_not_too_small() -> None:
+    """It covers a thousandth of the image, and all that is labelled."""
+    embeddings = blobs(9, 12, seed=0)
+    segments = segment_image(embeddings, (360, 480), SortingOptions(5), 0.0)
+    mask = np.full((360, 480), 255, dtype=np.uint8)
+    mask[200, 100:280] = 1
+    found = split_by_label(segments, embeddings, mask, 255, 0.01)
+    np.testing.assert_array_equal(found.labels >= 0, mask == 1)
 
 
 @pytest.mark.parametrize("seed", range(6))
