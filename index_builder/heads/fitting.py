@@ -164,6 +164,7 @@ class HeadFitting:
                 trials, trial, settings.fit, settings.budget, lambda n, of: self._report(Progress("head", n, of + 1))
             )
             head, embeddings = fitter.fit(chosen.candidate, samples)
+        self._report(Progress("head", 1, 1))
         seconds = time.perf_counter() - started
         info = HeadInfo(
             kind=head.kind,
@@ -177,7 +178,7 @@ class HeadFitting:
         return FittedHead(head, chosen.candidate, info, samples, embeddings, folds, times)
 
     def refit(self, fitted: FittedHead, images: np.ndarray) -> Head:
-        """Fit the chosen kind of head to some of the images: [n] positions; the identity head if they have one class."""
+        """Fit the chosen kind of head to some images, by position [n]; the identity head if they have one class."""
         fitter = Fitter(self.source.groups, self.statistics, self.settings.seed, self._threads)
         samples, candidate = fitted.samples.subset(np.isin(fitted.samples.images, images)), fitted.candidate
         if samples.classes < 2:

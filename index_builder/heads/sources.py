@@ -72,7 +72,7 @@ def has_features(name: str, store: ReleaseStore | None = None) -> bool:
 def _is_backbone(name: str) -> bool:
     """A folder that transformers wrote, or a name such as facebook/dinov2-small."""
     path = Path(name)
-    return (path / "config.json").is_file() or (name.count("/") == 1 and not name.startswith(".") and not path.exists())
+    return (path / "config.json").is_file() or (name.count("/") == 1 and name[0] not in "./" and not path.exists())
 
 
 def features_info(name: str, groups: tuple[FeatureGroup, ...]) -> FeaturesInfo:

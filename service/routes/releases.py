@@ -73,7 +73,7 @@ def _summary(stored: StoredRelease, active: str) -> wire.ReleaseSummary:
 
 def _licence(card: Card) -> dict[str, Any]:
     """The licence of a card in today's form: that of the network is under its own key."""
-    images = {key: card.licence[key] for key in ("exemplars", "added") if key in card.licence}
+    images: dict[str, Any] = {key: card.licence[key] for key in ("exemplars", "added") if key in card.licence}
     return {**images, "network": card.network_licence()}
 
 

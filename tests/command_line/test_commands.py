@@ -72,7 +72,7 @@ def test_files_of_one_name_do_not_overwrite_each_other(tiny_release: Path, photo
 
 def test_releases_can_be_listed_and_verified(tmp_path: Path) -> None:
     listed = json.loads(segsort("releases", "list", "--json", data=tmp_path).stdout)
-    assert [(entry["name"], entry["active"]) for entry in listed] == [("streets", True)]
+    assert [(entry["name"], entry["active"]) for entry in listed] == [("general", False), ("streets", True)]
     assert segsort("releases", "verify", data=tmp_path).returncode == 0
 
 

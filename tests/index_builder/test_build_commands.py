@@ -154,7 +154,7 @@ def test_a_measure_that_cannot_be_taken_is_refused(
         ({"--dataset": "voc"}, "'voc' is not known; choose camvid, folder or streets"),
         ({"--root": "nowhere"}, "nowhere/classes.json cannot be used"),
         ({"--split": "trian"}, "split 'trian' is not a folder"),
-        ({"--embedder": "nowhere"}, "nowhere has neither card.json nor network.onnx"),
+        ({"--embedder": "nowhere"}, "release 'nowhere' is neither a folder nor a name in"),
         ({"--index-factory": "Nonsense"}, "index_factory='Nonsense'"),
         ({"--balance": "2"}, "balance=2.0 must be in 0..1"),
         ({"--max-exemplars": "0"}, "max_exemplars=0"),

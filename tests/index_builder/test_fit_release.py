@@ -66,7 +66,8 @@ def test_the_card_says_how_the_head_came_about(texture_release: Path, filter_fea
 
 def test_the_card_speaks_of_the_images_and_features_of_the_release_alone(texture_release: Path) -> None:
     card = Release.open(texture_release).card
-    assert card.licence == {"features": "computed"}
+    assert card.licence["network"] == {"features": "computed"}
+    assert "provided by the user" in card.licence["exemplars"]
     assert card.training == {}
     text = json.dumps(card.model_dump(mode="json")).lower()
     for other in ("camvid", "painted", "street", "bsds"):
@@ -81,7 +82,8 @@ def test_texts_of_the_builder_are_on_the_card(filter_features: OpenedFeatures, t
         Textures(count=2), filter_features, tmp_path / "a", name="mine", settings=settings, options=options, notes=notes
     ).release
     assert (release.card.name, release.card.description) == ("mine", "cloth")
-    assert release.card.licence == {"features": "computed", "images": "my own"}
+    assert release.card.licence["network"] == {"features": "computed"}
+    assert release.card.licence["images"] == "my own"
     assert len(release.exemplars) == 9
 
 

@@ -42,7 +42,7 @@ def test_an_empty_release_has_an_identity_head_over_its_features(
     assert release.card.head is not None
     assert (release.card.head.kind, release.card.head.groups) == ("identity", ["filters"])
     assert release.card.features == filter_features.source.info
-    assert release.card.licence == {"features": "computed"}
+    assert release.card.licence == {"network": {"features": "computed"}, "exemplars": "none"}
     assert release.card.provenance["features"] == "filters"
     assert release.attachments.keys() == {FEATURES, HEAD}
     head, statistics = load_head(release.attachments[HEAD])

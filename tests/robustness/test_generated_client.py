@@ -23,14 +23,14 @@ from segsort_http_client.models import Explanation, Mask, NewAnswer, Problem, Se
 from segsort_http_client.types import File
 
 
-def labels(address: str, image: bytes) -> list[tuple[str, str, float, int]]:
+def labels(address: str, image: bytes) -> list[tuple[str | None, str | None, float | None, int]]:
     with AuthenticatedClient(base_url=address, token="none is needed", timeout=None) as client:
         answer = segment.sync(client=client, body=File(payload=BytesIO(image)), exemplars=2)
         assert isinstance(answer, NewAnswer)
         return [described(client, one) for one in answer.segments]
 
 
-def described(client: AuthenticatedClient, one: Segment) -> tuple[str, str, float, int]:
+def described(client: AuthenticatedClient, one: Segment) -> tuple[str | None, str | None, float | None, int]:
     assert isinstance(one.mask, Mask)
     why = explain.sync(one.segment_id, client=client)
     assert isinstance(why, Explanation)
