@@ -156,15 +156,20 @@ class HeadFitting:
             groups, self.statistics, settings.seed, self._threads, sorting=TRIAL_SORTING, posteriors=TRIAL_POSTERIORS
         )
 
+        steps = 1  # the candidates, and the fit of the chosen one
+
+        def tried(count: int, total: int) -> None:
+            nonlocal steps
+            steps = total + 1
+            self._report(Progress("head", count, steps))
+
         samples = self.samples()
-        self._report(Progress("head", 0, 1))
+        self._report(Progress("head", 0, steps))
         trial = samples.thinned(TRIAL_SAMPLES, settings.seed)
         with _torch_threads(self._threads):
-            chosen = choose(
-                trials, trial, settings.fit, settings.budget, lambda n, of: self._report(Progress("head", n, of + 1))
-            )
+            chosen = choose(trials, trial, settings.fit, settings.budget, tried)
             head, embeddings = fitter.fit(chosen.candidate, samples)
-        self._report(Progress("head", 1, 1))
+        self._report(Progress("head", steps, steps))
         seconds = time.perf_counter() - started
         info = HeadInfo(
             kind=head.kind,
@@ -178,7 +183,7 @@ class HeadFitting:
         return FittedHead(head, chosen.candidate, info, samples, embeddings, folds, times)
 
     def refit(self, fitted: FittedHead, images: np.ndarray) -> Head:
-        """Fit the chosen kind of head to some images, by position [n]; the identity head if they have one class."""
+        """Fit the chosen kind of head to some images: [n] positions. Images of one class get the identity head."""
         fitter = Fitter(self.source.groups, self.statistics, self.settings.seed, self._threads)
         samples, candidate = fitted.samples.subset(np.isin(fitted.samples.images, images)), fitted.candidate
         if samples.classes < 2:

@@ -96,6 +96,7 @@ def test_the_scores_before_and_after_are_reported_and_on_the_card(adapted: tuple
     assert data == {"from": "taught", "before": result.before, "after": result.after} or data["from"] == "plain"
     assert (data["before"], data["after"]) == (result.before, result.after)
     assert result.release.card.calibration.calibrated
+    assert result.release.card.network_licence() == {"features": "computed"}
     assert result.seconds > 0
     stages = list(dict.fromkeys(one.stage for one in reported))
     assert stages == ["features", "head", "calibration", "exemplars"]
