@@ -3,11 +3,11 @@
 import errno
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from itertools import islice
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from service.logs import request_id
 
+E = TypeVar("E", bound=Exception)
 _log = logging.getLogger("segsort.problems")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _MAX_ERRORS = 20  # listed for one request
@@ -100,27 +101,39 @@ def _encoded(body: dict[str, Any]) -> bytes:
 
 def add_problem_handlers(app: FastAPI) -> None:
     """Answer every error of the app as a problem, including the framework's own errors."""
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(CallerLeft, _on_caller_left)
-    app.add_exception_handler(SQLAlchemyError, _on_database_error)
-    app.add_exception_handler(OSError, _on_os_error)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_http_error)
+    add_handler(app, Problem, _on_problem)
+    add_handler(app, CallerLeft, _on_caller_left)
+    add_handler(app, SQLAlchemyError, _on_database_error)
+    add_handler(app, OSError, _on_os_error)
+    add_handler(app, RequestValidationError, _on_validation_error)
+    add_handler(app, HTTPException, _on_http_error)
 
 
-async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
+def add_handler(app: FastAPI, kind: type[E], handle: Callable[[Request, E], Awaitable[Response]]) -> None:
+    """Answer errors of one kind, and of its subclasses that have no handler of their own.
+
+    Starlette declares that a handler takes any exception. It calls a handler with errors of its kind only.
+
+    Args:
+        app: the application.
+        kind: class of the errors.
+        handle: makes the answer, or raises the error again.
+    """
+    app.add_exception_handler(kind, cast("Callable[[Request, Exception], Awaitable[Response]]", handle))
+
+
+async def _on_problem(request: Request, error: Problem) -> Response:
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.__cause__ is not None:
         _log.error("%s %s", error.detail, error.__cause__)
     return problem_response(error)
 
 
-async def _on_caller_left(request: Request, error: Exception) -> Response:
+async def _on_caller_left(request: Request, error: CallerLeft) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-async def _on_validation_error(request: Request, error: Exception) -> Response:
-    errors = error.errors()[:_MAX_ERRORS] if isinstance(error, RequestValidationError) else []
+async def _on_validation_error(request: Request, error: RequestValidationError) -> Response:
+    errors = error.errors()[:_MAX_ERRORS]
     return problem_response(
         Problem(
             422,
@@ -131,22 +144,21 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     )
 
 
-async def _on_http_error(request: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: HTTPException) -> Response:
     if isinstance(error.__cause__, Problem):  # a problem that was raised while FastAPI read the body
         return problem_response(error.__cause__)
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    allowed = dict(error.headers or {}).get("Allow") if isinstance(error, HTTPException) else None
+    status, allowed = error.status_code, dict(error.headers or {}).get("Allow")
     path = brief(request.scope["path"])
     detail = {
         404: f"No route has the path {path}.",
         405: f"The method {request.method} is not allowed at {path}.",
-    }.get(status, str(getattr(error, "detail", error)))
+    }.get(status, str(error.detail))
     headers = {"Allow": allowed} if allowed else None
     return problem_response(Problem(status, detail, allowed=allowed, fix="/docs lists all routes."), headers)
 
 
-async def _on_os_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, OSError) or error.errno not in _DISK_FULL:
+async def _on_os_error(request: Request, error: OSError) -> Response:
+    if error.errno not in _DISK_FULL:
         raise error
     _log.error("the disk is full or cannot be written: %s", error)
     return problem_response(
@@ -159,7 +171,7 @@ async def _on_os_error(request: Request, error: Exception) -> Response:
     )
 
 
-async def _on_database_error(request: Request, error: Exception) -> Response:
+async def _on_database_error(request: Request, error: SQLAlchemyError) -> Response:
     _log.error("the database does not answer: %s", error)
     return problem_response(
         Problem(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from service.http import wire
 from service.http.keys import Access, Caller, read_access
-from service.problems import Problem, problem_response
+from service.problems import Problem, add_handler, problem_response
 from service.settings import Settings
 
 __all__ = ["Caller", "add_access", "curator", "reader", "router"]
@@ -27,12 +27,11 @@ def add_access(app: FastAPI, settings: Settings) -> None:
         ValueError: see `read_access`.
     """
 
-    async def unknown(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)
+    async def unknown(request: Request, error: UnknownCaller) -> Response:
         return problem_response(error, {"WWW-Authenticate": 'Bearer realm="segsort"'})
 
     app.state.access = read_access(settings)
-    app.add_exception_handler(UnknownCaller, unknown)
+    add_handler(app, UnknownCaller, unknown)
     app.include_router(router)
 
 

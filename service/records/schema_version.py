@@ -21,8 +21,9 @@ from service.records.connection import BUSY_TIMEOUT, connect, durable_transactio
 CURRENT = "0002"  # the newest revision of `service.records.migrations`
 VERSION_TABLE = "segsort_schema_version"  # not Alembic's default, which other programs may use in the same database
 _VERSION_QUERY = text(f"SELECT version_num FROM {VERSION_TABLE}")
-_MIGRATION_WAIT = 600  # seconds; longest wait for another process that migrates an SQLite database
+_MIGRATION_WAIT = 600  # seconds; longest wait for another process that migrates the database
 _ADVISORY_LOCK = 7_367_736_072  # any number that no other program over the same PostgreSQL database uses
+_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE of a lock timeout
 
 _CONNECT_WAIT, _PAUSE = 30, 0.2  # seconds; while another process switches a new SQLite file to write-ahead logging
 
@@ -41,9 +42,13 @@ def open_database(url: str) -> Engine:
     """
     try:
         engine = connect(url)
-        _connect_with_patience(engine)
-        ensure_current_schema(engine)
-        _check_writable(engine)
+        try:
+            _connect_with_patience(engine)
+            ensure_current_schema(engine)
+            _check_writable(engine)
+        except BaseException:
+            engine.dispose()
+            raise
     except (SQLAlchemyError, OSError, ImportError) as error:
         raise ValueError(
             f"the database {make_url(url).render_as_string()} cannot be opened: {error}; "
@@ -81,7 +86,8 @@ def ensure_current_schema(engine: Engine) -> None:
     """Create the tables of an empty database, or upgrade an older one. Several processes may do so at once.
 
     Raises:
-        ValueError: if a newer program wrote the database, or its upgrade fails; it is then unchanged.
+        ValueError: if a newer program wrote the database, its upgrade fails, or another process holds the lock for too
+            long; it is then unchanged.
         SQLAlchemyError: if the database refuses a statement; it is then unchanged.
     """
     if _version(engine) != CURRENT:
@@ -145,8 +151,28 @@ def _exclusive(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "sqlite":
             _begin_alone(connection)
         elif engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            _take_advisory_lock(connection)
         yield connection
+
+
+def _take_advisory_lock(connection: Connection) -> None:
+    """Take the lock of PostgreSQL that migrations need, until the end of the transaction.
+
+    The limit also holds for locks that the migration itself waits for.
+    """
+    connection.execute(
+        text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{int(_MIGRATION_WAIT * 1000)}ms"}
+    )
+    try:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        raise ValueError(
+            f"another process has kept the lock for upgrades of {connection.engine.url.render_as_string()} for "
+            f"{_MIGRATION_WAIT} s; wait until its upgrade ends and start again, or end its session, whose pid is in "
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        ) from error
 
 
 def _begin_alone(connection: Connection) -> None:

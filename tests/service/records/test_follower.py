@@ -29,8 +29,10 @@ def release(tiny_release: Path) -> Release:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return open_database(f"sqlite:///{tmp_path / 'a.sqlite'}")
+def database(database_url: str) -> Iterator[Database]:
+    engine = open_database(database_url)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture

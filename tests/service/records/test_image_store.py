@@ -1,7 +1,7 @@
 """Image files in the database."""
 
 import hashlib
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine as Database
@@ -13,8 +13,10 @@ from service.records.tables import ExemplarRow
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return open_database(f"sqlite:///{tmp_path / 'a.sqlite'}")
+def database(database_url: str) -> Iterator[Database]:
+    engine = open_database(database_url)
+    yield engine
+    engine.dispose()
 
 
 def image(n: int, size: int = 100) -> ImageFile:

@@ -1,6 +1,6 @@
 """Jobs in the database: one at a time, reported by their owner, and interrupted when it is dead."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,8 +10,10 @@ from service.records.tables import now
 
 
 @pytest.fixture
-def jobs(tmp_path: Path) -> Jobs:
-    return Jobs(open_database(f"sqlite:///{tmp_path / 'a.sqlite'}"))
+def jobs(database_url: str) -> Iterator[Jobs]:
+    database = open_database(database_url)
+    yield Jobs(database)
+    database.dispose()
 
 
 def job(name: str, **changes: object) -> Job:

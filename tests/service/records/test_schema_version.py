@@ -1,6 +1,5 @@
 """The schema's version: databases are created, upgraded, left alone or refused."""
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -28,8 +28,6 @@ from service.records.schema_version import (
 )
 from service.records.tables import Base, last_revision
 from tests.service.records.migrations.earlier import restore
-
-POSTGRES = os.environ.get("SEGSORT_TEST_POSTGRES")  # URL of an empty database, to be run against by hand
 
 OPEN = """
 import sys, time
@@ -220,11 +218,51 @@ def test_the_wait_for_a_locked_file_is_bounded(tmp_path: Path, monkeypatch: pyte
     assert 0.5 < time.monotonic() - start < 10
 
 
-@pytest.mark.skipif(POSTGRES is None, reason="SEGSORT_TEST_POSTGRES names no empty database")
-def test_postgresql_is_created_and_opened_again() -> None:
+def test_postgresql_is_created_and_opened_again(postgres_url: str) -> None:
     for _ in range(2):
-        database = open_database(str(POSTGRES))
+        database = open_database(postgres_url)
         assert differences(database) == []
         with database.connect() as connection:
             assert last_revision(connection) == 0
         database.dispose()
+
+
+def test_several_processes_create_the_tables_of_one_postgresql_database(postgres_url: str) -> None:
+    arguments = [sys.executable, "-c", OPEN, postgres_url]
+    others = [subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for other in others:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+    found = [other.communicate("go\n")[0].split() for other in others]
+    assert found == [["0"]] * 3
+
+
+def test_the_wait_for_another_upgrade_of_postgresql_is_bounded(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema_version, "_MIGRATION_WAIT", 0.3)
+    database = connect(postgres_url)
+    with database.begin() as other:
+        other.exec_driver_sql(f"SELECT pg_advisory_xact_lock({schema_version._ADVISORY_LOCK})")
+        started = time.monotonic()
+        with pytest.raises(ValueError, match=r"kept the lock for upgrades of .* for 0.3 s; wait until"):
+            open_database(postgres_url)
+        assert 0.3 <= time.monotonic() - started < 10
+    opened = open_database(postgres_url)
+    with opened.connect() as connection:
+        assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == "0"
+    for one in (database, opened):
+        one.dispose()
+
+
+@pytest.mark.parametrize("target", ["base", "-1"])
+def test_a_downgrade_is_refused_and_says_what_to_do(tmp_path: Path, target: str) -> None:
+    database = open_database(url(tmp_path / "a.sqlite"))
+    database.dispose()
+    before, config = dump(tmp_path / "a.sqlite"), alembic_config()
+    with database.begin() as connection:
+        config.attributes["connection"] = connection
+        with pytest.raises(ValueError, match=rf"schema revision {CURRENT} and cannot be downgraded.*restore a backup"):
+            command.downgrade(config, target)
+    database.dispose()
+    assert dump(tmp_path / "a.sqlite") == before

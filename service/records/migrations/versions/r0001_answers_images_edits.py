@@ -7,6 +7,7 @@ missing is created, and answers of the oldest schema are rewritten.
 import sqlalchemy as sa
 from alembic import op
 
+from service.records.migrations.refusal import refuse_downgrade
 from service.records.migrations.unversioned import add_answer_columns, copy_old_answers, set_old_answers_aside
 
 revision = "0001"
@@ -27,7 +28,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse: there is no schema before this one."""
-    raise NotImplementedError("the schema is never downgraded; restore a backup")
+    refuse_downgrade(revision)
 
 
 def _create_answers() -> None:

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from service.records.migrations.refusal import refuse_downgrade
+
 revision = "0002"
 down_revision = "0001"
 
@@ -36,4 +38,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse: a downgrade would lose the jobs."""
-    raise NotImplementedError("the schema is never downgraded; restore a backup")
+    refuse_downgrade(revision)
