@@ -252,6 +252,19 @@ def merge_small(labels: np.ndarray, min_pixels: float) -> np.ndarray:
     return loops.merge_small(labels, min_pixels)[0]
 
 
+def check_mask_size(segments: Segments, mask: np.ndarray) -> None:
+    """Refuse a mask [h, w] of another size than the segments of its image.
+
+    Raises:
+        ValueError: if the sizes differ.
+    """
+    if mask.shape != segments.labels.shape:
+        raise ValueError(
+            f"mask has size {mask.shape}, the image's segments have {segments.labels.shape}; "
+            "pass a mask of the same height and width as the image"
+        )
+
+
 def split_by_label(
     segments: Segments, embeddings: Tensor, mask: np.ndarray, ignore: int, min_area: float
 ) -> LabelledSegments:
@@ -268,11 +281,7 @@ def split_by_label(
     Raises:
         ValueError: if the mask has another size than the segments.
     """
-    if mask.shape != segments.labels.shape:
-        raise ValueError(
-            f"mask has size {mask.shape}, the image's segments have {segments.labels.shape}; "
-            "pass a mask of the same height and width as the image"
-        )
+    check_mask_size(segments, mask)
     classed = mask != ignore
     classes = int(mask.max(initial=0, where=classed)) + 1
     key = segments.labels.astype(np.int64) * classes + np.where(classed, mask, 0)

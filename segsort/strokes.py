@@ -15,7 +15,7 @@ from torch import Tensor
 
 from segsort.masks import bounding_boxes
 from segsort.pixel_sorting import SortingOptions, sort_pixels
-from segsort.segments import LabelledSegments, Segments
+from segsort.segments import LabelledSegments, Segments, check_mask_size
 from segsort.sphere import mean_direction, unit_rows
 
 PIECES = 16  # pieces at most that the rest of a crossed segment is sorted into
@@ -84,11 +84,7 @@ def pieces_of_strokes(segments: Segments, embeddings: Tensor, mask: np.ndarray, 
     Raises:
         ValueError: if the mask has another size than the segments.
     """
-    if mask.shape != segments.labels.shape:
-        raise ValueError(
-            f"mask has size {mask.shape}, the image's segments have {segments.labels.shape}; "
-            "pass a mask of the same height and width as the image"
-        )
+    check_mask_size(segments, mask)
     _, h, w = embeddings.shape
     marked = np.flatnonzero(mask != ignore)
     values = mask.ravel()[marked].astype(np.int64)

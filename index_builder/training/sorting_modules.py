@@ -1,5 +1,7 @@
 """One training step of segment sorting: compute prototypes, compare pixels with them, keep them in the memory bank."""
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -41,10 +43,11 @@ class SortingModule(TrainingModule):
         self._remember(own)
         return loss
 
+    @abstractmethod
     def prototypes(self, embeddings: Tensor, batch: Batch) -> Prototypes:
         """Prototypes of the segments of a batch; embeddings: [B, D, h, w] unit vectors."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pixel_losses(
         self, vectors: Tensor, segments: Tensor, own: Prototypes, everything: Remembered, compared: Tensor
     ) -> Tensor:
@@ -57,7 +60,6 @@ class SortingModule(TrainingModule):
             everything: segments of the batch and of the memory bank, S of them.
             compared: [S] bool, rows that the pixels are compared with.
         """
-        raise NotImplementedError
 
     def _loss(self, embeddings: Tensor, own: Prototypes, domains: Tensor) -> Tensor:
         """Weighted mean, over domains, of the loss within the domain and of the loss against the reference domain."""
@@ -80,9 +82,9 @@ class SortingModule(TrainingModule):
                 total, terms = total + weight * loss, terms + weight * drawn.any()
         return total / terms.clamp(min=1)
 
+    @abstractmethod
     def balanced(self, own: Prototypes, segment_of: Tensor, usable: Tensor) -> tuple[Tensor, Tensor, int]:
         """Arguments of `draw`: the class of each pixel, which pixels are usable, and the number of classes."""
-        raise NotImplementedError
 
     def _comparisons(self, domain: int) -> list[tuple[int, float]]:
         """Domains whose prototypes the pixels of a domain are compared with, and the weight of each comparison."""

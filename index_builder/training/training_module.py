@@ -1,5 +1,6 @@
 """The Lightning module that all objectives share: network, validation and optimiser."""
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from segsort.segment_sorting import frequencies, sample_pixels
 SERVED_SORTING, SERVED_K = SortingInfo(), 20  # validation sorts and votes by a release's default settings
 
 
-class TrainingModule(L.LightningModule):
+class TrainingModule(L.LightningModule, ABC):
     """Base of the modules of all objectives: the network, validation on labelled images, and the optimiser.
 
     Args:
@@ -50,9 +51,9 @@ class TrainingModule(L.LightningModule):
         self.log("loss", loss, prog_bar=True)
         return loss
 
+    @abstractmethod
     def compare(self, output: Any, batch: Batch) -> Tensor:
         """Loss of the network's output on a batch. It must not synchronise with a GPU."""
-        raise NotImplementedError
 
     def draw(self, classes: Tensor, usable: Tensor, number: int) -> tuple[Tensor, Tensor]:
         """Sample the pixels that enter the loss. Rare classes are sampled more often than they occur.

@@ -1,8 +1,8 @@
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import Dinov2Backbone, Dinov2Config
 
 from index_builder.heads import FeatureExtractor, has_features, open_features
 from model_store.release import FEATURES, Release
@@ -73,14 +73,12 @@ def test_whether_a_head_can_be_fitted_is_known_without_opening(
     assert not has_features("streets", store)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("segsort.backbones") is None, reason="there are no backbones yet")
 def test_a_folder_of_a_backbone_becomes_an_extractor(features_folder: Path, tmp_path: Path) -> None:
-    transformers = pytest.importorskip("transformers")
-    config = transformers.Dinov2Config(
+    config = Dinov2Config(
         hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, image_size=56, patch_size=14,
         out_features=["stage2"], reshape_hidden_states=True,
     )  # fmt: skip
-    transformers.Dinov2Backbone(config).save_pretrained(tmp_path / "dino")
+    Dinov2Backbone(config).save_pretrained(tmp_path / "dino")
     assert has_features(str(tmp_path / "dino"), open_store(tmp_path))
     opened = open_features(str(tmp_path / "dino"), open_store(tmp_path), features_folder, working_size=64)
     cache = tmp_path / "cache"
