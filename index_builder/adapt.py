@@ -17,16 +17,13 @@ from index_builder.heads import (
     Fit,
     FitSettings,
     FittedHead,
-    Fitter,
     HeadFitting,
     HeadOnCells,
     Progress,
     Report,
     append_head,
-    fold_of,
     load_head,
     save_head,
-    score_head,
 )
 from index_builder.new_release import network_info
 from model_store.card import Card
@@ -42,9 +39,9 @@ __all__ = ["Adapted", "LabelledByExemplars", "Progress", "adapt_release"]
 class Adapted(NamedTuple):
     """The result of an adaptation.
 
-    release: the new release; before, after: cross-validated mIoU, 0..1, of the head of the old release and of the new
-    head, None where images (or strokes) cannot be compared; better: whether the new head is better; head: what it is;
-    seconds: how long it took.
+    release: the new release; before, after: cross-validated mIoU, 0..1, of the head of the old release (see
+    `HeadFitting.score_before`) and of the new head, None where images (or strokes) cannot be compared; better: whether
+    the new head is better; head: what it is; seconds: how long it took.
     """
 
     release: Release
@@ -120,24 +117,18 @@ def adapt_release(
     started, report = time.perf_counter(), progress or (lambda done: None)
     source = _source(release, out)
     dataset = LabelledByExemplars(release)
-    old_head, statistics = load_head(release.attachments[HEAD])
+    stored = load_head(release.attachments[HEAD])
     settings = FitSettings(fit=fit, budget=budget_s, seed=seed, threads=threads)
     with TemporaryDirectory(prefix="segsort-features-") as folder:
-        fitting = HeadFitting(dataset, source, statistics, Path(folder), settings, report)
-        fitted = fitting.fit()
-        folds = fold_of(fitted.samples)
-        before = None
-        if folds is not None:
-            before = score_head(Fitter(source.groups, statistics, seed, 1), old_head, fitted.samples, folds)
-        after = max(fitted.info.cross_validated.values(), default=None)
-        if fitted.info.chosen in fitted.info.cross_validated:
-            after = fitted.info.cross_validated[fitted.info.chosen]
-        card = release.card
+        fitting = HeadFitting(dataset, source, stored.statistics, Path(folder), settings, report)
+        fitted, card = fitting.fit(), release.card
+        before = fitting.score_before(fitted, stored, "" if card.head is None else card.head.chosen)
+        after = fitted.info.cross_validated.get(fitted.info.chosen)
         calibration = CrossValidation(dataset, fitting, fitted, card.sorting, card.retrieval).calibration(report)
         exemplars = _again(release, dataset, fitting, fitted, report)
         network, values = Path(folder) / "network.onnx", Path(folder) / HEAD
         append_head(source.file, fitted.head, network)
-        save_head(values, fitted.head, statistics)
+        save_head(values, fitted.head, stored.statistics, fitting.fitted_on(fitted))
         changes = {
             "name": name or out.name,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -82,7 +82,7 @@ def fit_release(
         calibration = trial.calibration(report)
         network, values = Path(folder) / "network.onnx", Path(folder) / HEAD
         append_head(features.source.file, fitted.head, network)
-        save_head(values, fitted.head, fitting.statistics)
+        save_head(values, fitted.head, fitting.statistics, fitting.fitted_on(fitted))
         source = EmbedderSource(
             network_file=network,
             network=network_info(features.source, fitted.head, network),

@@ -1,8 +1,8 @@
 """Feature extractors and the heads that are fitted to them: from labelled images to the network of a release."""
 
 from index_builder.heads.assemble import OPSET, append_head, export_extractor, join_extractors, store_in_half
-from index_builder.heads.choice import DIMENSION, Candidate, Fit, Fitter, fold_of, score_head
-from index_builder.heads.files import load_head, save_head
+from index_builder.heads.choice import DIMENSION, Candidate, Fit, fold_of
+from index_builder.heads.files import StoredHead, load_head, save_head
 from index_builder.heads.fitting import FitSettings, FittedHead, HeadFitting, HeadOnCells, Progress, Report
 from index_builder.heads.maps import FeatureExtractor, FeatureSource, ImageMaps
 from index_builder.heads.samples import Samples, cell_labels, gather_samples
@@ -19,7 +19,6 @@ __all__ = [
     "Fit",
     "FitSettings",
     "FittedHead",
-    "Fitter",
     "HeadFitting",
     "HeadOnCells",
     "ImageMaps",
@@ -27,6 +26,7 @@ __all__ = [
     "Progress",
     "Report",
     "Samples",
+    "StoredHead",
     "append_head",
     "cell_labels",
     "export_extractor",
@@ -39,6 +39,5 @@ __all__ = [
     "measure_statistics",
     "open_features",
     "save_head",
-    "score_head",
     "store_in_half",
 ]

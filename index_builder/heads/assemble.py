@@ -14,7 +14,7 @@ from onnx.compose import add_prefix, merge_models
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segsort.features import STRIDE, Extractor, FeatureGroup
+from segsort.features import STRIDE, Extractor
 from segsort.head import Head, Trees
 from segsort.sphere import normalize
 
@@ -283,8 +283,3 @@ def _save(model: onnx.ModelProto, file: Path) -> None:
     del model.graph.value_info[:]
     onnx.checker.check_model(model)
     onnx.save(model, file)
-
-
-def group_infos(groups: Sequence[FeatureGroup]) -> list[dict[str, str | int]]:
-    """Groups for a card."""
-    return [group._asdict() for group in groups]

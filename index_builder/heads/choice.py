@@ -179,6 +179,12 @@ def candidates(groups: Sequence[FeatureGroup], fit: Fit) -> list[Candidate]:
     return list(dict.fromkeys(found[fit]))
 
 
+def named_candidate(groups: Sequence[FeatureGroup], name: str) -> Candidate | None:
+    """The candidate over some maps whose description is `name`; None if there is no such candidate."""
+    kinds: tuple[Fit, ...] = ("linear", "none", "mlp", "ensemble", "forest", "softmax")
+    return next((one for kind in kinds for one in candidates(groups, kind) if str(one) == name), None)
+
+
 def choose(
     fitter: Fitter,
     samples: Samples,
@@ -249,8 +255,13 @@ def _uncompared(possible: Sequence[Candidate]) -> Candidate:
     return next((one for one in possible if one.kind == "identity"), possible[0])
 
 
-def score(fitter: Fitter, candidate: Candidate, samples: Samples, folds: np.ndarray) -> float:
-    """Cross-validated mIoU of a candidate over pixels, each labelled by the vote of those of the other folds."""
+def score(
+    fitter: Fitter, candidate: Candidate, samples: Samples, folds: np.ndarray, seen: np.ndarray | None = None
+) -> float:
+    """Cross-validated mIoU of a candidate over pixels, each labelled by the vote of those of the other folds.
+
+    seen: [N] bool, samples that a head may be fitted to; the others are exemplars only. None: all of them.
+    """
     classes = int(samples.class_ids.max()) + 1
     confusion = np.zeros((classes, classes))
     for fitted, held in splits(folds):
@@ -258,9 +269,17 @@ def score(fitter: Fitter, candidate: Candidate, samples: Samples, folds: np.ndar
         if known.classes < 2:
             predicted = np.full(len(asked.class_ids), int(known.class_ids[0]))
         else:
-            head, exemplars = fitter.fit(candidate, known)
+            learnt, rest = known, None
+            if seen is not None:
+                learnt, rest = known.subset(seen[fitted]), known.subset(~seen[fitted])
+            kept = candidate if learnt.classes > 1 else Candidate("identity", candidate.reads)
+            head, exemplars = fitter.fit(kept, learnt)
+            class_ids = learnt.class_ids
+            if rest is not None:
+                exemplars = torch.cat([exemplars, head.embed(fitter.rows(rest, head.groups))])
+                class_ids = torch.cat([class_ids, rest.class_ids])
             queries = head.embed(fitter.rows(asked, head.groups))
-            predicted = labels_of(queries, exemplars, known.class_ids, classes)
+            predicted = labels_of(queries, exemplars, class_ids, classes)
         np.add.at(confusion, (asked.class_ids.numpy(), predicted), asked.weights)
     return float(np.nanmean(intersection_over_union(confusion)))
 

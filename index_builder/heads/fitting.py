@@ -1,6 +1,5 @@
 """Fitting the head of a release: features of labelled images, the choice of a head, and what it embeds."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,20 @@ from torch import Tensor
 
 from index_builder.datasets import Dataset
 from index_builder.heads.assemble import head_model
-from index_builder.heads.choice import TRIAL_POSTERIORS, TRIAL_SORTING, Candidate, Chosen, Fit, Fitter, choose
+from index_builder.heads.choice import (
+    TRIAL_POSTERIORS,
+    TRIAL_SORTING,
+    Candidate,
+    Chosen,
+    Fit,
+    Fitter,
+    choose,
+    fold_of,
+    named_candidate,
+    score,
+    score_head,
+)
+from index_builder.heads.files import StoredHead
 from index_builder.heads.maps import FeatureExtractor, FeatureSource, ImageMaps
 from index_builder.heads.samples import Samples, gather_samples
 from model_store.card import HeadInfo
@@ -143,6 +155,35 @@ class HeadFitting:
 
         return gather_samples(len(self.dataset), image, groups, basis, most=MOST_SAMPLES, seed=seed)
 
+    def fitted_on(self, fitted: FittedHead) -> list[str]:
+        """Names of the images that a head was fitted to."""
+        if fitted.head.kind == "identity":
+            return []
+        return [self.dataset.photograph(i).source for i in np.unique(fitted.samples.images).tolist()]
+
+    def score_before(self, fitted: FittedHead, stored: StoredHead, chosen: str) -> float | None:
+        """Cross-validated mIoU of a stored head on the images of the data set; None if nothing can be compared.
+
+        A head knows the images that it was fitted to. So in each fold its candidate is fitted again to the other ones
+        of these images, and labels the fold by the exemplars of all other folds.
+
+        Args:
+            fitted: what was fitted to the same images.
+            stored: the head.
+            chosen: name of its candidate, from the card.
+        """
+        trial, trials = fitted.samples.thinned(TRIAL_SAMPLES, self.settings.seed), self._trials()
+        folds = fold_of(trial)
+        if folds is None:
+            return None
+        candidate = named_candidate(self.source.groups, chosen)
+        names = [self.dataset.photograph(i).source for i in range(len(self.dataset))]
+        seen = np.array([name in stored.fitted_on for name in names])[trial.images]
+        with _torch_threads(self._threads):
+            if candidate is None or not seen.any():
+                return score_head(trials, stored.head, trial, folds)
+            return score(trials, candidate, trial, folds, seen)
+
     def fit(self) -> FittedHead:
         """Choose a head by cross-validation and fit it to all labelled pixels.
 
@@ -152,10 +193,6 @@ class HeadFitting:
         settings, groups = self.settings, self.source.groups
         started = time.perf_counter()
         fitter = Fitter(groups, self.statistics, settings.seed, self._threads)
-        trials = Fitter(
-            groups, self.statistics, settings.seed, self._threads, sorting=TRIAL_SORTING, posteriors=TRIAL_POSTERIORS
-        )
-
         steps = 1  # the candidates, and the fit of the chosen one
 
         def tried(count: int, total: int) -> None:
@@ -167,7 +204,7 @@ class HeadFitting:
         self._report(Progress("head", 0, steps))
         trial = samples.thinned(TRIAL_SAMPLES, settings.seed)
         with _torch_threads(self._threads):
-            chosen = choose(trials, trial, settings.fit, settings.budget, tried)
+            chosen = choose(self._trials(), trial, settings.fit, settings.budget, tried)
             head, embeddings = fitter.fit(chosen.candidate, samples)
         self._report(Progress("head", steps, steps))
         seconds = time.perf_counter() - started
@@ -181,6 +218,13 @@ class HeadFitting:
         folds = _image_folds(chosen, trial, len(self.dataset))
         times = {"features": self._feature_seconds, "head": seconds}
         return FittedHead(head, chosen.candidate, info, samples, embeddings, folds, times)
+
+    def _trials(self) -> Fitter:
+        """Fits heads cheaply, for comparing candidates."""
+        seed, threads = self.settings.seed, self._threads
+        return Fitter(
+            self.source.groups, self.statistics, seed, threads, sorting=TRIAL_SORTING, posteriors=TRIAL_POSTERIORS
+        )
 
     def refit(self, fitted: FittedHead, images: np.ndarray) -> Head:
         """Fit the chosen kind of head to some images: [n] positions. Images of one class get the identity head."""
@@ -199,13 +243,6 @@ def _image_folds(chosen: Chosen, samples: Samples, count: int) -> np.ndarray | N
     folds = np.full(count, -1)
     folds[samples.images] = chosen.folds
     return folds
-
-
-@contextmanager
-def feature_folder() -> Iterator[Path]:
-    """A temporary folder for feature maps."""
-    with tempfile.TemporaryDirectory(prefix="segsort-features-") as folder:
-        yield Path(folder)
 
 
 @contextmanager

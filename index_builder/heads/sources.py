@@ -53,13 +53,13 @@ def open_features(name: str, store: ReleaseStore, folder: Path, working_size: in
             f"release {release.card.name!r} has no {FEATURES}, so no head can be fitted on it; use 'general', "
             "'filters', a release that was built with --fit, or a transformers backbone"
         )
-    head, statistics = load_head(attachments[HEAD])
+    stored = load_head(attachments[HEAD])
     preprocessing = release.card.preprocessing
     if working_size is not None:
         preprocessing = Preprocessing.model_validate({**preprocessing.model_dump(), "working_size": working_size})
     licence = {key: str(value) for key, value in release.card.network_licence().items()}
     source = FeatureSource(attachments[FEATURES], release.card.features, preprocessing, licence)
-    return OpenedFeatures(source, statistics, head)
+    return OpenedFeatures(source, stored.statistics, stored.head)
 
 
 def has_features(name: str, store: ReleaseStore | None = None) -> bool:

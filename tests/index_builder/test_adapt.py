@@ -126,6 +126,15 @@ def test_an_adapted_release_can_be_adapted_again_by_its_seed(
     assert (once.release.card.name, once.before, once.after) == ("mine", twice.before, twice.after)
 
 
+def test_a_head_is_not_scored_on_images_that_it_was_fitted_to(
+    adapted: tuple[Adapted, list[Progress]], tmp_path: Path
+) -> None:
+    again = adapt_release(adapted[0].release, tmp_path / "again", fit="linear", threads=1)
+    assert again.before is not None
+    assert adapted[0].after is not None
+    assert again.before == pytest.approx(adapted[0].after, abs=0.02), "as when it was chosen, not as on its own images"
+
+
 def test_exemplars_are_labels_of_their_images_and_later_ones_lie_above(taught: Release) -> None:
     data, original = LabelledByExemplars(taught), Textures(count=3, strokes=True)
     order = [original[k].source for k in range(3)]

@@ -160,8 +160,9 @@ def test_a_release_keeps_what_its_head_can_be_fitted_again_with(
     release = Release.open(texture_release)
     assert release.attachments.keys() == {FEATURES, HEAD}
     assert release.attachments[FEATURES].read_bytes() == filter_features.source.file.read_bytes()
-    head, statistics = load_head(release.attachments[HEAD])
+    head, statistics, fitted_on = load_head(release.attachments[HEAD])
     assert (head.kind, head.dimension) == ("linear", release.card.network.dimension)
+    assert fitted_on == {source.source for source in release.sources}
     np.testing.assert_allclose(statistics.mean, filter_features.statistics.mean)
 
 

@@ -45,7 +45,7 @@ def test_an_empty_release_has_an_identity_head_over_its_features(
     assert release.card.licence == {"network": {"features": "computed"}, "exemplars": "none"}
     assert release.card.provenance["features"] == "filters"
     assert release.attachments.keys() == {FEATURES, HEAD}
-    head, statistics = load_head(release.attachments[HEAD])
+    head, statistics, _ = load_head(release.attachments[HEAD])
     assert (head.kind, head.dimension) == ("identity", release.card.network.dimension)
     np.testing.assert_allclose(statistics.scale, filter_features.statistics.scale)
 
@@ -53,7 +53,7 @@ def test_an_empty_release_has_an_identity_head_over_its_features(
 def test_an_empty_release_over_a_fitted_one_forgets_the_head(
     texture_release: Path, filter_features: OpenedFeatures, tmp_path: Path
 ) -> None:
-    head, _ = load_head(Release.open(texture_release).attachments[HEAD])
+    head, _, _ = load_head(Release.open(texture_release).attachments[HEAD])
     release = write_new(tmp_path / "fresh", filter_features._replace(head=head), name="fresh")
     assert release.card.head is not None
     assert release.card.head.kind == "identity"

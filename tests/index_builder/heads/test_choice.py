@@ -2,8 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from index_builder.heads import Candidate, Fitter, Samples, fold_of, score_head
-from index_builder.heads.choice import Chosen, Fit, candidates, choose, score, splits
+from index_builder.heads import Candidate, Samples, fold_of
+from index_builder.heads.choice import (
+    Chosen,
+    Fit,
+    Fitter,
+    candidates,
+    choose,
+    named_candidate,
+    score,
+    score_head,
+    splits,
+)
 from segsort.features import FeatureGroup
 from segsort.head import FeatureStatistics, FitOptions
 from segsort.posterior_heads import PosteriorOptions
@@ -268,3 +278,10 @@ def test_a_forest_and_the_linear_head_beside_it_read_maps_of_their_own() -> None
     whole = head.embed(samples.rows)
     torch.testing.assert_close(head.embed(fine)[:, :3], whole[:, :3])
     torch.testing.assert_close(head.embed(coarse)[:, 3:], whole[:, 3:])
+
+
+@pytest.mark.parametrize("kind", ["linear", "none", "mlp", "ensemble", "forest", "softmax"])
+def test_a_candidate_is_found_again_by_its_description(kind: Fit) -> None:
+    for candidate in candidates(GROUPS, kind):
+        assert named_candidate(GROUPS, str(candidate)) == candidate
+    assert named_candidate(GROUPS, "a head of nothing") is None

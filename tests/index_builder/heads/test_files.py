@@ -12,14 +12,15 @@ from tests.index_builder.heads.small import KINDS, small_rows, small_statistics
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_head_read_again_embeds_as_before(kind: str, small_heads: dict[str, Head], tmp_path: Path) -> None:
     head, statistics, rows = small_heads[kind], small_statistics(), small_rows(50)
-    save_head(tmp_path / "head.npz", head, statistics)
-    again, found = load_head(tmp_path / "head.npz")
+    save_head(tmp_path / "head.npz", head, statistics, ["b", "a"])
+    again, found, fitted_on = load_head(tmp_path / "head.npz")
     assert (again.kind, again.groups, again.tail, again.blend) == (head.kind, head.groups, head.tail, head.blend)
     assert torch.equal(again.embed(rows), head.embed(rows))
     np.testing.assert_array_equal(found.mean, statistics.mean)
     np.testing.assert_array_equal(found.scale, statistics.scale)
     np.testing.assert_allclose(found.correlation, statistics.correlation, atol=1e-3)
     assert found.correlation.dtype == np.float32
+    assert fitted_on == {"a", "b"}
 
 
 def test_what_is_no_head_is_refused_with_the_name_of_the_file(small_heads: dict[str, Head], tmp_path: Path) -> None:
