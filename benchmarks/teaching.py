@@ -17,21 +17,20 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 from benchmarks.common import RESULTS
-from benchmarks.textures import Textures
-from index_builder.datasets import IGNORE, Dataset, Photograph, Sample, open_dataset
+from benchmarks.teaching_data import Domain, Marked, domains, mark
+from index_builder.datasets import IGNORE
 from index_builder.environment import circumstances
 from index_builder.fit_release import exemplar_embeddings
 from index_builder.heads import FitSettings, HeadFitting, HeadOnCells, Samples, fold_of, open_features
 from index_builder.new_release import SORTING
 from index_builder.scores import intersection_over_union
-from index_builder.subsets import evenly_spread
 from model_store.card import RetrievalInfo
 from model_store.embedder import working_shape
 from model_store.index import ExemplarIndex
@@ -41,101 +40,12 @@ from segsort.retrieval import vote
 from segsort.segments import segment_image, split_by_label
 
 PIXELS = 3000  # of each test image
-STROKES, LENGTH, WIDTH = 2, 30, 3  # of each class and image; pixels of the image at 512
 COUNTS = (1, 3, 10, 0)  # labelled images; 0: all
 SEEDS = (0, 1, 2)
 BUDGET = 8.0  # seconds for choosing
 MOST = 8000  # labelled pixels that a method learns from
 TRIAL = 2000  # of these, for the choices of the peers
 METHODS = ("segsort", "forest, scikit-image", "forest, our features", "softmax, our features", "retrieval, no head")
-
-
-class Domain(NamedTuple):
-    """A data set of the benchmark. groups: features that may be used."""
-
-    train: Dataset
-    test: Dataset
-    leaves_out: tuple[str, ...]
-
-
-class Marked:
-    """Labelled images as a data set: some images of another one, with full masks or with strokes."""
-
-    def __init__(self, base: Dataset, images: Sequence[int], masks: Sequence[np.ndarray]) -> None:
-        self.base, self.images, self.masks = base, images, masks
-        self.name, self.classes = base.name, base.classes
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def photograph(self, i: int) -> Photograph:
-        return self.base.photograph(self.images[i])
-
-    def __getitem__(self, i: int) -> Sample:
-        return Sample(self.photograph(i).image, self.masks[i], "")
-
-
-def domains(data: Path) -> dict[str, Domain]:
-    """The data sets. CamVid's training images are of two drives, its test images of a third one.
-
-    The network behind the maps `streets` was trained on CamVid, so they are left out there.
-    """
-    folder = {name: data / name for name in ("facades", "nuclei", "camvid")}
-    camvid = open_dataset("camvid", folder["camvid"], "train")
-    camvid.images = [file for file in camvid.images if not file.name.startswith("0016E5")]  # type: ignore[attr-defined]
-    camvid.images = [camvid.images[i] for i in evenly_spread(len(camvid), 30)]  # type: ignore[attr-defined]
-    return {
-        "facades": Domain(open_dataset("folder", folder["facades"], "train"),
-                          open_dataset("folder", folder["facades"], "val"), ()),
-        "nuclei": Domain(open_dataset("folder", folder["nuclei"], "train"),
-                         open_dataset("folder", folder["nuclei"], "val"), ()),
-        "camvid": Domain(camvid, open_dataset("camvid", folder["camvid"], "val", count=30), ("streets",)),
-        "textures": Domain(Textures(30, 0), Textures(30, 1), ()),
-    }  # fmt: skip
-
-
-def stroked(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Keep two straight strokes of each class, about 30 pixels long and 3 wide on an image of 512 pixels."""
-    height, width = labels.shape
-    unit = max(height, width) / 512
-    kept = np.full_like(labels, IGNORE)
-    y, x = np.mgrid[:height, :width]
-    for class_id in np.unique(labels[labels != IGNORE]).tolist():
-        places = np.argwhere(labels == class_id)
-        for _ in range(STROKES):
-            start = places[random.integers(len(places))]
-            ends = [_end(labels, start, angle, LENGTH * unit) for angle in random.uniform(0, 2 * np.pi, 8)]
-            end = max(ends, key=lambda one: float(((one - start) ** 2).sum()))
-            along = end - start
-            share = ((y - start[0]) * along[0] + (x - start[1]) * along[1]) / max(1e-9, float((along**2).sum()))
-            share = share.clip(0, 1)
-            distance = np.hypot(y - start[0] - share * along[0], x - start[1] - share * along[1])
-            kept[(distance <= WIDTH * unit / 2) & (labels == class_id)] = class_id
-    return kept
-
-
-def _end(labels: np.ndarray, start: np.ndarray, angle: float, length: float) -> np.ndarray:
-    """The last point on a straight line that is still of the class of its start."""
-    end = start.astype(np.float64)
-    for step in np.arange(0, length, 1.0):
-        point = start + step * np.array([np.sin(angle), np.cos(angle)])
-        row, column = np.round(point).astype(int)
-        inside = 0 <= row < labels.shape[0] and 0 <= column < labels.shape[1]
-        if not inside or labels[row, column] != labels[start[0], start[1]]:
-            break
-        end = point
-    return end
-
-
-def mark(domain: Domain, count: int, how: str, seed: int) -> Marked:
-    """Choose labelled images and mark them. Every class of the data set that the images have is marked."""
-    random = np.random.default_rng((seed, count))
-    total = len(domain.train)
-    images = random.permutation(total)[: count or total].tolist()
-    masks = [domain.train[i].labels for i in images]
-    if how == "strokes":
-        masks = [stroked(one, random) for one in masks]
-    return Marked(domain.train, images, masks)
 
 
 class Bench:

@@ -1,4 +1,4 @@
-"""Strokes of POST /exemplars: exemplars of exactly their pixels, the divided answer, and refused requests."""
+"""Strokes of POST /exemplars: exemplars of exactly their pixels and the divided answer."""
 
 import base64
 import io
@@ -14,56 +14,23 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from model_store.explanation import replay
-from segsort.masks import decode_rle
 from service.settings import Settings
 from tests.conftest import Blocks
 from tests.service.conftest import encoded
 from tests.service.images.test_strokes import mask as drawn
-
-SIZE = (72, 96)
-SAMPLE = Blocks("val", count=9)[7]
-IMAGE = encoded(SAMPLE.image)
-LINE = {"class_name": "lava", "points": [[14, 12], [80, 12]], "width": 4}
-DOT = {"class_name": "fog", "points": [[40.5, 40.5]], "width": 7}
-
-
-def base64_of(image: bytes) -> str:
-    return base64.b64encode(image).decode()
-
-
-def mark(client: TestClient, strokes: object, status: int = 201, query: str = "", **more: object) -> Any:
-    body = {"strokes": strokes} | ({} if "segmentation_id" in more else {"image": base64_of(IMAGE)}) | more
-    response = client.post(f"/exemplars{query}", json=body)
-    assert response.status_code == status, response.json()
-    return response.json()
-
-
-def answer_of(client: TestClient, image: bytes = IMAGE, query: str = "") -> dict[str, Any]:
-    return client.post(f"/segment{query}", content=image).raise_for_status().json()
-
-
-def mask_of(found: dict[str, Any]) -> np.ndarray:
-    return decode_rle(found["mask"]["counts"], tuple(found["mask"]["size"]))
-
-
-def exemplar_mask(client: TestClient, exemplar_id: str) -> np.ndarray:
-    return mask_of(client.get(f"/exemplars/{exemplar_id}").json())
-
-
-def class_map(answer: dict[str, Any]) -> np.ndarray:
-    """[H, W] class id of each pixel; every pixel must belong to one segment."""
-    found = np.full((answer["height"], answer["width"]), -1)
-    for segment in answer["segments"]:
-        inside = mask_of(segment)
-        assert (found[inside] == -1).all()
-        assert inside.sum() == segment["area"]
-        found[inside] = segment["class_id"]
-    assert (found >= 0).all()
-    return found
-
-
-def union(client: TestClient, exemplars: list[dict[str, Any]], name: str) -> np.ndarray:
-    return np.any([exemplar_mask(client, e["exemplar_id"]) for e in exemplars if e["class_name"] == name], axis=0)
+from tests.service.stroking import (
+    DOT,
+    IMAGE,
+    LINE,
+    SAMPLE,
+    SIZE,
+    answer_of,
+    base64_of,
+    class_map,
+    mark,
+    mask_of,
+    union,
+)
 
 
 def test_exactly_the_pixels_under_strokes_become_exemplars(client: TestClient) -> None:
@@ -350,87 +317,6 @@ def test_an_unknown_answer_and_one_of_another_release_are_refused(client: TestCl
     problem = mark(client, [DOT], 409, segmentation_id=answer["segmentation_id"])
     assert problem["received"] == answer["release"]
     assert client.get("/edits").json() == []
-
-
-@pytest.mark.parametrize(
-    ("stroke", "named"),
-    [
-        ({"points": []}, "points"),
-        ({"points": [[1]]}, "points"),
-        ({"points": [[1, 2, 3]]}, "points"),
-        ({"points": [[1, "x"]]}, "points"),
-        ({"points": [[1, None]]}, "points"),
-        ({"points": [[1e300, 1]]}, "points"),
-        ({"points": [[5, 5]] * 10_001}, "points"),
-        ({"points": None}, "points"),
-        ({"points": [[-40, -40], [-20, -9]]}, "outside"),
-        ({"points": [[500, 500]]}, "outside"),
-        ({"width": 0}, "width"),
-        ({"width": -1}, "width"),
-        ({"width": 97}, "wider"),
-        ({"width": 1e9}, "width"),
-        ({"width": None}, "width"),
-        ({"class_name": None}, "either a name or an id"),
-        ({"class_id": 0}, "either a name or an id"),
-        ({"class_name": None, "class_id": 99}, "unknown class"),
-        ({"class_name": ""}, "name of the class"),
-        ({"color": "red"}, "colour"),
-        ({"colour": "#ffffff"}, "colour"),
-    ],
-    ids=str,
-)
-def test_a_bad_stroke_is_refused_with_its_place_and_adds_nothing(
-    client: TestClient, stroke: dict[str, Any], named: str
-) -> None:
-    problem = mark(client, [DOT, LINE | stroke], 422)
-    assert named in problem["detail"]
-    assert {"received", "fix"} <= set(problem)
-    assert "allowed" in problem
-    assert client.get("/edits").json() == []
-    assert client.get("/classes").json()[-1]["name"] == "water"
-
-
-@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_that_are_not_finite_are_refused(client: TestClient, text: str) -> None:
-    for stroke in (
-        f'[{{"class_name": "a", "points": [[1, {text}]], "width": 3}}]',
-        f'[{{"class_name": "a", "points": [[1, 1]], "width": {text}}}]',
-    ):
-        response = client.post("/exemplars", files={"image": IMAGE}, data={"strokes": stroke})
-        assert response.status_code == 422, response.json()
-        body = f'{{"image": "{base64_of(IMAGE)}", "strokes": {stroke}}}'
-        headers = {"content-type": "application/json"}
-        assert client.post("/exemplars", content=body, headers=headers).status_code in (400, 422)
-
-
-def test_too_many_strokes_points_and_rows_are_refused(client: TestClient) -> None:
-    assert "strokes" in mark(client, [], 422)["detail"]
-    assert "strokes" in mark(client, [DOT] * 1001, 422)["detail"]
-    assert "too many points" in mark(client, [DOT | {"points": [[5, 5]] * 9000}] * 12, 422)["detail"]
-    zigzag = [[5, 1], [5, 71]] * 5000
-    assert "too long" in mark(client, [LINE | {"points": zigzag, "width": 90}] * 8, 422)["detail"]
-
-
-def test_bodies_without_image_or_marks_are_refused(client: TestClient) -> None:
-    for body, allowed in (
-        ({"strokes": [DOT]}, "segmentation_id"),
-        ({"image": base64_of(IMAGE)}, "strokes"),
-        ({"image": base64_of(IMAGE), "segmentation_id": 7, "strokes": [DOT]}, "segmentation_id"),
-    ):
-        response = client.post("/exemplars", json=body)
-        assert response.status_code == 422
-        assert allowed in response.json()["allowed"]
-    form = client.post("/exemplars", data={"strokes": json.dumps([DOT])}, files={"mask": IMAGE})
-    assert form.status_code == 422
-    form = client.post("/exemplars", files={"image": IMAGE}, data={"strokes": "not json"})
-    assert form.status_code == 422
-    answer = answer_of(client)
-    form = client.post(
-        "/exemplars", data={"strokes": json.dumps([DOT]), "segmentation_id": answer["segmentation_id"]},
-        files={"reason": b"as a form"},
-    )  # fmt: skip
-    assert form.status_code == 201
-    assert form.json()["edit"]["reason"] == "as a form"
 
 
 def test_a_pixel_stroked_with_two_classes_that_look_the_same_says_which_wins(client: TestClient) -> None:
