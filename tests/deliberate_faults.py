@@ -36,6 +36,7 @@ _BOUNDARY = ("tests/service/explaining/test_boundary.py",)
 _STRENGTH = ("tests/service/editing/test_strength.py",)
 _LOG = ("tests/service/records/test_edit_log.py",)
 _HEAD = "tests/segsort/test_head.py"
+_POSTERIORS = "tests/segsort/test_posterior_heads.py"
 _CHOICE = "tests/index_builder/heads/test_choice.py"
 _PREDICTOR = ("tests/model_store/test_predictor.py::test_a_segment_is_known_by_its_own_cosine_and_its_images",)
 _EMPTY = ("tests/model_store/test_predictor.py",)
@@ -137,18 +138,21 @@ FAULTS = (
           (f"{_HEAD}::test_the_folded_head_embeds_as_the_layers_that_were_fitted",)),
     Fault("head: blend ignored", "segsort.head", "blend**0.5 * normalize(coordinates, dim=1)",
           "normalize(coordinates, dim=1)",
-          (f"{_HEAD}::test_a_cosine_of_joined_embeddings_blends_bhattacharyya_coefficient_and_cosine",)),
+          (f"{_POSTERIORS}::test_a_cosine_of_joined_embeddings_blends_bhattacharyya_coefficient_and_cosine",)),
     Fault("head: samples are embedded by trees that saw them", "segsort.posterior_heads",
           "np.nan_to_num(forest.oob_decision_function_)", "forest.predict_proba(samples)",
-          (f"{_HEAD}::test_own_samples_are_embedded_by_the_trees_that_did_not_see_them",
+          (f"{_POSTERIORS}::test_own_samples_are_embedded_by_the_trees_that_did_not_see_them",
            f"{_CHOICE}::test_samples_of_a_forest_are_embedded_by_trees_that_did_not_see_them")),
     Fault("head: thresholds rounded to nearest", "segsort.posterior_heads",
           "np.where(threshold > exact, np.nextafter(threshold, np.float32(-np.inf)), threshold)", "threshold",
-          (f"{_HEAD}::test_a_value_beside_a_threshold_goes_to_the_side_that_scikit_learn_sends_it_to",)),
+          (f"{_POSTERIORS}::test_a_value_beside_a_threshold_goes_to_the_side_that_scikit_learn_sends_it_to",)),
     Fault("head: folds leak", "index_builder.heads.choice",
           "units = samples.images if len(np.unique(samples.images)) > 1 else samples.parts",
           "units = np.arange(len(samples.images))",
           (f"{_CHOICE}::test_what_only_tells_images_apart_does_not_raise_a_score",)),
+    Fault("head: an old head is scored on its own images", "index_builder.heads.fitting",
+          "if candidate is None or not seen.any():", "if candidate is None or seen.any():",
+          ("tests/index_builder/test_adapt.py::test_a_head_is_not_scored_on_images_that_it_was_fitted_to",)),
     Fault("head: thin strokes are lost", "segsort.segments", "min_area * int(classed.sum())", "min_area * mask.size",
           ("tests/segsort/test_segments.py::test_a_thin_stroke_in_a_mask_without_other_labels_is_not_too_small",)),
 )  # fmt: skip
