@@ -25,6 +25,7 @@ from PIL import Image
 
 from benchmarks.common import RESULTS
 from benchmarks.teaching_data import Domain, Marked, domains, mark
+from index_builder.build import MIN_SHARE
 from index_builder.datasets import IGNORE
 from index_builder.environment import circumstances
 from index_builder.fit_release import exemplar_embeddings
@@ -116,7 +117,7 @@ class Bench:
             labels = marked.masks[i]
             embeddings = exemplar_embeddings(fitting, fitted, cells, i)
             found = segment_image(embeddings, labels.shape, SORTING.options(), SORTING.min_area)
-            pieces = split_by_label(found, embeddings, labels, IGNORE, SORTING.min_area)
+            pieces = split_by_label(found, embeddings, labels, IGNORE, SORTING.min_area, MIN_SHARE)
             prototypes.append(pieces.prototypes)
             class_ids.append(pieces.class_ids)
         index, known, retrieval = (

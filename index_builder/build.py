@@ -32,6 +32,7 @@ from segsort.masks import encode_rle
 from segsort.segments import Segments, segment_image, split_by_label
 
 WEBP_SIDE = 16383  # pixels; maximum side of a WebP image
+MIN_SHARE = 0.5  # of the labelled pixels of a segment, that an exemplar has: see `split_by_label`
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class BuildOptions:
         max_images: maximum number of images that exemplars come from; None: no limit.
         balance: 0 keeps the frequencies of the classes, 1 gives all classes equal shares.
         min_area: minimum area of an exemplar as a share of the labelled pixels of its image, 0..1.
+        min_share: minimum share of the labelled pixels of its segment that an exemplar has, 0..1; the largest part of
+            each class in an image is kept in any case.
         webp_quality: quality of the stored images, 1..100.
         calibration_images: maximum number of images used for calibration.
         sorting: settings of pixel sorting, for the build and for serving; None: those of the network's source.
@@ -53,17 +56,21 @@ class BuildOptions:
     max_images: int | None = None
     balance: float = BALANCE
     min_area: float = 0.0001
+    min_share: float = MIN_SHARE
     webp_quality: int = 80
     calibration_images: int = 100
     sorting: SortingInfo | None = None
     retrieval: RetrievalInfo | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.webp_quality <= 100 or not 0 <= self.min_area < 1 or self.calibration_images < 0:
+        shares = {"min_area": self.min_area, "min_share": self.min_share}
+        if not 1 <= self.webp_quality <= 100 or self.calibration_images < 0:
             raise ValueError(
-                f"webp_quality={self.webp_quality} must be in 1..100, min_area={self.min_area} must be at least 0 and "
-                f"below 1, and calibration_images={self.calibration_images} must not be negative"
+                f"webp_quality={self.webp_quality} must be in 1..100, and calibration_images={self.calibration_images} "
+                "must not be negative"
             )
+        if not all(0 <= share < 1 for share in shares.values()):
+            raise ValueError(f"{shares}: each must be at least 0 and below 1")
 
 
 @dataclass(frozen=True)
@@ -233,7 +240,9 @@ class _Builder:
             sample = self.dataset[i]
             _check_side(sample)
             embeddings, segments = self._segments(sample.image, i)
-            pieces = split_by_label(segments, embeddings.cpu(), sample.labels, IGNORE, self.options.min_area)
+            pieces = split_by_label(
+                segments, embeddings.cpu(), sample.labels, IGNORE, self.options.min_area, self.options.min_share
+            )
             count = len(pieces.areas)
             masks = encode_rle(pieces.labels, count) if count else []
             image_ids = np.full(count, i, dtype=np.int64)
@@ -312,6 +321,7 @@ class _Builder:
             "max_images": self.options.max_images,
             "balance": self.options.balance,
             "min_area": self.options.min_area,
+            "min_share": self.options.min_share,
         }
 
     def _segments(self, image: np.ndarray, position: int | None = None) -> tuple[Any, Segments]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from index_builder.build import BuildOptions, Notes
     from index_builder.datasets import Dataset
+    from index_builder.heads import OpenedFeatures
     from model_store.card import RetrievalInfo, SortingInfo
     from model_store.release import Release
 
@@ -150,6 +151,9 @@ def build(
         int | None,
         typer.Option(help="Longest side of the network's input, pixels. Larger finds thinner objects and is slower."),
     ] = None,
+    remove_positional_bias: Annotated[
+        bool, typer.Option(help="Subtract from a transformers backbone on patches what depends on position only.")
+    ] = False,
     k: Annotated[int | None, typer.Option(help="Number of nearest exemplars that vote.")] = None,
     classes_by_clustering: Annotated[
         int | None, typer.Option(help="Ignore labels and cluster all segments into this many classes.")
@@ -175,7 +179,9 @@ def build(
     from index_builder.build import BuildOptions, Notes
     from index_builder.clustering import Unlabelled
     from index_builder.datasets import Dataset, named_dataset, open_dataset, open_images
+    from index_builder.heads import open_features
     from model_store.card import RetrievalInfo, SortingInfo
+    from model_store.store import open_store
 
     dataset, root = named_dataset(data, dataset, root)
     calibration = open_dataset(calibrate_dataset, calibrate_root, calibrate_split) if calibrate_dataset else None
@@ -210,8 +216,16 @@ def build(
         if calibration is not None:
             raise ValueError("a release on features is calibrated by cross-validation; leave --calibrate-dataset out")
         settings = {"fit": fit or "auto", "budget": budget, "seed": seed}
-        release = _fit(images, embedder, out, options, notes, name, working_size, settings)
+
+        def features(folder: Path) -> "OpenedFeatures":
+            return open_features(
+                embedder, open_store(), folder, working_size, remove_positional_bias=remove_positional_bias
+            )
+
+        release = _fit(images, features, out, options, notes, name, settings)
     else:
+        if remove_positional_bias:
+            raise ValueError("--remove-positional-bias is for a head on a transformers backbone; leave it out")
         release = _build(images, embedder, out, options, notes, name, working_size, calibration, device)
     typer.echo(str(release.path))
 
@@ -230,29 +244,26 @@ def _fits(embedder: str, fit: str | None, clustered: bool) -> bool:
 
 def _fit(
     images: "Dataset",
-    embedder: str,
+    features: "Callable[[Path], OpenedFeatures]",
     out: Path,
     options: "Callable[[SortingInfo, RetrievalInfo], BuildOptions]",
     notes: "Notes",
     name: str | None,
-    working_size: int | None,
     settings: dict[str, Any],
 ) -> "Release":
-    """Build a release with a head that is fitted to its images."""
+    """Build a release with a head that is fitted to its images. features: opens the extractor in a folder."""
     from tempfile import TemporaryDirectory
 
     from index_builder.fit_release import fit_release
-    from index_builder.heads import FitSettings, open_features
+    from index_builder.heads import FitSettings
     from index_builder.new_release import SORTING
     from index_builder.progress import Stages
     from model_store.card import RetrievalInfo
-    from model_store.store import open_store
 
     with TemporaryDirectory(prefix="segsort-features-") as folder, Stages() as stages:
-        features = open_features(embedder, open_store(), Path(folder), working_size)
         result = fit_release(
             images,
-            features,
+            features(Path(folder)),
             out,
             name=name,
             settings=FitSettings(**settings),

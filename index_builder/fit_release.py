@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from index_builder.build import BuildOptions, FittedParts, Notes, build_release
+from index_builder.build import MIN_SHARE, BuildOptions, FittedParts, Notes, build_release
 from index_builder.calibration import HeldOut, Outcomes, calibration_of, outcomes_of
 from index_builder.datasets import IGNORE, Dataset
 from index_builder.embedder_source import EmbedderSource
@@ -78,7 +78,7 @@ def fit_release(
         fitting = HeadFitting(dataset, features.source, features.statistics, Path(folder), settings, report)
         fitted = fitting.fit()
         sorting, retrieval = options.sorting or SORTING, options.retrieval or RetrievalInfo()
-        trial = CrossValidation(dataset, fitting, fitted, sorting, retrieval)
+        trial = CrossValidation(dataset, fitting, fitted, sorting, retrieval, options.min_share)
         calibration = trial.calibration(report)
         network, values = Path(folder) / "network.onnx", Path(folder) / HEAD
         append_head(features.source.file, fitted.head, network)
@@ -130,6 +130,7 @@ class CrossValidation:
         fitted: the head, and the folds that it was chosen by.
         sorting: settings of pixel sorting.
         retrieval: settings of the vote.
+        min_share: see `BuildOptions`.
     """
 
     def __init__(
@@ -139,9 +140,10 @@ class CrossValidation:
         fitted: FittedHead,
         sorting: SortingInfo,
         retrieval: RetrievalInfo,
+        min_share: float = MIN_SHARE,
     ) -> None:
         self.dataset, self.fitting, self.fitted = dataset, fitting, fitted
-        self.sorting, self.retrieval = sorting, retrieval
+        self.sorting, self.retrieval, self.min_share = sorting, retrieval, min_share
 
     def calibration(self, report: Report) -> Calibration:
         """Calibrate over all folds; not calibrated where images could not be compared."""
@@ -173,7 +175,7 @@ class CrossValidation:
                 counts = label_counts(found.labels, labels, len(found.areas), len(self.dataset.classes))
                 asked.append(HeldOut(found.prototypes, found.areas, counts, -1))
             else:
-                pieces = split_by_label(found, embeddings, labels, IGNORE, self.sorting.min_area)
+                pieces = split_by_label(found, embeddings, labels, IGNORE, self.sorting.min_area, self.min_share)
                 prototypes.append(pieces.prototypes)
                 class_ids.append(pieces.class_ids)
                 image_ids.append(np.full(len(pieces.class_ids), i))

@@ -25,6 +25,9 @@ def new(
     working_size: Annotated[
         int | None, typer.Option(help="Longest side of the network's input, pixels. Default: 512.")
     ] = None,
+    remove_positional_bias: Annotated[
+        bool, typer.Option(help="Subtract from a transformers backbone on patches what depends on position only.")
+    ] = False,
     description: Annotated[str, typer.Option(help="Description for the release's card.")] = "",
 ) -> None:
     """Make a release without classes and exemplars. Serve it, mark a few strokes, and it segments your images."""
@@ -37,7 +40,9 @@ def new(
     store = open_store()
     out = out or _free_folder(name, store)
     with TemporaryDirectory(prefix="segsort-features-") as folder:
-        opened = open_features(features, store, Path(folder), working_size)
+        opened = open_features(
+            features, store, Path(folder), working_size, remove_positional_bias=remove_positional_bias
+        )
         release = write_new(out, opened, name=name, description=description)
     typer.echo(str(release.path))
 

@@ -266,7 +266,7 @@ def check_mask_size(segments: Segments, mask: np.ndarray) -> None:
 
 
 def split_by_label(
-    segments: Segments, embeddings: Tensor, mask: np.ndarray, ignore: int, min_area: float
+    segments: Segments, embeddings: Tensor, mask: np.ndarray, ignore: int, min_area: float, min_share: float = 0.0
 ) -> LabelledSegments:
     """Split segments along a mask of classes: each part holds the pixels of one segment that have one class.
 
@@ -277,6 +277,9 @@ def split_by_label(
         ignore: value of `mask` that is no class.
         min_area: parts smaller than this share of the labelled pixels are left out. In a sparse mask, whose labels are
             thin strokes, parts of a few pixels stay.
+        min_share: parts with less than this share of the labelled pixels of their segment are left out, except for the
+            largest part of each class. They show where a segment crosses a border rather than what their class is like.
+            In a sparse mask, which labels less than half of the image, every part was marked on purpose and stays.
 
     Raises:
         ValueError: if the mask has another size than the segments.
@@ -290,6 +293,8 @@ def split_by_label(
         pairs, key = np.unique(key, return_inverse=True)
     areas = np.bincount(key[classed], minlength=len(pairs))
     kept = (areas > 0) & (areas >= min_area * int(classed.sum()))
+    if min_share > 0 and 2 * int(classed.sum()) >= mask.size:
+        kept &= _has_share(areas, pairs // classes, pairs % classes, min_share)
     row = np.where(kept, np.cumsum(kept) - 1, -1)
     labels, values = np.where(classed, row[key], -1).astype(np.int32), np.flatnonzero(kept)
     count = len(values)
@@ -300,3 +305,13 @@ def split_by_label(
         areas=areas[values],
         bboxes=bounding_boxes(labels, count),
     )
+
+
+def _has_share(areas: np.ndarray, segments: np.ndarray, class_ids: np.ndarray, share: float) -> np.ndarray:
+    """Whether each part has a share of the area of its segment or is the largest part of its class: [P] bool."""
+    _, segment = np.unique(segments, return_inverse=True)
+    found = np.asarray(areas >= share * np.bincount(segment, areas)[segment])
+    by_class = np.lexsort((-areas, class_ids))  # within a class, the largest part first
+    _, first = np.unique(class_ids[by_class], return_index=True)
+    found[by_class[first]] = True
+    return found

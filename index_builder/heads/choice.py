@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -30,10 +29,10 @@ from segsort.retrieval import vote
 Fit = Literal["auto", "none", "linear", "mlp", "forest", "softmax", "ensemble"]
 DIMENSION = 48  # of the identity head, and so of linear heads
 FOLDS = 3
-BLEND = 0.2  # share of the coordinates beside posteriors
+BLEND = 0.4  # share of the coordinates beside posteriors
 ANOTHER_NETWORK = 0.01  # of mIoU, which the maps of one more network must be worth, because it takes time to serve
-FEW, FINE_FROM_FEW = 5, 0.12  # images, and the mIoU that fine maps must be worth where so few are labelled
-ONE_IMAGE_MARGIN = 0.1  # of mIoU, by which some maps must be better than all of them where one image is labelled
+UNPROVEN = 0.05  # of mIoU, by which a head must be better than posteriors of coarse maps beside coordinates of all
+ONE_IMAGE = 0.1  # the same where one image is labelled
 TRIAL_SORTING, TRIAL_POSTERIORS = (
     FitOptions(steps=80),
     PosteriorOptions(trees=20, iterations=20),
@@ -60,6 +59,11 @@ class Candidate(NamedTuple):
     def reads(self) -> tuple[FeatureGroup, ...]:
         """All maps that it needs."""
         return tuple(dict.fromkeys((*self.groups, *self.companion)))
+
+    @property
+    def form(self) -> tuple[Kind, bool]:
+        """Its kind, and whether the coordinates beside posteriors read more maps than these."""
+        return self.kind, len(self.reads) > len(self.groups)
 
 
 @dataclass(frozen=True)
@@ -152,31 +156,28 @@ class Fitter:
 
 
 def candidates(groups: Sequence[FeatureGroup], fit: Fit) -> list[Candidate]:
-    """What is tried, the most promising first: subsets of the maps for each kind.
+    """What is tried, the most promising first: over all maps, and over those of the general networks alone.
 
-    The fine maps are those of stride 8 or less, without an embedding of a network that was trained for one domain.
+    Posteriors are best made of coarse maps, which differ less between images than colours and textures do, and stand
+    beside coordinates of all maps. Coarse maps are those of strides above 8 and the embedding of a network that was
+    trained for one domain.
     """
     every = tuple(groups)
-    filters = tuple(group for group in groups if group.name == "filters")
-    fine = tuple(group for group in groups if group.stride <= _FINE and group.name != "streets")
-    coarse = tuple(group for group in groups if group not in fine)
-    deep = tuple(group for group in coarse if group.name != "streets")
     general = tuple(group for group in groups if group.name != "streets")
-    subsets = [one for one in dict.fromkeys((every, filters, coarse, deep, fine)) if one]
-    together = [(every, coarse), (filters, filters), (coarse, coarse), (general, deep), (fine, coarse)]
+    coarse = tuple(group for group in groups if group.stride > _FINE or group.name == "streets")
+    deep = tuple(group for group in coarse if group.name != "streets")
+    together = [(coarse or every, every), (deep or general, general), (every, every), (general, general)]
     found = {
-        "linear": [Candidate("linear", one) for one in subsets],
-        "none": [Candidate("identity", one) for one in subsets],
-        "mlp": [Candidate("mlp", one) for one in subsets],
+        "linear": [Candidate("linear", one) for one in (every, general) if one],
+        "none": [Candidate("identity", one) for one in (every, general) if one],
+        "mlp": [Candidate("mlp", one) for one in (every, general) if one],
         **{
-            kind: [Candidate(kind, a or every, b or every, BLEND) for a, b in together]
+            kind: [Candidate(kind, a, b, BLEND) for a, b in together if a and b]
             for kind in ("ensemble", "forest", "softmax")
         },
     }
-    if fit == "auto":
-        rounds = zip_longest(found["ensemble"], found["linear"], found["none"])
-        return list(dict.fromkeys(one for each in rounds for one in each if one is not None))
-    return list(dict.fromkeys(found[fit]))
+    tried = [*found["ensemble"], *found["linear"], *found["none"]] if fit == "auto" else found[fit]
+    return list(dict.fromkeys(tried))
 
 
 def named_candidate(groups: Sequence[FeatureGroup], name: str) -> Candidate | None:
@@ -207,10 +208,7 @@ def choose(
     started = time.perf_counter()
     possible, images = candidates(fitter.groups, fit), len(np.unique(samples.images))
     if fit == "auto" and images == 1:
-        possible = [one for one in possible if one.kind in ("identity", "linear")]
-    few = 1 < images <= FEW
-    if few:
-        possible.sort(key=_reads_fine)  # the budget may end before all are tried
+        possible = [possible[0], *(one for one in possible if one.kind == "identity")]
     folds = fold_of(samples)
     if folds is None or samples.classes < 2:
         return Chosen(_uncompared(possible), {}, None, time.perf_counter() - started)
@@ -221,33 +219,19 @@ def choose(
         scores[candidate] = score(fitter, candidate, samples, folds)
         if progress is not None:
             progress(number + 1, len(possible))
-    best = _pick_for_one_image(scores) if images == 1 else max(scores, key=lambda one: scores[one] - _cost(one, few))
+    unproven = ONE_IMAGE if images == 1 else UNPROVEN
+    best = max(scores, key=lambda one: scores[one] - _handicap(one, possible[0], unproven))
     named = {str(one): round(value, 4) for one, value in scores.items()}
     return Chosen(best, named, folds, time.perf_counter() - started)
 
 
-def _cost(candidate: Candidate, few: bool) -> float:
-    """What the maps of a candidate must be worth.
+def _handicap(candidate: Candidate, first: Candidate, unproven: float) -> float:
+    """The mIoU by which a candidate must be better: one network more takes time to serve.
 
-    The streets network takes time. Colours and textures of few images do not show how those of other images differ,
-    while coarse maps change less with them; so fine maps must be better by far there.
+    Few labelled images do not show how others differ, so a small advantage over the most promising form is chance.
     """
     another = ANOTHER_NETWORK if any(group.name == "streets" for group in candidate.reads) else 0.0
-    return another + (FINE_FROM_FEW if few and _reads_fine(candidate) else 0.0)
-
-
-def _reads_fine(candidate: Candidate) -> bool:
-    return any(group.stride <= _FINE and group.name != "streets" for group in candidate.reads)
-
-
-def _pick_for_one_image(scores: dict[Candidate, float]) -> Candidate:
-    """The best candidate over all maps, unless fewer are better by far.
-
-    Parts of one image are too alike to show how a head does on other images, so simple heads over all maps are safest.
-    """
-    every = max(len(one.reads) for one in scores)
-    top = max(scores, key=lambda one: scores[one] - (0.0 if len(one.reads) == every else ONE_IMAGE_MARGIN))
-    return top
+    return another + (unproven if candidate.form != first.form else 0.0)
 
 
 def _uncompared(possible: Sequence[Candidate]) -> Candidate:

@@ -25,7 +25,14 @@ class OpenedFeatures(NamedTuple):
     head: Head | None
 
 
-def open_features(name: str, store: ReleaseStore, folder: Path, working_size: int | None = None) -> OpenedFeatures:
+def open_features(
+    name: str,
+    store: ReleaseStore,
+    folder: Path,
+    working_size: int | None = None,
+    *,
+    remove_positional_bias: bool = False,
+) -> OpenedFeatures:
     """Open a feature extractor.
 
     Args:
@@ -34,18 +41,26 @@ def open_features(name: str, store: ReleaseStore, folder: Path, working_size: in
         store: where releases are looked for.
         folder: where an extractor that is not a release is exported to.
         working_size: longest side of the input, pixels; None: that of the release, else 512.
+        remove_positional_bias: of a transformers backbone, see `segsort.backbones.BackboneMaps`.
 
     Raises:
-        ValueError: if the name is none of these.
+        ValueError: if the name is none of these, or there is no positional bias to remove.
     """
+    backbone = name != FILTERS and _is_backbone(name)
+    if remove_positional_bias and not backbone:
+        raise ValueError(
+            f"the positional bias can be removed from a transformers backbone, and {name!r} is none; leave "
+            "--remove-positional-bias out"
+        )
     if name == FILTERS:
         licence = {"weights": "none: the filter bank is computed, Apache-2.0"}
         return _opened(_exported(Filters(), FILTERS, folder, working_size, licence))
-    if _is_backbone(name):
+    if backbone:
         from segsort.backbones import open_backbone
 
         licence = {"weights": f"{name}: see the licence of that model"}
-        return _opened(_exported(open_backbone(name), name, folder, working_size, licence))
+        maps = open_backbone(name, remove_positional_bias=remove_positional_bias)
+        return _opened(_exported(maps, name, folder, working_size, licence))
     release = Release.open(store.resolve(name))
     attachments = release.attachments
     if not {FEATURES, HEAD} <= attachments.keys() or release.card.features is None:
@@ -70,9 +85,10 @@ def has_features(name: str, store: ReleaseStore | None = None) -> bool:
 
 
 def _is_backbone(name: str) -> bool:
-    """A folder that transformers wrote, or a name such as facebook/dinov2-small."""
+    """A folder that transformers wrote, or a name such as facebook/dinov2-small, unless its first part is a folder."""
     path = Path(name)
-    return (path / "config.json").is_file() or (name.count("/") == 1 and name[0] not in "./" and not path.exists())
+    hub_name = name.count("/") == 1 and name[0] not in "./~" and not path.exists() and not path.parent.exists()
+    return (path / "config.json").is_file() or hub_name
 
 
 def features_info(name: str, groups: tuple[FeatureGroup, ...]) -> FeaturesInfo:

@@ -92,6 +92,8 @@ def test_what_cannot_be_built_or_measured_is_said(tiny_release: Path, tiny_run: 
         build_release(Blocks(), source, tiny_release)
     with pytest.raises(ValueError, match="webp_quality=0"):
         BuildOptions(webp_quality=0)
+    with pytest.raises(ValueError, match=r"'min_share': 1.5}: each must be at least 0 and below 1"):
+        BuildOptions(min_share=1.5)
     assert not list(tmp_path.iterdir())
 
 

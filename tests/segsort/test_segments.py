@@ -320,6 +320,40 @@ def test_splitting_by_label_equals_a_naive_loop(seed: int, min_area: float) -> N
     np.testing.assert_allclose(found.prototypes, naive_prototypes(embeddings, expected, len(areas)), atol=1e-5)
 
 
+@pytest.mark.parametrize("share", [0.3, 0.6])
+@pytest.mark.parametrize("seed", range(4))
+def test_parts_with_a_small_share_of_their_segment_are_left_out_but_the_largest_of_each_class(
+    seed: int, share: float
+) -> None:
+    embeddings, random = blobs(9, 12, seed=seed), np.random.default_rng(seed)
+    segments = segment_image(embeddings, (36, 48), SortingOptions(5), 0.0)
+    mask = np.kron(random.choice([0, 2, 3, 255], (6, 8), p=[0.6, 0.2, 0.1, 0.1]), np.ones((6, 6))).astype(np.uint8)
+    every, some = split_by_label(segments, embeddings, mask, 255, 0.0), split_by_label(
+        segments, embeddings, mask, 255, 0.0, share
+    )  # fmt: skip
+    largest = {int(np.where(every.class_ids == c, every.areas, 0).argmax()) for c in np.unique(every.class_ids)}
+    expected = []
+    for part, area in enumerate(every.areas.tolist()):
+        segment = segments.labels[every.labels == part][0]
+        whole = int(((segments.labels == segment) & (mask != 255)).sum())
+        if area >= share * whole or part in largest:
+            expected.append(part)
+    assert 0 < len(expected) < len(every.areas)
+    assert some.class_ids.tolist() == every.class_ids[expected].tolist()
+    assert some.areas.tolist() == every.areas[expected].tolist()
+    np.testing.assert_array_equal(some.labels >= 0, np.isin(every.labels, expected))
+    np.testing.assert_allclose(some.prototypes, every.prototypes[expected], atol=1e-6)
+
+
+def test_no_stroke_is_left_out_for_its_share_of_a_segment() -> None:
+    embeddings = blobs(9, 12, seed=0)
+    segments = segment_image(embeddings, (36, 48), SortingOptions(1), 0.0)
+    mask = np.full((36, 48), 255, dtype=np.uint8)
+    mask[5, 5:40], mask[20, 10:12], mask[30, 10:13] = 0, 1, 1
+    found = split_by_label(segments, embeddings, mask, 255, 0.0, 0.5)
+    np.testing.assert_array_equal(found.labels >= 0, mask != 255)
+
+
 def test_a_thin_stroke_in_a_mask_without_other_labels_is_not_too_small() -> None:
     """It covers a thousandth of the image, and all that is labelled."""
     embeddings = blobs(9, 12, seed=0)

@@ -4,6 +4,8 @@ import torch
 
 from index_builder.heads import Candidate, Samples, fold_of
 from index_builder.heads.choice import (
+    ANOTHER_NETWORK,
+    UNPROVEN,
     Chosen,
     Fit,
     Fitter,
@@ -19,6 +21,7 @@ from segsort.head import FeatureStatistics, FitOptions
 from segsort.posterior_heads import PosteriorOptions
 
 GROUPS = (FeatureGroup("fine", 4, 4), FeatureGroup("coarse", 6, 16))
+STREETS = FeatureGroup("streets", 3, 4)
 QUICK, FEW = FitOptions(steps=8, anchors=32, references=64), PosteriorOptions(trees=5)
 
 
@@ -191,9 +194,12 @@ def test_every_kind_and_no_candidate_twice_is_tried_by_itself() -> None:
         assert set(one.reads) <= set(GROUPS)
 
 
-def test_candidates_over_one_map_are_not_repeated() -> None:
-    for fit in ("none", "linear", "mlp"):
-        assert len(candidates(GROUPS[:1], fit)) == 1  # type: ignore[arg-type]
+@pytest.mark.parametrize("fit", ["none", "linear", "mlp", "ensemble"])
+@pytest.mark.parametrize("group", [*GROUPS, STREETS])
+def test_candidates_over_one_map_are_not_repeated(group: FeatureGroup, fit: Fit) -> None:
+    found = candidates((group,), fit)
+    assert len(found) == 1
+    assert found[0].reads == (group,)
 
 
 def test_a_candidate_says_what_it_reads() -> None:
@@ -207,8 +213,8 @@ def test_the_first_candidate_is_always_tried_and_the_next_only_within_the_budget
     samples = spread(3, 12)
     assert len(chosen_for(samples, budget=0).scores) == 1
     calls: list[tuple[int, int]] = []
-    chosen = choose(fitter_of(samples), samples, "none", 1000, lambda n, of: calls.append((n, of)))
-    total = len(candidates(GROUPS, "none"))
+    chosen = choose(fitter_of(samples), samples, "ensemble", 1000, lambda n, of: calls.append((n, of)))
+    total = len(candidates(GROUPS, "ensemble"))
     assert len(chosen.scores) == total > 1
     assert calls == [(n + 1, total) for n in range(total)]
 
@@ -216,10 +222,39 @@ def test_the_first_candidate_is_always_tried_and_the_next_only_within_the_budget
 def test_the_choice_is_hardly_worse_than_the_best_that_was_tried() -> None:
     samples = spread(8, 18)
     chosen = chosen_for(samples)
-    assert chosen.scores[str(chosen.candidate)] >= max(chosen.scores.values()) - 0.02
+    assert chosen.scores[str(chosen.candidate)] >= max(chosen.scores.values()) - UNPROVEN
     assert chosen.folds is not None
     assert chosen.folds.tolist() == fold_of(samples).tolist()  # type: ignore[union-attr]
     assert chosen.seconds > 0
+
+
+@pytest.mark.parametrize("bonus", [0.5, 0.9, 1.1, 2.0])
+def test_another_form_of_head_and_one_more_network_must_be_worth_it(
+    bonus: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first candidate scores .5, each rival as much more as makes it chosen or not."""
+    groups = (*GROUPS, STREETS)
+    possible = candidates(groups, "auto")
+    first, general = possible[:2]
+    assert str(first) == "ensemble of coarse, streets; 40% linear of fine, coarse, streets"
+    assert str(general) == "ensemble of coarse; 40% linear of fine, coarse"
+    other = next(one for one in possible if one.kind == "identity" and STREETS in one.groups)
+    for rival, base, cost in ((first, general, ANOTHER_NETWORK), (other, first, UNPROVEN)):
+        values = {rival: 0.5 + bonus * cost, base: 0.5}
+        monkeypatch.setattr(
+            "index_builder.heads.choice.score", lambda _, candidate, *rest, values=values: values.get(candidate, 0.0)
+        )
+        samples = spread(6, 12)
+        samples = samples._replace(rows=torch.cat([samples.rows, samples.rows[:, :3]], 1))
+        fitter = Fitter(groups, FeatureStatistics.of(samples.rows), 0, 1)
+        assert choose(fitter, samples, "auto", 1000).candidate == (rival if bonus > 1 else base)
+
+
+def test_for_one_image_the_first_candidate_and_identity_heads_are_compared() -> None:
+    samples = samples_of([n % 2 for n in range(48)], [0] * 48, [n // 4 for n in range(48)])
+    names = list(chosen_for(samples).scores)
+    assert names[0] == str(candidates(GROUPS, "auto")[0])
+    assert {name.split()[0] for name in names[1:]} == {"identity"}
 
 
 def test_the_seed_decides_the_choice_and_its_scores() -> None:

@@ -87,3 +87,35 @@ def test_a_folder_of_a_backbone_becomes_an_extractor(features_folder: Path, tmp_
     for group in opened.source.groups:
         assert maps.maps[group.name].shape[0] == group.channels
         assert np.isfinite(maps.maps[group.name]).all()
+
+
+def test_the_positional_bias_of_a_backbone_is_subtracted_if_asked_for(features_folder: Path, tmp_path: Path) -> None:
+    config = Dinov2Config(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, image_size=56, patch_size=14,
+        out_features=["stage2"], reshape_hidden_states=True,
+    )  # fmt: skip
+    folder = tmp_path / "backbone"
+    Dinov2Backbone(config).save_pretrained(folder)
+    maps = []
+    for name, removed in (("plain", False), ("removed", True)):
+        cache = tmp_path / name
+        cache.mkdir()
+        opened = open_features(str(folder), open_store(tmp_path), cache, 64, remove_positional_bias=removed)
+        maps.append(next(iter(FeatureExtractor(opened.source, cache, threads=1).maps(IMAGE).maps.values())))
+    assert maps[0].shape == maps[1].shape
+    assert not np.allclose(maps[0], maps[1])
+
+
+@pytest.mark.parametrize("name", ["filters", "general"])
+def test_only_a_backbone_has_a_positional_bias(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"'{name}' is none; leave --remove-positional-bias out"):
+        open_features(name, open_store(tmp_path), tmp_path, remove_positional_bias=True)
+
+
+def test_a_misspelt_path_into_a_folder_that_exists_is_no_hub_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="release 'models/dinvo2' is neither a folder nor a name"):
+        open_features("models/dinvo2", open_store(tmp_path), tmp_path)
