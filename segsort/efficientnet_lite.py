@@ -113,7 +113,7 @@ class _SameConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.asymmetric is not None:
             before, after = self.asymmetric
-            x = F.pad(x, (before, after, before, after))
+            x = F.pad(x, (before, after, before, after), value=0.0)  # stated, so that ONNX Runtime fuses it
         return super().forward(x)
 
 

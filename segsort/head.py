@@ -132,7 +132,7 @@ class Head:
 
 
 def joined_embedding(posteriors: Tensor, coordinates: Tensor, blend: float) -> Tensor:
-    """Square roots of posteriors [N, C] beside the direction of coordinates [N, K]: unit vectors [N, C + K].
+    """Square roots of posteriors [N, C] beside the direction of coordinates [N, K], not all 0: unit vectors [N, C + K].
 
     A cosine of two is (1 - blend) * their Bhattacharyya coefficient + blend * the cosine of their coordinates. A
     posterior of 0 counts as a millionth.

@@ -195,7 +195,7 @@ def _tree_inputs(
         values = rows[:, torch.from_numpy(many)].double()
         mean = values.mean(0)
         _, directions = torch.linalg.eigh((values - mean).T @ (values - mean))
-        components = directions[:, -(len(weight) - len(fine)) :].T.float().numpy()
+        components = directions[:, directions.shape[1] - (len(weight) - len(fine)) :].T.float().numpy()
         weight[len(fine) :, many] = components
         bias[len(fine) :] = -components @ mean.float().numpy()
     return weight, bias

@@ -73,6 +73,30 @@ def test_there_are_not_more_components_than_features() -> None:
     assert identity_head(one, basis).dimension == 5
 
 
+@pytest.mark.parametrize("count", [2, 3, 40])
+def test_statistics_are_those_of_naive_loops(count: int) -> None:
+    rows = drawn(5, count).rows[:, [0, 7, 40]].clone()
+    rows[:, 1] = 3  # never changes
+    found = FeatureStatistics.of(rows)
+    columns = [[float(row[f]) for row in rows] for f in range(3)]
+    means = [sum(values) / count for values in columns]
+    scales = [
+        (sum((v - m) ** 2 for v in c) / (count - 1)) ** 0.5 or np.inf for c, m in zip(columns, means, strict=True)
+    ]
+    assert found.mean.tolist() == pytest.approx(means, abs=1e-5)
+    assert found.scale.tolist() == pytest.approx(scales, abs=1e-5)
+    for f in range(3):
+        for g in range(3):
+            products = [(a - means[f]) * (b - means[g]) for a, b in zip(columns[f], columns[g], strict=True)]
+            assert found.correlation[f, g] == pytest.approx(sum(products) / count / scales[f] / scales[g], abs=1e-4)
+
+
+def test_features_that_never_change_embed_as_zeros_and_not_as_nan() -> None:
+    basis = principal_basis(FeatureStatistics.of(torch.full((5, FEATURES), 2.0)), GROUPS, 8)
+    assert basis.directions.shape == (FEATURES, 8)
+    assert torch.equal(identity_head(GROUPS, basis).embed(drawn(1, 4).rows), torch.zeros(4, 8))
+
+
 def test_statistics_of_some_columns_are_those_of_the_features_in_them() -> None:
     rows, chosen = drawn(5, 500).rows, np.array([40, 2, 7])
     expected = FeatureStatistics.of(rows[:, chosen])
@@ -87,8 +111,9 @@ def test_columns_of_groups_are_in_the_order_asked_for() -> None:
 
 
 def test_statistics_need_two_rows() -> None:
-    with pytest.raises(ValueError, match="1 rows of features; statistics need two or more"):
-        FeatureStatistics.of(torch.zeros(1, 4))
+    for count in (0, 1):
+        with pytest.raises(ValueError, match=f"^{count} rows of features; statistics need two or more"):
+            FeatureStatistics.of(torch.zeros(count, 4))
 
 
 def test_a_feature_that_never_changed_has_no_part_in_the_embedding() -> None:
@@ -119,6 +144,20 @@ def test_the_seed_decides_every_random_choice_of_a_fit(kind: str) -> None:
     first, second, other = (fitted(kind, known, QUICK, seed).embed(known.rows) for seed in (4, 4, 5))
     assert torch.equal(first, second)
     assert not torch.allclose(first, other, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_the_random_state_and_the_gradient_mode_of_the_caller_do_not_matter(kind: str) -> None:
+    known = drawn(1, 60)
+    torch.manual_seed(1)
+    expected = fitted(kind, known, QUICK).embed(known.rows)
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    with torch.no_grad():
+        found = fitted(kind, known, QUICK).embed(known.rows)
+        assert not torch.is_grad_enabled()
+    assert torch.equal(found, expected)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])

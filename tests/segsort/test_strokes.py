@@ -93,6 +93,36 @@ def test_a_stroke_thinner_than_an_embedding_cell_is_one_piece() -> None:
     np.testing.assert_allclose(found.prototypes[0], embeddings[:, row, column], atol=1e-6)
 
 
+def test_without_a_mark_there_is_no_piece() -> None:
+    embeddings, segments = segmented()
+    found = pieces_of_strokes(segments, embeddings, np.full(SIZE, IGNORE), IGNORE)
+    assert (found.labels == -1).all()
+    assert (found.prototypes.shape, found.bboxes.shape) == ((0, 5), (0, 4))
+    assert found.class_ids.tolist() == found.areas.tolist() == []
+
+
+@pytest.mark.parametrize("ignore", [-1, 0, 255])
+def test_an_image_marked_all_over_has_its_segments_as_pieces(ignore: int) -> None:
+    embeddings, segments = segmented()
+    assert segments.areas.min() >= SIZE[0] * SIZE[1] / 300  # none is small
+    found = pieces_of_strokes(segments, embeddings, np.full(SIZE, 3), ignore)
+    np.testing.assert_array_equal(found.labels, segments.labels)
+    np.testing.assert_array_equal(found.areas, segments.areas)
+    assert set(found.class_ids.tolist()) == {3}
+
+
+@pytest.mark.parametrize(("name", "kind"), [(200, np.uint8), (30_000, np.int16), (1 << 40, np.int64)])
+def test_pieces_keep_classes_of_any_number(name: int, kind: type) -> None:
+    embeddings, segments = segmented()
+    mask = marks()
+    expected = pieces_of_strokes(segments, embeddings, mask, IGNORE)
+    mask[mask == 5] = name
+    found = pieces_of_strokes(segments, embeddings, mask.astype(kind), IGNORE)
+    pixels = mask != IGNORE
+    np.testing.assert_array_equal(found.class_ids[found.labels[pixels]], mask[pixels])
+    assert sorted(found.areas.tolist()) == sorted(expected.areas.tolist())
+
+
 def test_a_mask_of_another_size_is_refused() -> None:
     embeddings, segments = segmented()
     with pytest.raises(ValueError, match="same height and width"):
@@ -178,3 +208,59 @@ def test_a_window_of_the_image_is_divided_at_the_same_place(window: tuple[int, i
     assert (parts[pixels & (x < 46)] == 7).all()
     assert (parts[pixels & (x >= 50)] == -1).all()
     assert (parts[~pixels] == -1).all()
+
+
+def patches(seed: int) -> Tensor:
+    """[4, 16, 24] embeddings in 4x4 patches, each of one direction, all in one quarter of a plane."""
+    angles = torch.rand(4, 4, generator=torch.Generator().manual_seed(seed)) * math.pi / 2
+    angles = angles.repeat_interleave(4, dim=0).repeat_interleave(6, dim=1)
+    return torch.stack([angles.cos(), angles.sin(), 0 * angles, 0 * angles])
+
+
+def naive_parts(vectors: list[np.ndarray], stroke: np.ndarray, rounds: int) -> list[bool]:
+    """Whether pieces of one size belong to the stroke, after so many comparisons with the mean of the rest."""
+    taken = [False] * len(vectors)
+    for _ in range(rounds):
+        rest = np.sum([v for v, gone in zip(vectors, taken, strict=True) if not gone], axis=0)
+        after = [bool(v @ stroke > v @ rest / math.hypot(*rest)) for v in vectors]
+        if after == taken or all(after):
+            return after
+        taken = after
+    return taken
+
+
+@pytest.mark.parametrize("seed", [0, 16, 25, 58])
+def test_pieces_are_compared_with_the_rest_until_nothing_changes(seed: int) -> None:
+    embeddings, stroke = patches(seed), np.array([math.cos(0.2), math.sin(0.2), 0, 0], dtype=np.float32)
+    options = SortingOptions(9, iterations=3, location_weight=0)  # each patch is a piece, whatever its neighbours
+    parts = parts_like(whole(np.ones((64, 96), dtype=bool)), embeddings, stroke[None], np.array([3]), options)
+    vectors = [embeddings[:, 4 * y + 2, 6 * x + 3].double().numpy() for y in range(4) for x in range(4)]
+    expected = naive_parts(vectors, stroke.astype(float), 10)
+    assert expected != naive_parts(vectors, stroke.astype(float), 1), "one comparison is not enough"
+    assert [bool(parts[16 * y + 8, 24 * x + 12] == 3) for y in range(4) for x in range(4)] == expected
+
+
+@pytest.mark.parametrize(("pixels_of_rest", "joins"), [(24 * 16, False), (9, True)])
+def test_a_rest_smaller_than_a_cell_joins_the_largest_part(pixels_of_rest: int, joins: bool) -> None:
+    """The largest part, not the one beside it."""
+    embeddings, pixels = two_halves(0), np.ones((64, 96), dtype=bool)
+    embeddings[:, :, 9:12] = embeddings[:, :, 12:15]  # the left part is the smaller one
+    embeddings[:, 12:, :6] = torch.from_numpy(AXES[3])[:, None, None]
+    if joins:
+        pixels[48:, :24] = False
+        pixels[58, 2:11] = True  # the centres of three cells
+    parts = parts_like(whole(pixels), embeddings, AXES[:2], np.array([7, 4]), OPTIONS)
+    corner = parts[48:, :24][pixels[48:, :24]]
+    assert len(corner) == pixels_of_rest
+    assert parts[58, 4] == (4 if joins else -1)
+    assert set(np.unique(parts[pixels])) == ({4, 7} if joins else {-1, 4, 7})
+    assert (parts[:46, :34] == 7).all()
+
+
+def test_the_count_of_segments_and_the_precision_of_an_image_do_not_matter_within_a_segment() -> None:
+    pixels, other = np.ones((64, 96), dtype=bool), SortingOptions(400, iterations=3, precision="int8")
+    embeddings = blobs(16, 24, 4)
+    strokes = embeddings[:, [3, 12], [4, 20]].T.numpy()
+    first, second = (parts_like(whole(pixels), embeddings, strokes, np.array([1, 2]), o) for o in (OPTIONS, other))
+    assert set(np.unique(first)) == {-1, 1, 2}
+    np.testing.assert_array_equal(first, second)
