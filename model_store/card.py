@@ -15,82 +15,107 @@ class _Frozen(BaseModel):
 
 
 class ClassInfo(_Frozen):
-    """A class of the label map. color: RGB in 0..255."""
+    """A class of the label map."""
 
-    class_id: int = Field(ge=0)
-    name: str
-    color: tuple[int, int, int]
+    class_id: int = Field(ge=0, description="Number of the class; it never changes.")
+    name: str = Field(description="Name of the class, unique in the release.")
+    color: tuple[int, int, int] = Field(description="Colour as [red, green, blue], each 0 to 255.")
 
 
 class Preprocessing(_Frozen):
-    """Preprocessing of the network's input: resize the longest side to working_size, then (rgb - mean) / std.
+    """Preprocessing of the network's input: resize, then (rgb - mean) / std, then pad."""
 
-    The right and bottom edges are then repeated until both sides are multiples of multiple_of. mean and std are of RGB
-    in 0..255.
-    """
-
-    working_size: int = Field(ge=32)
-    multiple_of: int = Field(default=32, ge=1)
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    resample: Literal["bilinear"] = "bilinear"
+    working_size: int = Field(ge=32, description="Longest side of the resized image in pixels.")
+    multiple_of: int = Field(
+        default=32,
+        ge=1,
+        description="The right and bottom edges are repeated until both sides are multiples of this number of pixels.",
+    )
+    mean: tuple[float, float, float] = Field(
+        description="Mean of red, green and blue on the scale 0 to 255; it is subtracted."
+    )
+    std: tuple[float, float, float] = Field(
+        description="Standard deviation of red, green and blue on the scale 0 to 255; the difference is divided by it."
+    )
+    resample: Literal["bilinear"] = Field(default="bilinear", description="Interpolation of the resized image.")
 
 
 class NetworkInfo(_Frozen):
     """Description of the network of a release."""
 
-    name: str
-    backbone: str
-    dimension: int = 32
-    stride: int = 4
-    parameters: int
-    opset: int
+    name: str = Field(description="Name of the network: its backbone and what was trained or fitted on it.")
+    backbone: str = Field(description="Name of the pretrained network or of the feature extractor inside it.")
+    dimension: int = Field(default=32, description="Number of values of an embedding, which is a unit vector.")
+    stride: int = Field(default=4, description="Pixels of the network's input between neighbouring embeddings.")
+    parameters: int = Field(description="Number of weights.")
+    opset: int = Field(description="Version of the ONNX operators that it uses.")
 
 
 class FeatureGroupInfo(_Frozen):
-    """One map of a feature extractor: its name, the number of its channels, and its stride in pixels of the input."""
+    """One map of a feature extractor."""
 
-    name: str
-    channels: int = Field(ge=1)
-    stride: int = Field(ge=4)
+    name: str = Field(description="Name of the map.")
+    channels: int = Field(ge=1, description="Number of values at each position.")
+    stride: int = Field(ge=4, description="Pixels of the network's input between neighbouring positions.")
 
 
 class FeaturesInfo(_Frozen):
     """The feature extractor in `features.onnx` of a release that can be adapted."""
 
-    name: str
-    groups: list[FeatureGroupInfo] = Field(min_length=1)
+    name: str = Field(description="Name of the feature extractor.")
+    groups: list[FeatureGroupInfo] = Field(min_length=1, description="The maps that it computes.")
 
 
 class HeadInfo(_Frozen):
-    """The head that makes embeddings of features. groups: the maps that it reads.
+    """The head that makes embeddings of features."""
 
-    cross_validated: mIoU, 0..1, of each head that was tried, by its description, on images (or strokes, if there is one
-    image) that it was not fitted on; empty if nothing could be compared. chosen: the description of this head.
-    """
-
-    kind: Literal["identity", "linear", "mlp", "forest", "softmax", "ensemble"]
-    groups: list[str] = Field(min_length=1)
-    chosen: str
-    cross_validated: dict[str, float] = Field(default_factory=dict)
-    seconds: float = Field(default=0.0, ge=0)
+    kind: Literal["identity", "linear", "mlp", "forest", "softmax", "ensemble"] = Field(
+        description="Kind of the head; identity: the features themselves, projected to fewer values."
+    )
+    groups: list[str] = Field(min_length=1, description="Names of the maps that it reads.")
+    chosen: str = Field(description="Description of this head: its kind and its maps.")
+    cross_validated: dict[str, float] = Field(
+        default_factory=dict,
+        description="Mean intersection over union, 0 to 1, of each head that was tried, by its description. It is "
+        "measured on images that the head was not fitted on, or on such strokes if there is one image. Empty: nothing "
+        "could be compared.",
+    )
+    seconds: float = Field(default=0.0, ge=0, description="Time to choose and fit the head, seconds.")
 
 
 class SortingInfo(_Frozen):
-    """Settings of pixel sorting. min_area: minimum area of a segment as a share of the image; smaller ones are merged.
+    """Settings of pixel sorting, which divides an image into segments."""
 
-    By default there are four iterations over a quarter of the pixels and two over all. precision: precision of the
-    comparison in `segsort.pixel_sorting`.
-    """
-
-    segments: int = Field(default=64, ge=1)
-    iterations: int = Field(default=2, ge=1)
-    coarse_iterations: int = Field(default=4, ge=0)
-    location_weight: float = Field(default=0.5, ge=0)
-    assignment: Literal["hard", "soft"] = "hard"
-    kappa: float = Field(default=10.0, gt=0)
-    min_area: float = Field(default=0.0001, ge=0, lt=1)
-    precision: Literal["float32", "int8"] = "int8"
+    segments: int = Field(
+        default=64, ge=1, description="Number of segments that sorting starts with; it ends with at most as many."
+    )
+    iterations: int = Field(default=2, ge=1, description="Largest number of iterations over all pixels.")
+    coarse_iterations: int = Field(
+        default=4, ge=0, description="Largest number of iterations over a quarter of the pixels, before the others."
+    )
+    location_weight: float = Field(
+        default=0.5,
+        ge=0,
+        description="How much a pixel's location counts beside its embedding, which has length 1: the length of the "
+        "location at the end of the longer side. 0: not at all.",
+    )
+    assignment: Literal["hard", "soft"] = Field(
+        default="hard", description="hard: each pixel belongs to one segment; soft: to all, by their probabilities."
+    )
+    kappa: float = Field(
+        default=10.0, gt=0, description="Concentration of a segment's embeddings; only for soft assignment."
+    )
+    min_area: float = Field(
+        default=0.0001,
+        ge=0,
+        lt=1,
+        description="Smallest area of a segment as a share of the image, 0 to 1; smaller segments are merged.",
+    )
+    precision: Literal["float32", "int8"] = Field(
+        default="int8",
+        description="Numbers in which pixels are compared with segments. int8 is faster on some processors, and "
+        "changes only assignments that are almost equally good.",
+    )
 
     def options(self, segments: int | None = None) -> SortingOptions:
         """Options for `segsort.segments`; `segments` replaces the number of the card if it is given."""
@@ -106,27 +131,36 @@ class SortingInfo(_Frozen):
 
 
 class RetrievalInfo(_Frozen):
-    """Settings of the vote: k exemplars with weight exp(kappa * cosine) each. index_factory: FAISS index factory."""
+    """Settings of the vote of the nearest exemplars."""
 
-    k: int = Field(default=20, ge=1)
-    kappa: float = Field(default=10.0, gt=0)
-    index_factory: str = "Flat"
+    k: int = Field(default=20, ge=1, description="Number of exemplars that vote on a segment.")
+    kappa: float = Field(
+        default=10.0, gt=0, description="Concentration: the weight of a vote is strength * exp(kappa * cosine)."
+    )
+    index_factory: str = Field(
+        default="Flat", description="Kind of the search index, in the notation of the FAISS index factory."
+    )
 
 
 class Calibration(_Frozen):
-    """Confidence as a function of the winning share, linear between knots, and the threshold of known segments.
+    """Confidence as a function of the winning share, and the threshold of known segments."""
 
-    A segment is known if its familiarity, the mean of two cosines (`segsort.retrieval.familiarity`), reaches
-    known_threshold. how: the data that both were fitted on. calibrated: False if the exemplars did not allow a
-    calibration, for example because there are none; `how` then says why. No confidence is given, the knots are not
-    used, and the threshold is compared with the cosine of the segment alone.
-    """
-
-    confidence_x: list[float] = Field(min_length=1)
-    confidence_y: list[float] = Field(min_length=1)
-    known_threshold: float
-    how: str
-    calibrated: bool = True
+    confidence_x: list[float] = Field(
+        min_length=1, description="Winning shares at the knots, 0 to 1, increasing. Between knots the curve is linear."
+    )
+    confidence_y: list[float] = Field(
+        min_length=1, description="Confidences at the knots, 0 to 1, not decreasing; as many as shares."
+    )
+    known_threshold: float = Field(
+        description="A segment is known from this familiarity on, a cosine of -1 to 1. The familiarity is the mean of "
+        "two cosines, or the cosine of the segment alone if `calibrated` is false."
+    )
+    how: str = Field(description="Data that curve and threshold were fitted on; if not calibrated, why not.")
+    calibrated: bool = Field(
+        default=True,
+        description="False: the exemplars did not allow a calibration, for example because there are none. No "
+        "confidence is given then, and the knots are not used.",
+    )
 
     @model_validator(mode="after")
     def _monotone(self) -> Self:
@@ -140,32 +174,48 @@ class Calibration(_Frozen):
 
 
 class Card(_Frozen):
-    """The card of a release. The ids of `classes` are 0, 1, 2, ... in order; an empty release has no classes.
+    """The card of a release."""
 
-    Classes in `retired` have no exemplars and are not offered. They keep their id, so that no other class gets it.
-
-    `licence` has the key "network" for the weights and what they were trained on, "exemplars" for the images that the
-    release was built from, and "added" for images that users added while it was served. See `network_licence`.
-    """
-
-    format_version: Literal[1] = FORMAT_VERSION
-    name: str = Field(min_length=1)
-    created: str
-    description: str
-    classes: list[ClassInfo]
-    retired: list[int] = Field(default_factory=list)
-    network: NetworkInfo
-    preprocessing: Preprocessing
-    sorting: SortingInfo
-    retrieval: RetrievalInfo
-    calibration: Calibration
-    features: FeaturesInfo | None = None
-    head: HeadInfo | None = None
-    provenance: dict[str, Any] = Field(default_factory=dict)
-    licence: dict[str, Any] = Field(default_factory=dict)
-    data: dict[str, Any] = Field(default_factory=dict)
-    training: dict[str, Any] = Field(default_factory=dict)
-    metrics: dict[str, Any] = Field(default_factory=dict)
+    format_version: Literal[1] = Field(default=FORMAT_VERSION, description="Version of the card's format.")
+    name: str = Field(min_length=1, description="Name of the release.")
+    created: str = Field(description="When it was built, ISO 8601.")
+    description: str = Field(description="What it is for.")
+    classes: list[ClassInfo] = Field(
+        description="Its classes. Their ids are 0, 1, 2, ... in order. An empty release has none."
+    )
+    retired: list[int] = Field(
+        default_factory=list,
+        description="Ids of classes that have no exemplars and are not offered. No other class gets their ids.",
+    )
+    network: NetworkInfo = Field(description="The network that computes embeddings.")
+    preprocessing: Preprocessing = Field(description="How an image is prepared for the network.")
+    sorting: SortingInfo = Field(description="How pixels are sorted into segments.")
+    retrieval: RetrievalInfo = Field(description="How exemplars are searched and vote.")
+    calibration: Calibration = Field(
+        description="How a share becomes a confidence, and from which familiarity on a segment is known."
+    )
+    features: FeaturesInfo | None = Field(
+        default=None, description="The feature extractor; null: the release cannot be adapted."
+    )
+    head: HeadInfo | None = Field(
+        default=None, description="The head that makes embeddings of features; null: the network has none."
+    )
+    provenance: dict[str, Any] = Field(
+        default_factory=dict, description="What it was built with: the version of the software, and the network."
+    )
+    licence: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Licences. `network`: of the weights and what they were trained on; `exemplars`: of the images "
+        "that the release was built from; `added`: of images that users added. Older cards have licences of the "
+        "network beside these keys.",
+    )
+    data: dict[str, Any] = Field(
+        default_factory=dict, description="Where its exemplars and its calibration come from, with their numbers."
+    )
+    training: dict[str, Any] = Field(default_factory=dict, description="How the network was trained.")
+    metrics: dict[str, Any] = Field(
+        default_factory=dict, description="Measured results, by what was measured; scores are 0 to 1."
+    )
 
     def network_licence(self) -> dict[str, Any]:
         """Licences of the network: of its weights, of what they were trained on, and of anything else it came with.

@@ -97,6 +97,7 @@ def _operation(method: str, path: str, operation: Json, api: Json) -> Iterator[s
         yield "**Body**"
         yield _contents(body)
         yield from _fields_of_inline(body)
+        yield from _examples(body)
     yield "**Answers**"
     yield _answers(operation["responses"])
     for status, answer in operation["responses"].items():
@@ -156,11 +157,11 @@ def _fields_of_inline(contents: Json) -> Iterator[str]:
 
 def _examples(contents: Json) -> Iterator[str]:
     for media, content in contents.items():
-        examples = [content["example"]] if "example" in content else []
-        examples += [one["value"] for one in content.get("examples", {}).values() if "value" in one]
-        for example in examples[:1]:
+        examples = {"": content["example"]} if "example" in content else {}
+        examples |= {f": {name}": one["value"] for name, one in content.get("examples", {}).items() if "value" in one}
+        for name, example in examples.items():
             text = example if isinstance(example, str) else json.dumps(example, indent=2)
-            yield f'??? example "Example, `{media}`"\n\n' + "\n".join(
+            yield f'??? example "Example, `{media}`{name}"\n\n' + "\n".join(
                 f"    {line}" for line in ("```json", *text.splitlines(), "```")
             )
 

@@ -29,20 +29,37 @@ class _Strict(BaseModel):
 
 
 class RunLengths(_Strict):
-    """COCO run lengths: size is [height, width]; counts compressed, or a list of numbers."""
+    """COCO run lengths of a mask."""
 
-    size: Annotated[list[int], Field(min_length=2, max_length=2)]
-    counts: str | list[Annotated[int, Field(ge=0, le=MAX_NUMBER)]]
+    size: Annotated[
+        list[int],
+        Field(min_length=2, max_length=2, description="[height, width] of the upright image in pixels."),
+    ]
+    counts: Annotated[
+        str | list[Annotated[int, Field(ge=0, le=MAX_NUMBER)]],
+        Field(
+            description="Lengths of runs of pixels, column by column, alternately outside and inside; the first is "
+            "outside. They are compressed as COCO does, or a list of numbers."
+        ),
+    ]
 
 
 class Annotation(_Strict):
-    """A labelled shape: a class by name or id, and a mask or polygons [x, y, x, y, ...] in pixels."""
+    """A labelled shape: a class by name or id, and a mask or polygons."""
 
-    class_name: str | None = None
-    class_id: Annotated[int, Field(ge=0, le=MAX_NUMBER)] | None = None
-    color: str | None = None
-    mask: RunLengths | None = None
-    polygons: Annotated[list[list[float]], Field(min_length=1)] | None = None
+    class_name: Annotated[str | None, Field(description="Name of its class; a new name creates a class.")] = None
+    class_id: Annotated[
+        Annotated[int, Field(ge=0, le=MAX_NUMBER)] | None, Field(description="Id of its class, instead of a name.")
+    ] = None
+    color: Annotated[str | None, Field(description="Colour #rrggbb of the class if it is created.")] = None
+    mask: Annotated[RunLengths | None, Field(description="Its pixels as run lengths.")] = None
+    polygons: Annotated[
+        Annotated[list[list[float]], Field(min_length=1)] | None,
+        Field(
+            description="Instead of a mask: outlines [x, y, x, y, ...] in pixels of the upright image. A pixel inside "
+            "any of them belongs to the shape."
+        ),
+    ] = None
 
 
 class NamedColor(_Strict):

@@ -98,13 +98,21 @@ _SIGNED_IN: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/me", operation_id="get_caller", response_model=wire.Caller)
+@router.get(
+    "/me", operation_id="get_caller", summary="Read the name and the role of the caller", response_model=wire.Caller
+)
 def me(request: Request, caller: Annotated[Caller, Depends(reader)]) -> Response:
     """Read the name and the role of the caller, and whether the service asks for keys."""
     return _describe(request, caller)
 
 
-@router.post("/session", operation_id="sign_in", response_model=wire.Caller, responses=_SIGNED_IN)
+@router.post(
+    "/session",
+    operation_id="sign_in",
+    summary="Sign in with a browser",
+    response_model=wire.Caller,
+    responses=_SIGNED_IN,
+)
 def sign_in(request: Request, body: SignIn) -> Response:
     """Sign in: store the key in a cookie that scripts cannot read."""
     access: Access = request.app.state.access
@@ -118,7 +126,9 @@ def sign_in(request: Request, body: SignIn) -> Response:
     return answer
 
 
-@router.delete("/session", status_code=204, operation_id="sign_out", response_description="Signed out.")
+@router.delete(
+    "/session", status_code=204, operation_id="sign_out", summary="Sign out", response_description="Signed out."
+)
 def sign_out() -> Response:
     """Sign out: remove the cookie."""
     answer = Response(status_code=204)

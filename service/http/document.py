@@ -101,14 +101,18 @@ class DocumentedApp(FastAPI):
         super().include_router(router, **options)
         self._routers.append(router)
 
+    def documented_routes(self) -> list[APIRoute]:
+        """The routes of the document."""
+        routes = (route for router in self._routers for route in router.routes)
+        return [route for route in routes if isinstance(route, APIRoute) and route.include_in_schema]
+
     def _complete_operations(self, paths: dict[str, Any]) -> None:
-        """Add the role and the example of each operation to the paths of the document."""
-        for route in (route for router in self._routers for route in router.routes):
-            if isinstance(route, APIRoute) and route.include_in_schema:
-                for method in route.methods or ():
-                    operation = paths[route.path_format][method.lower()]
-                    _add_role(operation, _role(route.dependant))
-                    _add_example(operation)
+        """Add the role and the examples of each operation to the paths of the document."""
+        for route in self.documented_routes():
+            for method in route.methods or ():
+                operation = paths[route.path_format][method.lower()]
+                _add_role(operation, _role(route.dependant))
+                _add_examples(operation)
 
     def _further_schemas(self) -> dict[str, Any]:
         pairs = [(model, _mode(model)) for model in self._models]
@@ -138,7 +142,22 @@ def _add_role(operation: dict[str, Any], role: Any) -> None:
     operation["description"] = "\n\n".join(filter(None, (operation.get("description"), about)))
 
 
-def _add_example(operation: dict[str, Any]) -> None:
-    example = examples.ANSWERS.get(operation["operationId"])
-    if example is not None:
-        operation["responses"]["200"]["content"]["application/json"]["example"] = example
+def _add_examples(operation: dict[str, Any]) -> None:
+    """Add the examples of the JSON answers and of the request body."""
+    name = operation["operationId"]
+    for status, answer in operation["responses"].items():
+        example = examples.ANSWERS.get((name, int(status))) if status.isdigit() else None
+        if example is not None:
+            answer["content"]["application/json"]["example"] = example
+    body = operation.get("requestBody")
+    if body is not None:
+        operation["requestBody"] = body | {"content": _with_examples(name, body["content"])}
+
+
+def _with_examples(operation_id: str, contents: dict[str, Any]) -> dict[str, Any]:
+    """The media types of a request body with their examples. The argument, which routes share, is not changed."""
+    found = dict[str, Any]()
+    for media_type, content in contents.items():
+        named = examples.BODIES.get((operation_id, media_type))
+        found[media_type] = content if named is None else content | {"examples": named}
+    return found

@@ -33,7 +33,8 @@ class Adapt(Body):
 
 
 @router.post(
-    "/adapt", status_code=202, operation_id="adapt_release", response_model=wire.Job,
+    "/adapt", status_code=202, operation_id="adapt_release", summary="Adapt the served release",
+    response_model=wire.Job,
     response_description="The job was started.",
 )  # fmt: skip
 def adapt_release(request: Request, caller: Curator, body: Adapt | None = None) -> Response:

@@ -59,7 +59,8 @@ class _Asked:
 
 
 @router.post(
-    "", status_code=201, operation_id="add_exemplars", response_model=wire.ExemplarsAdded,
+    "", status_code=201, operation_id="add_exemplars", summary="Add exemplars from a labelled image",
+    response_model=wire.ExemplarsAdded,
     responses=unchanged(wire.ExemplarsAdded) | BUSY, openapi_extra=BODY,
     response_description="The exemplars were added.",
 )  # fmt: skip

@@ -41,7 +41,7 @@ class ClassBody(Body):
     reason: Reason = None
 
 
-@router.get("", operation_id="list_classes", response_model=list[wire.OfferedClass])
+@router.get("", operation_id="list_classes", summary="List classes", response_model=list[wire.OfferedClass])
 def list_classes(caller: Reader, engine: Service) -> Response:
     """List the classes that segments may take, each with the number of its exemplars."""
     view = ReleaseView.current(engine.served.live)
@@ -61,7 +61,8 @@ def list_classes(caller: Reader, engine: Service) -> Response:
 
 
 @router.post(
-    "", status_code=201, operation_id="save_class", response_model=wire.ClassChanged, responses=_CHANGED,
+    "", status_code=201, operation_id="save_class", summary="Create or change a class",
+    response_model=wire.ClassChanged, responses=_CHANGED,
     response_description="The class was created.",
 )  # fmt: skip
 def save_class(body: ClassBody, caller: Curator, engine: Service, curation: Edits) -> Response:

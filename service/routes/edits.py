@@ -33,7 +33,7 @@ class Revert(Body):
     reason: Reason = None
 
 
-@router.get("", operation_id="list_edits", response_model=list[wire.Edit])
+@router.get("", operation_id="list_edits", summary="List edits", response_model=list[wire.Edit])
 def list_edits(
     caller: Reader,
     engine: Service,
@@ -48,7 +48,7 @@ def list_edits(
         return json(edits_json(connection, newest_edits(connection, limit, before)))
 
 
-@router.get("/{revision}", operation_id="get_edit", response_model=wire.Edit)
+@router.get("/{revision}", operation_id="get_edit", summary="Read an edit", response_model=wire.Edit)
 def get_edit(revision: Number, caller: Reader, engine: Service) -> Response:
     """Read one edit."""
     with engine.records.engine.connect() as connection:
@@ -58,7 +58,12 @@ def get_edit(revision: Number, caller: Reader, engine: Service) -> Response:
         return json(edits_json(connection, [found])[0])
 
 
-@router.get("/{revision}/effect", operation_id="get_edit_effect", response_model=wire.Effect)
+@router.get(
+    "/{revision}/effect",
+    operation_id="get_edit_effect",
+    summary="Compute the effect of an edit",
+    response_model=wire.Effect,
+)
 def get_edit_effect(
     revision: Number,
     caller: Reader,
@@ -77,7 +82,8 @@ def get_edit_effect(
 
 
 @router.post(
-    "/{revision}/revert", status_code=201, operation_id="revert_edit", response_model=wire.Edited,
+    "/{revision}/revert", status_code=201, operation_id="revert_edit", summary="Revert an edit",
+    response_model=wire.Edited,
     response_description="The edit was reverted by a new edit.",
 )  # fmt: skip
 def revert_edit(

@@ -38,7 +38,7 @@ class Removal(Body):
     reason: Reason = None
 
 
-@router.get("", operation_id="list_exemplars", response_model=wire.ExemplarList)
+@router.get("", operation_id="list_exemplars", summary="List exemplars", response_model=wire.ExemplarList)
 def list_exemplars(
     caller: Reader,
     engine: Service,
@@ -58,27 +58,41 @@ def list_exemplars(
     return json({"total": len(rows), "exemplars": listed})
 
 
-@router.get("/{exemplar_id}", operation_id="get_exemplar", response_model=wire.Exemplar)
+@router.get("/{exemplar_id}", operation_id="get_exemplar", summary="Read an exemplar", response_model=wire.Exemplar)
 def get_exemplar(exemplar_id: ExemplarId, caller: Reader, engine: Service) -> Response:
     """Read one exemplar: class, source, bounding box and mask."""
     return json(exemplar_json(*engine.catalogue.find_exemplar(exemplar_id)))
 
 
-@router.get("/{exemplar_id}/image", operation_id="get_exemplar_image", response_class=Response, responses=IMAGE)
+@router.get(
+    "/{exemplar_id}/image",
+    operation_id="get_exemplar_image",
+    summary="Read the image of an exemplar",
+    response_class=Response,
+    responses=IMAGE,
+)
 def get_exemplar_image(exemplar_id: ExemplarId, caller: Reader, engine: Service) -> Response:
     """Read the image file that an exemplar lies in."""
     live, row = engine.catalogue.find_exemplar(exemplar_id)
     return image_response(exemplar_file(live, row, engine.records.images), exemplar_id)
 
 
-@router.get("/{exemplar_id}/crop", operation_id="get_exemplar_crop", response_class=Response, responses=PNG)
+@router.get(
+    "/{exemplar_id}/crop",
+    operation_id="get_exemplar_crop",
+    summary="Draw an exemplar in its image",
+    response_class=Response,
+    responses=PNG,
+)
 def get_exemplar_crop(exemplar_id: ExemplarId, caller: Reader, engine: Service) -> Response:
     """Draw the part of the image around an exemplar, its mask outlined."""
     live, row = engine.catalogue.find_exemplar(exemplar_id)
     return png_response(png(exemplar_crop(live, row, engine.records.images, engine.settings.max_pixels)))
 
 
-@router.delete("/{exemplar_id}", operation_id="remove_exemplar", response_model=wire.Edited)
+@router.delete(
+    "/{exemplar_id}", operation_id="remove_exemplar", summary="Remove an exemplar", response_model=wire.Edited
+)
 def remove_exemplar(
     exemplar_id: ExemplarId,
     caller: Curator,
@@ -91,7 +105,9 @@ def remove_exemplar(
     return edited(engine, edit, 200)
 
 
-@router.post("/remove", operation_id="remove_exemplars", response_model=wire.ExemplarsRemoved)
+@router.post(
+    "/remove", operation_id="remove_exemplars", summary="Remove several exemplars", response_model=wire.ExemplarsRemoved
+)
 def remove_exemplars(body: Removal, caller: Curator, engine: Service, curation: Edits) -> Response:
     """Remove several exemplars in one edit; `already` counts those that had been removed before."""
     edit, gone = curation.remove(author(caller, body.reason), body.exemplar_ids)

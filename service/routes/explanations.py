@@ -17,7 +17,13 @@ _PAGE = also(
 )
 
 
-@router.get("/{segment_id}", operation_id="explain", response_model=wire.Explanation, responses=_PAGE)
+@router.get(
+    "/{segment_id}",
+    operation_id="explain",
+    summary="Explain the label of a segment",
+    response_model=wire.Explanation,
+    responses=_PAGE,
+)
 def explanation(segment_id: SegmentId, request: Request, caller: Reader, engine: Service) -> Response:
     """Explain the label of a segment, with all values that are needed to recompute the vote.
 

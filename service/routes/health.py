@@ -24,13 +24,21 @@ _METRICS: Responses = {
 }
 
 
-@router.get("/livez", operation_id="get_liveness", response_model=wire.Liveness)
+@router.get(
+    "/livez", operation_id="get_liveness", summary="Check that the process answers", response_model=wire.Liveness
+)
 async def livez() -> Response:
     """Check that the process answers."""
     return json(wire.Liveness(status="ok"))
 
 
-@router.get("/readyz", operation_id="get_readiness", response_model=wire.Readiness, responses=_NOT_READY)
+@router.get(
+    "/readyz",
+    operation_id="get_readiness",
+    summary="Check that images can be segmented",
+    response_model=wire.Readiness,
+    responses=_NOT_READY,
+)
 def readyz(request: Request, engine: Service) -> Response:
     """Check that the service can segment images, and read which release it serves on which device."""
     readiness: Readiness = request.app.state.readiness
@@ -54,7 +62,13 @@ def readyz(request: Request, engine: Service) -> Response:
     )
 
 
-@router.get("/metrics", operation_id="get_metrics", response_class=Response, responses=_METRICS)
+@router.get(
+    "/metrics",
+    operation_id="get_metrics",
+    summary="Read metrics for Prometheus",
+    response_class=Response,
+    responses=_METRICS,
+)
 def metrics(request: Request) -> Response:
     """Read the metrics in the text format of Prometheus."""
     return Response(generate_latest(request.app.state.metrics.registry), media_type=_METRICS_TYPE)

@@ -15,19 +15,19 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 JobId = Annotated[str, Path(description="Id of a job.", examples=["7b" * 16])]
 
 
-@router.get("", operation_id="list_jobs", response_model=list[wire.Job])
+@router.get("", operation_id="list_jobs", summary="List jobs", response_model=list[wire.Job])
 def list_jobs(request: Request, caller: Reader, limit: Limit = 50) -> Response:
     """List jobs, the newest first."""
     return json([job_json(job) for job in _adaptations(request).newest(limit)])
 
 
-@router.get("/{job_id}", operation_id="get_job", response_model=wire.Job)
+@router.get("/{job_id}", operation_id="get_job", summary="Read a job", response_model=wire.Job)
 def get_job(job_id: JobId, request: Request, caller: Reader) -> Response:
     """Read a job: how far it is, or how it ended."""
     return json(job_json(_adaptations(request).get(job_id)))
 
 
-@router.post("/{job_id}/cancel", operation_id="cancel_job", response_model=wire.Job)
+@router.post("/{job_id}/cancel", operation_id="cancel_job", summary="Cancel a job", response_model=wire.Job)
 def cancel_job(job_id: JobId, request: Request, caller: Curator) -> Response:
     """Cancel a job. Nothing of it is kept. A job of another process ends within seconds after the answer."""
     return json(job_json(_adaptations(request).cancel(job_id)))

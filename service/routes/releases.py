@@ -16,13 +16,15 @@ from service.routes.documented import ReleaseName
 router = APIRouter(prefix="/releases", tags=["releases"])
 
 
-@router.get("", operation_id="list_releases", response_model=list[wire.ReleaseSummary])
+@router.get("", operation_id="list_releases", summary="List releases", response_model=list[wire.ReleaseSummary])
 def list_releases(caller: Reader, engine: Service) -> Response:
     """List the releases in the store; the active one is served."""
     return json([_summary(stored, engine.served.name) for stored in engine.catalogue.store.list()])
 
 
-@router.get("/{name}", operation_id="get_release", response_model=wire.ReleaseCard)
+@router.get(
+    "/{name}", operation_id="get_release", summary="Read the card of a release", response_model=wire.ReleaseCard
+)
 def get_release(name: ReleaseName, caller: Reader, engine: Service) -> Response:
     """Read the card of a release: how it was made, how it was measured, and its licence."""
     served = engine.served
@@ -43,7 +45,12 @@ def get_release(name: ReleaseName, caller: Reader, engine: Service) -> Response:
         ) from error  # fmt: skip
 
 
-@router.post("/{name}/activate", operation_id="activate_release", response_model=wire.ActivatedRelease)
+@router.post(
+    "/{name}/activate",
+    operation_id="activate_release",
+    summary="Serve another release",
+    response_model=wire.ActivatedRelease,
+)
 def activate_release(name: ReleaseName, request: Request, caller: Curator) -> Response:
     """Serve another release without a restart.
 

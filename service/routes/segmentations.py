@@ -63,7 +63,12 @@ MaskForm = Annotated[MaskFormat, Query(description="Masks as run lengths, as pol
 
 
 @router.post(
-    "/segment", operation_id="segment", response_model=wire.NewAnswer, responses=_LABEL_MAP | BUSY, openapi_extra=_BODY
+    "/segment",
+    operation_id="segment",
+    summary="Segment an image",
+    response_model=wire.NewAnswer,
+    responses=_LABEL_MAP | BUSY,
+    openapi_extra=_BODY,
 )
 async def segment(
     request: Request,
@@ -110,7 +115,12 @@ async def segment(
     return response
 
 
-@router.get("/segmentations", operation_id="list_segmentations", response_model=list[wire.AnswerSummary])
+@router.get(
+    "/segmentations",
+    operation_id="list_segmentations",
+    summary="List earlier answers",
+    response_model=list[wire.AnswerSummary],
+)
 def list_segmentations(
     caller: Reader,
     engine: Service,
@@ -127,7 +137,12 @@ def list_segmentations(
     return json([_summary(answered, answered.facts.image_id in kept) for answered in answers])
 
 
-@router.get("/segmentations/{segmentation_id}", operation_id="get_segmentation", response_model=wire.Answer)
+@router.get(
+    "/segmentations/{segmentation_id}",
+    operation_id="get_segmentation",
+    summary="Read an earlier answer",
+    response_model=wire.Answer,
+)
 def get_segmentation(
     segmentation_id: SegmentationId, caller: Reader, engine: Service, exemplars: Exemplars = 5, masks: MaskForm = "rle"
 ) -> Response:
@@ -140,7 +155,8 @@ def get_segmentation(
 
 
 @router.get(
-    "/segmentations/{segmentation_id}/image", operation_id="get_segmentation_image", response_class=Response,
+    "/segmentations/{segmentation_id}/image", operation_id="get_segmentation_image",
+    summary="Read the image of an answer", response_class=Response,
     responses=IMAGE,
 )  # fmt: skip
 def get_segmentation_image(segmentation_id: SegmentationId, caller: Reader, engine: Service) -> Response:
@@ -151,6 +167,7 @@ def get_segmentation_image(segmentation_id: SegmentationId, caller: Reader, engi
 
 @router.post(
     "/segmentations/{segmentation_id}/relabel", operation_id="relabel_segmentation",
+    summary="Relabel an earlier answer",
     response_model=wire.RelabelledAnswer,
 )  # fmt: skip
 def relabel_segmentation(

@@ -48,7 +48,8 @@ class Label(Body):
 
 
 @router.post(
-    "/{segment_id}/label", status_code=201, operation_id="label_segment", response_model=wire.SegmentLabelled,
+    "/{segment_id}/label", status_code=201, operation_id="label_segment", summary="Correct the label of a segment",
+    response_model=wire.SegmentLabelled,
     responses=unchanged(wire.SegmentLabelled), response_description="The label was corrected.",
 )  # fmt: skip
 def label_segment(
@@ -80,7 +81,13 @@ def label_segment(
     )  # fmt: skip
 
 
-@router.get("/{segment_id}/crop", operation_id="get_segment_crop", response_class=Response, responses=PNG)
+@router.get(
+    "/{segment_id}/crop",
+    operation_id="get_segment_crop",
+    summary="Draw a segment in its image",
+    response_class=Response,
+    responses=PNG,
+)
 def get_segment_crop(segment_id: SegmentId, caller: Reader, engine: Service) -> Response:
     """Draw the part of the image around a segment, its mask outlined."""
     record = find_record(engine, segment_id)

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from service.app import create_app
+from service.http.document import DocumentedApp
 from service.http.keys import new_key
 from service.settings import Settings
 from tools.openapi import GOLDEN
@@ -79,29 +80,28 @@ def test_every_operation_parameter_and_tag_is_described(document: dict[str, Any]
             assert parameter.get("description") or parameter["schema"].get("description"), (method, path, parameter)
 
 
-def test_every_field_of_our_own_schemas_is_described(document: dict[str, Any]) -> None:
-    card = {
-        "Calibration",
-        "FeatureGroupInfo",
-        "FeaturesInfo",
-        "HeadInfo",
-        "NetworkInfo",
-        "Preprocessing",
-        "ReleaseCard",
-        "ReleaseClass",
-        "RetrievalInfo",
-        "SortingInfo",
-    }
-    annotations = {"Annotation", "RunLengths"}  # described as a whole
+def test_every_schema_and_each_of_its_fields_is_described(document: dict[str, Any]) -> None:
     for name, schema in document["components"]["schemas"].items():
         assert schema["description"], name
-        for field, value in schema["properties"].items():
-            if name not in card | annotations:
-                assert _is_described(value), (name, field)
+        assert [field for field, value in schema["properties"].items() if not value.get("description")] == [], name
 
 
-def _is_described(value: dict[str, Any]) -> bool:
-    return bool(value.get("description")) or "$ref" in value or "$ref" in value.get("items", {})
+def test_every_field_of_a_body_without_a_model_is_described(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+            for field, value in content["schema"].get("properties", {}).items():
+                assert value.get("description"), (method, path, media_type, field)
+
+
+def test_every_summary_is_written_for_its_operation(client: TestClient, document: dict[str, Any]) -> None:
+    assert isinstance(client.app, DocumentedApp)
+    derived = {route.name.replace("_", " ").title() for route in client.app.documented_routes()}
+    summaries = [operation["summary"] for _, _, operation in operations(document)]
+    assert len(set(summaries)) == len(summaries) == len(derived)
+    for summary in summaries:
+        assert summary not in derived
+        assert summary[0].isupper()
+        assert not summary.endswith(".")
 
 
 def test_only_callers_with_the_documented_role_are_accepted(settings: Settings, document: dict[str, Any]) -> None:

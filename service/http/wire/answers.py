@@ -36,7 +36,7 @@ class SegmentExemplar(Wire):
 
 
 class Segment(Wire):
-    """A segment of the image with its label. The segments of an answer cover every pixel once."""
+    """A segment of the image with its label."""
 
     segment_id: SegmentId
     class_id: LabelId
@@ -56,7 +56,7 @@ class Segment(Wire):
 
 
 class Timings(Wire):
-    """Time of each stage in milliseconds."""
+    """Times of a segmentation."""
 
     decode: float = Field(ge=0, description="Decoding the image file.", examples=[3.1])
     embed: float = Field(ge=0, description="Running the network.", examples=[21.4])
@@ -66,7 +66,7 @@ class Timings(Wire):
 
 
 class RelabelTimings(Wire):
-    """Time in milliseconds; neither the network nor pixel sorting runs."""
+    """Times of relabelling. Neither the network nor pixel sorting runs."""
 
     retrieve: float = Field(ge=0, description="Searching exemplars and voting.", examples=[1.2])
     total: float = Field(ge=0, description="All stages.", examples=[1.2])
@@ -81,7 +81,7 @@ class Answer(Wire):
     release: Release
     index_revision: IndexRevision
     classes: list[ClassInfo] = Field(description="Classes that segments could take.")
-    segments: list[Segment]
+    segments: list[Segment] = Field(description="The segments. Each pixel of the image is in exactly one of them.")
     image_id: ImageId
     image_url: ImageUrl
 
@@ -89,7 +89,7 @@ class Answer(Wire):
 class NewAnswer(Answer):
     """A segmented image, and how long it took."""
 
-    timings_ms: Timings
+    timings_ms: Timings = Field(description="Time of each stage in milliseconds.")
 
 
 class LabelChange(Wire):
@@ -106,7 +106,7 @@ class RelabelledAnswer(Answer):
 
     relabelled_from: SegmentationId = Field(description="Id of the earlier answer.")
     changed: list[LabelChange] = Field(description="Segments whose label is different.")
-    timings_ms: RelabelTimings
+    timings_ms: RelabelTimings = Field(description="Time of each stage in milliseconds.")
 
 
 class AnswerSummary(Wire):

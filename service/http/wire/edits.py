@@ -36,7 +36,7 @@ class Edit(Wire):
     author: Author
     reason: str | None = Field(description="Reason that the author gave.", examples=["kerb, not road"])
     created: Created
-    summary: str = Field(description="What the edit does, in one line.", examples=["a segment is kerb"])
+    summary: str = Field(description="What the edit does, in one line.", examples=["corrected a segment to kerb"])
     exemplar_ids: list[ExemplarId] = Field(description="Exemplars that the edit adds or removes.")
     classes: list[ClassInfo] = Field(description="Classes that the edit creates or changes.")
     reverted_by: int | None = Field(description="Number of the edit that reverts this one; null: it is in effect.")

@@ -48,7 +48,7 @@ class ExemplarList(Wire):
     """One page of exemplars."""
 
     total: int = Field(ge=0, description="Number of exemplars on all pages.", examples=[412])
-    exemplars: list[ExemplarSummary]
+    exemplars: list[ExemplarSummary] = Field(description="The exemplars of the page, the most recently added first.")
 
 
 class AddedExemplar(Wire):
@@ -72,7 +72,7 @@ class ExemplarsAdded(Wire):
 
     index_revision: IndexRevision
     edit: EditOrNone
-    exemplars: list[AddedExemplar]
+    exemplars: list[AddedExemplar] = Field(description="One for each labelled part, whether it is new or not.")
     classes: list[ClassInfo] = Field(description="Classes that the edit created.")
     already: int = Field(ge=0, description="Number of exemplars that existed before.")
     relabelled: RelabelledAnswer | None = Field(
@@ -94,7 +94,7 @@ class SegmentLabelled(Wire):
 
     index_revision: IndexRevision
     edit: EditOrNone
-    exemplar: Exemplar
+    exemplar: Exemplar = Field(description="The segment as an exemplar of the right class.")
     strength: Strength = Field(description="Strength that it needs to take the label. Usually 1.")
     relabelled: RelabelledAnswer | None = Field(
         description="The whole image, labelled again; null with relabel=false, or where that failed."

@@ -76,7 +76,7 @@ class BoundaryNeighbour(Wire):
 
 
 class Boundary(Wire):
-    """How much of the segment lies near other segments, where its outline is least certain."""
+    """The pixels of a segment near other segments. There its outline is least certain."""
 
     distance_px: int = Field(description="Largest distance that counts as near, in pixels.", examples=[3])
     share: float = Field(ge=0, le=1, description="Share of the segment's pixels that are near, 0 to 1.")
@@ -122,8 +122,8 @@ class Explanation(Wire):
     )
     area: Area
     bbox: BBox
-    mask: Mask
-    vote: Vote
+    mask: Mask = Field(description="Its pixels in the image.")
+    vote: Vote = Field(description="Settings and result of the vote.")
     exemplars: list[Voter] = Field(description="The exemplars that voted, nearest first.")
     reserve: list[Neighbour] = Field(
         description="The next nearest exemplars. They vote if nearer exemplars are removed."
@@ -136,7 +136,7 @@ class Explanation(Wire):
         description="Ids of the smallest set of exemplars whose removal changes the label; null: removing any of the "
         "listed exemplars does not change it, or nothing voted."
     )
-    boundary: Boundary
+    boundary: Boundary = Field(description="How much of the segment lies near other segments.")
     similar: list[SimilarSegment] = Field(description="Similar segments of other images, the most similar first.")
     corrections: list[Correction] = Field(description="Corrections of this segment's label, the newest first.")
     calibration: Calibration = Field(

@@ -14,12 +14,12 @@ class Liveness(Wire):
 
 
 class DeviceSteps(Wire):
-    """What each step runs on."""
+    """The device of each step: cpu or cuda."""
 
     network: str = Field(description="What runs the network.", examples=["cpu"])
     sorting: str = Field(description="What sorts pixels.", examples=["cpu"])
     search: str = Field(description="What searches exemplars.", examples=["cpu"])
-    name: str | None = Field(description="Name of the device.", examples=["cpu"])
+    name: str | None = Field(description="Name of the device or of the processor.", examples=["x86_64"])
 
 
 class Readiness(Wire):
@@ -32,6 +32,6 @@ class Readiness(Wire):
         description="Provider by which ONNX Runtime runs the network.", examples=["CPUExecutionProvider"]
     )
     network_bits: Literal[16, 32] = Field(description="Bits of the numbers in the network.")
-    steps_run_on: DeviceSteps
+    steps_run_on: DeviceSteps = Field(description="What each step runs on.")
     exemplars: int = Field(ge=0, description="Number of exemplars that take part in votes.")
     index_revision: IndexRevision

@@ -26,14 +26,16 @@ class ReleaseSummary(Wire):
 
 
 class ReleaseClass(CardClassInfo):
-    """A class in a release's card; its colour is [red, green, blue], each 0 to 255."""
+    """A class in a release's card."""
 
 
 class ReleaseCard(Card):
     """The card of a release: how it was made, how it was measured, and its licence."""
 
     format_version: int = Field(1, description="Version of the card's format.")  # type: ignore[assignment]
-    classes: list[ReleaseClass]  # type: ignore[assignment]
+    classes: list[ReleaseClass] = Field(  # type: ignore[assignment]
+        description="Its classes. Their ids are 0, 1, 2, ... in order. An empty release has none."
+    )
 
 
 class ActivatedRelease(Wire):

@@ -55,14 +55,14 @@
  */
 
 /**
- * A labelled shape: a class by name or id, and a mask or polygons [x, y, x, y, ...] in pixels.
+ * A labelled shape: a class by name or id, and a mask or polygons.
  *
  * @typedef {object} Annotation
- * @property {string|null} [class_name]
- * @property {number|null} [class_id]
- * @property {string|null} [color]
- * @property {RunLengths|null} [mask]
- * @property {number[][]|null} [polygons]
+ * @property {string|null} [class_name] Name of its class; a new name creates a class.
+ * @property {number|null} [class_id] Id of its class, instead of a name.
+ * @property {string|null} [color] Colour #rrggbb of the class if it is created.
+ * @property {RunLengths|null} [mask] Its pixels as run lengths.
+ * @property {number[][]|null} [polygons] Instead of a mask: outlines [x, y, x, y, ...] in pixels of the upright image. A pixel inside any of them belongs to the shape.
  */
 
 /**
@@ -75,7 +75,7 @@
  * @property {string} release Name of the release.
  * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {ClassInfo[]} classes Classes that segments could take.
- * @property {Segment[]} segments
+ * @property {Segment[]} segments The segments. Each pixel of the image is in exactly one of them.
  * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
  */
@@ -96,7 +96,7 @@
  */
 
 /**
- * How much of the segment lies near other segments, where its outline is least certain.
+ * The pixels of a segment near other segments. There its outline is least certain.
  *
  * @typedef {object} Boundary
  * @property {number} distance_px Largest distance that counts as near, in pixels.
@@ -114,14 +114,14 @@
  */
 
 /**
- * Confidence as a function of the winning share, linear between knots, and the threshold of known segments. A segment is known if its familiarity, the mean of two cosines (`segsort.retrieval.familiarity`), reaches known_threshold. how: the data that both were fitted on. calibrated: False if the exemplars did not allow a calibration, for example because there are none; `how` then says why. No confidence is given, the knots are not used, and the threshold is compared with the cosine of the segment alone.
+ * Confidence as a function of the winning share, and the threshold of known segments.
  *
  * @typedef {object} Calibration
- * @property {number[]} confidence_x
- * @property {number[]} confidence_y
- * @property {number} known_threshold
- * @property {string} how
- * @property {boolean} [calibrated]
+ * @property {number[]} confidence_x Winning shares at the knots, 0 to 1, increasing. Between knots the curve is linear.
+ * @property {number[]} confidence_y Confidences at the knots, 0 to 1, not decreasing; as many as shares.
+ * @property {number} known_threshold A segment is known from this familiarity on, a cosine of -1 to 1. The familiarity is the mean of two cosines, or the cosine of the segment alone if `calibrated` is false.
+ * @property {string} how Data that curve and threshold were fitted on; if not calibrated, why not.
+ * @property {boolean} [calibrated] False: the exemplars did not allow a calibration, for example because there are none. No confidence is given then, and the knots are not used.
  */
 
 /**
@@ -171,13 +171,13 @@
  */
 
 /**
- * What each step runs on.
+ * The device of each step: cpu or cuda.
  *
  * @typedef {object} DeviceSteps
  * @property {string} network What runs the network.
  * @property {string} sorting What sorts pixels.
  * @property {string} search What searches exemplars.
- * @property {string|null} name Name of the device.
+ * @property {string|null} name Name of the device or of the processor.
  */
 
 /**
@@ -253,7 +253,7 @@
  *
  * @typedef {object} ExemplarList
  * @property {number} total Number of exemplars on all pages.
- * @property {ExemplarSummary[]} exemplars
+ * @property {ExemplarSummary[]} exemplars The exemplars of the page, the most recently added first.
  */
 
 /**
@@ -281,7 +281,7 @@
  * @typedef {object} ExemplarsAdded
  * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {Edit|null} edit The edit; null: there was nothing to change.
- * @property {AddedExemplar[]} exemplars
+ * @property {AddedExemplar[]} exemplars One for each labelled part, whether it is new or not.
  * @property {ClassInfo[]} classes Classes that the edit created.
  * @property {number} already Number of exemplars that existed before.
  * @property {RelabelledAnswer|null} relabelled The whole image, labelled again; null without `segmentation_id`, with relabel=false, or where that failed.
@@ -311,14 +311,14 @@
  * @property {number|null} image_similarity Mean similarity of the image's segments to their nearest exemplars, weighted by area; null: nothing voted.
  * @property {number} area Number of pixels.
  * @property {[number, number, number, number]} bbox Bounding box [x, y, width, height] in pixels; x and y of its top left corner.
- * @property {Mask} mask
- * @property {Vote} vote
+ * @property {Mask} mask Its pixels in the image.
+ * @property {Vote} vote Settings and result of the vote.
  * @property {Voter[]} exemplars The exemplars that voted, nearest first.
  * @property {Neighbour[]} reserve The next nearest exemplars. They vote if nearer exemplars are removed.
  * @property {RunnerUp|null} runner_up The second class; null: no exemplar voted for another class.
  * @property {number|null} margin Share of the class minus that of the runner-up, 0 to 1; null: nothing voted.
  * @property {string[]|null} flip_set Ids of the smallest set of exemplars whose removal changes the label; null: removing any of the listed exemplars does not change it, or nothing voted.
- * @property {Boundary} boundary
+ * @property {Boundary} boundary How much of the segment lies near other segments.
  * @property {SimilarSegment[]} similar Similar segments of other images, the most similar first.
  * @property {Correction[]} corrections Corrections of this segment's label, the newest first.
  * @property {Calibration} calibration How a share becomes a confidence, and from which familiarity on a segment is known.
@@ -330,31 +330,31 @@
  */
 
 /**
- * One map of a feature extractor: its name, the number of its channels, and its stride in pixels of the input.
+ * One map of a feature extractor.
  *
  * @typedef {object} FeatureGroupInfo
- * @property {string} name
- * @property {number} channels
- * @property {number} stride
+ * @property {string} name Name of the map.
+ * @property {number} channels Number of values at each position.
+ * @property {number} stride Pixels of the network's input between neighbouring positions.
  */
 
 /**
  * The feature extractor in `features.onnx` of a release that can be adapted.
  *
  * @typedef {object} FeaturesInfo
- * @property {string} name
- * @property {FeatureGroupInfo[]} groups
+ * @property {string} name Name of the feature extractor.
+ * @property {FeatureGroupInfo[]} groups The maps that it computes.
  */
 
 /**
- * The head that makes embeddings of features. groups: the maps that it reads. cross_validated: mIoU, 0..1, of each head that was tried, by its description, on images (or strokes, if there is one image) that it was not fitted on; empty if nothing could be compared. chosen: the description of this head.
+ * The head that makes embeddings of features.
  *
  * @typedef {object} HeadInfo
- * @property {"identity"|"linear"|"mlp"|"forest"|"softmax"|"ensemble"} kind
- * @property {string[]} groups
- * @property {string} chosen
- * @property {Record<string, number>} [cross_validated]
- * @property {number} [seconds]
+ * @property {"identity"|"linear"|"mlp"|"forest"|"softmax"|"ensemble"} kind Kind of the head; identity: the features themselves, projected to fewer values.
+ * @property {string[]} groups Names of the maps that it reads.
+ * @property {string} chosen Description of this head: its kind and its maps.
+ * @property {Record<string, number>} [cross_validated] Mean intersection over union, 0 to 1, of each head that was tried, by its description. It is measured on images that the head was not fitted on, or on such strokes if there is one image. Empty: nothing could be compared.
+ * @property {number} [seconds] Time to choose and fit the head, seconds.
  */
 
 /**
@@ -438,12 +438,12 @@
  * Description of the network of a release.
  *
  * @typedef {object} NetworkInfo
- * @property {string} name
- * @property {string} backbone
- * @property {number} [dimension]
- * @property {number} [stride]
- * @property {number} parameters
- * @property {number} opset
+ * @property {string} name Name of the network: its backbone and what was trained or fitted on it.
+ * @property {string} backbone Name of the pretrained network or of the feature extractor inside it.
+ * @property {number} [dimension] Number of values of an embedding, which is a unit vector.
+ * @property {number} [stride] Pixels of the network's input between neighbouring embeddings.
+ * @property {number} parameters Number of weights.
+ * @property {number} opset Version of the ONNX operators that it uses.
  */
 
 /**
@@ -456,10 +456,10 @@
  * @property {string} release Name of the release.
  * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {ClassInfo[]} classes Classes that segments could take.
- * @property {Segment[]} segments
+ * @property {Segment[]} segments The segments. Each pixel of the image is in exactly one of them.
  * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
- * @property {Timings} timings_ms
+ * @property {Timings} timings_ms Time of each stage in milliseconds.
  */
 
 /**
@@ -482,14 +482,14 @@
  */
 
 /**
- * Preprocessing of the network's input: resize the longest side to working_size, then (rgb - mean) / std. The right and bottom edges are then repeated until both sides are multiples of multiple_of. mean and std are of RGB in 0..255.
+ * Preprocessing of the network's input: resize, then (rgb - mean) / std, then pad.
  *
  * @typedef {object} Preprocessing
- * @property {number} working_size
- * @property {number} [multiple_of]
- * @property {[number, number, number]} mean
- * @property {[number, number, number]} std
- * @property {"bilinear"} [resample]
+ * @property {number} working_size Longest side of the resized image in pixels.
+ * @property {number} [multiple_of] The right and bottom edges are repeated until both sides are multiples of this number of pixels.
+ * @property {[number, number, number]} mean Mean of red, green and blue on the scale 0 to 255; it is subtracted.
+ * @property {[number, number, number]} std Standard deviation of red, green and blue on the scale 0 to 255; the difference is divided by it.
+ * @property {"bilinear"} [resample] Interpolation of the resized image.
  */
 
 /**
@@ -515,13 +515,13 @@
  * @property {"cpu"|"cuda"} device Device in the settings.
  * @property {string} runs_on Provider by which ONNX Runtime runs the network.
  * @property {16|32} network_bits Bits of the numbers in the network.
- * @property {DeviceSteps} steps_run_on
+ * @property {DeviceSteps} steps_run_on What each step runs on.
  * @property {number} exemplars Number of exemplars that take part in votes.
  * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  */
 
 /**
- * Time in milliseconds; neither the network nor pixel sorting runs.
+ * Times of relabelling. Neither the network nor pixel sorting runs.
  *
  * @typedef {object} RelabelTimings
  * @property {number} retrieve Searching exemplars and voting.
@@ -538,12 +538,12 @@
  * @property {string} release Name of the release.
  * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {ClassInfo[]} classes Classes that segments could take.
- * @property {Segment[]} segments
+ * @property {Segment[]} segments The segments. Each pixel of the image is in exactly one of them.
  * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
  * @property {string} relabelled_from Id of the earlier answer.
  * @property {LabelChange[]} changed Segments whose label is different.
- * @property {RelabelTimings} timings_ms
+ * @property {RelabelTimings} timings_ms Time of each stage in milliseconds.
  */
 
 /**
@@ -551,32 +551,32 @@
  *
  * @typedef {object} ReleaseCard
  * @property {number} [format_version] Version of the card's format.
- * @property {string} name
- * @property {string} created
- * @property {string} description
- * @property {ReleaseClass[]} classes
- * @property {number[]} [retired]
- * @property {NetworkInfo} network
- * @property {Preprocessing} preprocessing
- * @property {SortingInfo} sorting
- * @property {RetrievalInfo} retrieval
- * @property {Calibration} calibration
- * @property {FeaturesInfo|null} [features]
- * @property {HeadInfo|null} [head]
- * @property {Record<string, any>} [provenance]
- * @property {Record<string, any>} [licence]
- * @property {Record<string, any>} [data]
- * @property {Record<string, any>} [training]
- * @property {Record<string, any>} [metrics]
+ * @property {string} name Name of the release.
+ * @property {string} created When it was built, ISO 8601.
+ * @property {string} description What it is for.
+ * @property {ReleaseClass[]} classes Its classes. Their ids are 0, 1, 2, ... in order. An empty release has none.
+ * @property {number[]} [retired] Ids of classes that have no exemplars and are not offered. No other class gets their ids.
+ * @property {NetworkInfo} network The network that computes embeddings.
+ * @property {Preprocessing} preprocessing How an image is prepared for the network.
+ * @property {SortingInfo} sorting How pixels are sorted into segments.
+ * @property {RetrievalInfo} retrieval How exemplars are searched and vote.
+ * @property {Calibration} calibration How a share becomes a confidence, and from which familiarity on a segment is known.
+ * @property {FeaturesInfo|null} [features] The feature extractor; null: the release cannot be adapted.
+ * @property {HeadInfo|null} [head] The head that makes embeddings of features; null: the network has none.
+ * @property {Record<string, any>} [provenance] What it was built with: the version of the software, and the network.
+ * @property {Record<string, any>} [licence] Licences. `network`: of the weights and what they were trained on; `exemplars`: of the images that the release was built from; `added`: of images that users added. Older cards have licences of the network beside these keys.
+ * @property {Record<string, any>} [data] Where its exemplars and its calibration come from, with their numbers.
+ * @property {Record<string, any>} [training] How the network was trained.
+ * @property {Record<string, any>} [metrics] Measured results, by what was measured; scores are 0 to 1.
  */
 
 /**
- * A class in a release's card; its colour is [red, green, blue], each 0 to 255.
+ * A class in a release's card.
  *
  * @typedef {object} ReleaseClass
- * @property {number} class_id
- * @property {string} name
- * @property {[number, number, number]} color
+ * @property {number} class_id Number of the class; it never changes.
+ * @property {string} name Name of the class, unique in the release.
+ * @property {[number, number, number]} color Colour as [red, green, blue], each 0 to 255.
  */
 
 /**
@@ -605,12 +605,12 @@
  */
 
 /**
- * Settings of the vote: k exemplars with weight exp(kappa * cosine) each. index_factory: FAISS index factory.
+ * Settings of the vote of the nearest exemplars.
  *
  * @typedef {object} RetrievalInfo
- * @property {number} [k]
- * @property {number} [kappa]
- * @property {string} [index_factory]
+ * @property {number} [k] Number of exemplars that vote on a segment.
+ * @property {number} [kappa] Concentration: the weight of a vote is strength * exp(kappa * cosine).
+ * @property {string} [index_factory] Kind of the search index, in the notation of the FAISS index factory.
  */
 
 /**
@@ -621,11 +621,11 @@
  */
 
 /**
- * COCO run lengths: size is [height, width]; counts compressed, or a list of numbers.
+ * COCO run lengths of a mask.
  *
  * @typedef {object} RunLengths
- * @property {[number, number]} size
- * @property {string|number[]} counts
+ * @property {[number, number]} size [height, width] of the upright image in pixels.
+ * @property {string|number[]} counts Lengths of runs of pixels, column by column, alternately outside and inside; the first is outside. They are compressed as COCO does, or a list of numbers.
  */
 
 /**
@@ -639,7 +639,7 @@
  */
 
 /**
- * A segment of the image with its label. The segments of an answer cover every pixel once.
+ * A segment of the image with its label.
  *
  * @typedef {object} Segment
  * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
@@ -669,7 +669,7 @@
  * @typedef {object} SegmentLabelled
  * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {Edit|null} edit The edit; null: there was nothing to change.
- * @property {Exemplar} exemplar
+ * @property {Exemplar} exemplar The segment as an exemplar of the right class.
  * @property {number} strength Strength that it needs to take the label. Usually 1.
  * @property {RelabelledAnswer|null} relabelled The whole image, labelled again; null with relabel=false, or where that failed.
  * @property {ClassInfo[]} classes Classes that the edit created.
@@ -695,17 +695,17 @@
  */
 
 /**
- * Settings of pixel sorting. min_area: minimum area of a segment as a share of the image; smaller ones are merged. By default there are four iterations over a quarter of the pixels and two over all. precision: precision of the comparison in `segsort.pixel_sorting`.
+ * Settings of pixel sorting, which divides an image into segments.
  *
  * @typedef {object} SortingInfo
- * @property {number} [segments]
- * @property {number} [iterations]
- * @property {number} [coarse_iterations]
- * @property {number} [location_weight]
- * @property {"hard"|"soft"} [assignment]
- * @property {number} [kappa]
- * @property {number} [min_area]
- * @property {"float32"|"int8"} [precision]
+ * @property {number} [segments] Number of segments that sorting starts with; it ends with at most as many.
+ * @property {number} [iterations] Largest number of iterations over all pixels.
+ * @property {number} [coarse_iterations] Largest number of iterations over a quarter of the pixels, before the others.
+ * @property {number} [location_weight] How much a pixel's location counts beside its embedding, which has length 1: the length of the location at the end of the longer side. 0: not at all.
+ * @property {"hard"|"soft"} [assignment] hard: each pixel belongs to one segment; soft: to all, by their probabilities.
+ * @property {number} [kappa] Concentration of a segment's embeddings; only for soft assignment.
+ * @property {number} [min_area] Smallest area of a segment as a share of the image, 0 to 1; smaller segments are merged.
+ * @property {"float32"|"int8"} [precision] Numbers in which pixels are compared with segments. int8 is faster on some processors, and changes only assignments that are almost equally good.
  */
 
 /**
@@ -720,7 +720,7 @@
  */
 
 /**
- * Time of each stage in milliseconds.
+ * Times of a segmentation.
  *
  * @typedef {object} Timings
  * @property {number} decode Decoding the image file.

@@ -3,27 +3,23 @@
 import copy
 import io
 import json
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
-import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
-from pydantic import TypeAdapter
 
-from segsort.masks import bounding_boxes, decode_rle
-from service.http import examples
-from service.http.wire import Edit, ExemplarList, Explanation, NewAnswer, OfferedClass, Problem, Readiness, Wire
+from service.http.wire import Wire
 
 
 class Conformance:
     """Checks answers against the document, in which no object may have undescribed fields.
 
     Attributes:
+        operations: operations of the document by id.
         checked: operation ids and statuses of the answers so far.
     """
 
@@ -33,6 +29,9 @@ class Conformance:
         self._document = copy.deepcopy(client.app.openapi())
         for schema in self._document["components"]["schemas"].values():
             schema.setdefault("additionalProperties", False)
+        self.operations = {
+            one["operationId"]: one for methods in self._document["paths"].values() for one in methods.values()
+        }
         self.checked: set[tuple[str, str]] = set()
 
     def __call__(self, method: str, path: str, **request: Any) -> Any:
@@ -59,15 +58,6 @@ class Conformance:
         assert self.errors(schema, found) == [], (method, path, status)
         return found
 
-    def examples(self) -> dict[str, tuple[dict[str, Any], Any]]:
-        """Schema and example of each JSON answer that has an example, by operation id."""
-        operations = (one for methods in self._document["paths"].values() for one in methods.values())
-        contents = {
-            one["operationId"]: one["responses"].get("200", {}).get("content", {}).get("application/json", {})
-            for one in operations
-        }
-        return {name: (one["schema"], one["example"]) for name, one in contents.items() if "example" in one}
-
     def errors(self, schema: dict[str, Any], value: Any) -> list[str]:
         """Where and why a JSON value does not conform to a schema of the document; empty if it conforms."""
         validator = jsonschema_rs.validator_for(schema | {"components": self._document["components"]})
@@ -76,8 +66,9 @@ class Conformance:
     @property
     def successes(self) -> set[tuple[str, str]]:
         """Operation ids and statuses 2XX of the document."""
-        operations = (one for methods in self._document["paths"].values() for one in methods.values())
-        return {(one["operationId"], status) for one in operations for status in one["responses"] if status[0] == "2"}
+        return {
+            (name, status) for name, one in self.operations.items() for status in one["responses"] if status[0] == "2"
+        }
 
 
 @pytest.fixture
@@ -212,49 +203,3 @@ def test_examples_of_fields_fit_their_own_schema(model: type[Wire]) -> None:
         for example in value.get("examples", ()):
             whole = value | {"$defs": schema.get("$defs", {})}
             assert jsonschema_rs.is_valid(whole, example), (field, example)
-
-
-def test_each_example_of_an_answer_has_all_fields_of_its_schema(ask: Conformance) -> None:
-    given = ask.examples()
-    assert set(given) == set(examples.ANSWERS)
-    assert {"segment", "explain", "list_exemplars", "list_edits", "list_classes", "get_readiness"} <= set(given)
-    for operation, (schema, example) in given.items():
-        assert ask.errors(schema, example) == [], operation
-
-
-def test_the_example_of_a_problem_has_all_fields_of_its_model(ask: Conformance) -> None:
-    reference = {"$ref": "#/components/schemas/Problem"}
-    assert ask.errors(reference, examples.PROBLEM) == []
-    assert set(examples.PROBLEM) == set(Problem.model_fields)
-
-
-@pytest.mark.parametrize(
-    ("operation", "model"),
-    [
-        ("segment", NewAnswer),
-        ("explain", Explanation),
-        ("list_exemplars", ExemplarList),
-        ("list_edits", list[Edit]),
-        ("list_classes", list[OfferedClass]),
-        ("get_readiness", Readiness),
-    ],
-)
-def test_each_example_is_accepted_by_its_model(operation: str, model: Any) -> None:
-    adapter = TypeAdapter(model)
-    parsed = adapter.validate_python(examples.ANSWERS[operation])
-    assert adapter.dump_python(parsed, mode="json", exclude_unset=True) == examples.ANSWERS[operation]
-
-
-def test_the_vote_of_the_example_can_be_recomputed_by_hand() -> None:
-    example = examples.ANSWERS["explain"]
-    kappa = example["vote"]["kappa"]
-    weights = [one["strength"] * math.exp(kappa * one["similarity"]) for one in example["exemplars"]]
-    shares = [weight / sum(weights) for weight in weights]
-    assert [one["weight"] for one in example["exemplars"]] == pytest.approx(shares, abs=1e-6)
-    assert example["share"] == pytest.approx(shares[0] + shares[1], abs=1e-6)
-    assert example["margin"] == pytest.approx(example["share"] - example["runner_up"]["weight"], abs=1e-6)
-    assert example["familiarity"] == pytest.approx((0.96 + example["image_similarity"]) / 2)
-    for one in (example, *example["exemplars"]):
-        mask = decode_rle(one["mask"]["counts"], tuple(one["mask"]["size"]))
-        assert mask.sum() == one["area"]
-        assert bounding_boxes(mask.astype(np.int64), 2)[1].tolist() == one["bbox"]

@@ -1,0 +1,21 @@
+"""Examples of answers of /me, /session and the probes."""
+
+from typing import Any
+
+_ANNA: dict[str, Any] = {"name": "anna", "role": "curator", "keys": True}
+
+ANSWERS: dict[tuple[str, int], Any] = {
+    ("get_caller", 200): _ANNA,
+    ("sign_in", 200): _ANNA,
+    ("get_liveness", 200): {"status": "ok"},
+    ("get_readiness", 200): {
+        "status": "ready",
+        "release": "streets",
+        "device": "cpu",
+        "runs_on": "CPUExecutionProvider",
+        "network_bits": 32,
+        "steps_run_on": {"network": "cpu", "sorting": "cpu", "search": "cpu", "name": "x86_64"},
+        "exemplars": 6000,
+        "index_revision": 0,
+    },
+}
