@@ -15,8 +15,7 @@ from index_builder.regions_commands import app as regions_app
 from index_builder.report_commands import report
 from index_builder.teach_commands import new
 from model_store.release_commands import app as releases_app
-from service.commands import segment, serve, snapshot
-from service.keys_commands import app as keys_app
+from service.commands import keys, segment, serve, snapshot
 
 cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -45,7 +44,7 @@ for command in (serve, new, build, adapt, segment, evaluate, train, report):
 releases_app.command()(snapshot)  # defined in service: it reads the database of edits, which model_store cannot import
 cli.add_typer(releases_app, name="releases")
 cli.add_typer(regions_app, name="regions")
-cli.add_typer(keys_app, name="keys")
+cli.add_typer(keys, name="keys")
 
 
 def app() -> None:

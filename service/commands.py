@@ -1,7 +1,8 @@
-"""Commands of the online side: serve, segment, releases snapshot."""
+"""Commands of the online side: serve, segment, releases snapshot, keys."""
 
 import sys
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from service.answering.engine import Engine
 
+keys = typer.Typer(help="API keys of the service.", no_args_is_help=True)
 Images = Annotated[list[Path], typer.Argument(help="Image files.")]
 
 
@@ -137,3 +139,32 @@ def _segment_one(engine: "Engine", file: Path, out: Path | None) -> dict[str, An
     contact_sheet(image, labels, body, release, release.rows).save(f"{out}.exemplars.png")
     print(f"{file}: {len(body['segments'])} segments, {out}.*", file=sys.stderr)
     return body
+
+
+class _Role(StrEnum):
+    reader = "reader"
+    curator = "curator"
+
+
+@keys.callback()
+def _keep_group() -> None:
+    """Keep `new` a subcommand: typer would merge a group's only command into the group."""
+
+
+@keys.command("new")
+def new_key(
+    name: Annotated[str, typer.Argument(help="Owner of the key; edits are signed with this name.")],
+    role: Annotated[_Role, typer.Option(help="reader: segment and read; curator: edit as well.")],
+) -> None:
+    """Create a key. The key goes to standard error, once; the line that the service needs goes to standard output.
+
+    `segsort keys new NAME --role curator >> keys.txt` shows the key and appends its line to the file that
+    SEGSORT_API_KEYS_FILE names.
+    """
+    from service.http.keys import new_key as make_key
+
+    secret, key = make_key(name, role.value)
+    print(f"Key of {name}. It is shown only once. Send it as Authorization: Bearer KEY:", file=sys.stderr)
+    print(secret, file=sys.stderr)
+    print("Line for SEGSORT_API_KEYS_FILE, or entry of SEGSORT_API_KEYS:", file=sys.stderr, flush=True)
+    print(key.line)
