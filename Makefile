@@ -19,7 +19,7 @@ WORKERS := $(if $(ARGS),,-n 2 --dist loadfile)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test check format openapi docs structure lock wheel test-oldest test-newest bench clean
+.PHONY: help serve test faults check format openapi docs structure lock wheel test-oldest test-newest bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
@@ -29,6 +29,9 @@ serve: $(VENV)/.runtime ## install what serving needs, serve the bundled release
 
 test: $(VENV)/.test ## run all tests and check their coverage; ARGS="-k name" runs some, without coverage
 	$(BIN)/python -m pytest $(COVERAGE) $(WORKERS) $(ARGS)
+
+faults: $(VENV)/.test ## break the code in known ways, one at a time, and see that a test fails; ARGS=flip picks by name
+	$(BIN)/python -m tests.deliberate_faults $(if $(ARGS),"$(ARGS)")
 
 check: $(VENV)/.check $(VENV)/.typescript ## check format, lint, types, import rules, workflows
 	$(BIN)/ruff format --check .

@@ -1,11 +1,11 @@
-"""Edits of a running service: how soon the next request sees one, and what one a second does to those who ask.
+"""Latency of edits of a running service, and latency of POST /segment with and without concurrent edits.
 
 python -m benchmarks.edits [--counts 1000 100000 1000000] [--rounds 20] [--block 3] [--blocks 12] [--out DIR]
 
-A real process over SQLite and HTTP, one caller. An edit counts as seen when it is answered: what is asked after that
-names its revision or a later one, which is checked each time. POST /segment is asked over and over, in blocks without
-edits and with one edit a second beside in turn; compare the blocks of one run, not of two. cpu_ms is what the service's
-threads worked for one request, edits included: it says the same whatever else the machine does.
+The service is a real process with SQLite, called over HTTP by one caller. The latency of an edit ends with its answer.
+The benchmark then checks that the next request reports the revision of the edit or a later one. POST /segment is called
+in blocks that alternate between no edits and one concurrent edit per second. Compare blocks of one run only. cpu_ms is
+the CPU time of the service for one request, edits included. It depends less on other programs than the latency.
 """
 
 import argparse
@@ -31,12 +31,14 @@ from model_store.store import BUNDLED, ReleaseStore
 
 NOISE = 0.05  # per dimension, of copies of a prototype
 PERIOD = 1.0  # seconds from one edit to the next
+WITHOUT, WITH = "POST /segment, no edits meanwhile", "POST /segment, edits meanwhile"
+RATIO = "ratio with / without edits, median"
 
 
 def grown(release: Release, count: int, out: Path) -> Release:
-    """A release with so many exemplars: the first ones of another, then copies of them with noise.
+    """Write a release with `count` exemplars: those of another release, then copies of them with noise.
 
-    Masks are one and the same, or a million of them would be most of what is read at the start.
+    All exemplars share one mask. Otherwise most of the start would be spent on reading a million masks.
     """
     random, source = np.random.default_rng(0), release.exemplars
     rows = np.arange(count) % len(source)
@@ -59,7 +61,7 @@ def grown(release: Release, count: int, out: Path) -> Release:
 
 @dataclass
 class Editor:
-    """Makes edits of a running service, each of another thing than the last."""
+    """Makes edits of a running service. Successive edits change different segments and exemplars."""
 
     client: httpx.Client
     segments: list[str]  # of one answer
@@ -70,44 +72,48 @@ class Editor:
 
     @classmethod
     def of(cls, address: str, jpeg: bytes, exemplars: Iterator[str]) -> "Editor":
-        """An editor of the segments that an image is answered with."""
+        """Segment an image, and return an editor of the segments of the answer."""
         client = httpx.Client(base_url=address, timeout=120)
         answer = client.post("/segment", content=jpeg).raise_for_status().json()
         classes = cycle([info["name"] for info in answer["classes"]])
         return cls(client, [segment["segment_id"] for segment in answer["segments"]], exemplars, classes)
 
     def correct(self, relabel: bool = False) -> None:
-        """A segment gets another class than the last time; with `relabel` the answer brings the picture anew."""
+        """Correct the class of the next segment. With `relabel`, the answer includes the relabelled image."""
         self.number += 1
         segment = self.segments[self.number % len(self.segments)]
         url = f"/segments/{segment}/label?relabel={str(relabel).lower()}"
         self._edit(self.client.post(url, json={"class_name": next(self.classes)}))
 
     def remove(self) -> None:
-        """An exemplar of the release goes."""
+        """Remove the next exemplar of the release."""
         self._edit(self.client.delete(f"/exemplars/{next(self.exemplars)}"))
 
-    def take_back(self) -> None:
-        """The last edit is taken back, or, if that was one that takes back, made anew."""
+    def revert(self) -> None:
+        """Revert the last edit. If that was itself a revert, this restores the edit before it."""
         self._edit(self.client.post(f"/edits/{self.revision}/revert"))
 
-    def seen(self) -> int:
-        """The revision that a request is answered with now."""
+    def current_revision(self) -> int:
+        """The index revision that the service reports now."""
         return int(self.client.get("/readyz").raise_for_status().json()["index_revision"])
 
     def _edit(self, answer: httpx.Response) -> None:
-        told = answer.raise_for_status().json()
-        if told["edit"] is not None:  # a correction to what the segment is already is none
-            self.revision = told["index_revision"]
+        result = answer.raise_for_status().json()
+        if result["edit"] is not None:  # a correction to the class that the segment already has makes no edit
+            self.revision = result["index_revision"]
 
 
 def time_edits(editor: Editor, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each edit, by what it is, each checked to be seen by the request after it."""
+    """Measure each kind of edit: seconds per edit, by kind.
+
+    Raises:
+        RuntimeError: if the request after an edit reports an older revision.
+    """
     kinds: dict[str, Callable[[], None]] = {
         "correct a segment": editor.correct,
-        "correct, and label its picture anew": lambda: editor.correct(relabel=True),
+        "correct a segment, then relabel its image": lambda: editor.correct(relabel=True),
         "remove an exemplar": editor.remove,
-        "take an edit back": editor.take_back,
+        "revert an edit": editor.revert,
     }
     seconds: dict[str, list[float]] = {name: [] for name in kinds}
     for round_ in range(-2, rounds):  # two to warm up
@@ -115,55 +121,57 @@ def time_edits(editor: Editor, rounds: int) -> dict[str, list[float]]:
             start = time.perf_counter()
             edit()
             elapsed = time.perf_counter() - start
-            if editor.seen() < editor.revision:
-                raise RuntimeError(
-                    f"{name}: revision {editor.revision} is answered and the next request does not see it"
-                )
+            current = editor.current_revision()
+            if current < editor.revision:
+                raise RuntimeError(f"{name}: the next request reports revision {current}, not {editor.revision}")
             if round_ >= 0:
                 seconds[name].append(elapsed)
     return seconds
 
 
 class Block(NamedTuple):
-    """One request of a block on average: seconds that it took, and that the service's threads worked."""
+    """Means over the requests of a block: latency, and CPU time of the service, both in seconds."""
 
     seconds: float
     cpu: float
 
 
 def time_requests(pid: int, editor: Editor, jpeg: bytes, block: float, blocks: int) -> dict[str, list[Block]]:
-    """POST /segment in blocks of `block` seconds, without and with an edit a second beside, in turn."""
-    found: dict[str, list[Block]] = {"without": [], "with": []}
+    """Measure POST /segment in blocks of `block` seconds, alternately without and with concurrent edits."""
+    found: dict[str, list[Block]] = {WITHOUT: [], WITH: []}
     with httpx.Client(base_url=editor.client.base_url, timeout=120) as client:
         for number in range(blocks):
             for name in list(found)[:: 1 if number % 2 == 0 else -1]:
                 ended = threading.Event()
-                beside = threading.Thread(target=_edit_beside, args=(editor, ended if name == "with" else None))
-                beside.start()
+                edits = threading.Thread(target=_edit_until, args=(editor, ended)) if name == WITH else None
+                if edits is not None:
+                    edits.start()
                 found[name].append(_block(pid, client, jpeg, block))
                 ended.set()
-                beside.join()
+                if edits is not None:
+                    edits.join()
     return found
 
 
-def _edit_beside(editor: Editor, ended: threading.Event | None) -> None:
-    """Edit until the event is set; None: not at all."""
-    for edit in cycle((editor.correct, editor.remove)) if ended is not None else ():
+def _edit_until(editor: Editor, ended: threading.Event) -> None:
+    """Make one edit per period until the event is set."""
+    for edit in cycle((editor.correct, editor.remove)):
         edit()
-        if ended is None or ended.wait(PERIOD):
+        if ended.wait(PERIOD):
             return
 
 
 def _block(pid: int, client: httpx.Client, jpeg: bytes, seconds: float) -> Block:
-    start, worked, count = time.perf_counter(), _cpu(pid), 0
+    """Call POST /segment for some seconds, and return the means of the block."""
+    start, cpu_before, count = time.perf_counter(), _cpu(pid), 0
     while (elapsed := time.perf_counter() - start) < seconds:
         client.post("/segment", content=jpeg).raise_for_status()
         count += 1
-    return Block(elapsed / count, (_cpu(pid) - worked) / count)
+    return Block(elapsed / count, (_cpu(pid) - cpu_before) / count)
 
 
 def _cpu(pid: int) -> float:
-    """Seconds that the threads of a process have worked; Linux alone tells it so."""
+    """CPU time of a process in seconds, from /proc (Linux only)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -171,7 +179,7 @@ def _cpu(pid: int) -> float:
 def measure(
     release: Release, arguments: argparse.Namespace, jpeg: bytes
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Rows of the table for one release, and the rates of its blocks."""
+    """Serve one release and measure it: rows of the table, and details of its blocks."""
     count = len(release.exemplars)
     names = iter([f"{n:016x}" for n in np.random.default_rng(1).permutation(count).tolist()])
     with tempfile.TemporaryDirectory() as data:
@@ -187,18 +195,18 @@ def measure(
     rows = [{"exemplars": count, "what": name, **spread(taken), "cpu_ms": "-"} for name, taken in seconds.items()]
     for name, found in blocks.items():
         cpu = float(np.median([block.cpu for block in found])) * 1000
-        what = f"POST /segment {name} edits beside"
-        rows.append({"exemplars": count, "what": what, **spread([block.seconds for block in found]), "cpu_ms": cpu})
+        rows.append({"exemplars": count, "what": name, **spread([block.seconds for block in found]), "cpu_ms": cpu})
+    pairs = list(zip(blocks[WITHOUT], blocks[WITH], strict=True))
     ratios = {
-        field: float(np.median([getattr(w, field) / getattr(o, field) for o, w in zip(*blocks.values(), strict=True)]))
+        field: float(np.median([getattr(edited, field) / getattr(alone, field) for alone, edited in pairs]))
         for field in Block._fields
     }
-    details = {"blocks": blocks, "with / without, median": ratios, "start_cpu_s": started, "edits": editor.revision}
+    details = {"blocks": blocks, RATIO: ratios, "start_cpu_s": started, "edits": editor.revision}
     return rows, details
 
 
 def main() -> None:
-    """Write releases, serve each, measure, print and write."""
+    """Write the releases, serve and measure each, and report the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", type=int, nargs="+", default=[1_000, 100_000, 1_000_000])
     parser.add_argument("--rounds", type=int, default=20, help="edits of each kind")
@@ -216,9 +224,9 @@ def main() -> None:
             rows += more
     report("edits", rows, details, arguments.out)
     for count in arguments.counts:
-        ratios = details[str(count)]["with / without, median"]
+        ratios = details[str(count)][RATIO]
         print(
-            f"  {count} exemplars, with edits beside to without: {ratios['seconds']:.2f} time, {ratios['cpu']:.2f} cpu"
+            f"  {count} exemplars, ratio with / without edits: latency {ratios['seconds']:.2f}, CPU {ratios['cpu']:.2f}"
         )
 
 

@@ -182,7 +182,7 @@ def _section(section: Section, result: Mapping[str, Any] | None) -> str:
     note = f"`{section.command}`, commit {where['commit'][:9]}{changes}, {machine}, {where['date']}."
     extra = section.note(result["details"]) if section.note else ""
     headings = [section.headings.get(name, name.replace("_ms", ", ms")) for name in names]
-    shown = table(headings, ([section.values.get(row[name], row[name]) for name in names] for row in rows))
+    shown = table(headings, ([row[name] for name in names] for row in rows))
     return f"{head}\n{shown}\n\n{note}{f' {extra}' if extra else ''}"
 
 

@@ -16,7 +16,6 @@ class Section:
         text: what was measured, in Markdown.
         left_out: columns of the JSON file that the table does not show.
         headings: headings of columns whose key in the JSON file is no clear heading.
-        values: cells whose text in the JSON file is no clear text.
         note: makes the sentence after the table from the `details` of the JSON file.
     """
 
@@ -26,7 +25,6 @@ class Section:
     text: str
     left_out: tuple[str, ...] = ()
     headings: Mapping[str, str] = field(default_factory=dict)
-    values: Mapping[str, str] = field(default_factory=dict)
     note: Callable[[Mapping[str, Any]], str] | None = None
 
 
@@ -95,7 +93,6 @@ SECTIONS = (
         "One caller. The network sees every image at the working size. Large JPEGs are reduced to that size while\n"
         "they are decoded. Outlines and masks have the size of the original image.",
         left_out=("p10_ms",),
-        headings={"picture": "image"},
     ),
     Section(
         "Pixel sorting",
@@ -146,12 +143,6 @@ SECTIONS = (
         "edits",
         "python -m benchmarks.edits",
         "Edits of a running service, and requests with and without edits at the same time.",
-        values={
-            "correct, and label its picture anew": "correct a segment, then relabel its image",
-            "take an edit back": "revert an edit",
-            "POST /segment without edits beside": "POST /segment, no edits meanwhile",
-            "POST /segment with edits beside": "POST /segment, edits meanwhile",
-        },
     ),
     Section(
         "Live index",

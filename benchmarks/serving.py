@@ -113,7 +113,7 @@ def main() -> None:
         closed_loop(target, 4, 1.0)
         rounds = Rounds(predict, target, arguments.callers, arguments.seconds)
         rates = rounds.run(arguments.rounds)
-    details = {"seconds": arguments.seconds, "rounds": arguments.rounds, "rates": rates, "pictures": len(jpegs)}
+    details = {"seconds": arguments.seconds, "rounds": arguments.rounds, "rates": rates, "images": len(jpegs)}
     report("serving", table_rows(rates, rounds.latencies), details, arguments.out)
 
 

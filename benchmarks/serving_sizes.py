@@ -39,7 +39,7 @@ def measure(address: str, rounds: int) -> list[dict[str, Any]]:
         seconds = interleave({name: partial(ask, name) for name in jpegs}, rounds, warmup=2)
     return [
         {
-            "picture": name,
+            "image": name,
             "kB": len(jpegs[name]) / 1000,
             **spread(seconds[name]),
             **{f"{step}_ms": float(np.median([one[step] for one in timings[name][-rounds:]])) for step in STEPS},

@@ -28,7 +28,6 @@ from index_builder.datasets.streets import (
 NEW = 100  # label of the object; the classes of the streets are 0..10
 LEAST = 1000  # minimum number of visible pixels of the object, of 172,800
 _FIRST_SEED = 40_000_000  # after the seeds of the splits of the streets
-_STEEL: tuple[Color, ...] = ((60, 62, 66), (120, 122, 126), (170, 172, 174), (40, 52, 46))
 _BRIGHT: tuple[Color, ...] = (
     (205, 40, 40), (235, 190, 40), (40, 90, 180), (40, 140, 80), (230, 120, 40), (150, 60, 150), (235, 235, 230),
 )  # fmt: skip

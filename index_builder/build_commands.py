@@ -78,8 +78,8 @@ def train(
     set_: Annotated[list[str], typer.Option("--set", help="Any other setting of the recipe: NAME=JSON.")] = [],
 ) -> None:
     """Train an embedding by segment sorting, or a softmax classifier. The run's folder then holds network.onnx."""
-    from index_builder.training.recipe import Recipe
-    from index_builder.training.run import train as run
+    from index_builder.training import Recipe
+    from index_builder.training import train as run
 
     roots = {dataset[0]: root[0]} if len(root) == 1 and "=" not in root[0] else _named(root, "--root")
     recipe = Recipe(

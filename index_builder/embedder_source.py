@@ -43,6 +43,11 @@ def is_run(path: Path) -> bool:
     return (path / DESCRIPTION).is_file()
 
 
+def is_release(path: Path) -> bool:
+    """Whether a folder is a release."""
+    return (path / CARD).exists()
+
+
 def load_embedder_source(path: Path | str) -> EmbedderSource:
     """Read the network of a training run or of a release.
 
@@ -53,7 +58,7 @@ def load_embedder_source(path: Path | str) -> EmbedderSource:
         ValueError: if the folder is neither, or network.json has a missing or wrong field.
     """
     path = Path(path)
-    if (path / CARD).exists():
+    if is_release(path):
         return _of_release(Release.open(path))
     if not (path / DESCRIPTION).exists() or not (path / NETWORK).exists():
         raise ValueError(

@@ -52,8 +52,7 @@ def write(
     """Find the regions of images and write region maps, which training reads with the source `folder`."""
     from index_builder.datasets import open_images
     from index_builder.progress import counted
-    from index_builder.regions import open_regions
-    from index_builder.regions.region_maps import map_file, write_map
+    from index_builder.regions import map_file, open_regions, write_map
 
     if (images is None) == (dataset is None):
         raise ValueError("give exactly one of --images (a folder) and --dataset (a name)")

@@ -25,8 +25,8 @@ def report(
     ] = None,
 ) -> None:
     """Write a page of tables, plots and images from the JSON files of runs. No number is typed by hand."""
-    from index_builder.report.page_writer import write_page
-    from index_builder.report.run_copy import collect as copy
+    from index_builder.report import collect as copy
+    from index_builder.report import write_page
 
     if out is None and collect is None:
         raise ValueError("there is nothing to write; give --out PAGE.md, --collect FOLDER, or both")

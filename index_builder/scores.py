@@ -80,8 +80,8 @@ def recall(confusion: np.ndarray) -> np.ndarray:
 def boundary_f(truth: np.ndarray, predicted: np.ndarray, tolerances: Sequence[float]) -> np.ndarray:
     """Boundary F of one image: the mean over the classes that have a true boundary (Csurka et al., BMVC 2013).
 
-    For each class, precision is the share of the predicted boundary within the tolerance of the true boundary, recall
-    is the share of the true boundary within the tolerance of the predicted one, and F is their harmonic mean.
+    For each class, precision is the share of the predicted boundary within the tolerance of the true boundary. Recall
+    is the share of the true boundary within the tolerance of the predicted one. F is their harmonic mean.
 
     Args:
         truth: [H, W] class or IGNORE. A border between a class and ignored pixels is not a boundary.

@@ -20,7 +20,7 @@ from torch import Tensor
 from index_builder.datasets import Dataset, Sample, open_dataset
 from index_builder.embedder_source import load_embedder_source
 from index_builder.progress import counted
-from index_builder.training.validation import RetrievalScore
+from index_builder.training import Recipe, RetrievalScore, train, with_current_names
 from model_store.card import Preprocessing, RetrievalInfo, SortingInfo
 from model_store.embedder import Embedder
 
@@ -141,9 +141,6 @@ def sweep_training(recipe: Path, axis: str, values: Sequence[Any], out: Path) ->
     Raises:
         ValueError: if the recipe cannot be read, has no such field, or does not allow a value.
     """
-    from index_builder.training.recipe import Recipe, with_current_names
-    from index_builder.training.run import train
-
     document = with_current_names(json.loads(recipe.read_text()))
     rows = []
     for value in values:

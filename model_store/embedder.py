@@ -38,8 +38,8 @@ def prepare(image: np.ndarray, preprocessing: Preprocessing) -> tuple[np.ndarray
         preprocessing: working size, normalisation and padding.
 
     Returns:
-        [1, 3, h, w] float32, its right and bottom edges repeated up to the multiple asked for, and the number of rows
-        and columns of the embedding (at stride 4) that lie on the image and not on that padding.
+        [1, 3, h, w] float32, and the number of rows and columns of the embedding (at stride 4) that lie on the image.
+        The right and bottom edges are repeated until h and w are multiples of `multiple_of`.
 
     Raises:
         ValueError: if the image is not [H, W, 3] uint8 or is empty.

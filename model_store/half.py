@@ -16,7 +16,7 @@ def in_half_precision(network: Path) -> bytes:
         import onnx
         from onnxruntime.transformers.float16 import convert_float_to_float16
     except ImportError as error:
-        raise ValueError(f"half precision needs the package onnx ({error}); install segsort[gpu] or onnx") from error
+        raise ValueError(f"half precision needs the package onnx ({error}); install onnx") from error
     try:
         converted = convert_float_to_float16(onnx.load(str(network)), keep_io_types=True)
     except Exception as error:  # protobuf raises exceptions of several types for unreadable files

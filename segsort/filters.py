@@ -1,18 +1,22 @@
-"""A multiscale filter bank: the features of ilastik and of scikit-image's `multiscale_basic_features`, as convolutions.
+"""A multiscale filter bank, as convolutions. The features are those of ilastik and of scikit-image.
 
-For each scale and channel there are seven features: the Gaussian, the Laplacian, the gradient magnitude, the two
-eigenvalues of the Hessian, and the square roots of the two eigenvalues of the structure tensor. Derivatives are scaled
-by sigma to the power of their order, so that values of all scales have similar ranges.
+scikit-image calls them `multiscale_basic_features`. For each scale and channel there are seven features:
 
-Larger scales are computed on smaller images, as in a scale-space pyramid: sigma 0.7 at half of the positions in each
-direction, sigma 1.6 on the image of half the size, all others on that of a quarter. Each image is the one before it,
-averaged over 2x2 pixels, and the blur that it has already is subtracted from what is left to do. Where a scale has
-several values in a cell of 4x4 pixels, the response is their mean. The structure tensor itself is averaged, and its
-eigenvalues are taken afterwards.
+- the Gaussian, the Laplacian and the gradient magnitude
+- the two eigenvalues of the Hessian
+- the square roots of the two eigenvalues of the structure tensor
+
+Derivatives are scaled by sigma to the power of their order, so that values of all scales have similar ranges.
+
+Larger scales are computed on smaller images, which form a scale-space pyramid. Sigma 0.7 is computed at half of the
+positions in each direction. Sigma 1.6 is computed on the image of half the size, and all others on that of a quarter.
+Each image is the one before it, averaged over 2x2 pixels. Its variance is subtracted from that of the next Gaussian.
+Where a scale has several values in a cell of 4x4 pixels, the response is their mean. The structure tensor itself is
+averaged, and its eigenvalues are computed afterwards.
 
 Two things make it fast in ONNX Runtime on a CPU. Derivatives have few taps, so that one grouped convolution gives all
-derivatives of a scale. Wide depthwise convolutions have a multiple of 32 channels, some of them unused, because only
-whole blocks of channels have a fast kernel.
+derivatives of a scale. Wide depthwise convolutions have a multiple of 32 channels, some of them unused. Only whole
+blocks of channels have a fast kernel.
 """
 
 import math

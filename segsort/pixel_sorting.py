@@ -226,6 +226,7 @@ def cosines(features: Tensor, means: Means) -> Tensor:
     return torch.baddbmm(bias, features, means.theta.transpose(1, 2))
 
 
+# The body of `sort_hard` is the reference. On a CPU its compiled form runs.
 @loops.on_cpu(loops.sort)
 def sort_hard(
     features: Tensor,

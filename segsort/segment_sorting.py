@@ -176,6 +176,7 @@ def vmf_nca_loss(
         bias = None if compared is None else torch.where(compared, 0.0, float("-inf")).to(pixels.dtype)
         loss: Tensor = _NcaLoss.apply(pixels, prototypes, pairs, bias, kappa)  # type: ignore[no-untyped-call]
         return loss
+    # The plain form, which defines the loss: `_NcaLoss` computes the same with one exponential for both sums.
     logits = kappa * pixels @ prototypes.T  # [P, S]
     if compared is not None:
         logits = logits.masked_fill(~(compared[None, :] | pairs.nothing[:, None]), float("-inf"))

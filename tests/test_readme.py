@@ -159,12 +159,27 @@ def _curl() -> ArgumentParser:
     return parser
 
 
-@pytest.mark.parametrize("document", [*PAGES, "CHANGELOG.md"])
+@pytest.mark.parametrize("document", [*PAGES, "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md"])
 def test_every_link_of_a_document_leads_to_a_file(document: str) -> None:
     text = re.sub(r"^```.*?^```", "", (ROOT / document).read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text)
     missing = [link for link in links if not ((ROOT / document).parent / link).exists()]
     assert not missing, f"{document} links to {', '.join(missing)}"
+
+
+MARKDOWN = sorted(
+    file.relative_to(ROOT).as_posix()
+    for folder in ("", "docs", "examples", ".github")
+    for file in (ROOT / folder).glob("*.md")
+)
+NAMED = re.compile(r"(?<![\w/.-])docs/[\w./-]+\.md\b")  # with or without a link, seen from the root of the repository
+
+
+@pytest.mark.parametrize("document", MARKDOWN)
+def test_every_page_of_the_documentation_that_a_document_names_exists(document: str) -> None:
+    named = NAMED.findall((ROOT / document).read_text(encoding="utf-8"))
+    missing = [page for page in named if not (ROOT / page).exists()]
+    assert not missing, f"{document} names {', '.join(missing)}"
 
 
 PAPER = re.compile(r"\| `([\w.]+)` \| \[[\w/.]+\]\(([\w/.]+\.py)\) \|$", re.MULTILINE)  # function and file, in a table

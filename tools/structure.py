@@ -10,6 +10,7 @@ of a circle share a floor.
 
 import argparse
 import io
+import os
 import subprocess
 import sys
 import tarfile
@@ -164,9 +165,13 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         with sources(arguments.git, Path(__file__).parent.parent) as folder:
-            print(describe(read_structure(arguments.package, folder)))
+            text = describe(read_structure(arguments.package, folder))
     except ValueError as error:
         parser.error(str(error))
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail too
 
 
 if __name__ == "__main__":

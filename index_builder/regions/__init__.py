@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from index_builder.regions.region_maps import FolderRegions, map_file, write_map
 from index_builder.regions.sources import Regions
 
-__all__ = ["SOURCES", "Regions", "open_regions"]
+__all__ = ["SOURCES", "Regions", "map_file", "open_regions", "write_map"]
 
 SOURCES = ("felzenszwalb", "slic-merge", "folder", "contours")
 
@@ -21,7 +22,6 @@ def open_regions(name: str, *, folder: Path | None = None, contours: Path | None
         ValueError: if the name is unknown, or the folder or network that the source needs is missing.
     """
     from index_builder.regions.contours import ContourRegions
-    from index_builder.regions.region_maps import FolderRegions
     from index_builder.regions.superpixels import Felzenszwalb, SlicMerge
 
     if name == "felzenszwalb":

@@ -33,10 +33,10 @@ def build_hierarchy(areas: np.ndarray, borders: Borders, min_size: float = 0) ->
 
     Regions smaller than `min_size` are merged first, at height 0, so that the threshold of a cut does not affect them.
 
-    The height at which two regions are merged is an ultrametric (Arbelaez et al., TPAMI 2011, section 4): d(a, c) <=
-    max(d(a, b), d(b, c)), because the heights along the merge tree never decrease. They never decrease because the
-    border of a merged region is the mean of borders that are all at least as strong as the border just removed. The
-    cuts at two thresholds are therefore nested.
+    The height d at which two regions are merged is an ultrametric (Arbelaez et al., TPAMI 2011, section 4): d(a, c) is
+    at most max(d(a, b), d(b, c)). This holds because heights along the merge tree never decrease. A border of a merged
+    region is a mean of borders that are all at least as strong as the border just removed. Therefore the cuts at two
+    thresholds are nested.
 
     Args:
         areas: [R] int, pixels of each region.

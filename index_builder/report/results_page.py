@@ -10,7 +10,7 @@ from index_builder.report.experiments import measured
 from index_builder.report.markdown import Block, Plot
 from index_builder.report.run_files import Run
 
-PLOTS, EXAMPLES = "plots", "pictures"  # folders in the folder that has the name of the page
+PLOTS, EXAMPLES = "plots", "images"  # folders in the folder that has the name of the page
 
 
 class ExampleImage(NamedTuple):

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from index_builder.training.recipe import Recipe, with_current_names
+from index_builder.training import Recipe, with_current_names
 
 Json = dict[str, Any]
 

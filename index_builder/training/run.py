@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 
 from index_builder.datasets import Dataset, Sample, open_dataset, open_images
+from index_builder.embedder_source import is_release
 from index_builder.environment import circumstances
 from index_builder.regions import open_regions
 from index_builder.training.averaging import NormStatistics, WarmAveraging
@@ -20,7 +21,7 @@ from index_builder.training.export import write_network
 from index_builder.training.recipe import Recipe, normalisation, with_current_names
 from index_builder.training.softmax_module import SoftmaxModule
 from index_builder.training.sorting_modules import SupervisedModule, UnsupervisedModule
-from index_builder.training.starting_network import is_release, starting_network, unfold_batch_norms
+from index_builder.training.starting_network import starting_network, unfold_batch_norms
 from index_builder.training.training_module import TrainingModule
 from segsort.network import ClassifyingNetwork, EmbeddingNetwork, build_network
 

@@ -8,16 +8,12 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from index_builder.embedder_source import is_release
 from index_builder.training.export import load_checkpoint
 from index_builder.training.recipe import Recipe
 from model_store.card import Card
 from model_store.release import CARD, NETWORK
 from segsort.network import ClassifyingNetwork, EmbeddingNetwork, build_network
-
-
-def is_release(start: Path) -> bool:
-    """Whether a folder is a release (true) or a run (false)."""
-    return (start / CARD).exists()
 
 
 def starting_network(start: Path, recipe: Recipe) -> EmbeddingNetwork:

@@ -11,7 +11,7 @@ TAKES = 0.05  # seconds
 
 
 class Slow(BaseHTTPRequestHandler):
-    """Answers after a moment, how often it was asked at once in `most`; a body of b"no" is refused."""
+    """Answers after a delay and refuses the body b"no". `most` is the largest number of concurrent requests."""
 
     protocol_version = "HTTP/1.1"
     lock, now, most = threading.Lock(), 0, 0
@@ -29,7 +29,7 @@ class Slow(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

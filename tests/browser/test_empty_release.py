@@ -1,4 +1,4 @@
-"""A release without classes on the page: it says how to teach it, is taught, and is emptied again."""
+"""The page with an empty release: it explains how to teach it, and exemplars are added and removed again."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The example of new classes: its pictures, and that a class is learnt from three of them by a service that runs."""
+"""The example of new classes: its images, and a running service that learns a class from three of them."""
 
 import json
 from pathlib import Path

@@ -27,7 +27,7 @@ from tests.conftest import BLOCK_CLASSES, Blocks
 
 @pytest.fixture(scope="session")
 def blocks_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Blocks as a folder of one's own: four images to learn from and four others; read only."""
+    """Folder of labelled blocks: four training images and four others; read only."""
     root = tmp_path_factory.mktemp("blocks")
     for split in ("train", "val"):
         for kind in ("images", "masks"):
@@ -136,7 +136,7 @@ def texture_release(filter_features: OpenedFeatures, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="session")
 def texture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images of textures with strokes as a folder of one's own, and fully labelled ones in the split val; read only."""
+    """Folder of texture images: strokes in the split train, full labels in the split val; read only."""
     root = tmp_path_factory.mktemp("textures")
     for split, data in (("train", Textures(count=3, strokes=True)), ("val", Textures("val", 2))):
         for kind in ("images", "masks"):

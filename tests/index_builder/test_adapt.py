@@ -58,7 +58,7 @@ def test_every_exemplar_keeps_its_mask_class_strength_and_image(
 
 
 def test_prototypes_are_those_of_the_new_network_over_the_masks(adapted: tuple[Adapted, list[Progress]]) -> None:
-    """A naive mean over the cells whose centre the mask covers, or below its pixels if it covers none."""
+    """The oracle: a naive mean over cells whose centre the mask covers, or over cells of its pixels if none."""
     release = adapted[0].release
     embedder, data = Embedder(release, threads=1), LabelledByExemplars(release)
     for i in range(len(release.sources)):
@@ -154,7 +154,7 @@ def test_exemplars_are_labels_of_their_images_and_later_ones_lie_above(taught: R
 
 
 def test_exemplars_that_overlap_keep_prototypes_of_their_own(taught: Release, tmp_path: Path) -> None:
-    """One mask twice has one prototype twice, although its pixels have one label only."""
+    """Two exemplars with one mask have equal prototypes, although each pixel has only one label."""
     old = taught.exemplars
     doubled = replace(
         old, ids=[*old.ids, "0" * 16], prototypes=np.vstack([old.prototypes, old.prototypes[:1]]),

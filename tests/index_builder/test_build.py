@@ -1,4 +1,4 @@
-"""A release built from labelled images labels others like them."""
+"""A release that is built from labelled images segments other images of the same kind."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ from segsort.masks import decode_rle
 from tests.conftest import BLOCK_CLASSES, Blocks
 
 
-def test_every_exemplar_lies_in_its_class_and_its_picture(tiny_release: Path) -> None:
+def test_every_exemplar_lies_in_its_class_and_its_image(tiny_release: Path) -> None:
     release = Release.open(tiny_release)
     exemplars = release.exemplars
     for row in range(len(exemplars)):
@@ -71,7 +71,7 @@ def test_evaluation_counts_what_the_predictor_says(tiny_release: Path) -> None:
 
 
 class Renamed(Blocks):
-    """The same images, one class under a name that the release does not have."""
+    """Blocks with one class under a name that the release does not have."""
 
     classes = (*BLOCK_CLASSES[:2], BLOCK_CLASSES[2].model_copy(update={"name": "lava"}))
 
@@ -131,7 +131,7 @@ PAINTED = {
 def test_the_card_of_own_images_states_their_licence_and_that_of_the_network_apart(
     tiny_release: Path, tmp_path: Path
 ) -> None:
-    """As for a release that is built with the network of the bundled one."""
+    """The network comes from a release whose card states the licences of its network and its images."""
     painted = with_card(Release.open(tiny_release), tmp_path / "painted", licence=PAINTED, description="all painted")
     built = build_release(Blocks("val", 3), load_embedder_source(painted.path), tmp_path / "own")
     assert built.card.licence == {

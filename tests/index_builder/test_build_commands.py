@@ -90,7 +90,7 @@ def test_how_pixels_are_sorted_is_as_the_command_says_and_else_as_the_networks_s
 
 
 def test_json_is_the_only_thing_on_standard_output(tiny_release: Path, blocks_folder: Path, tmp_path: Path) -> None:
-    """In a process of its own: libraries below Python may print too."""
+    """A separate process runs the command, because native libraries may print too."""
     arguments = ("evaluate", str(tiny_release), "--dataset", "folder", "--root", str(blocks_folder), "--json")
     done = subprocess.run(
         [str(COMMAND), *arguments],
@@ -205,7 +205,7 @@ def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_folder_with_strokes_becomes_a_release_with_a_head_in_one_command(
     blank_release: Path, texture_folder: Path, tmp_path: Path
 ) -> None:
-    """In a process of its own: standard output holds the path alone, whatever libraries print."""
+    """A separate process runs the command. Its standard output has the path only."""
     arguments = ["build", texture_folder, "--embedder", blank_release, "--segments", 24, "--out", tmp_path / "mine"]
     done = subprocess.run(
         [str(COMMAND), *map(str, arguments)],

@@ -8,7 +8,7 @@ from index_builder.bundled import EVERY, write_log
 
 
 def run(folder: Path, start: Path | None, losses: list[float]) -> Path:
-    """A run's folder: its recipe, and a loss for every hundredth step."""
+    """Write the folder of a run: its recipe, and a loss for every hundredth step."""
     (folder / "logs").mkdir(parents=True)
     (folder / "recipe.json").write_text(json.dumps({"start": str(start) if start else None}))
     lines = [f"{(n + 1) * EVERY - 1},{loss},{loss / 2}" for n, loss in enumerate(losses)]

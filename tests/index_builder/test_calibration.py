@@ -1,4 +1,4 @@
-"""Confidence and the threshold of the known follow from held-out segments."""
+"""Calibration of the confidence and of the known threshold on held-out segments."""
 
 import numpy as np
 import pytest
@@ -68,7 +68,7 @@ def test_confidence_is_how_often_a_share_is_right() -> None:
 
 
 def test_an_image_does_not_vote_on_itself(exemplars: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-    """With its own exemplars an image would look far better than a new one."""
+    """Otherwise calibration would overestimate the accuracy on new images."""
     prototypes, class_ids, image_ids = exemplars
     own = image_ids == 3
     image = HeldOut(prototypes[own], np.ones(own.sum()), np.eye(3, dtype=np.int64)[class_ids[own]], 3)

@@ -1,4 +1,4 @@
-"""Classes without labels: clusters of segments, served like any other, matched with true classes for scoring alone."""
+"""Clusters of segments as classes: built without labels, and matched with true classes only for scoring."""
 
 from itertools import permutations
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.conftest import Blocks
 
 
 class OnlyImages:
-    """Blocks that would fail if a label were asked for."""
+    """Blocks that raise an error if labels are read."""
 
     name, split = "blocks", "train"
 

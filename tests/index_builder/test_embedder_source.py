@@ -1,4 +1,4 @@
-"""A network comes from a finished run or from a release, with everything that is known of its use."""
+"""The network of a finished run or of a release, with the settings that it is used with."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from model_store.release import Release, ReleaseError
 
 @pytest.fixture
 def run(tiny_run: Path, tmp_path: Path) -> Path:
-    """A run of one's own to change."""
+    """A copy of the run that a test may change."""
     return Path(shutil.copytree(tiny_run, tmp_path / "run"))
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation reports, recomputed with loops; classes are matched by name, whatever their order."""
+"""Scores of an evaluation, compared with naive loops. Classes are matched by name."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def predictor(tiny_release: Path) -> Predictor:
 
 
 class Mislabelled(Blocks):
-    """Blocks whose left third is labelled brick throughout, so that the release errs; the last rows are unlabelled."""
+    """Blocks whose left third is labelled brick, so that the release makes errors. The last rows are unlabelled."""
 
     def __getitem__(self, i: int) -> Sample:
         sample = super().__getitem__(i)
@@ -36,7 +36,7 @@ class Mislabelled(Blocks):
 
 
 class Renumbered(Mislabelled):
-    """The same images; the classes are those of `order`, in that order, and what is of any other is unlabelled."""
+    """Mislabelled blocks whose classes are those of `order`, in that order. Pixels of other classes are unlabelled."""
 
     def __init__(self, order: tuple[int, ...], count: int) -> None:
         super().__init__("val", count)
@@ -160,7 +160,7 @@ def test_area_under_roc_of_one_side_alone_is_not_defined() -> None:
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Noise and blocks as JPEG, one of them deep down and on its side; beside them a mask, which is no photograph."""
+    """Two JPEG images and a mask, which is no photograph. One image is in a subfolder and rotated by EXIF."""
     folder = tmp_path_factory.mktemp("domain") / "other"
     (folder / "deep").mkdir(parents=True)
     noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""A softmax classifier is judged pixel by pixel."""
+"""Evaluation of a softmax classifier, pixel by pixel."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ STEEPNESS = 4e-4
 
 @pytest.fixture(scope="module")
 def classifier(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of the mean colours, with a classifier: the class whose colour is nearest."""
+    """A run whose network embeds mean colours, with a classifier that chooses the class of the nearest colour."""
     folder = tmp_path_factory.mktemp("twin")
     colors = np.array([info.color for info in BLOCK_CLASSES], dtype=np.float32) - 127.5
     kernel = np.repeat((2 * colors * 127.5 * STEEPNESS / 16)[:, :, None, None], 16, axis=2).reshape(3, 3, 4, 4)

@@ -1,4 +1,4 @@
-"""What is measured of explanations, recomputed with loops; and that a release which lies, or wavers, is found out."""
+"""Scores of explanations, compared with naive loops. Wrong explanations and unstable labels lower the scores."""
 
 import copy
 import json
@@ -36,7 +36,7 @@ from tests.conftest import Blocks
 
 
 class Messy(Blocks):
-    """Blocks whose right half is noise and whose left third is labelled brick throughout: votes are torn and err."""
+    """Blocks whose right half is noise and whose left third is labelled brick: votes are close and often wrong."""
 
     def __getitem__(self, i: int) -> Sample:
         sample = super().__getitem__(i)
@@ -62,7 +62,7 @@ def predictions(predictor: Predictor) -> list[Prediction]:
 
 
 def of_one_class(predictor: Predictor) -> Predictor:
-    """The same, but every exemplar is brick and there is no other class."""
+    """Copy a predictor, with brick as the only class and the class of every exemplar."""
     other, release = copy.copy(predictor), predictor.release
     card = release.card.model_copy(update={"classes": release.card.classes[:1]})
     exemplars = replace(release.exemplars, class_ids=np.zeros_like(release.exemplars.class_ids))
@@ -153,7 +153,7 @@ def test_explanations_that_lie_fail_the_replay(
 
 
 def naive_label(cosines: np.ndarray, classes: np.ndarray, gone: set[int], k: int, kappa: float) -> int:
-    """By a full sort of every exemplar that is left; -1 if none is."""
+    """Class of a query by a full sort of all remaining exemplars; -1 if none remains."""
     left = sorted((-cosine, row) for row, cosine in enumerate(cosines) if row not in gone)[:k]
     shares: dict[int, float] = {}
     for cosine, row in left:
@@ -206,7 +206,7 @@ def test_bisection_finds_the_size_of_the_flip_set(seed: int) -> None:
 
 
 def test_what_counts_for_several_does_so_in_every_trial(predictor: Predictor) -> None:
-    """A release whose exemplars have strengths, as one written from corrections does, still passes all of them."""
+    """The explanations of a release whose exemplars have strengths are still correct in every trial."""
     strong = np.random.default_rng(0).choice([1, 1, 1, 7], len(predictor.release.exemplars)).astype(np.float32)
     other, release = copy.copy(predictor), predictor.release
     other.release = replace(release, exemplars=replace(release.exemplars, strengths=strong))
@@ -224,7 +224,7 @@ def test_what_counts_for_several_does_so_in_every_trial(predictor: Predictor) ->
 
 
 def test_flip_sets_are_looked_for_as_deep_as_the_index_goes(predictor: Predictor) -> None:
-    """950 exemplars of one class lie nearest to the first query: far more than the first look-up returns."""
+    """The 950 nearest exemplars of the first query have one class. The first search returns far fewer."""
     angles = np.linspace(0, 1, 1000)
     prototypes = np.zeros((1000, 32), dtype=np.float32)
     prototypes[:, 0], prototypes[:, 1] = np.cos(angles), np.sin(angles)
@@ -245,13 +245,13 @@ def test_a_label_that_does_not_come_from_exemplars_fails_the_swap(
     predictor: Predictor, predictions: list[Prediction]
 ) -> None:
     class Stubborn(Predictor):
-        """Labels by what the exemplars once were."""
+        """Ignores removed exemplars and keeps the labels of the unchanged predictor."""
 
         def retrieve(self, prototypes: np.ndarray, areas: np.ndarray, k: int | None = None) -> SegmentLabels:
             return predictor.retrieve(prototypes, areas, k)
 
     class Global(Predictor):
-        """Counts exemplars that it does not tell of."""
+        """Votes with more exemplars than its explanation names."""
 
         def retrieve(self, prototypes: np.ndarray, areas: np.ndarray, k: int | None = None) -> SegmentLabels:
             return super().retrieve(prototypes, areas, k and 3 * k)

@@ -24,7 +24,7 @@ def fitted(data: Textures, features: OpenedFeatures, out: Path, fit: Fit = "line
 
 
 def test_textures_that_colour_cannot_tell_apart_are_told_apart_on_other_images(texture_release: Path) -> None:
-    """Labels and flip sets are also computed again from the explanations alone."""
+    """Labels and flip sets are also recomputed from the explanations."""
     report = evaluate(Release.open(texture_release), Textures("val", 2), threads=1, explanation_images=1)
     assert report.miou > 0.8
     assert report.explanations is not None
@@ -188,7 +188,7 @@ def test_the_stages_of_a_fit_are_reported_to_their_ends(filter_features: OpenedF
 
 
 def test_features_of_another_data_set_can_be_shared(filter_features: OpenedFeatures, tmp_path: Path) -> None:
-    """Nothing of one fit is left in the extractor for the next."""
+    """A fit leaves no state in the extractor."""
     settings = FitSettings(fit="none", threads=1)
     release = fit_release(Blocks(count=2), filter_features, tmp_path / "b", settings=settings, options=OPTIONS).release
     assert [info.name for info in release.card.classes] == ["brick", "grass", "water"]

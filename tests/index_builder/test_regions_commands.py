@@ -1,4 +1,4 @@
-"""`segsort regions write`: maps of a folder's or a data set's images, and what cannot be done."""
+"""`segsort regions write`: maps of the images of a folder or a data set, and refused arguments."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from index_builder.regions import open_regions
 
 
 def invoke(*arguments: object) -> Exception | None:
-    """Run `segsort regions`; gives what it raised."""
+    """Run `segsort regions`; returns the exception that it raised."""
     raised = CliRunner().invoke(cli, ["regions", *map(str, arguments)]).exception
     assert not isinstance(raised, SystemExit), "the arguments were not understood"
     return raised if isinstance(raised, Exception) else None

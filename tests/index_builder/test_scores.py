@@ -1,4 +1,4 @@
-"""Measures against loops over pixels, and by hand."""
+"""Scores, compared with loops over pixels and with values computed by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The stated rule by which segments become exemplars."""
+"""Selection of the segments that become exemplars."""
 
 import numpy as np
 import pytest

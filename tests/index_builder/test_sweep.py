@@ -1,4 +1,4 @@
-"""Sweeps score a network's use, and short runs, as validation does."""
+"""Sweeps: settings of a trained network, and short training runs, are scored like validation."""
 
 import json
 from pathlib import Path

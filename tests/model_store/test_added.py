@@ -1,4 +1,4 @@
-"""Added rows: growing columns of which every snapshot sees exactly its own beginning."""
+"""Added rows: columns that grow, while every snapshot keeps the rows that it had."""
 
 import threading
 
@@ -11,7 +11,7 @@ D = 4
 
 
 def exemplar(number: int, class_id: int | None = None, strength: float | None = None) -> AddedExemplar:
-    """Exemplar `number`, whose every value says its number."""
+    """An exemplar whose values all follow from `number`."""
     prototype = np.full(D, number, dtype=np.float32)
     class_id = number % 7 if class_id is None else class_id
     strength = number + 0.5 if strength is None else strength

@@ -1,4 +1,4 @@
-"""A card says everything that serving needs, and nothing that contradicts itself."""
+"""A card has everything that serving needs. Contradictory values are refused."""
 
 from collections.abc import Callable
 from pathlib import Path

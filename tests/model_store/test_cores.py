@@ -1,4 +1,4 @@
-"""As many threads as the process may use, not as many as the machine has."""
+"""The number of threads follows the cores that the process may use, not those of the machine."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The search that runs on a device, here on CPU tensors, finds exactly what a comparison one by one finds."""
+"""The search on a device, here on CPU tensors, equals a naive comparison."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_equal_prototypes_come_in_the_order_of_their_rows_however_many_they_are(
 
 
 def test_neighbours_that_differ_by_less_than_a_device_rounds_are_told_apart() -> None:
-    """A thousand prototypes within rounding of each other: which of them are nearest is decided by exact cosines."""
+    """A thousand prototypes differ by less than the rounding error. Exact cosines decide which are nearest."""
     random = np.random.default_rng(3)
     crowd = unit(1, 32) + random.normal(0, 2e-7, (1000, 32)).astype(np.float32)
     prototypes = np.concatenate([crowd.astype(np.float32), unit(1000, 32, seed=4)])

@@ -1,4 +1,4 @@
-"""Only a network that gives unit vectors at a quarter of its input is run, and it is run the same for every caller."""
+"""Embedders accept only networks that give unit vectors at stride 4. Results do not depend on the caller."""
 
 import shutil
 import sys
@@ -80,7 +80,7 @@ def test_what_cannot_be_turned_into_half_precision_is_refused(
     with pytest.raises(ValueError, match=r"network\.onnx cannot be converted to half precision.*32 bits"):
         in_half_precision(tmp_path / "network.onnx")
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ValueError, match=r"needs the package onnx.*segsort\[gpu\]"):
+    with pytest.raises(ValueError, match=r"needs the package onnx.*install onnx"):
         Embedder(Release.open(tiny_release), half=True)
 
 

@@ -1,4 +1,4 @@
-"""Exemplars are read as they were written, and their names follow from what they are."""
+"""Exemplars are read as written, and their ids follow from their content."""
 
 import hashlib
 from collections.abc import Callable

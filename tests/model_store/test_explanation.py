@@ -1,4 +1,4 @@
-"""An explanation says everything that its label follows from; its replay notices when something was altered."""
+"""An explanation contains everything that decides its label. A replay detects altered values."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def predictor(tiny_release: Path) -> Predictor:
 
 @pytest.fixture(scope="module")
 def prediction(predictor: Predictor) -> Prediction:
-    """Of an image half of which is noise, so that its exemplars disagree."""
+    """The prediction of an image whose right half is noise, so that its exemplars disagree."""
     image = Blocks("val")[1].image.copy()
     image[:, 48:] = np.random.default_rng(0).integers(0, 256, (72, 48, 3))
     return predictor.predict(image)
@@ -34,7 +34,7 @@ def prediction(predictor: Predictor) -> Prediction:
 
 @pytest.fixture(scope="module")
 def explained(predictor: Predictor, prediction: Prediction) -> list[dict[str, Any]]:
-    """Each segment's explanation, as it arrives over a wire."""
+    """The explanation of each segment, after conversion to JSON and back."""
     card = predictor.release.card.retrieval
     told = [
         explain_vote(predictor.release, similarities, rows, card.k, card.kappa)
@@ -147,7 +147,7 @@ def test_equal_shares_go_to_the_lowest_class_here_too() -> None:
 
 @pytest.fixture(scope="module")
 def corrected(predictor: Predictor, prediction: Prediction) -> tuple[LiveExemplars, Prediction]:
-    """The first segment's label corrected by an exemplar that counts for many, and its three nearest removed."""
+    """A state in which a strong exemplar corrects the first segment, and its three nearest exemplars are removed."""
     state = predictor.as_built
     wrong = int(prediction.vote.class_ids[0])
     right = ClassInfo(class_id=3, name="kerb", color=(1, 2, 3))
@@ -209,7 +209,7 @@ def test_an_answer_of_before_is_told_with_what_has_been_removed_and_the_names_of
 )
 @settings(max_examples=300, deadline=None)
 def test_the_flip_set_of_any_vote_holds_in_its_replay(voters: list[tuple[int, int, int]], k: int) -> None:
-    """The replay counts in another way, without numpy; both must agree on every vote with strengths."""
+    """The replay is an independent implementation without numpy. Both must agree on every vote with strengths."""
     voters = sorted(voters, reverse=True)
     hundredths, classes, strengths = (np.array(column) for column in zip(*voters, strict=True))
     similarities = hundredths / 100 - np.sqrt(np.arange(2, len(voters) + 2)) / 1000  # no ties, which rounding decides

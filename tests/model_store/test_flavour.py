@@ -1,4 +1,4 @@
-"""A device that was requested is used, or the start ends with what is there, what is needed and the fix."""
+"""A requested device is used, or the error names what is installed, what is needed and the fix."""
 
 import faiss
 import onnxruntime
@@ -57,7 +57,7 @@ def test_what_cannot_compute_on_a_gpu_is_refused_with_the_fix(libraries: list[Li
 
 
 def test_two_packages_that_write_one_module_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As left by `pip install onnxruntime-gpu` beside onnxruntime: whichever came last is imported."""
+    """`pip install onnxruntime-gpu` beside onnxruntime leaves both. The package installed last is imported."""
     monkeypatch.setattr("model_store.flavour._is_installed", lambda package: package.startswith("onnxruntime"))
     with pytest.raises(ValueError, match="onnxruntime and onnxruntime-gpu, which conflict, are both installed"):
         check_device("cuda", [TORCH, ORT._replace(cuda=None), FAISS])

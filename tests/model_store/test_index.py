@@ -1,4 +1,4 @@
-"""The index finds what a comparison with every prototype finds, whatever kind of FAISS index lies below."""
+"""The index finds the neighbours of a naive comparison with every kind of FAISS index."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def unit(count: int, dimension: int = 16, seed: int = 0) -> np.ndarray:
 
 
 def naive(prototypes: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Every cosine, sorted; equal ones in the order of their rows."""
+    """All cosines in decreasing order; ties are in the order of their rows."""
     cosines = np.einsum("qd,nd->qn", queries, prototypes)
     rows = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(cosines, rows, axis=1), rows
@@ -106,7 +106,7 @@ def test_an_index_is_read_as_it_was_saved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("factory", ["SQ8", "PCA8,Flat", "PQ4x4", "HNSW16,SQ8"])
 def test_what_a_lossy_index_finds_has_its_exact_cosine(factory: str) -> None:
-    """Such an index may miss a neighbour, but the vote weighs those it finds by the vectors themselves."""
+    """A lossy index may miss a neighbour, but the cosines of the others come from the exact vectors."""
     prototypes, queries = unit(400), unit(20, seed=1)
     cosines, rows = ExemplarIndex.build(prototypes, factory).search(queries, 50)
     np.testing.assert_allclose(cosines, np.einsum("qd,qkd->qk", queries, prototypes[rows]), atol=1e-6)

@@ -1,4 +1,4 @@
-"""A snapshot finds what a comparison with every exemplar alive finds, whatever edits went before, and never changes."""
+"""Live exemplars: search equals a comparison with all alive exemplars after any edits, and a state never changes."""
 
 import math
 import threading
@@ -37,7 +37,7 @@ def added(number: int, prototype: np.ndarray, class_id: int = 0, strength: float
 
 @pytest.fixture(scope="module")
 def released(tiny_release: Path) -> dict[str, LiveExemplars]:
-    """A release over each kind of index, every one of them made to find everything; and one without exemplars."""
+    """A release for each kind of index, set up for exact search, and a release without exemplars."""
     opened, prototypes = Release.open(tiny_release), unit(N, 0)
     classes = np.arange(N) % CLASSES
     numbers = np.arange(N, dtype=np.int64)
@@ -78,7 +78,7 @@ class Naive:
 
 @dataclass(frozen=True)
 class Change:
-    """add: prototypes' seeds; toggle: positions, modulo the rows there are, that die or come back."""
+    """add: seeds of prototypes; toggle: rows, modulo their number, that are removed or restored."""
 
     add: list[int] = field(default_factory=list)
     toggle: list[int] = field(default_factory=list)
@@ -95,7 +95,7 @@ CHANGES = st.lists(
 
 
 def states_of(start: LiveExemplars, changes: list[Change]) -> Iterator[tuple[LiveExemplars, Naive]]:
-    """Each state, and the same by hand."""
+    """Apply changes one by one; yields each state and a naive copy of it."""
     exemplars = start.release.exemplars
     alive = [True] * len(exemplars)
     naive = Naive(list(exemplars.prototypes), exemplars.class_ids.tolist(), alive, list(exemplars.ids))
@@ -176,7 +176,7 @@ def test_counts_rows_and_names_follow_the_edits(
 def test_edits_one_by_one_and_all_at_once_give_the_same_state(
     changes: list[Change], seed: int, released: dict[str, LiveExemplars]
 ) -> None:
-    """As a service that starts anew applies its log."""
+    """A service that restarts applies its whole log at once."""
     *_, (state, naive) = states_of(released["Flat"], changes)
     new = [one for row in range(N, len(naive.ids)) if (one := state.added(row)) is not None]
     alive = dict(zip(naive.ids, naive.alive, strict=True))
@@ -213,7 +213,7 @@ def test_two_edits_of_one_snapshot_do_not_see_each_other(released: dict[str, Liv
 
 
 def test_readers_beside_a_writer_always_see_one_whole_state(released: dict[str, LiveExemplars]) -> None:
-    """At revision r, r exemplars are there and of the r only the last is alive: a torn state would show another."""
+    """At revision r there are r added exemplars, and only the last is alive. An inconsistent state would differ."""
     holder, wrong, stop = [released["Flat"]], [], threading.Event()
     prototypes = unit(400, 11)
 
@@ -270,7 +270,7 @@ def test_an_index_that_misses_some_neighbours_misses_none_that_was_added(release
 
 
 def test_a_whole_neighbourhood_may_be_removed(released: dict[str, LiveExemplars]) -> None:
-    """More are gone around the query than FAISS is asked for at once."""
+    """More exemplars are removed near the query than one FAISS search returns."""
     angles = np.linspace(0, 1, 3000)
     prototypes = np.zeros((3000, D), dtype=np.float32)
     prototypes[:, 0], prototypes[:, 1] = np.cos(angles), np.sin(angles)

@@ -1,4 +1,4 @@
-"""From an image of any size to labelled segments in its own pixels."""
+"""Predictions: labelled segments of images of any size, at the resolution of the image."""
 
 import copy
 import itertools
@@ -51,7 +51,7 @@ def test_labels_are_right_where_the_exemplars_are(predictor: Predictor) -> None:
 
 
 def naive_familiarity(predictor: Predictor, labels: np.ndarray, prototypes: np.ndarray) -> tuple[list[float], float]:
-    """By comparing every pixel's segment with every exemplar: of each segment, and of the image."""
+    """Familiarity of each segment and of the image, by comparing every segment with every exemplar."""
     exemplars = predictor.release.exemplars.prototypes.astype(np.float64)
     nearest = [max(float(np.dot(one, other)) for other in exemplars) for one in prototypes.astype(np.float64)]
     pixels = [nearest[segment] for segment in labels.ravel().tolist()]
@@ -197,7 +197,7 @@ def test_the_bundled_release_is_small_whole_and_shows_painted_images_alone() -> 
 
 
 def test_an_exemplar_of_the_bundled_release_is_painted_again_alike() -> None:
-    """The pictures are ours: each is the painting of its seed, but for what WebP loses."""
+    """All images of the release are painted: each equals the painting of its seed, except for the loss of WebP."""
     from index_builder.datasets import open_dataset
 
     release = Release.open(BUNDLED / "streets", verify=False)
@@ -208,7 +208,7 @@ def test_an_exemplar_of_the_bundled_release_is_painted_again_alike() -> None:
 
 
 def test_the_exemplars_that_are_asked_are_those_of_the_state(predictor: Predictor) -> None:
-    """A class whose exemplars are all removed is no longer given; the predictor itself stays as it was built."""
+    """A class without alive exemplars is never the label. The predictor itself does not change."""
     image = Blocks("val")[0].image
     before = predictor.predict(image)
     lost = int(np.bincount(before.vote.class_ids).argmax())

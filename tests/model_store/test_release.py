@@ -1,4 +1,4 @@
-"""Releases are verified when opened: whatever is wrong with one is refused by the name of the file."""
+"""Releases are verified when they are opened. An error names the damaged file."""
 
 import json
 import shutil
@@ -13,12 +13,12 @@ from model_store.release import Release, ReleaseError, write_release
 
 @pytest.fixture
 def copy(tiny_release: Path, tmp_path: Path) -> Path:
-    """A release of one's own to damage."""
+    """A copy of the release that a test may damage."""
     return Path(shutil.copytree(tiny_release, tmp_path / "copy"))
 
 
 def rewrite_checksums(folder: Path, file: str) -> None:
-    """List a changed file as it is now, so that what is wrong with it must be found by reading it."""
+    """Update the checksum of a changed file, so that only reading its content can find the fault."""
     import hashlib
 
     listed = json.loads((folder / "checksums.json").read_text())

@@ -1,4 +1,4 @@
-"""`segsort releases`: what a person asks of the store, and the one line that answers."""
+"""`segsort releases`: list, verify, activate and roll back, with one line of output each."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from model_store.release import Release, write_release
 
 @pytest.fixture
 def data(tiny_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder with one release of one's own, in a folder that is called otherwise."""
+    """A data folder with one release, whose folder has another name than the release."""
     opened = Release.open(tiny_release)
     card = Card.model_validate({**opened.card.model_dump(), "name": "mine"})
     images = [(source.file, (tiny_release / source.file).read_bytes()) for source in opened.sources]

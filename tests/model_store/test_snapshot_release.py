@@ -1,4 +1,4 @@
-"""A live state, written as a release, answers as it did; what it no longer holds is not in it."""
+"""A release written from a live state gives equal answers, and has no removed exemplars."""
 
 import io
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.conftest import Blocks
 
 FIRST = ClassInfo(class_id=0, name="kerb", color=(9, 8, 7))
 KERB = ClassInfo(class_id=3, name="kerb", color=(1, 2, 3))
-PICTURE = np.asarray(Blocks("val", count=9)[8].image)
+IMAGE = np.asarray(Blocks("val", count=9)[8].image)
 
 
 def png(image: np.ndarray, orientation: int | None = None) -> bytes:
@@ -30,9 +30,9 @@ def png(image: np.ndarray, orientation: int | None = None) -> bytes:
 
 
 def added(name: str, prototype: np.ndarray, class_id: int, strength: float = 1.0, image_id: str = "a") -> AddedExemplar:
-    labels = np.full(PICTURE.shape[:2], -1, dtype=np.int32)
+    labels = np.full(IMAGE.shape[:2], -1, dtype=np.int32)
     labels[3:9, 10:30] = 0
-    size = {"width": PICTURE.shape[1], "height": PICTURE.shape[0]}
+    size = {"width": IMAGE.shape[1], "height": IMAGE.shape[0]}
     box, mask = (10, 3, 20, 6), encode_rle(labels, 1)[0]
     return AddedExemplar(
         name, prototype, class_id, strength, image_id, f"shown/{image_id}", bbox=box, area=120, mask=mask, **size
@@ -41,7 +41,7 @@ def added(name: str, prototype: np.ndarray, class_id: int, strength: float = 1.0
 
 @pytest.fixture
 def state(tiny_release: Path) -> LiveExemplars:
-    """One whole image's exemplars and one more removed; five added in two images, one strong, one removed again."""
+    """A state with removed exemplars, among them all of one image, and five added: one strong, one removed again."""
     release = Release.open(tiny_release)
     ids, prototypes = release.exemplars.ids, release.exemplars.prototypes
     gone = [name for name, image in zip(ids, release.exemplars.image_ids, strict=True) if image == 2]
@@ -57,8 +57,8 @@ def state(tiny_release: Path) -> LiveExemplars:
 
 
 def contents(image_id: str) -> bytes:
-    """Of the pictures that are asked for; b lies on its side and says so."""
-    return {"a": png(PICTURE), "b": png(np.rot90(PICTURE), orientation=6)}[image_id]
+    """The file of an image. Image b is stored rotated, with its EXIF orientation."""
+    return {"a": png(IMAGE), "b": png(np.rot90(IMAGE), orientation=6)}[image_id]
 
 
 def test_the_new_release_answers_as_the_live_state(state: LiveExemplars, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_images_are_those_of_the_exemplars_left(state: LiveExemplars, tmp_path: 
         if source.source in old:
             assert written.image_path(n).read_bytes() == old[source.source].read_bytes()
         else:
-            assert np.abs(pixels - PICTURE).mean() < 12, "upright, whichever way it came"
+            assert np.abs(pixels - IMAGE).mean() < 12, "upright, whatever its EXIF orientation"
     row = written.exemplars.ids.index("0000000000000003")
     source = written.sources[int(written.exemplars.image_ids[row])]
     assert source.source == "shown/b"
@@ -194,7 +194,7 @@ def test_images_are_decoded_as_the_caller_does(state: LiveExemplars, tmp_path: P
 
     written = write_live(state, tmp_path / "new", contents, decode=negative)
     with Image.open(written.image_path(len(written.sources) - 1)) as image:
-        assert np.abs(np.asarray(image).astype(int) + PICTURE - 255).mean() < 12
+        assert np.abs(np.asarray(image).astype(int) + IMAGE - 255).mean() < 12
 
 
 def test_a_state_without_exemplars_is_written_as_an_empty_release(
@@ -229,7 +229,7 @@ def test_what_cannot_be_written_leaves_nothing(state: LiveExemplars, tmp_path: P
     for live, folder, images, message in (
         (state, "there", contents, "there exists, and a release is never overwritten"),
         (state, "new", lambda _: b"junk", "the image 'shown/a' cannot be decoded .4 bytes"),
-        (state, "new", lambda _: png(PICTURE[1:]), "'shown/a' has 96x71 pixels, but its exemplars state 96x72"),
+        (state, "new", lambda _: png(IMAGE[1:]), "'shown/a' has 96x71 pixels, but its exemplars state 96x72"),
     ):
         with pytest.raises(ReleaseError, match=message):
             write_live(live, tmp_path / folder, images)

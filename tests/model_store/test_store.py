@@ -1,4 +1,4 @@
-"""Which release is active: activated, rolled back, and never one that is damaged."""
+"""The active release: activation, rollback, and refusal of damaged releases."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from model_store.store import ReleaseStore
 
 
 def renamed(release: Path, out: Path, created: str) -> Path:
-    """The same release under the name of another folder."""
+    """Write a copy of a release under the name of another folder."""
     opened = Release.open(release)
     card = Card.model_validate({**opened.card.model_dump(), "name": out.name, "created": created})
     images = [(source.file, (release / source.file).read_bytes()) for source in opened.sources]
@@ -21,7 +21,7 @@ def renamed(release: Path, out: Path, created: str) -> Path:
 
 @pytest.fixture
 def store(tiny_release: Path, tmp_path: Path) -> ReleaseStore:
-    """Two folders: one release came with the software, two are one's own."""
+    """A store of two folders: one with a bundled release, and one with two releases of the user."""
     renamed(tiny_release, tmp_path / "bundled" / "first", "2026-01-01T00:00:00+00:00")
     renamed(tiny_release, tmp_path / "own" / "second", "2026-01-02T00:00:00+00:00")
     renamed(tiny_release, tmp_path / "own" / "third", "2026-01-03T00:00:00+00:00")

@@ -56,7 +56,7 @@ def test_the_image_runs_as_a_user_of_its_own() -> None:
 
 
 def test_the_image_of_a_flavour_asks_for_its_device() -> None:
-    """Without it, an image built for GPUs would silently serve on the CPU."""
+    """Without SEGSORT_DEVICE, an image built for GPUs would silently serve on the CPU."""
     assert "\nFROM base-${FLAVOUR}\n" in DOCKERFILE
     for flavour, device in (("cpu", "cpu"), ("gpu", "cuda")):
         assert f" AS base-{flavour}\nENV SEGSORT_DEVICE={device}\n" in DOCKERFILE

@@ -28,7 +28,7 @@ OURS = {
 # Folder and the extras that its user installs beside the flavour `cpu`.
 FOLDERS = {
     "segsort": ("train",),  # transformers, for backbones that are trained
-    "model_store": ("gpu",),  # onnx, for SEGSORT_HALF
+    "model_store": (),
     "service": ("otel",),
     "command_line": (),
     "index_builder": ("report", "train"),

@@ -135,7 +135,7 @@ def test_revisions_have_no_gap_and_no_edit_is_incomplete(aftermath: Aftermath) -
         for name in orjson.loads(payload)["exemplar_ids"]
     }
     assert said == {(name, revision) for name, revision, _ in rows}
-    assert {image_id for _, _, image_id in rows} <= images, "an exemplar without its picture"
+    assert {image_id for _, _, image_id in rows} <= images, "an exemplar without its image"
 
 
 def test_the_state_after_the_restart_equals_the_replayed_log(aftermath: Aftermath) -> None:

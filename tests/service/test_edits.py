@@ -280,7 +280,7 @@ def test_the_effect_of_an_edit_names_the_segments_that_it_changes(client: TestCl
     recorded = dict(zip((s["segment_id"] for s in answer["segments"]), labels(answer), strict=True))
     for one in effect["segments"]:
         assert one["before"] == recorded.get(one["segment_id"], one["before"])
-        assert one["image_id"] == answer["image_id"], "all answers here are of one picture"
+        assert one["image_id"] == answer["image_id"], "all answers are of one image"
     client.post("/edits/1/revert").raise_for_status()
     after = client.get("/edits/1/effect").json()["segments"]
     assert segment["segment_id"] not in [one["segment_id"] for one in after]
@@ -324,7 +324,7 @@ def test_later_edits_do_not_change_old_explanations(start: Callable[..., TestCli
 
 def test_similar_segments_come_from_other_images_recorded_earlier(client: TestClient, photo: bytes) -> None:
     images = [encoded(Blocks("val", count=9)[i].image) for i in (1, 2, 3)]
-    answers = [client.post("/segment", content=picture).json() for picture in [*images, photo, photo]]
+    answers = [client.post("/segment", content=image).json() for image in [*images, photo, photo]]
     client.post("/segment", content=images[0][:-1] + b"x")  # recorded later, so it is not searched
     why = client.get(f"/explain/{answers[4]['segments'][0]['segment_id']}").json()
     assert len(why["similar"]) == 8

@@ -16,7 +16,7 @@ from tests.conftest import IGNORE, Blocks
 from tests.service.conftest import encoded
 
 SAMPLE = Blocks("val", count=9)[7]
-PICTURE = encoded(SAMPLE.image)
+IMAGE = encoded(SAMPLE.image)
 NAMES = {"0": "brick", "1": "grass", "2": "lava"}
 LEFT = np.zeros((72, 96), dtype=np.uint8)
 LEFT[:, :48] = 1
@@ -32,13 +32,13 @@ def indexed(labels: np.ndarray, form: str = "PNG") -> bytes:
 
 
 def add(client: TestClient, mask: bytes = b"", classes: object = None, query: str = "", **fields: str) -> object:
-    files = {"image": ("a.png", PICTURE, "image/png"), "mask": ("m.png", mask or indexed(SAMPLE.labels), "image/png")}
+    files = {"image": ("a.png", IMAGE, "image/png"), "mask": ("m.png", mask or indexed(SAMPLE.labels), "image/png")}
     data = {"classes": json.dumps(NAMES if classes is None else classes), **fields}
     return client.post(f"/exemplars{query}", files=files, data=data)
 
 
 def annotate(client: TestClient, annotations: object, **more: object) -> object:
-    body = {"image": base64.b64encode(PICTURE).decode(), "annotations": annotations, **more}
+    body = {"image": base64.b64encode(IMAGE).decode(), "annotations": annotations, **more}
     return client.post("/exemplars", json=body)
 
 
@@ -61,7 +61,7 @@ def test_the_exemplars_of_an_indexed_mask_lie_inside_their_class(client: TestCli
         assert set(SAMPLE.labels[mask]) == {list(NAMES.values()).index(added["class_name"])}
         assert (mask.sum(), exemplar["area"], exemplar["strength"]) == (added["area"], added["area"], 1)
         assert (exemplar["source"], exemplar["added_in"], exemplar["author"]) == ("yard/1", 1, "local")
-        assert client.get(exemplar["image_url"]).content == PICTURE
+        assert client.get(exemplar["image_url"]).content == IMAGE
         crop = Image.open(io.BytesIO(client.get(exemplar["crop_url"]).content))
         assert crop.width >= added["bbox"][2]
     covered = sum(e["area"] for e in body["exemplars"])
@@ -69,10 +69,10 @@ def test_the_exemplars_of_an_indexed_mask_lie_inside_their_class(client: TestCli
 
 
 def test_added_exemplars_change_the_next_answer(client: TestClient) -> None:
-    before = client.post("/segment", content=PICTURE).json()
+    before = client.post("/segment", content=IMAGE).json()
     assert "lava" not in {s["class_name"] for s in before["segments"]}
     assert add(client).status_code == 201
-    after = client.post("/segment?min_index_revision=1&k=1", content=PICTURE).json()
+    after = client.post("/segment?min_index_revision=1&k=1", content=IMAGE).json()
     predicted = np.full(SAMPLE.labels.shape, 255)
     for segment in after["segments"]:
         mask = decode_rle(segment["mask"]["counts"], tuple(segment["mask"]["size"]))
@@ -100,7 +100,7 @@ def test_the_same_content_again_adds_nothing(client: TestClient) -> None:
 def test_the_name_of_an_image_without_a_source_is_that_of_earlier_versions(client: TestClient) -> None:
     """The name is part of the exemplars' ids: another one would make stored exemplars unknown."""
     exemplar = client.get(f"/exemplars/{add(client).json()['exemplars'][0]['exemplar_id']}").json()
-    assert exemplar["source"] == f"picture {hashlib.sha256(PICTURE).hexdigest()[:16]}"
+    assert exemplar["source"] == f"picture {hashlib.sha256(IMAGE).hexdigest()[:16]}"
 
 
 def test_a_removed_exemplar_is_restored_when_it_is_added_again(client: TestClient) -> None:
@@ -188,8 +188,8 @@ def test_invalid_annotations_are_refused_with_their_place(client: TestClient, an
     [
         (indexed(SAMPLE.labels[:-1]), None, 422, "different sizes"),
         (indexed(np.ascontiguousarray(SAMPLE.labels.T)), None, 422, "different sizes"),
-        (PICTURE[:60], None, 422, "damaged"),
-        (b"no picture", None, 415, "PNG"),
+        (IMAGE[:60], None, 422, "damaged"),
+        (b"no image", None, 415, "PNG"),
         (indexed(SAMPLE.labels)[:-40], None, 422, "damaged"),
         (encoded(SAMPLE.labels, "BMP"), None, 415, "PNG"),
         (b"", {"300": "brick"}, 422, "indices"),
@@ -199,7 +199,7 @@ def test_invalid_annotations_are_refused_with_their_place(client: TestClient, an
         (b"", {"0": 7}, 422, "classes"),
         (b"", [1], 422, "classes"),
         (b"", {"0": {"class_id": 99}}, 404, "no class with this id"),
-        (PICTURE, {"#12345": "brick"}, 422, "colour"),
+        (IMAGE, {"#12345": "brick"}, 422, "colour"),
     ],
     ids=lambda value: value[:6].hex() if isinstance(value, bytes) else str(value),
 )
@@ -212,11 +212,11 @@ def test_an_invalid_mask_is_refused(client: TestClient, mask: bytes, classes: ob
 
 
 def test_bodies_of_another_form_are_refused(client: TestClient) -> None:
-    assert client.post("/exemplars", content=PICTURE, headers={"content-type": "image/png"}).status_code == 415
+    assert client.post("/exemplars", content=IMAGE, headers={"content-type": "image/png"}).status_code == 415
     assert client.post("/exemplars", content=b"{", headers={"content-type": "application/json"}).status_code == 400
     assert client.post("/exemplars", json={"image": "?", "annotations": [1]}).status_code == 422
     assert client.post("/exemplars", json={"annotations": [1]}).status_code == 422
-    files = {"image": ("a.png", PICTURE, "image/png")}
+    files = {"image": ("a.png", IMAGE, "image/png")}
     nothing = client.post("/exemplars", files=files)
     assert nothing.status_code == 422
     assert nothing.json()["received"] == ["image"]

@@ -52,14 +52,14 @@ def test_a_multipart_field_and_a_raw_body_give_the_same_answer(client: TestClien
 def test_accept_png_gives_the_label_map(client: TestClient, photo: bytes) -> None:
     response = client.post("/segment", content=photo, headers={"accept": "image/png"})
     assert response.headers["content-type"] == "image/png"
-    picture = Image.open(io.BytesIO(response.content))
+    label_map = Image.open(io.BytesIO(response.content))
     answer = client.post("/segment", content=photo).json()
     expected = np.zeros((72, 96), dtype=np.uint8)
     for segment, mask in zip(answer["segments"], masks_of(answer), strict=True):
         expected[mask] = segment["class_id"]
-    assert picture.mode == "P"
-    assert (np.asarray(picture) == expected).all()
-    assert tuple(picture.getpalette()[:3]) == BLOCK_CLASSES[0].color
+    assert label_map.mode == "P"
+    assert (np.asarray(label_map) == expected).all()
+    assert tuple(label_map.getpalette()[:3]) == BLOCK_CLASSES[0].color
 
 
 def test_polygons_enclose_the_area_of_the_mask(client: TestClient, photo: bytes) -> None:
@@ -141,9 +141,9 @@ def test_a_file_that_is_not_an_image_is_refused(client: TestClient, content: byt
 
 
 def test_a_form_without_the_field_says_which_fields_it_has(client: TestClient, photo: bytes) -> None:
-    response = client.post("/segment", files={"picture": ("photo.png", photo, "image/png")})
+    response = client.post("/segment", files={"photograph": ("photo.png", photo, "image/png")})
     assert response.status_code == 422
-    assert response.json()["received"] == ["picture"]
+    assert response.json()["received"] == ["photograph"]
     text = client.post("/segment", data={"image": "not a file"}, files={"x": b"1"})
     assert text.status_code == 422
 

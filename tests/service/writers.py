@@ -1,4 +1,4 @@
-"""Writers that edit a running service over HTTP while it is killed and started again, and what they were told."""
+"""Writers that edit a service over HTTP while it is killed and restarted, and record its answers."""
 
 import io
 import threading
@@ -16,7 +16,7 @@ Asked = tuple[str, str, dict[str, Any]]  # method, path, and what httpx takes be
 
 @dataclass
 class Address:
-    """Where the service answers at present; None while it is down."""
+    """The current address of the service; None while it is down."""
 
     url: str | None = None
     up: threading.Condition = field(default_factory=threading.Condition)
@@ -34,9 +34,10 @@ class Address:
 
 @dataclass
 class Writer:
-    """Makes `count` acknowledged edits of all kinds, each with a reason of its own, and notes what it was told.
+    """Makes edits of all kinds until `count` are acknowledged. Each has a unique reason; answers are recorded.
 
-    A request that a kill cut off is not sent again: whether it was made is not known; the next has another reason.
+    A request that was interrupted by a kill is not repeated, because its edit may exist. The next request has another
+    reason.
     """
 
     name: str
@@ -70,15 +71,15 @@ class Writer:
     def _edit(self, reason: str, kind: Callable[[str], Asked]) -> None:
         method, path, asked = kind(reason)
         answer = self._ask(method, path, **asked)
-        if answer.status_code == 409:  # what a cut-off edit did is in the way; an edit that is refused is none
+        if answer.status_code == 409:  # refused because of an interrupted edit; no edit was made
             return
-        told = answer.raise_for_status().json()
-        assert told["edit"]["reason"] == reason
-        assert told["index_revision"] == told["edit"]["revision"]
-        self.acknowledged[reason] = told["edit"]
+        result = answer.raise_for_status().json()
+        assert result["edit"]["reason"] == reason
+        assert result["index_revision"] == result["edit"]["revision"]
+        self.acknowledged[reason] = result["edit"]
 
     def _exemplars(self, reason: str) -> Asked:
-        """A picture that nobody else sends: two blocks, one labelled."""
+        """Add an exemplar from a unique image of two blocks, one of them labelled."""
         random = np.random.default_rng([ord(self.name), int(reason.split()[1])])
         image = np.repeat(np.repeat(random.integers(0, 256, (1, 2, 3), dtype=np.uint8), 48, 0), 32, 1)
         mask = np.zeros((48, 64), np.uint8)
@@ -97,13 +98,13 @@ class Writer:
         return "POST", "/classes", {"json": {"name": f"{self.name}-class-{reason[2:]}", "reason": reason, **renamed}}
 
     def _remove(self, reason: str) -> Asked:
-        """An exemplar that this writer added, the newest that is not gone."""
+        """Remove the newest exemplar of this writer that is not yet removed."""
         gone = {name for edit in self._made("remove") for name in edit["exemplar_ids"]}
         mine = [name for edit in self._made("add") for name in edit["exemplar_ids"] if name not in gone]
         return ("DELETE", f"/exemplars/{mine[-1]}", {"params": {"reason": reason}}) if mine else self._class(reason)
 
     def _revert(self, reason: str) -> Asked:
-        """Takes back a removal or, every other time, takes back that."""
+        """Revert the newest removal or revert of this writer."""
         done = self._made("remove") + self._made("revert")
         newest = max(done, key=lambda edit: int(edit["revision"]), default=None)
         if newest is None:
@@ -111,7 +112,7 @@ class Writer:
         return "POST", f"/edits/{newest['revision']}/revert", {"json": {"reason": reason}}
 
     def _segment_and_explain(self, number: int) -> None:
-        """What was written can be read: an answer of at least the writer's own last revision, and its explanation."""
+        """Check that an answer includes the last edit of this writer, and record the explanation of a segment."""
         own = max((edit["revision"] for edit in self.acknowledged.values()), default=0)
         image = np.random.default_rng([ord(self.name), number, 1]).integers(0, 256, (3, 4, 3), dtype=np.uint8)
         content = encoded(np.repeat(np.repeat(image, 16, 0), 16, 1))

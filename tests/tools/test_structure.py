@@ -1,6 +1,8 @@
 """Rooms, floors, arrows and circles of small packages whose structure is known."""
 
+import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -88,3 +90,12 @@ def test_an_unknown_package_or_commit_is_named(tmp_path: Path) -> None:
         read_structure("shed", tmp_path)
     with pytest.raises(ValueError, match="'nowhere'"), sources("nowhere", tmp_path):
         pass
+
+
+def test_a_reader_that_closes_the_pipe_early_causes_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "tools.structure", "tools"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""Data sets: what is read is what lies there, and what is wrong is named with its file."""
+"""Data sets: images and labels are read as stored, and an error names the file."""
 
 import json
 from collections.abc import Callable
@@ -245,7 +245,7 @@ def test_streets_are_painted_from_their_number_and_their_split() -> None:
 
 
 def test_the_streets_of_the_splits_are_all_different() -> None:
-    """Each split has its own ten million numbers, and no more can be asked for."""
+    """Each split has ten million seeds of its own. A larger count is refused."""
     most = 10_000_000
     ends = sorted((first, first + most) for first in FIRST_SEEDS.values())
     assert all(end <= start for (_, end), (start, _) in pairwise(ends))

@@ -290,7 +290,7 @@ def test_samples_are_embedded_by_the_head_itself(kind: str) -> None:
 
 
 def test_samples_of_a_forest_are_embedded_by_trees_that_did_not_see_them() -> None:
-    """Classes at random cannot be told from the features, except by heart."""
+    """Random classes cannot be predicted from the features; trees can only memorise their own samples."""
     random = np.random.default_rng(0)
     samples = samples_of(random.integers(0, 2, 200).tolist(), [0] * 200)
     samples = samples._replace(rows=torch.from_numpy(random.normal(size=(200, 10)).astype(np.float32)))

@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def quarters() -> tuple[np.ndarray, np.ndarray]:
-    """Four fields of one colour each, with a little noise: [64, 96, 3] uint8, and which is which: [64, 96] int32."""
+    """Four plain fields with a little noise: [64, 96, 3] uint8, and the field of each pixel: [64, 96] int32."""
     random = np.random.default_rng(0)
     rows, columns = np.arange(64) >= 24, np.arange(96) >= 60
     fields = (2 * rows[:, None] + columns).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Borders, against loops over pixels."""
+"""Borders of regions, compared with loops over pixels."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Training of the contour network: drawings as they are read, the loss by hand, and a whole small run."""
+"""Training of the contour network: reading annotations, the loss computed by hand, and a small run."""
 
 import csv
 import math
@@ -28,7 +28,7 @@ from index_builder.regions.region_maps import write_map
 
 @pytest.fixture(scope="module")
 def bsds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three photographs of two fields, which two annotators part two pixels from each other."""
+    """Three photographs of two fields. Two annotators draw the boundary two pixels apart."""
     root = tmp_path_factory.mktemp("bsds")
     (root / "train").mkdir()
     columns = np.arange(80)
@@ -82,7 +82,7 @@ def test_the_loss_of_a_crop_without_contours_is_of_the_rest_alone() -> None:
 
 
 def test_a_crop_shows_image_and_drawing_at_the_same_place() -> None:
-    """The image is its own drawing: where it is bright, all annotators see a boundary."""
+    """The image is its own annotation: all annotators draw a boundary at its bright pixels."""
     bright = np.zeros((90, 70), dtype=bool)
     bright[20:60, 15:50] = True
     drawing = Drawing(np.repeat((bright * 255).astype(np.uint8)[..., None], 3, axis=2), bright.astype(np.float32))
@@ -116,7 +116,7 @@ def test_training_leaves_the_statistics_of_the_backbone_alone() -> None:
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """Threads that wait for each other at every layer take far longer than one, where other programs want the cores."""
+    """On a busy machine, one thread is faster than several that wait for each other at every layer."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""Regions between contours: what is left of a contour map, and sessions across processes."""
+"""Regions between contours, and the use of a contour network in several processes."""
 
 import pickle
 from concurrent.futures import ProcessPoolExecutor
@@ -53,7 +53,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stripes(height: int, width: int, count: int = 3) -> np.ndarray:
-    """Upright stripes of far apart greys."""
+    """Vertical stripes of very different greys."""
     greys = np.arange(width) * count // width * (240 // count)
     return np.broadcast_to(greys[None, :, None], (height, width, 3)).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""The hierarchy: merged as a loop over all borders does it, heights that are an ultrametric, cuts that are nested."""
+"""The hierarchy: merges equal to those of a naive loop, heights that are an ultrametric, and nested cuts."""
 
 from itertools import pairwise, permutations
 
@@ -21,7 +21,7 @@ def hierarchy_of(regions: np.ndarray, strength: np.ndarray) -> Hierarchy:
 
 
 def merged_by_loops(regions: np.ndarray, strength: np.ndarray, threshold: float) -> np.ndarray:
-    """Find all borders anew after each merge."""
+    """Merge regions, and find all borders again after each merge."""
     regions = regions.copy()
     while True:
         borders = find_borders(regions, strength)
@@ -32,7 +32,7 @@ def merged_by_loops(regions: np.ndarray, strength: np.ndarray, threshold: float)
 
 
 def renumbered(regions: np.ndarray) -> np.ndarray:
-    """Numbers by first occurrence, so that partitions can be compared."""
+    """Renumber regions by first occurrence, so that partitions can be compared."""
     values, first = np.unique(regions, return_index=True)
     return np.argsort(np.argsort(first))[np.searchsorted(values, regions)]
 
@@ -81,7 +81,7 @@ def test_a_single_region_has_a_hierarchy_without_merges() -> None:
 
 
 def test_specks_go_first_each_across_its_weakest_border() -> None:
-    """Of two pairs of fields, a speck lies in a strong contour; it joins the side it is parted from less."""
+    """In two pairs of fields, a tiny region lies on a strong contour. It is merged across its weaker border."""
     regions = np.array([[0, 0, 0, 1, 2, 2, 2]])
     strength = np.array([[0.0, 0.0, 0.0, 0.8, 0.9, 0.0, 0.0]])
     hierarchy = build_hierarchy(np.bincount(regions.ravel()), find_borders(regions, strength), min_size=2)

@@ -1,4 +1,4 @@
-"""Measures, against loops over pixels and regions, and their values where they are known."""
+"""Measures of regions, compared with loops over pixels and regions, and with known values."""
 
 import numpy as np
 import pytest

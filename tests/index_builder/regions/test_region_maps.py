@@ -1,4 +1,4 @@
-"""Region maps on disk: what is written is read, and what does not fit is named with its file."""
+"""Region maps on disk: a written map is read back, and an error names the file."""
 
 from collections.abc import Callable
 from pathlib import Path

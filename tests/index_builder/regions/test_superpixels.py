@@ -1,4 +1,4 @@
-"""Regions by colour: fields of one colour are found, every pixel is known, each region hangs together."""
+"""Regions by colour: each field is one region, no pixel is unknown, and every region is connected."""
 
 import pickle
 

@@ -158,9 +158,9 @@ def test_the_command_collects_and_writes_page_and_images(
     assert (done.exit_code, done.stdout) == (0, f"{out}\n")
     text = out.read_text()
     assert "segsort report results/runs/* --out results.md --release painted" in text
-    painted = [out.parent / "results" / "pictures" / shown.example.file for shown in SHOWN]
+    painted = [out.parent / "results" / "images" / shown.example.file for shown in SHOWN]
     assert all(file.stat().st_size > 1000 for file in painted)
-    assert all(f"](results/pictures/{file.name})" in text for file in painted)
+    assert all(f"](results/images/{file.name})" in text for file in painted)
     assert text == page_text(sorted(kept.iterdir()), out, str(painted_release))
 
 
@@ -172,7 +172,7 @@ def test_the_flag_and_its_earlier_name_leave_the_example_images_out(
     CliRunner().invoke(cli, ["report", str(whole[-1]), "--out", str(out), flag], catch_exceptions=False)
     assert "Example images" not in out.read_text()
     assert "--no-images\n" in out.read_text()
-    assert not (tmp_path / "page" / "pictures").exists()
+    assert not (tmp_path / "page" / "images").exists()
 
 
 def test_the_command_needs_something_to_write(whole: list[Path]) -> None:

@@ -1,4 +1,4 @@
-"""What a short run exports: averaged weights, and batch norms with the statistics of these weights."""
+"""Export of a short run: averaged weights, and batch norms with the statistics of these weights."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def short(blocks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def test_a_run_of_60_steps_exports_what_it_learnt(short: Path, blocks_folder: Path, tmp_path: Path) -> None:
-    """Before the average warmed up and statistics were estimated, it exported an mIoU of 0.2."""
+    """Without the warm-up of the average and the estimated statistics, the exported network had an mIoU of 0.2."""
     dataset = {split: open_dataset("folder", blocks_folder, split) for split in ("train", "val")}
     built = build_release(dataset["train"], load_embedder_source(short), tmp_path / "release", options=BuildOptions())
     exported = evaluate(built, dataset["val"]).miou
@@ -48,7 +48,7 @@ def test_a_run_of_60_steps_exports_what_it_learnt(short: Path, blocks_folder: Pa
 
 
 def of_training_network(run: Path, out: Path) -> Path:
-    """Export of the weights of the last step, whose batch norms normalise a batch as in training."""
+    """Export the weights of the last step without averaging, with estimated statistics of their batch norms."""
     asked = Recipe.model_validate_json((run / "recipe.json").read_bytes())
     state = torch.load(run / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=False)
     module = make_module(asked, open_domains(asked))
@@ -126,7 +126,7 @@ def test_what_is_validated_is_what_is_exported(blocks_folder: Path, tmp_path: Pa
 def test_a_continued_run_exports_statistics_of_its_last_step(
     blocks_folder: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
-    """Without averaging too; the state of a stopped run says that its statistics are old."""
+    """This holds without averaging too. The checkpoint of a stopped run records that its statistics are out of date."""
     asked = recipe(blocks_folder, ema_decay=0)
     whole = train(asked, tmp_path / "whole")
     norm = "network.decoder.laterals.0.1.running_mean"

@@ -1,4 +1,4 @@
-"""Crops keep every pixel with its label, whatever their size and place; what they show besides is unlabelled."""
+"""Crops: each pixel keeps its label at every size and position, and padding is unlabelled."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def test_augmentation_changes_the_colours_and_normalises_them() -> None:
 
 
 class Columns:
-    """Images of 96x72 pixels whose colour is the number of the column, and the regions: stripes of 8 columns."""
+    """Images of 96x72 pixels whose colour is the column number. Their regions are stripes of 8 columns."""
 
     name = "columns"
 

@@ -1,4 +1,4 @@
-"""A recipe that cannot be trained is refused before anything is begun, and leaves nothing that stands in the way."""
+"""An invalid recipe is refused before training starts, and leaves no files that block a corrected one."""
 
 import json
 from pathlib import Path

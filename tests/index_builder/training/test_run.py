@@ -1,4 +1,4 @@
-"""A whole training run on a handful of small images: it learns, goes on after a stop, and exports what it learnt."""
+"""A whole training run on a few small images: it learns, resumes after a stop, and exports the trained network."""
 
 import csv
 import json
@@ -105,7 +105,7 @@ def test_the_exported_network_embeds_as_torch_does(trained: Path, size: tuple[in
 def test_a_stopped_run_goes_on_where_it_stopped(
     blocks_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first attempt dies as a killed process does: between two steps, with a checkpoint behind it."""
+    """The first attempt is interrupted between two steps, after it has written a checkpoint."""
     whole, seen = TrainingModule.training_step, []
 
     def step(self: TrainingModule, batch: object, number: int) -> torch.Tensor:
@@ -161,7 +161,7 @@ def test_a_run_may_start_from_anothers_network(trained: Path, tmp_path: Path) ->
 
 
 def test_a_run_may_start_from_a_releases_network_and_its_norms_learn_again(trained: Path, tmp_path: Path) -> None:
-    """In ONNX the norms are folded away; what comes back embeds alike, before and after they have statistics."""
+    """ONNX has no batch norms. The restored network embeds equally before and after its norms get statistics."""
     built = build_release(Blocks(), load_embedder_source(trained), tmp_path / "release")
     network = starting_network(built.path, recipe(tmp_path, start=str(built.path))).eval()
     images = torch.randn(4, 3, 64, 96, generator=torch.Generator().manual_seed(0))
@@ -183,7 +183,7 @@ def test_a_start_that_is_of_another_kind_is_refused(trained: Path, tmp_path: Pat
 
 
 def scrambled(blocks: Path, out: Path) -> Path:
-    """The same images with other labels: masks that belong to other images, upside down."""
+    """Copy a folder of labelled images, and give each image the mask of another image, upside down."""
     shutil.copytree(blocks, out)
     masks = sorted((out / "masks" / "train").iterdir())
     turned = [np.asarray(Image.open(mask))[::-1] for mask in masks]
@@ -193,7 +193,7 @@ def scrambled(blocks: Path, out: Path) -> Path:
 
 
 def test_training_without_labels_reads_none(blocks_folder: Path, tmp_path: Path) -> None:
-    """Shuffled labels change a supervised run, and not one byte of an unsupervised one, which even does without."""
+    """Shuffled labels change a supervised run, but no byte of an unsupervised run, which also needs no masks."""
     roots = {"right": blocks_folder, "shuffled": scrambled(blocks_folder, tmp_path / "shuffled")}
     exported = {}
     for objective in ("vmf", "vmf-nca"):

@@ -1,4 +1,4 @@
-"""Validation during training measures what `segsort evaluate` measures of the release built afterwards."""
+"""Validation during training gives the score that `segsort evaluate` gives for the release built from the run."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_the_score_is_that_of_the_release_with_these_exemplars(tiny_run: Path, t
 
 
 def test_each_domain_answers_with_its_own_exemplars() -> None:
-    """Two classes as two directions; the second domain has them the wrong way round."""
+    """Two classes are two directions. In the second domain, their labels are swapped."""
     labels = np.repeat([[0, 1]], 32, axis=0).repeat(32, axis=1).astype(np.uint8)  # [32, 64]
     labels[:, :4] = IGNORE
     embeddings = torch.zeros(2, 8, 16)

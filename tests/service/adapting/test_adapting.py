@@ -38,7 +38,7 @@ def usual_priority(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wait_for(holds: Callable[[], object]) -> None:
-    """Wait for a running service, without asking it so often that this slows it down."""
+    """Wait for a condition, with pauses that do not slow the service down."""
     end = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < end, f"the condition is still false after {PATIENCE:g} s"

@@ -1,4 +1,4 @@
-"""Another release is served without a restart, and nobody notices but by the answers."""
+"""Activation of another release while the service runs: no request fails, and answers name their release."""
 
 import errno
 import shutil

@@ -1,4 +1,4 @@
-"""The queue alone, on an event loop of its own, with blocks that hold their turn until they are told to end."""
+"""The queue, tested without a service on its own event loop. Callers stay in the engine until a test releases them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -13,7 +13,7 @@ Message = dict[str, Any]
 
 
 class Caller:
-    """Sends one image, and may leave."""
+    """Sends one image, and may cancel."""
 
     def __init__(self, admission: Admission, pixels: int = 100) -> None:
         self.inside, self.gone, self._end = asyncio.Event(), asyncio.Event(), asyncio.Event()

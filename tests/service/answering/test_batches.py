@@ -1,4 +1,4 @@
-"""Batches of those who wait while the device is busy."""
+"""Requests that wait while the device is busy form batches."""
 
 import threading
 import weakref
@@ -20,7 +20,7 @@ from tests.service.serving import wait_until
 
 
 class Worker:
-    """Doubles numbers, as many as it is given, once it may; remembers the batches."""
+    """Waits until it is released, then doubles the numbers of a batch; records all batches."""
 
     def __init__(self) -> None:
         self.free = threading.Event()
@@ -43,7 +43,7 @@ def worker() -> Worker:
 
 @pytest.fixture
 def ask(worker: Worker) -> Iterator[Callable[..., Future[int]]]:
-    """Asks for a number after all that were asked for before."""
+    """Submits a number, and waits until it is in the queue behind all earlier ones."""
     batches = Batches[int, int](4)
     with ThreadPoolExecutor(16) as pool:
 
@@ -131,7 +131,7 @@ def test_a_wrong_number_of_results_leaves_nobody_waiting() -> None:
 
 
 def photos() -> list[bytes]:
-    """Of two buckets, and of two sizes in one of them."""
+    """Photos of two buckets, and of two sizes within one bucket."""
     images = [Blocks("val")[n % 2].image for n in range(8)]
     return [encoded(image[:72] if n % 3 else image[:60]) for n, image in enumerate(images)] + [
         encoded(np.repeat(np.repeat(images[0], 2, 0), 2, 1))
@@ -142,7 +142,7 @@ def photos() -> list[bytes]:
 def test_batches_answer_as_images_alone_do(
     start: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch, compiled: bool
 ) -> None:
-    """Also with what torch does on a device, here on CPU tensors."""
+    """Without compiled loops, the torch code of a device runs, here on CPU tensors."""
     if not compiled:
         monkeypatch.setattr(loops, "takes", lambda tensor: False)
     with start() as client:
@@ -183,7 +183,7 @@ def test_an_image_that_fails_does_not_fail_its_batch(
         def sometimes(images: Sequence[Sized], segments: int | None) -> Any:
             assert wait.wait(60)
             if any((one.image == 9).all() for one in images):
-                raise RuntimeError("a bad picture")
+                raise RuntimeError("a bad image")
             return outline(images, segments)
 
         monkeypatch.setattr(engine.served.predictor, "outline", sometimes)

@@ -1,4 +1,4 @@
-"""The releases that are open: each is opened once, follows the edits, and is found by what it answered."""
+"""Open releases: each is opened once, follows the edits, and is found by the ids of its answers."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Edits and the reasons for which they are refused, without HTTP."""
+"""Edits, and why edits are refused, without HTTP."""
 
 import re
 from collections.abc import Iterator

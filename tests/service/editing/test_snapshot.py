@@ -23,7 +23,7 @@ def snapshot(settings: Settings, *arguments: str) -> subprocess.CompletedProcess
 
 
 def test_a_snapshot_answers_as_the_edited_release_does(settings: Settings, photo: bytes) -> None:
-    pictures = [photo, *(encoded(Blocks("val", count=5)[i].image) for i in (3, 4))]
+    images = [photo, *(encoded(Blocks("val", count=5)[i].image) for i in (3, 4))]
     with TestClient(create_app(settings)) as client:
         answer = client.post("/segment", content=photo).json()
         for n, name in enumerate(("lava", "grass")):
@@ -34,11 +34,11 @@ def test_a_snapshot_answers_as_the_edited_release_does(settings: Settings, photo
         assert made.returncode == 0, made.stderr
         assert "fixed" in made.stdout
         assert snapshot(settings).returncode == 0  # named by release and revision
-        before = [client.post("/segment?exemplars=20", content=picture).json() for picture in pictures]
+        before = [client.post("/segment?exemplars=20", content=image).json() for image in images]
         assert {"fixed", "tiny-r3"} <= {one["name"] for one in client.get("/releases").json()}
         assert client.get("/releases/fixed").json()["data"]["edited"]["index_revision"] == 3
     with TestClient(create_app(settings.model_copy(update={"release": "fixed"}))) as client:
-        after = [client.post("/segment?exemplars=20", content=picture).json() for picture in pictures]
+        after = [client.post("/segment?exemplars=20", content=image).json() for image in images]
         assert client.get("/readyz").json()["release"] == "fixed"
         listed = next(one for one in client.get("/releases").json() if one["name"] == "fixed")
         assert (listed["active"], listed["classes"]) == (True, 4)

@@ -24,7 +24,7 @@ def queries(state: LiveExemplars, count: int = 12) -> np.ndarray:
 
 
 def share_with(state: LiveExemplars, prototype: np.ndarray, class_id: int, k: int, strength: float) -> float:
-    """The class's share where the segment is an exemplar, by adding it."""
+    """Share of the class after the segment is added as an exemplar."""
     new = AddedExemplar("new", prototype, class_id, strength, "i", "s", 1, 1, (0, 0, 1, 1), 1, "0")
     edited = state.edited(1, added=[new])
     cosines, rows = edited.search(prototype[None], k)

@@ -15,7 +15,7 @@ def shapes_of(labels: np.ndarray) -> Shapes:
 
 
 def naive(labels: np.ndarray, own: int) -> tuple[float, dict[int, float]]:
-    """By comparing each pixel of the segment with every pixel of the image."""
+    """Boundary shares, by comparing each pixel of the segment with every pixel of the image."""
     pixels = np.argwhere(labels == own)
     near = [set(labels[tuple(np.argwhere(_disc(labels.shape, pixel)).T)]) - {own} for pixel in pixels]
     others = {n: sum(n in found for found in near) / len(pixels) for n in set().union(*near)}

@@ -36,7 +36,7 @@ def test_lossy_formats_come_back_nearly_as_they_were(form: str, options: dict) -
 def test_the_orientation_of_exif_is_applied(orientation: int) -> None:
     upright = np.zeros((4, 6, 3), dtype=np.uint8)
     upright[0, 0] = (255, 0, 0)
-    stored = {  # how a camera stores the upright picture, by EXIF's definition
+    stored = {  # how a camera stores the upright image, by EXIF's definition
         1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1], 5: upright.transpose(1, 0, 2),
         6: np.rot90(upright), 7: upright[::-1, ::-1].transpose(1, 0, 2), 8: np.rot90(upright, -1),
     }[orientation]  # fmt: skip
@@ -157,7 +157,7 @@ def test_of_many_frames_only_the_first_is_decoded() -> None:
 
 
 def jpeg(width: int, height: int, orientation: int | None = None, mode: str = "RGB") -> bytes:
-    """A smooth picture, so that what is reduced can be compared."""
+    """A smooth image, so that reduced versions of it can be compared."""
     y, x = np.mgrid[:height, :width]
     values = np.stack([x * 255 / width, y * 255 / height, (x + y) * 255 / (width + height)], axis=2).astype(np.uint8)
     exif = Image.Exif()

@@ -20,7 +20,7 @@ def restore(name: str, file: Path) -> None:
 
 
 def explanations(name: str) -> dict[str, Any]:
-    """By segment: what earlier commits answered to GET /explain."""
+    """Answers of earlier commits to GET /explain, by segment."""
     found: dict[str, Any] = json.loads((FIXTURES / f"{name}.json").read_text())
     _, _, before = name.partition("_from_")
     return found | (explanations(before) if before else {})

@@ -35,7 +35,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def settings(tmp_path: Path, name: str) -> Settings:
-    """Of a service over the database of an earlier commit."""
+    """Settings of a service over the database of an earlier commit."""
     settings = Settings(data_dir=tmp_path / "data", release=str(RELEASE), threads=1)
     restore(name, settings.data_dir / "segsort.sqlite")
     return settings
@@ -124,7 +124,7 @@ def test_edits_of_the_earlier_commit_are_in_effect(client: TestClient) -> None:
 
 @pytest.mark.parametrize("name", ["row_per_segment"])
 def test_an_upgraded_answer_has_the_similarity_of_its_image(client: TestClient, name: str) -> None:
-    """The oldest schema did not keep it: the mean of the nearest cosines, by area."""
+    """The oldest schema did not store it. It is the mean of the nearest cosines, weighted by area."""
     for segment_id, why in explanations(name).items():
         answer = client.get(f"/segmentations/{segment_id.rpartition('-')[0]}").json()["segments"]
         nearest = [one["exemplars"][0]["similarity"] for one in answer]
