@@ -28,8 +28,8 @@ class PosteriorOptions(NamedTuple):
     strength of the L2 penalty of the regression; iterations: of its optimiser, at most; regressed: samples, at most.
     """
 
-    trees: int = 40
-    depth: int = 12
+    trees: int = 24
+    depth: int = 10
     leaf: int = 2
     share: float = 0.5
     blend: float = 0.2
