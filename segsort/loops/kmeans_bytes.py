@@ -8,12 +8,13 @@ the centre b of the means from means. Each is scaled so that 127 is the largest 
 because x.m = (x - c).(m - b) + c.(m - b) + x.b, and x.b is equal for all means. So embeddings in a narrow cone are
 compared as well as embeddings all over the sphere.
 
-**Fallback.** Means can also be near each other beside the spread of all rows, as in several narrow cones. After each
-M-step, the means themselves are compared as if they were rows. A mean that rounding assigns to another one is lost. If
-more than one mean in six is lost, all further steps compare in float32.
+**Fallback.** Means can also be near each other beside the spread of all rows, as in several narrow cones. After the
+M-steps 0, 1, 2, 4, 8, ..., the means themselves are compared as if they were rows. A mean that rounding assigns to
+another one is lost. If more than one mean in six is lost, the next E-step compares in float32, because means of an even
+grid are often near each other in the first step alone. If it happens again, all further steps compare in float32.
 """
 
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ from segsort.loops.rounding import LANES, LARGEST, NEVER, ROWS, extent, find_cen
 from segsort.loops.sharing import add, share
 
 MEANS = 6  # means that they are compared with at once: so many sums fit into registers
-LOST = 6  # sorting falls back to float32 if more than one in so many means is lost
+LOST = 6  # an E-step compares in float32 if more than one in so many means is lost
 
 
 class ByteSorting(NamedTuple):
@@ -74,12 +75,19 @@ def sort(rows: np.ndarray, labels: np.ndarray, count: int, iterations: int, thre
 
     It continues in float32 where bytes cannot tell the means apart, see the module.
     """
-    work = ByteSorting.allocate(Sorting.allocate(rows, labels, count, iterations, threads))
-    counters = work.floats.counters
-    share(lambda number: sort_rows(work, iterations, number), threads, lambda: stop(counters, iterations))
-    if work.remaining[0] > 0:
-        return kmeans.sort(rows, labels, count, int(work.remaining[0]), threads)
-    return np.ascontiguousarray(work.floats.theta.T)
+    left = iterations
+    for floats in (1, iterations):  # E-steps in float32 after a fallback
+        work = ByteSorting.allocate(Sorting.allocate(rows, labels, count, left, threads))
+        share(partial(sort_rows, work, left), threads, partial(stop, work.floats.counters, left))
+        if work.remaining[0] == 0:
+            return np.ascontiguousarray(work.floats.theta.T)
+        left = int(work.remaining[0])
+        floats = min(floats, left)
+        theta = kmeans.sort(rows, labels, count, floats, threads)
+        left -= floats
+        if left == 0:
+            break
+    return theta
 
 
 _declared: Any = cgutils.get_or_insert_function
@@ -248,6 +256,8 @@ def _lead(
         work.scale[0] = np.float32(LARGEST) / extent(floats.rows, work.centre)
     means(floats.sums[0], floats.sizes[0], floats.theta)
     pack_means(floats.theta, floats.sizes[0], work.centre, work.scale[0], work.theta, work.bias)
+    if iteration & (iteration - 1) != 0:
+        return True
     for size in floats.sizes[0]:
         filled += size > 0
     if LOST * count_lost(work, rows, blocks, buffer) <= filled:

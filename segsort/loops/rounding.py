@@ -11,6 +11,7 @@ ROWS = 2 * LANES  # rows that are compared with the means at once
 LARGEST = 127  # the largest byte
 FINEST = 1e-5  # the least spread that is scaled to LARGEST: float32 itself is not finer than FINEST / LARGEST
 NEVER = -(1 << 30)  # less than any product
+MANY, SAMPLED = 1024, 4  # of so many rows, one in so many is looked at for the scale
 FARTHEST = -(1 << 28)  # the least offset of a mean; a mean so far away is nearest to no row
 
 
@@ -27,16 +28,17 @@ def find_centre(sums: np.ndarray, count: int, centre: np.ndarray) -> None:
 
 @loop(inner=True)
 def extent(rows: np.ndarray, centre: np.ndarray) -> Any:
-    """The largest absolute value in rows [N, D] minus centre [D], both float32; at least `FINEST`."""
+    """The largest absolute value in rows [N, D] minus centre [D], both float32; at least `FINEST`.
+
+    Of `MANY` rows or more, one in `SAMPLED` is looked at; the others are cut to 127 where they are farther out.
+    """
     low, high, N = centre.copy(), centre.copy(), len(rows)
-    for i in range(0, N, 4):  # four rows in one pass over `low` and `high`
-        one, two, three, four = rows[i], rows[min(i + 1, N - 1)], rows[min(i + 2, N - 1)], rows[min(i + 3, N - 1)]
+    step = SAMPLED if N >= MANY else 1
+    for i in range(0, N, 2 * step):  # two rows in one pass over `low` and `high`
+        one, two = rows[i], rows[i + step if i + step < N else i]
         for d in range(len(centre)):
-            least, other = one[d] if one[d] < two[d] else two[d], three[d] if three[d] < four[d] else four[d]
-            least = least if least < other else other
+            least, most = (one[d], two[d]) if one[d] < two[d] else (two[d], one[d])
             low[d] = least if least < low[d] else low[d]
-            most, other = one[d] if one[d] > two[d] else two[d], three[d] if three[d] > four[d] else four[d]
-            most = most if most > other else other
             high[d] = most if most > high[d] else high[d]
     largest = np.float32(FINEST)
     for d in range(len(centre)):
@@ -93,9 +95,10 @@ def pack_means(
             middle[d] = (low + high) / 2
             largest = max(largest, high - middle[d], middle[d] - low)
     factor = np.float32(LARGEST) / largest
-    for k in range(K):
-        for d in range(D):
+    for d in range(D):
+        for k in range(K):
             offsets[k] += np.float64(centre[d]) * (theta[d, k] - middle[d])
+    for k in range(K):
         if sizes[k] > 0 and offsets[k] > top:
             top = offsets[k]
     for k in range(len(bias)):

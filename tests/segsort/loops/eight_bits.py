@@ -38,8 +38,10 @@ def rounded(rows: np.ndarray, labels: np.ndarray, count: int) -> Rounded:
     filled = np.bincount(labels, minlength=count) > 0
     centre = (sums.sum(axis=0) / len(rows)).astype(np.float32)
     middle = (theta[filled].min(axis=0) + theta[filled].max(axis=0)) / np.float32(2)
+    looked_at = rows[::4] if len(rows) >= 1024 else rows
     scale, factor = (
-        np.float32(127) / max(np.abs(off).max(), np.float32(1e-5)) for off in (rows - centre, theta[filled] - middle)
+        np.float32(127) / max(np.abs(off).max(), np.float32(1e-5))
+        for off in (looked_at - centre, theta[filled] - middle)
     )
     offsets = np.where(filled, (theta - middle).astype(np.float64) @ centre.astype(np.float64), -np.inf)
     offsets = np.floor((offsets - offsets.max()) * np.float64(factor) * scale + 0.5)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,27 @@ def test_floats_sort_several_narrow_cones(dimension: int, degrees: float) -> Non
     np.testing.assert_array_equal(found, floats)
     kinds = (4 * thirds((48, 64)) + patches(4, (48, 64))).ravel()
     assert purity(found, kinds) > 0.99
+
+
+@pytest.mark.usefixtures("in_python")
+@pytest.mark.parametrize(
+    ("lost_in", "steps_in_floats"), [(set(), []), ({0}, [1]), ({1}, [1]), ({0, 1}, [1, 9]), ({1, 2}, [1, 8])]
+)
+def test_after_a_fallback_one_step_is_in_floats_and_after_another_all_are(
+    monkeypatch: pytest.MonkeyPatch, lost_in: set[int], steps_in_floats: list[int]
+) -> None:
+    """`lost_in`: which of the comparisons of means, counted from 0, find them lost."""
+    rows, start, _ = sorted_cone(cone(20, 8), 0.0, 40)
+    comparisons, steps, sort = count(), [], kmeans.sort
+
+    def in_floats(rows: np.ndarray, labels: np.ndarray, means: int, iterations: int, threads: int) -> np.ndarray:
+        steps.append(iterations)
+        return sort(rows, labels, means, iterations, threads)
+
+    monkeypatch.setattr(byte_kernels, "count_lost", lambda *_: 40 if next(comparisons) in lost_in else 0)
+    monkeypatch.setattr(kmeans, "sort", in_floats)
+    byte_kernels.sort(rows, start, 40, 10, 1)
+    assert steps == steps_in_floats
 
 
 @pytest.mark.usefixtures("in_python")

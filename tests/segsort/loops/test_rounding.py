@@ -76,7 +76,7 @@ def test_the_centre_of_no_rows_is_zero() -> None:
 
 @pytest.mark.parametrize("count", range(1, 10))
 def test_the_extent_is_the_largest_distance_of_any_row_from_the_centre(count: int) -> None:
-    """Four rows are compared at once, so that the last rows need a test for each remainder."""
+    """Two rows are compared at once, so that the last row needs a test for an odd and an even number."""
     rows, centre = noise(count, 3) * np.float32(0.1), np.array([0.5, -2, 0], np.float32)
     for i in range(count):
         for d, far in ((0, 9.0), (1, -9.0), (2, 9.0)):
@@ -84,6 +84,22 @@ def test_the_extent_is_the_largest_distance_of_any_row_from_the_centre(count: in
             moved[i, d] = far
             expected = max(abs(float(row[e]) - float(centre[e])) for row in moved for e in range(3))
             assert _extent(moved, centre) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_extent_of_many_rows_is_that_of_each_fourth() -> None:
+    rows, centre = noise(1500, 3) * np.float32(0.1), np.zeros(3, np.float32)
+    rows[5, 1], rows[1496, 2] = 9, -4
+    assert _extent(rows, centre) == 4
+
+
+def test_a_row_beyond_the_extent_is_cut_to_the_largest_byte() -> None:
+    rows = np.full((1500, 4), 0.5, np.float32)
+    rows[5] = [2, -2, 0.5, 0]
+    blocks = np.zeros((47, 1, ROWS), np.int32)
+    scale = np.float32(LARGEST) / _extent(rows, np.zeros(4, np.float32))
+    pack_rows(rows, np.zeros(4, np.float32), scale, blocks, np.full(4, 128, np.uint8))
+    found = np.ascontiguousarray(blocks[0, :, 5]).view(np.uint8).astype(int) - 128
+    assert found.tolist() == [127, -127, 127, 0]
 
 
 def test_the_extent_of_equal_rows_is_the_finest_that_is_scaled() -> None:
