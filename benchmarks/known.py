@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.common import report
 from index_builder.datasets import open_dataset
-from index_builder.foreign_photographs import Familiar, Photographs, familiar, familiar_in, joined, separation
+from index_builder.evaluation import Familiar, Photographs, familiar, familiar_in, joined, separation
 from index_builder.progress import counted
 from model_store.predictor import Predictor
 from model_store.release import Release

@@ -86,9 +86,9 @@ def _reporting(as_json: bool) -> Iterator[_Report]:
     if as_json:
         yield _print_step
         return
-    from index_builder.progress import Stages
+    from index_builder.progress import StageBars
 
-    with Stages() as stages:
+    with StageBars() as stages:
         yield stages.show
 
 

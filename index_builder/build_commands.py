@@ -226,7 +226,10 @@ def build(
     else:
         if remove_positional_bias:
             raise ValueError("--remove-positional-bias is for a head on a transformers backbone; leave it out")
-        release = _build(images, embedder, out, options, notes, name, working_size, calibration, device)
+        release = _build(
+            images, embedder, out, options, notes,
+            name=name, working_size=working_size, calibration=calibration, device=device,
+        )  # fmt: skip
     typer.echo(str(release.path))
 
 
@@ -257,10 +260,10 @@ def _fit(
     from index_builder.fit_release import fit_release
     from index_builder.heads import FitSettings
     from index_builder.new_release import SORTING
-    from index_builder.progress import Stages
+    from index_builder.progress import StageBars
     from model_store.card import RetrievalInfo
 
-    with TemporaryDirectory(prefix="segsort-features-") as folder, Stages() as stages:
+    with TemporaryDirectory(prefix="segsort-features-") as folder, StageBars() as stages:
         result = fit_release(
             images,
             features(Path(folder)),
@@ -284,6 +287,7 @@ def _build(
     out: Path,
     options: "Callable[[SortingInfo, RetrievalInfo], BuildOptions]",
     notes: "Notes",
+    *,
     name: str | None,
     working_size: int | None,
     calibration: "Dataset | None",
@@ -337,9 +341,8 @@ def evaluate(
 ) -> None:
     """Measure a release on labelled images: mIoU, IoU per class, accuracy, boundary F and calibration."""
     from index_builder.datasets import named_dataset, open_dataset
-    from index_builder.evaluate import evaluate as measure
-    from index_builder.evaluate_classifier import evaluate_classifier, is_classifier
-    from index_builder.foreign_photographs import Photographs
+    from index_builder.evaluation import Photographs, evaluate_classifier, is_classifier
+    from index_builder.evaluation import evaluate as measure
     from model_store.predictor import Predictor
     from model_store.release import Release
     from model_store.store import open_store

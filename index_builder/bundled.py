@@ -17,8 +17,7 @@ import typer
 from index_builder.build import BuildOptions, Notes, build_release, with_card
 from index_builder.datasets import open_dataset
 from index_builder.embedder_source import EmbedderSource, is_release, load_embedder_source
-from index_builder.evaluate import evaluate
-from index_builder.evaluation_report import Report
+from index_builder.evaluation import Report, evaluate
 from model_store.card import RetrievalInfo, SortingInfo
 from model_store.release import Release
 

@@ -29,7 +29,7 @@ class HeldOut(NamedTuple):
     image_id: int
 
 
-class Outcomes(NamedTuple):
+class HeldOutVotes(NamedTuple):
     """Votes on S segments.
 
     share: [S] winning share, 0..1; correct: [S] bool, whether the label is the majority class of the segment; familiar:
@@ -71,7 +71,7 @@ def calibrate_on(
     return calibration_of(outcomes, how)
 
 
-def calibration_of(outcomes: Sequence[Outcomes], how: str) -> Calibration:
+def calibration_of(outcomes: Sequence[HeldOutVotes], how: str) -> Calibration:
     """Fit the confidence curve and the threshold of known segments to votes, see `calibrate_on`.
 
     Args:
@@ -81,7 +81,9 @@ def calibration_of(outcomes: Sequence[Outcomes], how: str) -> Calibration:
     Returns:
         The calibration. If there are no votes, it is not calibrated, and every segment is known.
     """
-    joined = Outcomes(*(np.concatenate([getattr(o, field) for o in outcomes] or [[]]) for field in Outcomes._fields))
+    joined = HeldOutVotes(
+        *(np.concatenate([getattr(o, field) for o in outcomes] or [[]]) for field in HeldOutVotes._fields)
+    )
     if joined.area.sum() == 0:
         how = f"not calibrated, no labelled segment could be compared with exemplars of another image ({how})"
         return Calibration(
@@ -96,12 +98,12 @@ def calibration_of(outcomes: Sequence[Outcomes], how: str) -> Calibration:
 
 def outcomes_of(
     image: HeldOut, index: ExemplarIndex, class_ids: np.ndarray, image_ids: np.ndarray, retrieval: RetrievalInfo
-) -> Outcomes:
+) -> HeldOutVotes:
     """Vote on the labelled segments of one image without the exemplars of that image."""
     labelled = image.counts.sum(axis=1) > 0
     own = int((image_ids == image.image_id).sum())
     if not labelled.any() or own == index.ntotal:
-        return Outcomes(*(np.zeros(0) for _ in Outcomes._fields))
+        return HeldOutVotes(*(np.zeros(0) for _ in HeldOutVotes._fields))
     cosines, rows = index.search(image.prototypes, retrieval.k + own)
     others = image_ids[rows] != image.image_id
     first = np.argsort(~others, axis=1, kind="stable")[:, : retrieval.k]
@@ -109,7 +111,7 @@ def outcomes_of(
     classes = class_ids[np.take_along_axis(rows, first, axis=1)]
     result = vote(cosines, classes, image.counts.shape[1], retrieval.kappa)
     counts = image.counts[labelled]
-    return Outcomes(
+    return HeldOutVotes(
         share=result.shares.max(axis=1)[labelled],
         correct=majority_agrees(counts, result.class_ids[labelled]),
         familiar=familiarity(cosines[:, 0], image.areas)[0][labelled],

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from index_builder.build import MIN_SHARE, BuildOptions, FittedParts, Notes, build_release
-from index_builder.calibration import HeldOut, Outcomes, calibration_of, outcomes_of
+from index_builder.calibration import HeldOut, HeldOutVotes, calibration_of, outcomes_of
 from index_builder.datasets import IGNORE, Dataset
 from index_builder.embedder_source import EmbedderSource
 from index_builder.heads import (
@@ -154,7 +154,7 @@ class CrossValidation:
         used = np.flatnonzero(folds >= 0)
         used = used[evenly_spread(len(used), CALIBRATION_IMAGES)]
         names = np.unique(folds[used]).tolist()
-        outcomes: list[Outcomes] = []
+        outcomes: list[HeldOutVotes] = []
         for n, fold in enumerate(names):
             report(Progress("calibration", n, len(names)))
             outcomes += self._fold(used, folds == fold)
@@ -162,8 +162,8 @@ class CrossValidation:
         how = f"{len(used)} images in {len(names)} folds, each labelled by a head and exemplars of the other folds"
         return calibration_of(outcomes, how)
 
-    def _fold(self, used: np.ndarray, held: np.ndarray) -> list[Outcomes]:
-        """Outcomes of the images of one fold. held: [I] bool."""
+    def _fold(self, used: np.ndarray, held: np.ndarray) -> list[HeldOutVotes]:
+        """HeldOutVotes of the images of one fold. held: [I] bool."""
         head = self.fitting.refit(self.fitted, np.flatnonzero(~held))
         cells = HeadOnCells(head, self.fitting.settings.threads)
         prototypes, class_ids, image_ids, asked = [], [], [], []

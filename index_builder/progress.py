@@ -12,7 +12,7 @@ def counted(count: int, what: str) -> Iterator[int]:
     yield from track(range(count), description=what, total=count, console=Console(stderr=True))
 
 
-class Stages:
+class StageBars:
     """A progress bar for each stage of a work, shown as the stages come."""
 
     def __init__(self) -> None:

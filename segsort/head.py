@@ -235,6 +235,7 @@ def fit_by_sorting(
     rows: Tensor,
     class_ids: Tensor,
     segments: Tensor,
+    *,
     options: FitOptions | None = None,
     seed: int = 0,
 ) -> Head:

@@ -152,7 +152,7 @@ class Fitter:
     def _sorted(self, kind: Literal["linear", "mlp"], groups: tuple[FeatureGroup, ...], samples: Samples) -> Head:
         segments, rows = torch.from_numpy(samples.segments), self.rows(samples, groups)
         basis, class_ids = self.basis(groups), samples.class_ids
-        return fit_by_sorting(kind, groups, basis, rows, class_ids, segments, self.sorting, self.seed)
+        return fit_by_sorting(kind, groups, basis, rows, class_ids, segments, options=self.sorting, seed=self.seed)
 
 
 def candidates(groups: Sequence[FeatureGroup], fit: Fit) -> list[Candidate]:

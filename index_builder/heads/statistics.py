@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from index_builder.foreign_photographs import Photographs
+from index_builder.evaluation import Photographs
 from index_builder.heads.maps import FeatureExtractor, FeatureSource
 from segsort.head import FeatureStatistics
 

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from index_builder.datasets import Sample
 from index_builder.training.crops import Batch
-from index_builder.training.sorting_modules import cell_labels
+from index_builder.training.sorting_modules import labels_at_cells
 from index_builder.training.training_module import TrainingModule
 from index_builder.training.validation import PixelScore
 from model_store.pixel_classifier import classify_pixels
@@ -17,7 +17,7 @@ class SoftmaxModule(TrainingModule):
     """Cross entropy. Each step uses as many pixels as segment sorting does, sampled by the same rule."""
 
     def compare(self, output: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
-        logits, labels = output[1].float(), cell_labels(batch).flatten()
+        logits, labels = output[1].float(), labels_at_cells(batch).flatten()
         domains = batch.domains[:, None].expand(len(batch.domains), labels.numel() // len(batch.domains)).flatten()
         flat = logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1])
         total, terms = logits.new_zeros(()), logits.new_zeros(())

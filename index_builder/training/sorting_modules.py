@@ -17,7 +17,7 @@ from segsort.segment_sorting import Prototypes, prototypes_by_label, vmf_loss, v
 PIECES = 3  # an image has at most PIECES * K pieces: labels split few segments into more than two
 
 
-def cell_labels(batch: Batch) -> Tensor:
+def labels_at_cells(batch: Batch) -> Tensor:
     """Label of the pixel at the centre of each cell of the embedding: [B, H/4, W/4] int64."""
     return batch.labels[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].long()
 
@@ -109,7 +109,7 @@ class SupervisedModule(SortingModule):
         self.sorting = SortingOptions(recipe.segments, recipe.iterations, recipe.location_weight)
 
     def prototypes(self, embeddings: Tensor, batch: Batch) -> Prototypes:
-        labels = cell_labels(batch)
+        labels = labels_at_cells(batch)
         return prototypes_by_label(
             embeddings,
             sort_pixels(embeddings, self.sorting, labels >= 0).labels,
@@ -139,7 +139,7 @@ class UnsupervisedModule(SortingModule):
     """
 
     def prototypes(self, embeddings: Tensor, batch: Batch) -> Prototypes:
-        regions = cell_labels(batch)
+        regions = labels_at_cells(batch)
         return prototypes_by_label(
             embeddings,
             torch.where(regions >= 0, 0, -1),

@@ -68,7 +68,7 @@ def exemplar_image(release: Release, image_id: int) -> Image.Image:
         return opened.convert("RGB")
 
 
-def exemplar_crop(release: Release, row: int) -> Image.Image:
+def release_crop(release: Release, row: int) -> Image.Image:
     """Crop an exemplar of a release from its image, with a margin, its mask outlined."""
     exemplars = release.exemplars
     source = release.sources[int(exemplars.image_ids[row])]
@@ -120,7 +120,7 @@ def contact_sheet(
         draw.text((gap, top + tile + 2), caption, "black", font)
         for i, exemplar in enumerate(segment["exemplars"]):
             left = gap + (tile + gap) * (i + 1) + tile // 2
-            _tile(sheet, exemplar_crop(release, rows[exemplar["exemplar_id"]]), left, top, tile)
+            _tile(sheet, release_crop(release, rows[exemplar["exemplar_id"]]), left, top, tile)
             caption = f"{exemplar['class_name']}\ncos {exemplar['similarity']:.3f}, {exemplar['weight']:.1%}"
             draw.text((left, top + tile + 2), caption, "black", font)
     return sheet

@@ -10,7 +10,7 @@ import pytest
 from index_builder.adapt import Adapted, LabelledByExemplars, Progress, adapt_release
 from index_builder.build import BuildOptions
 from index_builder.datasets import IGNORE
-from index_builder.evaluate import evaluate
+from index_builder.evaluation import evaluate
 from index_builder.fit_release import fit_release
 from index_builder.heads import FitSettings, OpenedFeatures, load_head
 from model_store.embedder import Embedder

@@ -13,7 +13,7 @@ from index_builder.build import BuildOptions, Notes, build_release, with_card
 from index_builder.clustering import Unlabelled as Clustered
 from index_builder.datasets import IGNORE, Sample, licence_of, open_dataset, open_images
 from index_builder.embedder_source import load_embedder_source
-from index_builder.evaluate import evaluate
+from index_builder.evaluation import evaluate
 from model_store.card import RetrievalInfo
 from model_store.predictor import Predictor
 from model_store.release import Release, ReleaseError

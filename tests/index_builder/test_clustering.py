@@ -11,7 +11,7 @@ from index_builder.calibration import HeldOut
 from index_builder.clustering import Unlabelled, cluster_classes, find_centres, in_clusters, nearest_centres
 from index_builder.datasets import Photograph
 from index_builder.embedder_source import load_embedder_source
-from index_builder.evaluate import evaluate, matched
+from index_builder.evaluation import evaluate, matched
 from model_store.predictor import Predictor
 from segsort.sphere import unit_rows
 from tests.conftest import Blocks

@@ -6,7 +6,7 @@ import pytest
 
 from index_builder.build import BuildOptions, Notes
 from index_builder.datasets import IGNORE
-from index_builder.evaluate import evaluate
+from index_builder.evaluation import evaluate
 from index_builder.fit_release import FitResult, fit_release
 from index_builder.heads import Fit, FitSettings, OpenedFeatures, Progress, load_head
 from model_store.embedder import Embedder

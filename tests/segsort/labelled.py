@@ -69,7 +69,7 @@ def fitted(kind: str, known: Labelled, options: FitOptions | None = None, seed: 
     """A head fitted to samples, each of which is a segment of its own."""
     segments = torch.arange(len(known.rows))
     assert kind in ("linear", "mlp")
-    return fit_by_sorting(kind, GROUPS, BASIS, known.rows, known.class_ids, segments, options, seed)  # type: ignore[arg-type]
+    return fit_by_sorting(kind, GROUPS, BASIS, known.rows, known.class_ids, segments, options=options, seed=seed)  # type: ignore[arg-type]
 
 
 def cosines(vectors: np.ndarray) -> np.ndarray:

@@ -214,7 +214,7 @@ def test_the_loss_of_a_step_is_that_of_a_naive_loop_over_segments(steps: Steps) 
     known = drawn(1, 40)
     segments = known.class_ids * 4 + torch.arange(40) % 4  # 12 segments, each of one class
     options = FitOptions(steps=1, dropout=0, anchors=16, references=40, kappa=7)
-    fit_by_sorting("linear", GROUPS, BASIS, known.rows, known.class_ids, segments, options)
+    fit_by_sorting("linear", GROUPS, BASIS, known.rows, known.class_ids, segments, options=options)
     vectors = IDENTITY.embed(known.rows)
     means = {int(s): F.normalize(vectors[segments == s].sum(0), dim=0) for s in segments.unique()}
     assert len(steps.losses) == 1

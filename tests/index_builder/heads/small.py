@@ -113,4 +113,4 @@ def small_head(kind: str, groups: tuple[FeatureGroup, ...] = GROUPS) -> Head:
         return grown.blended(0.3)[0]
     assert kind in ("linear", "mlp")
     options = FitOptions(steps=20, hidden=16, anchors=64, references=200)
-    return fit_by_sorting(kind, groups, basis, rows, class_ids, torch.arange(300), options)  # type: ignore[arg-type]
+    return fit_by_sorting(kind, groups, basis, rows, class_ids, torch.arange(300), options=options)  # type: ignore[arg-type]

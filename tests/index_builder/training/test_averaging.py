@@ -9,7 +9,7 @@ import torch
 from index_builder.build import BuildOptions, build_release
 from index_builder.datasets import open_dataset
 from index_builder.embedder_source import load_embedder_source
-from index_builder.evaluate import evaluate
+from index_builder.evaluation import evaluate
 from index_builder.training.averaging import NormStatistics, WarmAveraging, estimate_statistics, has_batch_norms
 from index_builder.training.crops import Crops
 from index_builder.training.export import export_onnx, load_checkpoint, write_network

@@ -15,7 +15,7 @@ from index_builder.build import build_release
 from index_builder.datasets import IGNORE, open_dataset
 from index_builder.datasets.camvid import UNLABELLED
 from index_builder.embedder_source import load_embedder_source
-from index_builder.evaluate import evaluate
+from index_builder.evaluation import evaluate
 from index_builder.training.crops import Crops, WithClasses
 from index_builder.training.export import load_checkpoint
 from index_builder.training.recipe import Recipe

@@ -9,7 +9,7 @@ import torch
 from index_builder.build import BuildOptions, build_release
 from index_builder.datasets import IGNORE, Sample
 from index_builder.embedder_source import load_embedder_source
-from index_builder.evaluate import evaluate
+from index_builder.evaluation import evaluate
 from index_builder.training.validation import MIN_AREA, RetrievalScore
 from model_store.card import SortingInfo
 from model_store.embedder import Embedder

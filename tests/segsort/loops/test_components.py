@@ -33,7 +33,7 @@ def component_map(labels: np.ndarray, found: components.Components) -> np.ndarra
 
 
 def in_the_order_of_rows(components: np.ndarray) -> np.ndarray:
-    """The same partition, numbered in the order in which rows meet the parts."""
+    """The partition, numbered in the order in which rows meet the parts."""
     _, first, inverse = np.unique(components.ravel(), return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))

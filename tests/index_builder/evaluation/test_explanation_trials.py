@@ -5,7 +5,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from index_builder.explanation_trials import DISTURBANCES, Neighbours, _flip_set_size, _jaccard, labels_without
+from index_builder.evaluation.explanation_trials import (
+    DISTURBANCES,
+    Neighbours,
+    _flip_set_size,
+    _jaccard,
+    labels_without,
+)
 
 
 def neighbours(seed: int, S: int, R: int, classes: int) -> Neighbours:

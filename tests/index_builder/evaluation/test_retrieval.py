@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from index_builder.datasets import IGNORE, Sample
-from index_builder.evaluate import evaluate
-from index_builder.evaluation_report import Report
-from index_builder.foreign_photographs import SAMPLES, Photographs
+from index_builder.evaluation.evaluation_report import Report
+from index_builder.evaluation.foreign_photographs import SAMPLES, Photographs
+from index_builder.evaluation.retrieval import evaluate
 from index_builder.scores import area_under_roc, boundary_f, reliability
 from model_store.card import ClassInfo
 from model_store.predictor import Predictor

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from index_builder.datasets import Dataset
-from index_builder.explanation_trials import (
+from index_builder.evaluation.explanation_trials import (
     DISTURBANCES,
     REMOVED,
     Steadiness,
@@ -218,7 +218,7 @@ def measure_explanations(
         )
     card = predictor.release.card
     lookup = class_lookup(dataset.classes, card.classes, f"release {card.name}")
-    chosen, tally, started = evenly_spread(len(dataset), images), _Tally(), time.perf_counter()
+    chosen, tally, started = evenly_spread(len(dataset), images), _ExplanationTally(), time.perf_counter()
     for n in counted(len(chosen), "explaining"):
         sample, random = dataset[chosen[n]], np.random.default_rng([seed, n])
         tally.add(predictor, sample.image, lookup[sample.labels], random)
@@ -226,7 +226,7 @@ def measure_explanations(
 
 
 @dataclass
-class _Tally:
+class _ExplanationTally:
     """Lists over the images measured so far; each entry has the segments of one image."""
 
     labels: list[np.ndarray] = field(default_factory=list)  # [S] bool, recomputed label equals the served one

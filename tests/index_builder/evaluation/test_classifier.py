@@ -8,7 +8,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper, save
 
-from index_builder.evaluate_classifier import evaluate_classifier, is_classifier
+from index_builder.evaluation.classifier import evaluate_classifier, is_classifier
 from index_builder.scores import calibration_error, intersection_over_union
 from model_store.card import Preprocessing
 from model_store.embedder import prepare

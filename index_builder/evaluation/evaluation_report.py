@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from index_builder.datasets import Dataset
-from index_builder.explanation_scores import ExplanationReport
+from index_builder.evaluation.explanation_scores import ExplanationReport
 from index_builder.scores import Reliability, calibration_error, intersection_over_union, recall, reliability
 
 TOLERANCES = (1, 2, 3, 4, 5)  # pixels

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from index_builder.foreign_photographs import MOST, SAMPLES, Familiar, Photographs, joined, separation
+from index_builder.evaluation.foreign_photographs import MOST, SAMPLES, Familiar, Photographs, joined, separation
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from index_builder.evaluation_report import (
+from index_builder.evaluation.evaluation_report import (
     TOLERANCES,
     ForeignScore,
     Outcomes,

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from index_builder.datasets import IGNORE, Dataset
 from index_builder.embedder_source import DESCRIPTION, load_embedder_source
-from index_builder.evaluation_report import TOLERANCES, Outcomes, Report, scores_of
+from index_builder.evaluation.evaluation_report import TOLERANCES, Outcomes, Report, scores_of
 from index_builder.progress import counted
 from index_builder.scores import boundary_f, class_lookup
 from model_store.card import ClassInfo

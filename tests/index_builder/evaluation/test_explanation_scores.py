@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from index_builder import explanation_scores
 from index_builder.datasets import IGNORE, Sample
-from index_builder.explanation_scores import ExplanationReport, measure_explanations
-from index_builder.explanation_trials import (
+from index_builder.evaluation import explanation_scores
+from index_builder.evaluation.explanation_scores import ExplanationReport, measure_explanations
+from index_builder.evaluation.explanation_trials import (
     DISTURBANCES,
     REMOVED,
     Disturbance,

@@ -9,9 +9,16 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from index_builder.datasets import Dataset
-from index_builder.evaluation_report import TOLERANCES, ForeignScore, Outcomes, Report, scores_of
-from index_builder.explanation_scores import measure_explanations
-from index_builder.foreign_photographs import Familiar, Photographs, familiar, familiar_in, joined, separation
+from index_builder.evaluation.evaluation_report import TOLERANCES, ForeignScore, Outcomes, Report, scores_of
+from index_builder.evaluation.explanation_scores import measure_explanations
+from index_builder.evaluation.foreign_photographs import (
+    Familiar,
+    Photographs,
+    familiar,
+    familiar_in,
+    joined,
+    separation,
+)
 from index_builder.progress import counted
 from index_builder.scores import boundary_f, class_lookup, label_counts, majority_agrees
 from model_store.embedder import Device
