@@ -14,6 +14,7 @@ from segsort.retrieval import NO_CLASS
 from segsort.segments import Segments
 from service.answering.limits import AnswerOptions, MaskFormat
 from service.answering.release_view import ReleaseView
+from service.answering.rounding import rounded
 from service.images.polygons import polygons
 from service.problems import Problem
 from service.records.database import Answered, RecordedNeighbours
@@ -68,11 +69,6 @@ class ComposedAnswer(NamedTuple):
 def image_url(segmentation_id: str) -> str:
     """The URL of an answer's image."""
     return f"/segmentations/{segmentation_id}/image"
-
-
-def rounded(timings: dict[str, float]) -> dict[str, float]:
-    """Timings in milliseconds, rounded to microseconds."""
-    return {name: round(ms, 3) for name, ms in timings.items()}
 
 
 def compose_answer(
@@ -167,7 +163,7 @@ def _segments(
     masks: MaskFormat,
     listed: list[list[dict[str, Any]]],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The segments as they are answered, and as they are recorded."""
+    """The segments as they are answered, and as they are recorded: with all digits."""
     class_ids = [None if class_id == NO_CLASS else class_id for class_id in labels.vote.class_ids.tolist()]
     shares = [
         None if c is None else float(of_segment[c]) for of_segment, c in zip(labels.vote.shares, class_ids, strict=True)
@@ -182,7 +178,8 @@ def _segments(
         )  # fmt: skip
         segment = {
             "segment_id": f"{segmentation_id}-{n}", "class_id": class_id, "class_name": view.name(class_id),
-            "confidence": confidence, "known": known, "area": area, "bbox": box,
+            "confidence": None if confidence is None else rounded(confidence), "known": known, "area": area,
+            "bbox": box,
         }  # fmt: skip
         mask = _mask(masks, shapes, n)
         if mask is not None:
@@ -201,7 +198,7 @@ def _listed_exemplars(
     columns = (places[:, :most], classes, labels.similarities[:, :most], labels.vote.weights[:, :most])
     names = [info.name for info in view.infos]
     listed = [
-        {"exemplar_id": ids[i], "class_name": names[c], "similarity": similarity, "weight": weight}
+        {"exemplar_id": ids[i], "class_name": names[c], "similarity": rounded(similarity), "weight": rounded(weight)}
         for i, c, similarity, weight in zip(*(column.ravel().tolist() for column in columns), strict=True)
     ]
     return [listed[n * most : (n + 1) * most] for n in range(len(places))]

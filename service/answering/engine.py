@@ -14,11 +14,12 @@ from model_store.release import Release
 from model_store.store import open_store
 from segsort.loops import begin_compiling, run_in_background
 from segsort.segments import Segments
-from service.answering.answers import ComposedAnswer, Shapes, compose_answer, image_url, rounded
+from service.answering.answers import ComposedAnswer, Shapes, compose_answer, image_url
 from service.answering.catalogue import ReleaseCatalogue
 from service.answering.engine_health import EngineHealth
 from service.answering.limits import Limits, SegmentRequest
 from service.answering.release_view import ReleaseView
+from service.answering.rounding import rounded_timings
 from service.answering.segmenter import Segmenter
 from service.answering.served import ServedRelease, probe
 from service.answering.stages import Stages
@@ -178,7 +179,7 @@ class Engine:
         timings["total"] = (time.perf_counter() - started) * 1000
         url = image_url(composed.facts["segmentation_id"]) if self.records.images.budget else None
         image = {"image_id": retrieved.image_file.image_id, "image_url": url}
-        body = composed.body | image | {"timings_ms": rounded(timings)}
+        body = composed.body | image | {"timings_ms": rounded_timings(timings)}
         return Answer(body, found.labels, retrieved.labels.vote.class_ids, retrieved.view.infos)
 
     @staticmethod

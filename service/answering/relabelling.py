@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from service.answering.answers import ComposedAnswer, Shapes, compose_answer, image_url, rounded
+from service.answering.answers import ComposedAnswer, Shapes, compose_answer, image_url
 from service.answering.engine import Engine
 from service.answering.limits import AnswerOptions
 from service.answering.release_view import ReleaseView
+from service.answering.rounding import rounded_timings
 from service.answering.served import ServedRelease, check_release
 from service.answering.splitting import Split
 from service.records.database import Answered
@@ -53,7 +54,7 @@ def relabel(
     changed = _changes(served, answered, split.origins.tolist(), body["segments"])
     body |= {"relabelled_from": answered.facts.segmentation_id, "changed": changed}
     milliseconds = (time.perf_counter() - started) * 1000
-    return body | {"timings_ms": rounded({"retrieve": milliseconds, "total": milliseconds})}
+    return body | {"timings_ms": rounded_timings({"retrieve": milliseconds, "total": milliseconds})}
 
 
 def _compose(served: ServedRelease, answered: Answered, shapes: Shapes, options: AnswerOptions) -> ComposedAnswer:

@@ -9,6 +9,7 @@ from PIL import Image
 from model_store.explanation import exemplar_facts
 from model_store.live import LiveExemplars
 from segsort.masks import decode_rle
+from service.answering.rounding import rounded
 from service.images.decode import decode
 from service.images.drawing import exemplar_image, outlined_crop
 from service.problems import Problem
@@ -29,6 +30,7 @@ def exemplar_json(live: LiveRelease, row: int, state: LiveExemplars | None = Non
     exemplar_id = facts["exemplar_id"]
     added_in = live.log.added_in.get(exemplar_id)
     return facts | {
+        "strength": rounded(facts["strength"]),
         "added_in": added_in,
         "removed_in": live.log.removed_in(exemplar_id),
         "author": None if added_in is None else live.log.edits[added_in].author,

@@ -10,6 +10,7 @@ from segsort import loops
 from service.answering.answers import Shapes, image_url, rows_of
 from service.answering.engine import Engine
 from service.answering.release_view import ReleaseView, class_json
+from service.answering.rounding import rounded_json
 from service.explaining.boundary import DISTANCE, boundary_of
 from service.explaining.exemplar_detail import exemplar_json
 from service.explaining.similar_segments import similar_segments
@@ -24,7 +25,8 @@ def explain(engine: Engine, record: Record) -> dict[str, Any]:
 
     It depends on the record and on the edits up to its revision. Only these values depend on later edits: `removed_in`
     of exemplars, `corrections`, and URLs of images. The exemplars in `exemplars` voted. Those in `reserve` are the next
-    neighbours, which vote when others are removed.
+    neighbours, which vote when others are removed. Numbers are rounded so that the vote can be recomputed: the
+    similarities and strengths are read back unchanged as float32.
 
     Args:
         engine: where the record's release is found.
@@ -42,19 +44,22 @@ def explain(engine: Engine, record: Record) -> dict[str, Any]:
         return exemplar_json(live, row, state)
 
     why = explain_vote(view.state, record.similarities, rows, facts.k, facts.kappa, described, view.infos)
-    return {
-        **_label(view, record, why["share"]),
-        **_vote(view, record, rows, why),
-        "boundary": _boundary(view, record),
-        "similar": similar_segments(engine.records, live, record),
-        "corrections": _corrections(live, record.segment_id),
-        "calibration": live.release.card.calibration.model_dump(mode="json"),
-        "release": live.name,
-        "index_revision": facts.index_revision,
-        "label_url": f"/segments/{record.segment_id}/label",
-        "image_url": image_url(facts.segmentation_id) if engine.records.images.has(facts.image_id) else None,
-        "crop_url": f"/segments/{record.segment_id}/crop",
-    }
+    explanation: dict[str, Any] = rounded_json(
+        {
+            **_label(view, record, why["share"]),
+            **_vote(view, record, rows, why),
+            "boundary": _boundary(view, record),
+            "similar": similar_segments(engine.records, live, record),
+            "corrections": _corrections(live, record.segment_id),
+            "calibration": live.release.card.calibration.model_dump(mode="json"),
+            "release": live.name,
+            "index_revision": facts.index_revision,
+            "label_url": f"/segments/{record.segment_id}/label",
+            "image_url": image_url(facts.segmentation_id) if engine.records.images.has(facts.image_id) else None,
+            "crop_url": f"/segments/{record.segment_id}/crop",
+        }
+    )
+    return explanation
 
 
 def _label(view: ReleaseView, record: Record, share: float | None) -> dict[str, Any]:

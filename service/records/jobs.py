@@ -12,6 +12,7 @@ from service.records.tables import JobRow, RevisionRow, now
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 UNDER_WAY = ("queued", "running")
+START = "start"  # stage of a running job until its owner reports another one
 
 
 class Owner(NamedTuple):
@@ -106,8 +107,8 @@ class Jobs:
             return [_job(row) for row in connection.execute(query).mappings()]
 
     def begin(self, job_id: str) -> None:
-        """Record that work on a job has begun."""
-        self._change(job_id, state="running", started=now(), beat=now())
+        """Record that work on a job has begun, with the stage `START`."""
+        self._change(job_id, state="running", started=now(), beat=now(), stage=START)
 
     def report(self, job_id: str, step: Step | None) -> bool:
         """Record that the owner of a job is alive, and how far it is.
@@ -124,8 +125,8 @@ class Jobs:
             return bool(connection.execute(select(JobRow.cancel).where(JobRow.job_id == job_id)).scalar())
 
     def end(self, job_id: str, state: State, result: dict[str, Any] | None = None, problem: str | None = None) -> None:
-        """Record how a job ended, unless it has ended already."""
-        progress = {"progress": 1.0} if state == "succeeded" else {}
+        """Record how a job ended, unless it has ended already. One that succeeded has done all steps of its stage."""
+        progress = {"progress": 1.0, "done": JobRow.total} if state == "succeeded" else {}
         encoded = None if result is None else orjson.dumps(result)
         self._change(job_id, state=state, ended=now(), result=encoded, problem=problem, **progress)
 

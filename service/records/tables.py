@@ -130,7 +130,7 @@ class JobRow(Base):
         kind: "adapt".
         state: queued, running, succeeded, failed, cancelled or interrupted.
         release: that it began with.
-        stage, done, total: what it is doing, and how much of that is done.
+        stage, done, total: what it is doing, or was doing last, and how much of that is done.
         progress: of the whole job, 0..1.
         result: JSON; None until it has succeeded.
         problem: why it failed.
@@ -170,8 +170,9 @@ def now() -> datetime:
 
 
 def iso(time: datetime) -> str:
-    """A time from a table as ISO 8601."""
-    return time.isoformat(timespec="milliseconds") + "Z"
+    """A time as in answers: RFC 3339 in UTC, with milliseconds. A time without a zone, as in tables, is in UTC."""
+    utc = time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+    return utc.isoformat(timespec="milliseconds") + "Z"
 
 
 def last_revision(connection: Connection) -> int:

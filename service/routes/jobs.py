@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from service.adapting.adaptations import Adaptations
+from service.answering.rounding import rounded, rounded_json
 from service.http import wire
 from service.records.jobs import Job
 from service.records.tables import iso
@@ -49,8 +50,8 @@ def job_json(job: Job) -> wire.Job:
             "stage": job.stage,
             "done": job.done,
             "total": job.total,
-            "progress": job.progress,
-            "result": job.result,
+            "progress": rounded(job.progress),
+            "result": rounded_json(job.result),
             "problem": job.problem,
         }
     )

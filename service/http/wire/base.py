@@ -44,7 +44,12 @@ Area = Annotated[int, Field(ge=0, description="Number of pixels.", examples=[512
 Share = Annotated[float, Field(ge=0, le=1.000001, description="Share of the vote, 0 to 1.", examples=[0.83])]
 Cosine = Annotated[
     float,
-    Field(ge=-1.0001, le=1.0001, description="Cosine of the two prototypes; 1: same direction.", examples=[0.94]),
+    Field(
+        ge=-1.0001,
+        le=1.0001,
+        description="Cosine of the two prototypes; 1: same direction. A float32 with all its digits.",
+        examples=[0.94],
+    ),
 ]
 Confidence = Annotated[
     float | None,
@@ -68,7 +73,18 @@ LabelName = Annotated[
 Strength = Annotated[
     float, Field(gt=0, description="How many ordinary exemplars this one counts for in a vote.", examples=[1.0])
 ]
-Author = Annotated[str | None, Field(description="Name of the key that made the edit.", examples=["local"])]
-Created = Annotated[
-    str, Field(description="Time in UTC, ISO 8601 with milliseconds.", examples=["2026-05-04T09:30:00.000Z"])
+Author = Annotated[
+    str,
+    Field(
+        description="Name of the key of the author; `local` where the service asked for no keys.", examples=["local"]
+    ),
+]
+Time = Annotated[
+    str,
+    Field(
+        description="Time in UTC, RFC 3339 with milliseconds.",
+        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+        json_schema_extra={"format": "date-time"},
+        examples=["2026-05-04T09:30:00.000Z"],
+    ),
 ]

@@ -6,7 +6,6 @@ from pydantic import Field
 
 from service.http.wire.base import (
     Author,
-    Created,
     CropUrl,
     ExemplarId,
     ImageId,
@@ -16,6 +15,7 @@ from service.http.wire.base import (
     Release,
     Revision,
     SegmentId,
+    Time,
     Wire,
     never_null,
 )
@@ -34,8 +34,8 @@ class Edit(Wire):
     )
     release: Release
     author: Author
-    reason: str | None = Field(description="Reason that the author gave.", examples=["kerb, not road"])
-    created: Created
+    reason: str | None = Field(description="Reason that the author gave; null: none.", examples=["kerb, not road"])
+    created: Time
     summary: str = Field(description="What the edit does, in one line.", examples=["corrected a segment to kerb"])
     exemplar_ids: list[ExemplarId] = Field(description="Exemplars that the edit adds or removes.")
     classes: list[ClassInfo] = Field(description="Classes that the edit creates or changes.")
@@ -61,7 +61,7 @@ class Edited(Wire):
     """The result of an edit."""
 
     index_revision: IndexRevision
-    edit: EditOrNone
+    edit: Edit = Field(description="The edit.")
 
 
 class EffectSegment(Wire):

@@ -5,7 +5,6 @@ from pydantic import Field
 from service.http.wire.answers import RelabelledAnswer
 from service.http.wire.base import (
     Area,
-    Author,
     ClassId,
     ClassName,
     CropUrl,
@@ -16,7 +15,7 @@ from service.http.wire.base import (
     Wire,
 )
 from service.http.wire.class_info import ClassInfo
-from service.http.wire.edits import EditOrNone
+from service.http.wire.edits import Edit, EditOrNone
 from service.http.wire.masks import BBox, Mask
 
 
@@ -32,7 +31,9 @@ class ExemplarSummary(Wire):
     area: Area
     added_in: int | None = Field(description="Number of the edit that added it; null: it is part of the release.")
     removed_in: int | None = Field(description="Number of the edit that removed it; null: it takes part in votes.")
-    author: Author = Field(description="Name of the key that added it; null: it is part of the release.")
+    author: str | None = Field(
+        description="Name of the key that added it; null: it is part of the release.", examples=["local"]
+    )
     release: Release
     image_url: str = Field(description="Path of its image file.")
     crop_url: CropUrl
@@ -85,7 +86,7 @@ class ExemplarsRemoved(Wire):
     """The result of removing exemplars."""
 
     index_revision: IndexRevision
-    edit: EditOrNone
+    edit: Edit = Field(description="The edit.")
     already: int = Field(ge=0, description="Number of exemplars that had been removed before.")
 
 

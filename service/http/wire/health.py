@@ -19,7 +19,7 @@ class DeviceSteps(Wire):
     network: str = Field(description="What runs the network.", examples=["cpu"])
     sorting: str = Field(description="What sorts pixels.", examples=["cpu"])
     search: str = Field(description="What searches exemplars.", examples=["cpu"])
-    name: str | None = Field(description="Name of the device or of the processor.", examples=["x86_64"])
+    name: str = Field(description="Name of the device or of the processor.", examples=["x86_64"])
 
 
 class Readiness(Wire):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from service.http.wire.base import Author, Created, IndexRevision, Release, Wire
+from service.http.wire.base import Author, IndexRevision, Release, Time, Wire
 
 Miou = Field(
     ge=0,
@@ -42,11 +42,15 @@ class Job(Wire):
     )
     release: Release = Field(description="The release that it began with.")
     author: Author
-    reason: str | None = Field(description="Reason that the author gave.")
-    created: Created
-    started: str | None = Field(description="When work on it began, ISO 8601.")
-    ended: str | None = Field(description="When it ended, ISO 8601.")
-    stage: str = Field(description="What it is doing, or was doing last.", examples=["features"])
+    reason: str | None = Field(description="Reason that the author gave; null: none.")
+    created: Time
+    started: Time | None = Field(description="When work on it began; null: it has not begun.")
+    ended: Time | None = Field(description="When it ended; null: it has not ended.")
+    stage: str = Field(
+        description="What it is doing, or was doing last: queued, start, snapshot, features, head, calibration, "
+        "exemplars, activation. The last stage stores the new release and serves it if that is wanted.",
+        examples=["features"],
+    )
     done: int = Field(ge=0, description="Steps of the stage that are done.", examples=[3])
     total: int = Field(ge=0, description="Steps of the stage.", examples=[20])
     progress: float = Field(ge=0, le=1, description="Progress of the whole job, 0 to 1.", examples=[0.35])

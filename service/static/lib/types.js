@@ -9,7 +9,7 @@
  * @property {boolean} changed False: it was the served release before.
  * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {number} exemplars Number of its exemplars that take part in votes.
- * @property {string|null} after_restart Release that this process would serve after a restart: the setting `release` overrides activation.
+ * @property {string|null} after_restart Release that this process would serve after a restart: the setting `release` overrides activation. Null: there is none in the store.
  * @property {number} seconds Duration of the activation in seconds.
  */
 
@@ -85,7 +85,7 @@
  *
  * @typedef {object} AnswerSummary
  * @property {string} segmentation_id Id of the answer.
- * @property {string} created Time in UTC, ISO 8601 with milliseconds.
+ * @property {string} created Time in UTC, RFC 3339 with milliseconds.
  * @property {number} width Width of the upright image in pixels.
  * @property {number} height Height of the upright image in pixels.
  * @property {string} release Name of the release.
@@ -167,7 +167,7 @@
  * @typedef {object} Correction
  * @property {number} revision Number of the edit.
  * @property {string} class_name Name of the class.
- * @property {string|null} author Name of the key that made the edit.
+ * @property {string} author Name of the key of the author; `local` where the service asked for no keys.
  */
 
 /**
@@ -177,7 +177,7 @@
  * @property {string} network What runs the network.
  * @property {string} sorting What sorts pixels.
  * @property {string} search What searches exemplars.
- * @property {string|null} name Name of the device or of the processor.
+ * @property {string} name Name of the device or of the processor.
  */
 
 /**
@@ -187,9 +187,9 @@
  * @property {number} revision Number of the edit.
  * @property {"add"|"label"|"remove"|"class"|"revert"} kind add: exemplars of a labelled image; label: the corrected label of a segment; remove: exemplars removed; class: a class created or changed; revert: an earlier edit reverted.
  * @property {string} release Name of the release.
- * @property {string|null} author Name of the key that made the edit.
- * @property {string|null} reason Reason that the author gave.
- * @property {string} created Time in UTC, ISO 8601 with milliseconds.
+ * @property {string} author Name of the key of the author; `local` where the service asked for no keys.
+ * @property {string|null} reason Reason that the author gave; null: none.
+ * @property {string} created Time in UTC, RFC 3339 with milliseconds.
  * @property {string} summary What the edit does, in one line.
  * @property {string[]} exemplar_ids Exemplars that the edit adds or removes.
  * @property {ClassInfo[]} classes Classes that the edit creates or changes.
@@ -204,7 +204,7 @@
  *
  * @typedef {object} Edited
  * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
- * @property {Edit|null} edit The edit; null: there was nothing to change.
+ * @property {Edit} edit The edit.
  */
 
 /**
@@ -292,7 +292,7 @@
  *
  * @typedef {object} ExemplarsRemoved
  * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
- * @property {Edit|null} edit The edit; null: there was nothing to change.
+ * @property {Edit} edit The edit.
  * @property {number} already Number of exemplars that had been removed before.
  */
 
@@ -365,12 +365,12 @@
  * @property {"adapt"} kind adapt: the head of a release is fitted again.
  * @property {"queued"|"running"|"succeeded"|"failed"|"cancelled"|"interrupted"} state interrupted: the service ended before the job did.
  * @property {string} release The release that it began with.
- * @property {string|null} author Name of the key that made the edit.
- * @property {string|null} reason Reason that the author gave.
- * @property {string} created Time in UTC, ISO 8601 with milliseconds.
- * @property {string|null} started When work on it began, ISO 8601.
- * @property {string|null} ended When it ended, ISO 8601.
- * @property {string} stage What it is doing, or was doing last.
+ * @property {string} author Name of the key of the author; `local` where the service asked for no keys.
+ * @property {string|null} reason Reason that the author gave; null: none.
+ * @property {string} created Time in UTC, RFC 3339 with milliseconds.
+ * @property {string|null} started When work on it began; null: it has not begun.
+ * @property {string|null} ended When it ended; null: it has not ended.
+ * @property {string} stage What it is doing, or was doing last: queued, start, snapshot, features, head, calibration, exemplars, activation. The last stage stores the new release and serves it if that is wanted.
  * @property {number} done Steps of the stage that are done.
  * @property {number} total Steps of the stage.
  * @property {number} progress Progress of the whole job, 0 to 1.
@@ -396,6 +396,15 @@
  * @property {string} before_segment_id Id of the segment in the earlier answer.
  * @property {string|null} before Name of its class in the earlier answer; null: it had no class.
  * @property {string|null} after Name of its class in the new answer; null: it has no class.
+ */
+
+/**
+ * The licences of the parts of a release.
+ *
+ * @typedef {object} Licence
+ * @property {Record<string, string>} network Licences of the network by their subject: `weights`, `training data`, `statistics` and others.
+ * @property {string|null} exemplars Licence of the images that the release was built from; null: the card does not state it.
+ * @property {string|null} added Licence of the images that users added; null: the card does not state it.
  */
 
 /**
@@ -431,7 +440,7 @@
  * @property {string} image_url Path of its image file.
  * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
  * @property {Mask} mask Its pixels in its image.
- * @property {number} similarity Cosine of the two prototypes; 1: same direction.
+ * @property {number} similarity Cosine of the two prototypes; 1: same direction. A float32 with all its digits.
  */
 
 /**
@@ -457,7 +466,7 @@
  * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
  * @property {ClassInfo[]} classes Classes that segments could take.
  * @property {Segment[]} segments The segments. Each pixel of the image is in exactly one of them.
- * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
+ * @property {string} image_id SHA-256 of the image file.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
  * @property {Timings} timings_ms Time of each stage in milliseconds.
  */
@@ -552,7 +561,7 @@
  * @typedef {object} ReleaseCard
  * @property {number} [format_version] Version of the card's format.
  * @property {string} name Name of the release.
- * @property {string} created When it was built, ISO 8601.
+ * @property {string|null} created When it was built; null if its card does not say it.
  * @property {string} description What it is for.
  * @property {ReleaseClass[]} classes Its classes. Their ids are 0, 1, 2, ... in order. An empty release has none.
  * @property {number[]} [retired] Ids of classes that have no exemplars and are not offered. No other class gets their ids.
@@ -564,7 +573,7 @@
  * @property {FeaturesInfo|null} [features] The feature extractor; null: the release cannot be adapted.
  * @property {HeadInfo|null} [head] The head that makes embeddings of features; null: the network has none.
  * @property {Record<string, any>} [provenance] What it was built with: the version of the software, and the network.
- * @property {Record<string, any>} [licence] Licences. `network`: of the weights and what they were trained on; `exemplars`: of the images that the release was built from; `added`: of images that users added. Older cards have licences of the network beside these keys.
+ * @property {Licence} licence Licences of its parts.
  * @property {Record<string, any>} [data] Where its exemplars and its calibration come from, with their numbers.
  * @property {Record<string, any>} [training] How the network was trained.
  * @property {Record<string, any>} [metrics] Measured results, by what was measured; scores are 0 to 1.
@@ -580,20 +589,20 @@
  */
 
 /**
- * A release in a list.
+ * A release in a list. What only its card says is null if the card cannot be read.
  *
  * @typedef {object} ReleaseSummary
  * @property {string} name Name of the release.
  * @property {boolean} active Whether it is served.
- * @property {string|null} created When it was built, ISO 8601.
- * @property {string|null} description What it is for.
+ * @property {string|null} created When it was built; null if its card does not say it.
+ * @property {string|null} description What it is for; null if its card cannot be read.
  * @property {string|null} problem Why it cannot be served; null: it can be served.
  * @property {boolean} bundled Whether the package contains it.
- * @property {number|null} classes Number of classes.
+ * @property {number|null} classes Number of classes; null if its card cannot be read.
  * @property {number|null} exemplars Number of exemplars; null if its card does not contain it.
- * @property {NetworkInfo|null} network Its network.
- * @property {Record<string, any>|null} metrics Measured results and how they were measured.
- * @property {Record<string, any>|null} licence Licences of the network, of the exemplars and of added images.
+ * @property {NetworkInfo|null} network Its network; null if its card cannot be read.
+ * @property {Record<string, any>|null} metrics Measured results and how they were measured; null if its card cannot be read.
+ * @property {Licence|null} licence Licences of its parts; null if its card cannot be read.
  */
 
 /**
@@ -659,7 +668,7 @@
  * @typedef {object} SegmentExemplar
  * @property {string} exemplar_id Id of the exemplar.
  * @property {string} class_name Name of the class.
- * @property {number} similarity Cosine of the two prototypes; 1: same direction.
+ * @property {number} similarity Cosine of the two prototypes; 1: same direction. A float32 with all its digits.
  * @property {number} weight Share of the vote, 0 to 1.
  */
 
@@ -689,7 +698,7 @@
  * @property {string} segment_id Id of the segment: the segmentation's id, a dash and a number.
  * @property {string|null} class_name Name of its class in that answer; null: it had no class.
  * @property {number|null} confidence Calibrated probability that the label is right, 0 to 1; null: the release is not calibrated, or there was no exemplar that could vote.
- * @property {number} similarity Cosine of the two prototypes; 1: same direction.
+ * @property {number} similarity Cosine of the two prototypes; 1: same direction. A float32 with all its digits.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
  * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
  */
@@ -767,7 +776,7 @@
  * @property {string} image_url Path of its image file.
  * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
  * @property {Mask} mask Its pixels in its image.
- * @property {number} similarity Cosine of the two prototypes; 1: same direction.
+ * @property {number} similarity Cosine of the two prototypes; 1: same direction. A float32 with all its digits.
  * @property {number} weight Share of the vote, 0 to 1.
  */
 

@@ -65,7 +65,12 @@ class Service:
         return self.ask("POST", "/adapt", 202, json=QUICK | body)
 
     def wait_for_stage(self, job_id: str, *stages: str) -> None:
-        wait_for(lambda: (job := self.job(job_id))["stage"] in stages or job["ended"])
+        def reached() -> bool:
+            job = self.job(job_id)
+            assert job["state"] != "running" or job["stage"] != "queued", job
+            return job["stage"] in stages or job["ended"] is not None
+
+        wait_for(reached)
         assert self.job(job_id)["state"] == "running", self.job(job_id)
 
     def ended(self, job_id: str) -> dict[str, Any]:
@@ -145,9 +150,11 @@ def test_the_new_release_is_served_with_every_edit_and_old_answers_stay_explaine
             time.sleep(0.2)
             found = service.client.post("/segment", content=encoded(TRAIN[1].image))
             failures += [found.status_code] if found.is_error else []
-        assert job["state"] == "succeeded", job
+        assert (job["state"], job["stage"]) == ("succeeded", "activation"), job
+        assert (job["done"], job["total"], job["progress"]) == (1, 1, 1.0)
         assert failures == []
         assert progress == sorted(progress)
+        assert all(len(str(value)) <= len("0.123456789") for value in progress), progress
         result = job["result"]
         assert (result["release"], result["activated"], result["why_not"]) == ("taught", True, None)
         assert (result["index_revision"], result["carried_over"]) == (3, 3)

@@ -10,6 +10,7 @@ from service.answering.answers import Shapes, _numbered, compose_answer, recorde
 from service.answering.engine import Engine
 from service.answering.limits import AnswerOptions
 from service.answering.release_view import ReleaseView
+from service.answering.rounding import rounded
 from tests.conftest import Blocks
 
 
@@ -60,6 +61,10 @@ def test_an_answer_says_of_each_segment_what_the_prediction_says(engine: Engine)
         x, y, width, height = segment["bbox"]
         assert mask[y : y + height, x : x + width].sum() == segment["area"] == mask.sum()
         assert [one["exemplar_id"] for one in segment["exemplars"]] == [ids[row] for row in prediction.rows[n, :3]]
-        assert [one["weight"] for one in segment["exemplars"]] == prediction.vote.weights[n, :3].tolist()
+        weights, similarities = prediction.vote.weights[n, :3].tolist(), prediction.similarities[n, :3].tolist()
+        assert [one["weight"] for one in segment["exemplars"]] == [rounded(weight) for weight in weights]
+        assert [one["similarity"] for one in segment["exemplars"]] == [rounded(cosine) for cosine in similarities]
+        confidence = float(prediction.confidence[n])
+        assert (segment["confidence"], composed.segments[n]["confidence"]) == (rounded(confidence), confidence)
     names = [composed.retrieved.exemplar_ids[place] for place in composed.retrieved.neighbours[0]]
     assert names == [ids[row] for row in prediction.rows[0]]

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from model_store.explanation import replay
 from segsort.masks import decode_rle
 from service.answering.engine import Engine
 from service.app import create_app
@@ -77,6 +78,21 @@ def test_taking_the_flip_set_away_changes_the_label_and_nothing_smaller_does(exp
 
         assert winner(why["flip_set"]) != segment["class_name"]
         assert winner(why["flip_set"][:-1]) == segment["class_name"]
+
+
+def test_the_vote_is_recomputed_exactly_from_the_numbers_that_are_written(
+    client: TestClient, explained: list[dict]
+) -> None:
+    records = client.app.state.engine.records  # type: ignore[attr-defined]
+    for segment in explained:
+        why = segment["why"]
+        record = records.get(segment["segment_id"])
+        written = [e["similarity"] for e in why["exemplars"] + why["reserve"]]
+        assert (np.array(written, dtype=np.float32) == record.similarities).all()
+        again = replay(why)
+        assert (again.class_name, again.flip_set_holds) == (why["class_name"], True)
+        for entry in why["vote"]["classes"]:
+            assert again.shares[entry["class_id"]] == pytest.approx(entry["weight"], rel=2e-8)
 
 
 def test_every_exemplar_opens_with_its_image_and_crop(client: TestClient, explained: list[dict]) -> None:

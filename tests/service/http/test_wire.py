@@ -3,7 +3,9 @@
 import copy
 import io
 import json
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import jsonschema_rs
@@ -11,8 +13,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
+from pydantic import BaseModel
 
-from service.http.wire import Wire
+from service.http import wire
+from service.http.wire import ReleaseCard, Wire
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")  # the form of all times
 
 
 class Conformance:
@@ -20,6 +26,7 @@ class Conformance:
 
     Attributes:
         operations: operations of the document by id.
+        schemas: schemas of the document by name.
         checked: operation ids and statuses of the answers so far.
     """
 
@@ -29,6 +36,7 @@ class Conformance:
         self._document = copy.deepcopy(client.app.openapi())
         for schema in self._document["components"]["schemas"].values():
             schema.setdefault("additionalProperties", False)
+        self.schemas: dict[str, dict[str, Any]] = self._document["components"]["schemas"]
         self.operations = {
             one["operationId"]: one for methods in self._document["paths"].values() for one in methods.values()
         }
@@ -54,8 +62,11 @@ class Conformance:
         if not media_type.endswith("json"):
             assert schema["type"] == "string"
             return response
-        found = json.loads(response.content)
+        found = json.loads(response.content, parse_float=short)
         assert self.errors(schema, found) == [], (method, path, status)
+        assert [
+            one for one in texts(found) if one[:4].isdigit() and "T" in one[10:11] and not TIME.fullmatch(one)
+        ] == []
         return found
 
     def errors(self, schema: dict[str, Any], value: Any) -> list[str]:
@@ -69,6 +80,21 @@ class Conformance:
         return {
             (name, status) for name, one in self.operations.items() for status in one["responses"] if status[0] == "2"
         }
+
+
+def short(number: str) -> float:
+    """Read a number of an answer, which has at most nine digits that count."""
+    assert len(Decimal(number).as_tuple().digits) <= 9, number
+    return float(number)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All texts in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from texts(one)
 
 
 @pytest.fixture
@@ -203,3 +229,44 @@ def test_examples_of_fields_fit_their_own_schema(model: type[Wire]) -> None:
         for example in value.get("examples", ()):
             whole = value | {"$defs": schema.get("$defs", {})}
             assert jsonschema_rs.is_valid(whole, example), (field, example)
+
+
+@pytest.mark.parametrize(
+    "model", sorted({*models(), ReleaseCard}, key=lambda model: model.__name__), ids=lambda m: m.__name__
+)
+def test_a_field_that_may_be_null_says_when(model: type[BaseModel]) -> None:
+    schema = model.model_json_schema(mode="serialization")
+    for field, value in schema["properties"].items():
+        if {"type": "null"} in value.get("anyOf", ()):
+            assert "null" in value["description"].lower(), field
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        (wire.DeviceSteps, "name"), (wire.Edit, "author"), (wire.Correction, "author"), (wire.Job, "author"),
+        (wire.Edited, "edit"), (wire.ExemplarsRemoved, "edit"), (wire.NewAnswer, "image_id"),
+    ],
+)  # fmt: skip
+def test_a_field_that_always_has_a_value_is_not_null(model: type[Wire], field: str) -> None:
+    value = model.model_json_schema(mode="serialization")["properties"][field]
+    assert {"type": "null"} not in value.get("anyOf", ())
+
+
+def test_all_times_have_one_form(ask: Conformance) -> None:
+    schemas = ask.schemas
+    times = {
+        (name, field)
+        for name, schema in schemas.items()
+        for field, value in schema.get("properties", {}).items()
+        if any(kind.get("format") == "date-time" for kind in (value, *value.get("anyOf", ())))
+    }
+    assert times == {
+        ("AnswerSummary", "created"), ("Edit", "created"), ("Job", "created"), ("Job", "started"), ("Job", "ended"),
+        ("ReleaseCard", "created"), ("ReleaseSummary", "created"),
+    }  # fmt: skip
+    for name, field in times:
+        value = schemas[name]["properties"][field]
+        assert ask.errors(value, "2026-05-04T09:30:00.000Z") == []
+        for other in ("2026-05-04T09:30:00+00:00", "2026-05-04T09:30:00Z", "2026-05-04"):
+            assert ask.errors(value, other) != [], (name, field, other)

@@ -59,6 +59,9 @@ def test_a_dead_job_makes_room_and_is_interrupted(jobs: Jobs) -> None:
 def test_progress_and_the_end_are_recorded(jobs: Jobs) -> None:
     jobs.add(job("1"), alive)
     jobs.begin("1")
+    begun = jobs.get("1")
+    assert begun is not None
+    assert (begun.state, begun.stage, begun.done, begun.total) == ("running", "start", 0, 1)
     assert jobs.report("1", Step("features", 3, 20, 0.2)) is False
     assert jobs.report("1", None) is False
     running = jobs.get("1")
@@ -72,6 +75,17 @@ def test_progress_and_the_end_are_recorded(jobs: Jobs) -> None:
     ended = jobs.get("1")
     assert ended is not None
     assert (ended.state, ended.progress, ended.result) == ("succeeded", 1.0, {"after": 0.75})
+    assert (ended.stage, ended.done, ended.total) == ("features", 20, 20)
+
+
+def test_a_job_that_fails_keeps_the_step_that_it_reached(jobs: Jobs) -> None:
+    jobs.add(job("1"), alive)
+    jobs.begin("1")
+    jobs.report("1", Step("features", 3, 20, 0.2))
+    jobs.end("1", "failed", problem="no")
+    ended = jobs.get("1")
+    assert ended is not None
+    assert (ended.stage, ended.done, ended.total, ended.progress) == ("features", 3, 20, 0.2)
 
 
 def test_a_job_that_has_ended_does_not_change(jobs: Jobs) -> None:

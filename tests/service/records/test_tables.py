@@ -28,6 +28,7 @@ def test_times_are_in_utc_without_a_zone() -> None:
     assert now().tzinfo is None
     assert abs(now().replace(tzinfo=UTC) - datetime.now(UTC)) < timedelta(minutes=1)
     assert iso(datetime(2026, 1, 2, 3, 4, 5, 678_900)) == "2026-01-02T03:04:05.678Z"
+    assert iso(datetime.fromisoformat("2026-01-02T01:04:05-02:00")) == "2026-01-02T03:04:05.000Z"
 
 
 def test_the_last_revision_is_the_number_in_the_single_row() -> None:
