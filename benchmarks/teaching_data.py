@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.textures import Textures
 from index_builder.datasets import IGNORE, Dataset, Photograph, Sample, open_dataset
 from index_builder.subsets import evenly_spread
+from model_store.labelled import open_format
 
 STROKES, LENGTH, WIDTH = 2, 30, 3  # of each class and image; pixels of the image at 512
 
@@ -44,9 +45,9 @@ def domains(data: Path) -> dict[str, Domain]:
     The network behind the maps `streets` was trained on CamVid, so they are left out there.
     """
     folder = {name: data / name for name in ("facades", "nuclei", "camvid")}
-    camvid = open_dataset("camvid", folder["camvid"], "train")
-    camvid.images = [file for file in camvid.images if not file.name.startswith("0016E5")]  # type: ignore[attr-defined]
-    camvid.images = [camvid.images[i] for i in evenly_spread(len(camvid), 30)]  # type: ignore[attr-defined]
+    camvid = open_format(folder["camvid"], "camvid", "train")
+    camvid.keep([i for i in range(len(camvid)) if not camvid.image_file(i).name.startswith("0016E5")])
+    camvid.keep(evenly_spread(len(camvid), 30))
     return {
         "facades": Domain(open_dataset("folder", folder["facades"], "train"),
                           open_dataset("folder", folder["facades"], "val"), ()),

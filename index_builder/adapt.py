@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from index_builder.datasets import IGNORE, Photograph, Sample, read_upright
+from index_builder.datasets import IGNORE, Photograph, Sample
 from index_builder.fit_release import CrossValidation, exemplar_embeddings
 from index_builder.heads import (
     FeatureSource,
@@ -28,6 +28,7 @@ from index_builder.heads import (
 from index_builder.new_release import network_info
 from model_store.card import Card
 from model_store.exemplar_table import Exemplars, exemplar_ids
+from model_store.images import read_image
 from model_store.release import FEATURES, HEAD, Release, write_release
 from segsort.masks import decode_rle
 from segsort.pixel_sorting import sorting_features
@@ -69,7 +70,7 @@ class LabelledByExemplars:
         return len(self._rows)
 
     def photograph(self, i: int) -> Photograph:
-        return Photograph(read_upright(self._release.image_path(i)), self._release.sources[i].source)
+        return Photograph(read_image(self._release.image_path(i)).pixels, self._release.sources[i].source)
 
     def __getitem__(self, i: int) -> Sample:
         image, source = self.photograph(i)

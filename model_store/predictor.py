@@ -20,10 +20,14 @@ RESERVE = 3  # times k neighbours are searched: those after the k-th are needed 
 
 
 class Sized(NamedTuple):
-    """An image [h, w, 3] uint8, perhaps reduced, and the size (H, W) of its segments."""
+    """An image [h, w, 3] uint8, perhaps reduced, and the size (H, W) of its segments.
+
+    conversion: what was done to its values when it was decoded, in words; None: nothing.
+    """
 
     image: np.ndarray
     size: tuple[int, int]
+    conversion: str | None = None
 
 
 class SegmentLabels(NamedTuple):

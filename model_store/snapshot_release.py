@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from model_store.added import AddedExemplar
 from model_store.card import Card, ClassInfo
 from model_store.exemplar_table import Exemplars, SourceImage
+from model_store.images import decode
 from model_store.live import LiveExemplars
 from model_store.release import IMAGES, Release, ReleaseError, write_release
 
@@ -19,25 +20,11 @@ WEBP_SIDE = 16383  # pixels; maximum side of a WebP image; larger images are sto
 WEBP_QUALITY = 80  # of 100
 
 
-def decode_plain(content: bytes) -> np.ndarray:
-    """Decode an image with eight bits a channel and apply its EXIF orientation: [H, W, 3] uint8 RGB.
-
-    Raises:
-        ValueError: if it cannot be decoded.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as opened:
-            return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-    except (OSError, SyntaxError) as error:  # Pillow raises either for damaged files
-        raise ValueError(f"{len(content)} bytes are not a complete image: {error}") from error
-
-
 def write_live(
     state: LiveExemplars,
     out: Path,
     images: Callable[[str], bytes],
     name: str | None = None,
-    decode: Callable[[bytes], np.ndarray] = decode_plain,
 ) -> Release:
     """Write the live state of a release as a new release that gives the same answers.
 
@@ -49,7 +36,6 @@ def write_live(
         out: folder of the release; it must not exist.
         images: returns the content of the image of an added exemplar by its image_id.
         name: name of the release; None: the name of the folder.
-        decode: decodes such content to [H, W, 3] uint8, in the way used when the exemplars were marked.
 
     Raises:
         ReleaseError: if `out` exists, or an image cannot be decoded or differs in size from what its exemplars state.
@@ -61,7 +47,7 @@ def write_live(
     exemplars = _exemplars(state, rows, kept)
     sources = [image.source for image in kept.values()]
     card = _card(state, name or out.name, exemplars)
-    files = _files(state.release, list(kept.values()), images, decode)
+    files = _files(state.release, list(kept.values()), images)
     return write_release(out, card, state.release.network_path, exemplars, sources, files, state.release.attachments)
 
 
@@ -164,21 +150,19 @@ def _unique_classes(state: LiveExemplars) -> list[dict[str, Any]]:
     return classes
 
 
-def _files(
-    release: Release, kept: list[_Kept], images: Callable[[str], bytes], decode: Callable[[bytes], np.ndarray]
-) -> Iterator[tuple[str, bytes]]:
+def _files(release: Release, kept: list[_Kept], images: Callable[[str], bytes]) -> Iterator[tuple[str, bytes]]:
     """File name and content of each image, one at a time, so that they are not all in memory."""
     for image in kept:
         if isinstance(image.origin, int):
             yield image.source.file, release.image_path(image.origin).read_bytes()
         else:
-            yield image.source.file, _encoded(image.source, images(image.origin), decode)
+            yield image.source.file, _encoded(image.source, images(image.origin))
 
 
-def _encoded(source: SourceImage, content: bytes, decode: Callable[[bytes], np.ndarray]) -> bytes:
+def _encoded(source: SourceImage, content: bytes) -> bytes:
     """Encode an image for a release, as WebP or PNG."""
     try:
-        image = Image.fromarray(decode(content))
+        image = Image.fromarray(decode(content).pixels)
     except ValueError as error:
         raise ReleaseError(f"the image {source.source!r} cannot be decoded ({error}); remove its exemplars") from error
     if image.size != (source.width, source.height):

@@ -1,19 +1,22 @@
-"""Data sets of labelled images, one module a format. All of them return the same `Sample`."""
+"""Data sets by name, or by the format that is found in a folder. `model_store.labelled` reads the formats."""
 
 from pathlib import Path
 
-from index_builder.datasets.samples import (
+from index_builder.subsets import evenly_spread
+from model_store.labelled import (
+    FORMATS,
     IGNORE,
     Dataset,
+    ImageFolder,
     Images,
     Photograph,
     Sample,
+    Survey,
+    detect,
     licence_of,
-    open_image,
+    open_format,
     origin_of,
-    read_upright,
 )
-from index_builder.subsets import evenly_spread
 
 __all__ = [
     "IGNORE",
@@ -21,13 +24,12 @@ __all__ = [
     "Images",
     "Photograph",
     "Sample",
+    "Survey",
     "licence_of",
     "named_dataset",
     "open_dataset",
-    "open_image",
     "open_images",
     "origin_of",
-    "read_upright",
 ]
 
 DEFAULT_STREETS = 400  # images that `streets` paints when no count is given
@@ -47,39 +49,38 @@ def open_images(name: str, root: Path | None, split: str, *, count: int | None =
     """
     if name != "images":
         return open_dataset(name, root, split, count=count)
-    from index_builder.datasets.image_folder import ImageFolder
-
-    data = ImageFolder(_required(root, name), split)
-    data.images = _limited(data.images, count)
-    return data
+    images = ImageFolder(_required(root, name), split)
+    if count is not None:
+        images.keep(evenly_spread(len(images), count))
+    return images
 
 
 def open_dataset(name: str, root: Path | None, split: str, *, count: int | None = None) -> Dataset:
     """Open a data set by name.
 
     Args:
-        name: "camvid", "folder" or "streets".
-        root: folder of the data; not needed for "streets", which is painted.
-        split: part of the data set. Each data set defines its own.
+        name: "streets", a format of `model_store.labelled` such as "folder", "coco" or "camvid", or "auto", which
+            detects the format.
+        root: folder or file of the data; not needed for "streets", which is painted.
+        split: part of the data set. Each format defines its own.
         count: maximum number of images, evenly spread; of "streets", how many are painted (default 400).
 
     Raises:
         ValueError: if the name is unknown, the root is missing, the count is below 1, or the data do not follow the
             format.
     """
-    from index_builder.datasets.camvid import CamVid
-    from index_builder.datasets.labelled_folder import Folder
     from index_builder.datasets.streets import Streets
 
     if name == "streets":
         return Streets(split, count=count if count is not None else DEFAULT_STREETS)
-    if name not in ("camvid", "folder"):
-        raise ValueError(f"data set {name!r} is not known; choose camvid, folder or streets")
+    if name not in ("auto", *FORMATS):
+        raise ValueError(f"data set {name!r} is not known; choose streets, auto or one of {', '.join(FORMATS)}")
     root = _required(root, name)
     if count is not None and count < 1:
         raise ValueError(f"count={count} must be at least 1; leave it out to use every image")
-    data = CamVid(root, split) if name == "camvid" else Folder(root, split)
-    data.images = _limited(data.images, count)
+    data = open_format(root, detect(root) if name == "auto" else name, split)
+    if count is not None:
+        data.keep(evenly_spread(len(data), count))
     return data
 
 
@@ -87,7 +88,7 @@ def named_dataset(data: Path | None, dataset: str | None, root: Path | None) -> 
     """The name and folder of a data set on a command line: either a folder alone, or a name and perhaps a folder.
 
     Args:
-        data: folder of labelled images. Its format is detected: "camvid" if masks are in SPLITannot, else "folder".
+        data: folder or file of labelled images, whose format is detected.
         dataset: name of the data set.
         root: folder that goes with a name.
 
@@ -98,16 +99,12 @@ def named_dataset(data: Path | None, dataset: str | None, root: Path | None) -> 
         raise ValueError("give either a folder of labelled images, or --dataset with --root")
     if data is None or dataset is not None:
         return str(dataset), root
-    if not data.is_dir():
-        raise ValueError(f"{data} is not a folder; give the folder of labelled images")
-    return ("camvid" if any(data.glob("*annot")) else "folder"), data
+    if not data.exists():
+        raise ValueError(f"{data} does not exist; give the folder of labelled images")
+    return detect(data), data
 
 
 def _required(root: Path | None, name: str) -> Path:
     if root is None:
         raise ValueError(f"data set {name!r} needs the folder of its files; give it with --root")
     return root
-
-
-def _limited(files: list[Path], count: int | None) -> list[Path]:
-    return files if count is None else [files[i] for i in evenly_spread(len(files), count)]

@@ -1,7 +1,8 @@
 """Scores of a release or a classifier on a labelled data set, and of its explanations."""
 
 from index_builder.evaluation.classifier import evaluate_classifier, is_classifier
-from index_builder.evaluation.evaluation_report import ExplanationReport, Report
+from index_builder.evaluation.evaluation_report import Report
+from index_builder.evaluation.explanation_scores import ExplanationReport
 from index_builder.evaluation.foreign_photographs import (
     Familiar,
     Photographs,

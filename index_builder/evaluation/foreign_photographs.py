@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from index_builder.datasets import read_upright
 from index_builder.progress import counted
 from index_builder.scores import area_under_roc
 from index_builder.subsets import evenly_spread
+from model_store.images import read_image
 from model_store.predictor import Prediction, Predictor
 from segsort.retrieval import familiarity
 
@@ -61,7 +61,7 @@ class Photographs:
             yield from ((name, _sample(name)) for name in SAMPLES)
             return
         for file in self.files:
-            yield str(file.relative_to(self.folder)), read_upright(file)
+            yield str(file.relative_to(self.folder)), read_image(file).pixels
 
 
 class Familiar(NamedTuple):

@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from index_builder.datasets import open_image
 from index_builder.progress import counted
 from index_builder.regions.borders import boundary_pixels
 from index_builder.regions.contour_network import ContourNetwork, export_contours
 from index_builder.regions.contours import MEAN, STD
+from model_store.images import read_image, read_indices
 
 
 class ContourRecipe(BaseModel):
@@ -52,12 +52,10 @@ def annotations(photograph: Path) -> list[np.ndarray]:
     files = sorted(photograph.parent.glob(f"{photograph.stem}_*.png"))
     if not files:
         raise ValueError(f"{photograph} has no region maps {photograph.stem}_0.png, ... beside it; add them")
-    with open_image(photograph) as opened:
-        width, height = opened.size
+    height, width = read_image(photograph).size
     maps = []
     for file in files:
-        with open_image(file) as opened:
-            regions = np.asarray(opened).astype(np.int32)
+        regions = read_indices(file).astype(np.int32)
         if regions.shape != (height, width):
             raise ValueError(
                 f"{file} has shape {regions.shape}, its photograph {(height, width)}; replace the map by one of the "
@@ -82,8 +80,7 @@ def photographs(root: Path, split: str) -> list[Path]:
 
 def read_drawing(photograph: Path) -> Drawing:
     """Read a photograph and the boundaries that its annotators drew."""
-    with open_image(photograph) as opened:
-        image = np.asarray(opened.convert("RGB"))
+    image = read_image(photograph).pixels
     drawn = np.mean([boundary_pixels(regions) for regions in annotations(photograph)], axis=0, dtype=np.float32)
     return Drawing(image, np.asarray(drawn))
 

@@ -5,8 +5,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from index_builder.datasets import open_image
 from index_builder.regions.sources import check_image
+from model_store.images import read_indices
 
 UNKNOWN = 65535  # value of a pixel whose region is unknown
 
@@ -32,12 +32,11 @@ class FolderRegions:
         file = map_file(self.folder, source)
         if not file.is_file():
             raise ValueError(f"{file}, the region map of {source}, is missing; add it, or remove the image")
-        with open_image(file) as opened:
-            mode, values = opened.mode, np.asarray(opened)
-        if mode != "I;16" or values.shape != image.shape[:2]:
+        values = read_indices(file)
+        if values.shape != image.shape[:2]:
             raise ValueError(
-                f"{file} has mode {mode} and shape {values.shape}; the region map of {source} must be a 16-bit grey "
-                f"PNG (mode I;16) of shape {image.shape[:2]}; write it again, for example with segsort regions write"
+                f"{file} has shape {values.shape}; the region map of {source} must have shape {image.shape[:2]}; write "
+                "it again, for example with segsort regions write"
             )
         occurs = np.zeros(UNKNOWN + 1, dtype=bool)
         occurs[values] = True

@@ -1,11 +1,12 @@
 """Annotations of an image: a list of shapes, or a mask file, as one map of classes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from model_store.images import Mask
 from service.editing.class_names import ClassRef, parse_color
 from service.editing.shapes import check_outlines, mask_of_polygons, mask_of_run_lengths, other_size, shortened
 from service.images.decode import decode_mask
@@ -14,6 +15,7 @@ from service.problems import Problem
 IGNORE = 65535  # value of pixels without a class
 _MAX_ANNOTATIONS = 10_000
 _MAX_MASK_CLASSES = 1000
+_MAX_UNNAMED = 64  # colours; more of them come from smoothed edges
 MAX_NUMBER = 2**62  # class ids that every database can store
 
 
@@ -103,33 +105,74 @@ def from_mask(content: bytes, classes: str | bytes, size: tuple[int, int], max_p
     """Read a mask file as a map.
 
     Args:
-        content: an indexed, grey (eight bits) or RGB PNG. Grey values are indices.
-        classes: JSON object. Its keys are indices ("1") or colours ("#ff0000"). Its values are names of classes, or
-            objects with name or class_id. Pixels with other values have no class.
+        content: a mask file, see `model_store.images.decode_mask`. Transparent pixels have no class.
+        classes: JSON object. Its keys are all indices ("1"), which grey and palette images have, or all colours
+            ("#ff0000"). Its values are names of classes, or objects with name or class_id. Pixels with other values
+            have no class.
         size: (H, W) of the upright image.
         max_pixels: largest width times height.
 
     Raises:
-        Problem: 400 if the file is empty; 413 if it is too large; 415 if it is not such a PNG; 422 if it is damaged,
-            has another size than the image, or has no pixel with a class.
+        Problem: 400 if the file is empty; 413 if it is too large; 415 if it has neither indices nor colours; 422 if it
+            is damaged, has another size than the image or no pixel with a class, or if its colours were altered.
     """
     mask = decode_mask(content, max_pixels)
-    if mask.shape[:2] != size:
-        raise other_size(mask.shape[:2], size, "the mask")
+    if mask.colours.shape != size:
+        raise other_size(mask.colours.shape, size, "the mask")
     named: dict[str, str | NamedColor] = parsed(_CLASSES, classes, "classes", _CLASSES_FIX)
-    code = _index if mask.ndim == 2 else _color
-    flat = mask if mask.ndim == 2 else _packed(mask)
+    found = _values(mask, named)
+    opaque = np.ones(size, dtype=bool) if mask.transparent is None else ~mask.transparent
     values, refs = np.full(size, IGNORE, dtype=np.int32), list[ClassRef]()
     for key, value in named.items():
-        covered = flat == code(key)
+        covered = (found == _value(key)) & opaque
         if covered.any():
             values[covered] = position_of(refs, _ref(value))
+    _check_unnamed(found[opaque & (values == IGNORE)], mask, named)
     if not refs:
         raise Problem(
-            422, "No pixel of the mask has a value that `classes` names.", received=_values_of(mask),
+            422, "No pixel of the mask has a value that `classes` names.",
+            received=[_key_of(value, named) for value in np.unique(found[opaque])[:20].tolist()],
             allowed=list(named)[:20], fix=_CLASSES_FIX,
         )  # fmt: skip
     return LabelMap(values, refs)
+
+
+def _values(mask: Mask, named: Mapping[str, object]) -> np.ndarray:
+    """The values of a mask that the keys of `classes` stand for: indices, or colours. [H, W] int64."""
+    if all(_is_index(key) for key in named):
+        if mask.indices is None:
+            raise Problem(
+                422, "The mask has colours, and the keys of `classes` are indices.",
+                received=list(named)[:20], allowed="keys such as #ff0000", fix=_CLASSES_FIX,
+            )  # fmt: skip
+        return mask.indices
+    if mask.indexed and mask.indices is not None and not (mask.indices <= 255).all():
+        raise Problem(
+            422, "The mask has indices of 16 bits, and a key of `classes` is a colour.", received=list(named)[:20],
+            allowed="0 to 65535", fix=_CLASSES_FIX,
+        )  # fmt: skip
+    for key in named:
+        if _is_index(key):
+            raise Problem(
+                422, "The keys of `classes` are indices and colours.", received=list(named)[:20],
+                allowed="either indices or colours", fix=_CLASSES_FIX,
+            )  # fmt: skip
+    return mask.colours
+
+
+def _check_unnamed(unnamed: np.ndarray, mask: Mask, named: Mapping[str, object]) -> None:
+    """Refuse a mask whose colours were altered. Otherwise, pixels with a value that is not named have no class."""
+    if not len(unnamed) or any(_is_index(key) for key in named):
+        return
+    colours = np.unique(unnamed)
+    if mask.lossy or len(colours) > _MAX_UNNAMED + len(named):
+        share = len(unnamed) / mask.colours.size
+        raise Problem(
+            422, "The colours of the mask were altered.",
+            received=f"{len(colours)} colours that `classes` does not name, in {share:.2%} of the pixels: "
+            + ", ".join(f"#{colour:06x}" for colour in colours[:8].tolist()),
+            allowed=list(named)[:20], fix="Save the mask as PNG, without anti-aliasing, at the size of the image.",
+        )  # fmt: skip
 
 
 def position_of(refs: list[ClassRef], ref: ClassRef) -> int:
@@ -163,31 +206,21 @@ def _mask_of(annotation: Annotation, size: tuple[int, int], name: str) -> np.nda
     return mask_of_polygons(annotation.polygons or [], size, name)
 
 
-def _index(key: str) -> int:
-    if not (key.isascii() and key.isdigit() and len(key) < 6 and int(key) <= 255):
-        raise Problem(
-            422, "The mask holds indices, and a key of `classes` is not an index.", received=shortened(key),
-            allowed="0 to 255", fix=_CLASSES_FIX,
-        )  # fmt: skip
-    return int(key)
+def _is_index(key: str) -> bool:
+    return key.isascii() and key.isdigit() and len(key) < 6 and int(key) <= 65535
 
 
-def _color(key: str) -> int:
+def _value(key: str) -> int:
+    """The value that a key of `classes` stands for."""
+    if _is_index(key):
+        return int(key)
     red, green, blue = parse_color(key if key.startswith("#") else f"#{key}")
     return red * 65536 + green * 256 + blue
 
 
-def _packed(colors: np.ndarray) -> np.ndarray:
-    """[H, W, 3] uint8 -> [H, W] int32, 0xrrggbb."""
-    red, green, blue = (colors[:, :, channel].astype(np.int32) for channel in range(3))
-    return red << 16 | green << 8 | blue
-
-
-def _values_of(mask: np.ndarray) -> list[str]:
-    """The first twenty values of a mask, as keys of `classes`."""
-    if mask.ndim == 2:
-        return [str(value) for value in np.unique(mask)[:20].tolist()]
-    return [f"#{color:06x}" for color in np.unique(_packed(mask))[:20].tolist()]
+def _key_of(value: int, named: Mapping[str, object]) -> str:
+    """A value of the mask, written like the keys of `classes`."""
+    return str(value) if all(_is_index(key) for key in named) else f"#{value:06x}"
 
 
 def parsed(adapter: Any, value: Any, name: str, fix: str, allowed: str | None = None) -> Any:

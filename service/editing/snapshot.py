@@ -6,14 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from model_store.live import LiveExemplars
 from model_store.release import Release
 from model_store.snapshot_release import write_live
 from model_store.store import open_store
-from service.images.decode import decode
-from service.problems import Problem
 from service.records.database import Records
 from service.records.follower import Follower
 from service.records.live_release import LiveRelease
@@ -97,10 +93,4 @@ def _write(settings: Settings, live: LiveRelease, records: Records, out: Path, n
             )
         return image.content
 
-    def decoded(content: bytes) -> np.ndarray:
-        try:
-            return decode(content, settings.max_pixels)
-        except Problem as problem:
-            raise ValueError(str(problem)) from problem
-
-    return write_live(live.state, out, content, name, decoded)
+    return write_live(live.state, out, content, name)

@@ -11,7 +11,7 @@ from service.answering.limits import AnswerOptions, MaskFormat, SegmentRequest
 from service.answering.relabelling import relabel
 from service.answering.stages import Stages
 from service.http import wire
-from service.images.decode import has_cheap_header
+from model_store.images import has_cheap_header
 from service.images.drawing import label_map_png
 from service.problems import Problem
 from service.records.database import Answered

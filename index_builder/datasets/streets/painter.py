@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from index_builder.datasets.samples import IGNORE
 from index_builder.datasets.streets.buildings import buildings
 from index_builder.datasets.streets.canvas import HEIGHT, SCALE, WIDTH, Camera, Canvas, Random, pick, vary
 from index_builder.datasets.streets.people import cyclist, parked_bicycles, person
@@ -15,6 +14,7 @@ from index_builder.datasets.streets.scene import Layout, ground, layout, marking
 from index_builder.datasets.streets.street_furniture import bollard, fence, lamp_post, road_sign, traffic_light
 from index_builder.datasets.streets.trees import tree
 from index_builder.datasets.streets.vehicles import vehicle
+from model_store.labelled import IGNORE
 
 
 class StreetObject(NamedTuple):

@@ -1,8 +1,8 @@
 """Pedestrians, cyclists and parked bicycles of painted streets."""
 
-from index_builder.datasets.samples import IGNORE
 from index_builder.datasets.streets.canvas import Camera, Canvas, Color, Random, pick, shade
 from index_builder.datasets.streets.classes import BICYCLIST, PEDESTRIAN
+from model_store.labelled import IGNORE
 
 CLOTHES: tuple[Color, ...] = (
     (20, 20, 24), (35, 35, 42), (50, 46, 44), (30, 40, 70), (70, 70, 78), (110, 90, 70), (130, 30, 35), (170, 165, 160),

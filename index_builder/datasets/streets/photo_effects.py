@@ -6,7 +6,6 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from index_builder.datasets.samples import IGNORE
 from index_builder.datasets.streets.canvas import HEIGHT, TILE, WIDTH, Camera, Random, noise_patch, noise_tile
 from index_builder.datasets.streets.classes import (
     BICYCLIST,
@@ -21,6 +20,7 @@ from index_builder.datasets.streets.classes import (
     SKY,
     TREE,
 )
+from model_store.labelled import IGNORE
 
 # standard deviation of the brightness of fine and of coarse texture, by class
 ROUGHNESS = {

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from index_builder.datasets.samples import IGNORE
 from index_builder.datasets.streets.canvas import (
     HEIGHT,
     SCALE,
@@ -22,6 +21,7 @@ from index_builder.datasets.streets.canvas import (
 )
 from index_builder.datasets.streets.classes import BUILDING, PAVEMENT, ROAD, SKY, TREE
 from index_builder.datasets.streets.trees import crown
+from model_store.labelled import IGNORE
 
 WALLS: tuple[Color, ...] = (
     (120, 85, 65), (150, 110, 85), (190, 170, 130), (205, 190, 155), (225, 220, 210), (200, 198, 192), (150, 145, 135),

@@ -37,8 +37,8 @@ def test_the_largest_number_of_regions_is_written_and_one_more_refused(tmp_path:
         write_map(regions + 1, tmp_path / "a.png")
 
 
-def eight_bits(file: Path) -> None:
-    Image.fromarray(np.zeros((3, 4), dtype=np.uint8)).save(file)
+def colours(file: Path) -> None:
+    Image.fromarray(np.arange(36, dtype=np.uint8).reshape(3, 4, 3)).save(file)
 
 
 def other_size(file: Path) -> None:
@@ -49,9 +49,9 @@ def other_size(file: Path) -> None:
     ("spoil", "said"),
     [
         (Path.unlink, r"a\.png, the region map of images/a, is missing"),
-        (eight_bits, r"a\.png has mode L and shape \(3, 4\); .* must be a 16-bit grey PNG"),
-        (other_size, r"a\.png has mode I;16 and shape \(3, 3\); .* of shape \(3, 4\)"),
-        (lambda file: file.write_bytes(b"no map"), r"a\.png cannot be read as an image"),
+        (colours, r"a\.png has colours; replace it by a grey PNG"),
+        (other_size, r"a\.png has shape \(3, 3\); .* must have shape \(3, 4\)"),
+        (lambda file: file.write_bytes(b"no map"), r"a\.png cannot be read as a mask"),
     ],
 )
 def test_a_map_that_does_not_fit_is_named(tmp_path: Path, spoil: Callable[[Path], object], said: str) -> None:

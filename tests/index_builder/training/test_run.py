@@ -13,7 +13,6 @@ from PIL import Image
 
 from index_builder.build import build_release
 from index_builder.datasets import IGNORE, open_dataset
-from index_builder.datasets.camvid import UNLABELLED
 from index_builder.embedder_source import load_embedder_source
 from index_builder.evaluation import evaluate
 from index_builder.training.crops import Crops, WithClasses
@@ -22,6 +21,7 @@ from index_builder.training.recipe import Recipe
 from index_builder.training.run import train
 from index_builder.training.starting_network import starting_network, unfold_batch_norms
 from index_builder.training.training_module import TrainingModule
+from model_store.labelled.camvid import UNLABELLED
 from tests.conftest import Blocks
 
 pytestmark = pytest.mark.filterwarnings("default")  # Lightning warns of itself

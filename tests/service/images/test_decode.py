@@ -5,7 +5,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from model_store.embedder import working_shape
-from service.images.decode import decode, decode_reduced, has_cheap_header, pixels_of
+from model_store.images import has_cheap_header
+from service.images.decode import decode, decode_reduced, pixels_of
 from service.problems import Problem
 from tests.service.conftest import encoded
 
@@ -173,7 +174,7 @@ def jpeg(width: int, height: int, orientation: int | None = None, mode: str = "R
 def test_a_large_jpeg_is_decoded_reduced_and_tells_its_own_size(size: tuple[int, int], orientation: int | None) -> None:
     content = jpeg(*size, orientation)
     whole = decode(content, 10**8)
-    reduced, told = decode_reduced(content, 10**8, 100)
+    reduced, told = decode_reduced(content, 10**8, 100)[:2]
     assert told == whole.shape[:2]
     assert max(reduced.shape[:2]) >= min(100, max(size))
     assert max(reduced.shape[:2]) < 200 or min(size) < 64  # of a thin one the network sees 32 pixels all the same
@@ -189,7 +190,7 @@ def test_only_what_is_far_larger_than_what_is_looked_at_is_reduced() -> None:
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_jpegs_of_other_modes_are_reduced_as_well(mode: str) -> None:
     content = jpeg(800, 600, mode=mode)
-    reduced, told = decode_reduced(content, 10**8, 200)
+    reduced, told = decode_reduced(content, 10**8, 200)[:2]
     assert (reduced.shape, told) == ((150, 200, 3), (600, 800))
     at_once = Image.fromarray(decode(content, 10**8)).resize((200, 150), Image.Resampling.BOX)
     assert np.abs(np.asarray(at_once, dtype=int) - reduced).mean() < 3
@@ -204,7 +205,7 @@ def test_a_large_jpeg_that_is_cut_off_is_refused_all_the_same() -> None:
 
 @pytest.mark.parametrize("size", [(4096, 64), (64, 4096), (5000, 40)])
 def test_a_long_jpeg_keeps_the_rows_that_the_network_sees(size: tuple[int, int]) -> None:
-    reduced, told = decode_reduced(jpeg(*size), 10**8, 640)
+    reduced, told = decode_reduced(jpeg(*size), 10**8, 640)[:2]
     assert told == size[::-1]
     assert all(side >= seen for side, seen in zip(reduced.shape[:2], working_shape(*told, 640), strict=True))
 

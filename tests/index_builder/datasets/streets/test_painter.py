@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from index_builder.datasets import IGNORE
-from index_builder.datasets.camvid import CLASSES
 from index_builder.datasets.streets import (
     FIRST_SEEDS,
     Camera,
@@ -25,6 +24,7 @@ from index_builder.datasets.streets.scene import layout
 from index_builder.datasets.streets.street_furniture import bollard, fence, lamp_post, road_sign, traffic_light
 from index_builder.datasets.streets.trees import tree
 from index_builder.datasets.streets.vehicles import vehicle
+from model_store.labelled.camvid import CLASSES
 
 NEW = 100
 

@@ -1,16 +1,13 @@
 """What every data set provides: images, and label maps beside them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from model_store.card import ClassInfo
+from model_store.images import UNLABELLED
 
-IGNORE = 255  # label of a pixel whose class is unknown
+IGNORE = UNLABELLED
 
 
 class Sample(NamedTuple):
@@ -70,27 +67,3 @@ class Dataset(Protocol):
     def __getitem__(self, i: int) -> Sample: ...
 
     def photograph(self, i: int) -> Photograph: ...
-
-
-@contextmanager
-def open_image(file: Path) -> Iterator[Image.Image]:
-    """Open an image file for reading.
-
-    Raises:
-        ValueError: if the file is damaged or not an image. Pillow's own errors do not always name the file.
-    """
-    try:
-        with Image.open(file) as opened:
-            yield opened
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{file} cannot be read as an image ({error}); replace it") from error
-
-
-def read_upright(file: Path) -> np.ndarray:
-    """Read an image and apply its EXIF orientation: [H, W, 3] uint8 RGB.
-
-    Raises:
-        ValueError: if the file is damaged or not an image.
-    """
-    with open_image(file) as opened:
-        return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))

@@ -1,0 +1,72 @@
+"""Labelled images in files: one module a format. All of them give the same `Sample`."""
+
+from importlib import import_module
+from pathlib import Path
+
+from model_store.labelled.base import LabelledFiles, MaskedImages, Region, ShapedImages
+from model_store.labelled.image_folder import ImageFolder
+from model_store.labelled.samples import IGNORE, Dataset, Images, Photograph, Sample, licence_of, origin_of
+from model_store.labelled.survey import Survey
+
+__all__ = [
+    "FORMATS",
+    "IGNORE",
+    "Dataset",
+    "ImageFolder",
+    "Images",
+    "LabelledFiles",
+    "MaskedImages",
+    "Photograph",
+    "Region",
+    "Sample",
+    "ShapedImages",
+    "Survey",
+    "detect",
+    "licence_of",
+    "open_format",
+    "origin_of",
+]
+
+_READERS = {
+    "folder": "folder:Folder",
+    "camvid": "camvid:CamVid",
+}  # in the order in which they are tried
+FORMATS = tuple(_READERS)
+
+
+def open_format(root: Path, name: str, split: str) -> LabelledFiles:
+    """Open labelled images.
+
+    Args:
+        root: folder or file of the data.
+        name: one of FORMATS.
+        split: part of the data. A format without splits takes any.
+
+    Raises:
+        ValueError: if the data do not follow the format.
+    """
+    return _reader(name)(root, split)
+
+
+def detect(root: Path) -> str:
+    """The format of labelled images.
+
+    Args:
+        root: folder or file of the data.
+
+    Raises:
+        ValueError: if it is none of FORMATS.
+    """
+    for name in FORMATS:
+        if _reader(name).found(root):
+            return name
+    raise ValueError(
+        f"{root} has labelled images in no format that is known ({', '.join(FORMATS)}); name the format with --format, "
+        "or store images/, masks/ and classes.json"
+    )
+
+
+def _reader(name: str) -> type[LabelledFiles]:
+    module, _, reader = _READERS[name].partition(":")
+    found: type[LabelledFiles] = getattr(import_module(f"model_store.labelled.{module}"), reader)
+    return found
