@@ -111,12 +111,13 @@ class _Gathered(NamedTuple):
     """Result of the pass over the images.
 
     candidates: segments that may become exemplars; held_out: segments of the images set aside for calibration; sources:
-    name, width and height of each image.
+    name, width and height of each image; pixels: [256] of all images by label, IGNORE among them.
     """
 
     candidates: Candidates
     held_out: list[HeldOut]
     sources: list[tuple[str, int, int]]
+    pixels: np.ndarray
 
 
 def build_release(
@@ -188,7 +189,11 @@ def build_release(
             **notes.provenance,
         },
         licence=_licence(dataset, source, notes),
-        data={"exemplars": builder.summary(gathered, exemplars, len(sources)), **notes.data},
+        data={
+            "exemplars": builder.summary(gathered, exemplars, len(sources)),
+            "labels": builder.labels(gathered.pixels),
+            **notes.data,
+        },
         training=source.training,
         metrics=dict(notes.metrics),
     )
@@ -236,9 +241,11 @@ class _Builder:
         parts: list[Candidates] = []
         whole: list[HeldOut] = []
         sources: list[tuple[str, int, int]] = []
+        pixels = np.zeros(256, dtype=np.int64)
         for i in counted(len(self.dataset), f"embedding {self.dataset.name}"):
             sample = self.dataset[i]
             _check_side(sample)
+            pixels += np.bincount(sample.labels.ravel(), minlength=256)
             embeddings, segments = self._segments(sample.image, i)
             pieces = split_by_label(
                 segments, embeddings.cpu(), sample.labels, IGNORE, self.options.min_area, self.options.min_share
@@ -250,7 +257,7 @@ class _Builder:
             sources.append((sample.source, sample.image.shape[1], sample.image.shape[0]))
             if i in held_out:
                 whole.append(self._held_out(segments, sample.labels, i))
-        return _Gathered(_joined(parts, self.dataset.name), whole, sources)
+        return _Gathered(_joined(parts, self.dataset, pixels), whole, sources, pixels)
 
     def calibrate(self, gathered: _Gathered, chosen: np.ndarray, calibrate_with: Dataset | None) -> Calibration:
         """Calibrate on another data set or, if there is none, on the held-out images without their own exemplars."""
@@ -324,6 +331,15 @@ class _Builder:
             "min_share": self.options.min_share,
         }
 
+    def labels(self, pixels: np.ndarray) -> dict[str, Any]:
+        """Pixels by label [256] and the files that were found, for the card."""
+        survey = getattr(self.dataset, "survey", None)
+        return {
+            "pixels_per_class": {info.name: int(pixels[info.class_id]) for info in self.dataset.classes},
+            "unlabelled_share": round(float(pixels[IGNORE] / max(pixels.sum(), 1)), 6),
+            **({} if survey is None else {"files": survey.facts()}),
+        }
+
     def _segments(self, image: np.ndarray, position: int | None = None) -> tuple[Any, Segments]:
         """Embeddings [D, h, w], unit vectors, and segments of one image.
 
@@ -356,12 +372,13 @@ def _clustered(gathered: _Gathered, clusters: int) -> _Gathered:
     return gathered._replace(candidates=found, held_out=in_clusters(gathered.held_out, centres))
 
 
-def _joined(parts: list[Candidates], dataset: str) -> Candidates:
+def _joined(parts: list[Candidates], dataset: Dataset, pixels: np.ndarray) -> Candidates:
     total = sum(len(part.class_ids) for part in parts)
     if total == 0:
+        counts = ", ".join(f"{info.name} {pixels[info.class_id]}" for info in dataset.classes[:20])
         raise ValueError(
-            f"data set {dataset!r} has no labelled segment in {len(parts)} images; check that its masks have classes "
-            "besides the ignored one, or lower min_area"
+            f"data set {dataset.name!r} has no labelled segment in {len(parts)} images; its pixels are {counts}, "
+            f"unlabelled {pixels[IGNORE]}; check that its masks have classes besides the ignored one, or lower min_area"
         )
     return Candidates(
         prototypes=np.concatenate([part.prototypes for part in parts]),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _Info = TypeVar("_Info", bound="BaseModel")
 Device = Literal["cpu", "cuda"]
+_FORMAT = "Format of the labelled images, such as coco, voc, yolo or folder. Default: the one that is found."
+_CLASSES = 'JSON file that renames, merges and ignores classes: {"truck": "vehicle", "car": "vehicle", "sky": null}.'
 
 
 def _named(values: list[str], option: str) -> dict[str, str]:
@@ -108,8 +110,13 @@ def _changed(info: _Info, **values: Any) -> _Info:
 def build(
     out: Annotated[Path, typer.Option(help="Folder of the new release. It must not exist.")],
     data: Annotated[
-        Path | None, typer.Argument(help="Folder of labelled images; the same as --root, with the format detected.")
+        Path | None, typer.Argument(help="Folder or file of labelled images; its format is detected, see --format.")
     ] = None,
+    format_: Annotated[str, typer.Option("--format", help=_FORMAT)] = "auto",
+    classes: Annotated[Path | None, typer.Option(help=_CLASSES)] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with exit status 3 if there is a warning; the release is kept.")
+    ] = False,
     embedder: Annotated[
         str,
         typer.Option(
@@ -127,7 +134,7 @@ def build(
     budget: Annotated[float, typer.Option(help="Seconds for choosing a head.")] = 20.0,
     seed: Annotated[int, typer.Option(help="Seed of every random choice of the fit.")] = 0,
     dataset: Annotated[
-        str | None, typer.Option(help="Data set whose labelled images become exemplars: camvid, folder or streets.")
+        str | None, typer.Option(help="Instead of DATA, with --root: streets (painted), camvid or another format.")
     ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     split: Annotated[str, typer.Option(help="Split of the data set.")] = "train",
@@ -177,16 +184,17 @@ def build(
 ) -> None:
     """Build a release: embed labelled images, keep their segments as exemplars, then index and calibrate them."""
     from index_builder.build import BuildOptions, Notes
+    from index_builder.build_report import report_lines, warnings_of
     from index_builder.clustering import Unlabelled
-    from index_builder.datasets import Dataset, named_dataset, open_dataset, open_images
+    from index_builder.datasets import Dataset, named_dataset, open_dataset, open_images, with_classes
     from index_builder.heads import open_features
     from model_store.card import RetrievalInfo, SortingInfo
     from model_store.store import open_store
 
-    dataset, root = named_dataset(data, dataset, root)
+    dataset, root = named_dataset(data, dataset, root, format_)
     calibration = open_dataset(calibrate_dataset, calibrate_root, calibrate_split) if calibrate_dataset else None
     if classes_by_clustering is None:
-        images: Dataset = open_dataset(dataset, root, split, count=count)
+        images: Dataset = with_classes(open_dataset(dataset, root, split, count=count), classes)
     elif calibration is None:
         images = Unlabelled(open_images(dataset, root, split, count=count), classes_by_clustering)
     else:
@@ -230,7 +238,15 @@ def build(
             images, embedder, out, options, notes,
             name=name, working_size=working_size, calibration=calibration, device=device,
         )  # fmt: skip
+    survey = getattr(images, "survey", None)
+    for line in report_lines(release.card, survey):
+        typer.echo(line, err=True)
+    warnings = warnings_of(release.card)
+    for line in warnings:
+        typer.echo(f"Warning: {line}", err=True)
     typer.echo(str(release.path))
+    if strict and warnings:
+        raise typer.Exit(3)
 
 
 def _fits(embedder: str, fit: str | None, clustered: bool) -> bool:
@@ -318,9 +334,13 @@ def _build(
 def evaluate(
     release: Annotated[str, typer.Argument(help="Name or path of a release, or the folder of a softmax run.")],
     data: Annotated[
-        Path | None, typer.Argument(help="Folder of labelled images; the same as --root, with the format detected.")
+        Path | None, typer.Argument(help="Folder or file of labelled images; its format is detected, see --format.")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Labelled data set to measure on.")] = None,
+    format_: Annotated[str, typer.Option("--format", help=_FORMAT)] = "auto",
+    classes: Annotated[Path | None, typer.Option(help=_CLASSES)] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Instead of DATA, with --root: streets (painted), camvid or another format.")
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder of that data set.")] = None,
     split: Annotated[str, typer.Option(help="Split of the data set.")] = "val",
     explanations: Annotated[bool, typer.Option("--explanations", help="Measure the explanations as well.")] = False,
@@ -340,7 +360,7 @@ def evaluate(
     half: Annotated[bool, typer.Option("--half", help="Run the network in 16 bits, as SEGSORT_HALF does.")] = False,
 ) -> None:
     """Measure a release on labelled images: mIoU, IoU per class, accuracy, boundary F and calibration."""
-    from index_builder.datasets import named_dataset, open_dataset
+    from index_builder.datasets import named_dataset, open_dataset, with_classes
     from index_builder.evaluation import Photographs, evaluate_classifier, is_classifier
     from index_builder.evaluation import evaluate as measure
     from model_store.predictor import Predictor
@@ -353,8 +373,8 @@ def evaluate(
         )
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-    dataset, root = named_dataset(data, dataset, root)
-    labelled = open_dataset(dataset, root, split)
+    dataset, root = named_dataset(data, dataset, root, format_)
+    labelled = with_classes(open_dataset(dataset, root, split), classes)
     if is_classifier(Path(release)):
         if half:
             raise ValueError("--half works with releases only; a classifier is measured in 32 bits")

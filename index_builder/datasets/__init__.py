@@ -9,6 +9,7 @@ from model_store.labelled import (
     Dataset,
     ImageFolder,
     Images,
+    MappedClasses,
     Photograph,
     Sample,
     Survey,
@@ -16,6 +17,7 @@ from model_store.labelled import (
     licence_of,
     open_format,
     origin_of,
+    read_mapping,
 )
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "open_dataset",
     "open_images",
     "origin_of",
+    "with_classes",
 ]
 
 DEFAULT_STREETS = 400  # images that `streets` paints when no count is given
@@ -84,16 +87,19 @@ def open_dataset(name: str, root: Path | None, split: str, *, count: int | None 
     return data
 
 
-def named_dataset(data: Path | None, dataset: str | None, root: Path | None) -> tuple[str, Path | None]:
+def named_dataset(
+    data: Path | None, dataset: str | None, root: Path | None, format_: str = "auto"
+) -> tuple[str, Path | None]:
     """The name and folder of a data set on a command line: either a folder alone, or a name and perhaps a folder.
 
     Args:
-        data: folder or file of labelled images, whose format is detected.
+        data: folder or file of labelled images.
         dataset: name of the data set.
         root: folder that goes with a name.
+        format_: format of `data`; "auto": it is detected.
 
     Raises:
-        ValueError: if neither or both ways are used.
+        ValueError: if neither or both ways are used, or the format is not known.
     """
     if (data is None) == (dataset is None) or (data is not None and root is not None):
         raise ValueError("give either a folder of labelled images, or --dataset with --root")
@@ -101,7 +107,14 @@ def named_dataset(data: Path | None, dataset: str | None, root: Path | None) -> 
         return str(dataset), root
     if not data.exists():
         raise ValueError(f"{data} does not exist; give the folder of labelled images")
-    return detect(data), data
+    if format_ not in ("auto", *FORMATS):
+        raise ValueError(f"format {format_!r} is not known; choose auto or one of {', '.join(FORMATS)}")
+    return detect(data) if format_ == "auto" else format_, data
+
+
+def with_classes(data: Dataset, mapping: Path | None) -> Dataset:
+    """A data set whose classes are renamed, merged or ignored as a file says, see `read_mapping`; None: as they are."""
+    return data if mapping is None else MappedClasses(data, read_mapping(mapping))
 
 
 def _required(root: Path | None, name: str) -> Path:

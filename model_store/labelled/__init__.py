@@ -5,6 +5,7 @@ from pathlib import Path
 
 from model_store.labelled.base import LabelledFiles, MaskedImages, Region, ShapedImages
 from model_store.labelled.image_folder import ImageFolder
+from model_store.labelled.mapping import MappedClasses, read_mapping
 from model_store.labelled.samples import IGNORE, Dataset, Images, Photograph, Sample, licence_of, origin_of
 from model_store.labelled.survey import Survey
 
@@ -15,6 +16,7 @@ __all__ = [
     "ImageFolder",
     "Images",
     "LabelledFiles",
+    "MappedClasses",
     "MaskedImages",
     "Photograph",
     "Region",
@@ -25,11 +27,13 @@ __all__ = [
     "licence_of",
     "open_format",
     "origin_of",
+    "read_mapping",
 ]
 
 _READERS = {
     "folder": "folder:Folder",
     "camvid": "camvid:CamVid",
+    "coco": "coco:Coco",
 }  # in the order in which they are tried
 FORMATS = tuple(_READERS)
 

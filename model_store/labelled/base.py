@@ -61,7 +61,9 @@ class LabelledFiles(ABC):
     def photograph(self, i: int) -> Photograph:
         """Read an image."""
         file = self.image_file(i)
-        return Photograph(read_image(file).pixels, f"{self.name}/{self.split}/{file.stem}")
+        decoded = read_image(file)
+        self.survey.convert(file, decoded.conversion)
+        return Photograph(decoded.pixels, f"{self.name}/{self.split}/{file.stem}")
 
     def __getitem__(self, i: int) -> Sample:
         """Read an image and its labels.

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from model_store.images import SUFFIXES
 
@@ -12,21 +13,27 @@ LEFTOVERS = ("thumbs.db", "desktop.ini", "__macosx")  # of file managers, beside
 
 @dataclass
 class Survey:
-    """Files of a data set.
+    """Files of a data set, named relative to its folder.
 
-    used: images; skipped: reason by file, each relative to the folder of the data set; empty: number of shapes that
-    cover no pixel, by image that was read; notes: other things that a user should know.
+    used: images; skipped: reason by file; converted: by image that was read, what was done to its values; empty: number
+    of shapes that cover no pixel, by image that was read; notes: other things that a user should know.
     """
 
     folder: Path
     used: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    converted: dict[str, str] = field(default_factory=dict)
     empty: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def skip(self, file: Path, reason: str) -> None:
         """Note that a file is not used."""
         self.skipped[self._name(file)] = reason
+
+    def convert(self, image: Path, conversion: str | None) -> None:
+        """Note what was done to the values of an image; None: nothing."""
+        if conversion is not None:
+            self.converted[self._name(image)] = conversion
 
     def found_empty(self, image: Path, shapes: int) -> None:
         """Note that shapes of an image cover no pixel."""
@@ -36,20 +43,35 @@ class Survey:
         """Note the images that are used."""
         self.used = [self._name(file) for file in files]
 
-    def lines(self, most: int = 8) -> list[str]:
+    def lines(self, most: int = 5) -> list[str]:
         """The survey in words, at most `most` files for each reason."""
-        by_reason: dict[str, list[str]] = {}
-        for name, reason in self.skipped.items():
-            by_reason.setdefault(reason, []).append(name)
         told = [f"{len(self.used)} images are used"]
-        for reason, names in by_reason.items():
-            told.append(f"{len(names)} skipped, {reason}: {_listed(names, most)}")
+        told += [f"{len(names)} skipped, {why}: {_listed(names, most)}" for why, names in _grouped(self.skipped)]
+        told += [f"{len(names)} converted, {how}: {_listed(names, most)}" for how, names in _grouped(self.converted)]
         if self.empty:
             told.append(f"{sum(self.empty.values())} shapes cover no pixel, in {_listed(list(self.empty), most)}")
         return [*told, *self.notes]
 
+    def facts(self, most: int = 100) -> dict[str, Any]:
+        """The survey for a card, at most `most` files for each reason."""
+        return {
+            "used": len(self.used),
+            "skipped": {why: {"count": len(names), "files": names[:most]} for why, names in _grouped(self.skipped)},
+            "converted": {how: len(names) for how, names in _grouped(self.converted)[:most]},
+            "shapes_without_pixels": sum(self.empty.values()),
+            "notes": list(self.notes),
+        }
+
     def _name(self, file: Path) -> str:
         return str(file.relative_to(self.folder)) if file.is_relative_to(self.folder) else str(file)
+
+
+def _grouped(reasons: dict[str, str]) -> list[tuple[str, list[str]]]:
+    """Files by reason, the most frequent first."""
+    found: dict[str, list[str]] = {}
+    for name, reason in sorted(reasons.items()):
+        found.setdefault(reason, []).append(name)
+    return sorted(found.items(), key=lambda one: -len(one[1]))
 
 
 def image_files(folder: Path, survey: Survey, *, deep: bool = False, known: Collection[str] = ()) -> list[Path]:
