@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from model_store.card import ClassInfo
+from model_store.class_names import check_names
 from model_store.images import SUFFIXES, MaskValues
 from model_store.labelled.base import MaskedImages
 from model_store.labelled.samples import IGNORE
@@ -83,11 +84,11 @@ def _indices(entries: list[dict[str, Any]], ignore: Any) -> list[int] | None:
 
 def _check(classes: tuple[ClassInfo, ...], ignore: Any) -> None:
     """Check that names and colours are unique and valid."""
-    names, colors = {info.name for info in classes}, {info.color for info in classes}
-    if not 1 <= len(classes) <= IGNORE or len(names) < len(classes) or len(colors) < len(classes):
+    check_names([info.name for info in classes])
+    colors = {info.color for info in classes}
+    if not 1 <= len(classes) <= IGNORE or len(colors) < len(classes):
         raise ValueError(
-            f"{len(classes)} classes with {len(names)} names and {len(colors)} colours; give 1..{IGNORE} classes with "
-            "different names and colours"
+            f"{len(classes)} classes with {len(colors)} colours; give 1..{IGNORE} classes with different colours"
         )
     for color in [*colors, *([ignore] if isinstance(ignore, list) else [])]:
         if len(color) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in color):

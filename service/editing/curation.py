@@ -186,9 +186,10 @@ class Curation:
         def plan(connection: Connection, revision: int) -> Plan | None:
             classes = Classes(live.log.class_states())
             info = classes.by_id(class_id)
-            if name is not None:
-                check_free(classes, name, class_id)
-            new_name = info.name if name is None else check_name(name)
+            new_name = info.name
+            if name is not None and name != info.name:
+                new_name = check_name(name)
+                check_free(classes, new_name, class_id)
             new_color = info.color if color is None else parse_color(color)
             if (new_name, new_color) == (info.name, info.color):
                 return None

@@ -1,16 +1,17 @@
 """Edits that are refused, each with a problem that says why and what to do."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from sqlalchemy import Connection
 
+from model_store.class_names import name_key
 from model_store.live import LiveExemplars
-from service.editing.class_names import Classes
+from service.editing.class_names import Classes, shown
 from service.editing.edit_list import find_edit
 from service.problems import Problem
-from service.records.edit_log import Changes, Edit, EditLog
+from service.records.edit_log import Changes, ClassState, Edit, EditLog
 from service.records.live_release import LiveRelease
 
 
@@ -25,11 +26,13 @@ def check_free(classes: Classes, name: str, class_id: int | None) -> None:
     Raises:
         Problem: 409 if another class has the name.
     """
-    found = classes.by_name(name)
-    if found is not None and found.class_id != class_id:
+    others = [info for info in classes.active if info.class_id != class_id and name_key(info.name) == name_key(name)]
+    if others:
+        found = others[0]
         raise Problem(
-            409, f"A class named {found.name!r} already exists.", received=name,
-            allowed="a name that no other class has", fix=f"Use class {found.class_id}, or choose another name.",
+            409, f"A class named {found.name!r} already exists.", received=shown(name),
+            allowed="a name that differs from all others by more than case",
+            fix=f"Use the class {found.name!r}, whose class_id is {found.class_id}, or choose another name.",
         )  # fmt: skip
 
 
@@ -88,10 +91,15 @@ def _check_classes(live: LiveRelease, changes: Changes, revision: int) -> None:
             raise _cannot_revert(
                 revision, f"class {state.info.name!r} would be removed, but {alive[class_id]} of its exemplars stay"
             )
-    names = Counter(state.info.name.casefold() for state in states.values() if not state.retired)
-    twice = next((name for name, count in names.items() if count > 1), None)
-    if twice is not None:
-        raise _cannot_revert(revision, f"two classes would be named {twice!r}")
+    twice = _names(states.values()) - _names(live.log.class_states())
+    shared = next((name for name, count in twice.items() if _names(states.values())[name] > 1), None)
+    if shared is not None:
+        raise _cannot_revert(revision, f"two classes would be named {shared!r}")
+
+
+def _names(states: Iterable[ClassState]) -> Counter[str]:
+    """How many present classes have each name, without regard to case."""
+    return Counter(name_key(state.info.name) for state in states if not state.retired)
 
 
 def _class_of(state: LiveExemplars, name: str) -> int:

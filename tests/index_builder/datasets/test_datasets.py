@@ -139,7 +139,7 @@ def test_ignored_pixels_are_given_by_index_or_colour(folder: Path, ignore: list[
     [
         ({"classes": []}, r"0 classes"),
         ({"classes": [{"name": str(i), "color": [i % 256, i // 256, 0]} for i in range(256)]}, r"256 classes"),
-        ({"classes": [{"name": "x", "color": [1, 1, 1]}, {"name": "x", "color": [2, 2, 2]}]}, "with 1 names"),
+        ({"classes": [{"name": "x", "color": [1, 1, 1]}, {"name": "x", "color": [2, 2, 2]}]}, "are one name"),
         ({"classes": [{"name": "x", "color": [1, 1, 1]}, {"name": "y", "color": [1, 1, 1]}]}, "1 colours"),
         ({"classes": [{"name": "x", "color": [256, 0, 0]}]}, r"the colour \[256, 0, 0\]"),
         ({"ignore": [1, 2]}, r"the colour \[1, 2\]"),

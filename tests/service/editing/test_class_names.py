@@ -3,7 +3,7 @@
 import pytest
 
 from model_store.card import ClassInfo
-from service.editing.class_names import Classes, ClassRef, check_name, most_distinct_color, parse_color
+from service.editing.class_names import Classes, ClassRef, ClassRefs, check_name, most_distinct_color, parse_color
 from service.problems import Problem
 from service.records.edit_log import ClassState
 
@@ -12,6 +12,7 @@ STATES = [
     ClassState(ClassInfo(class_id=1, name="grass", color=(40, 180, 60)), True),
     ClassState(ClassInfo(class_id=2, name="water", color=(30, 60, 210)), False),
 ]
+ODD = ["x" * 61, "a\tb", " kerb"]  # names that older versions, or other programs, have given
 
 
 def status(raised: pytest.ExceptionInfo[Problem]) -> int:
@@ -25,13 +26,48 @@ def test_a_class_needs_either_a_name_or_an_id(given: dict) -> None:
     assert status(refused) == 422
 
 
-@pytest.mark.parametrize("name", ["", "   ", "x" * 61, "a\nb", "a\0"])
-def test_names_that_are_empty_long_or_not_printable_are_refused(name: str) -> None:
+@pytest.mark.parametrize("name", ["", "   ", "\u200d", "x" * 61, "a\nb", "a\0", "a\u200eb", "\ud800"])
+def test_new_names_that_are_empty_long_or_hold_hidden_characters_are_refused(name: str) -> None:
     with pytest.raises(Problem, match="name of the class") as refused:
         check_name(name)
     assert status(refused) == 422
-    with pytest.raises(Problem):
-        ClassRef(name)
+    for use in (lambda: Classes(STATES).find(ClassRef(name)), lambda: ClassRefs(["a"]).position(ClassRef(name))):
+        with pytest.raises(Problem, match="name of the class"):
+            use()
+
+
+@pytest.mark.parametrize("name", ["پیاده\u200cرو", "क्\u200dष", "👨\u200d👩\u200d👧", "mur\u00a0: haut"])
+def test_a_new_name_may_be_of_any_script(name: str) -> None:
+    assert Classes(STATES).find(ClassRef(name)).name == name
+
+
+def test_a_new_name_is_stored_in_one_unicode_form() -> None:
+    classes = Classes(STATES)
+    made = classes.find(ClassRef("cafe\u0301"))
+    assert made.name == "caf\u00e9"
+    assert classes.find(ClassRef("caf\u00e9")) is made
+
+
+def test_an_existing_name_is_found_whatever_it_holds() -> None:
+    odd = [ClassState(ClassInfo(class_id=n, name=name, color=(0, 0, n)), False) for n, name in enumerate(ODD)]
+    classes = Classes(odd)
+    assert [classes.find(ClassRef(name)).class_id for name in ODD] == [0, 1, 2]
+    refs = ClassRefs(ODD)
+    assert [refs.position(ClassRef(name)) for name in ODD] == [0, 1, 2]
+
+
+def test_an_exact_name_comes_before_one_that_differs_by_case() -> None:
+    both = [
+        ClassState(ClassInfo(class_id=n, name=name, color=(0, 0, n)), False) for n, name in enumerate(("car", "Car"))
+    ]
+    classes = Classes(both)
+    assert [classes.find(ClassRef(name)).class_id for name in ("Car", "car", " Car ")] == [1, 0, 1]
+    with pytest.raises(Problem, match="fits several classes") as refused:
+        classes.find(ClassRef("CAR"))
+    assert status(refused) == 422
+    assert refused.value.allowed == {0: "car", 1: "Car"}
+    refs = ClassRefs(["car", "Car"])
+    assert [refs.position(ClassRef(name)) for name in ("Car", "car", "Car")] == [0, 1, 0]
 
 
 def test_spaces_around_a_name_are_ignored() -> None:

@@ -12,6 +12,7 @@ from service.editing.curation import counted
 from service.editing.pieces import Piece, Source
 from service.editing.strength import SHARE
 from service.problems import Problem
+from service.records.edit_log import ClassState
 from service.records.image_store import ImageFile
 from tests.service.editing.conftest import ANNA, Editing
 
@@ -25,9 +26,9 @@ def piece(editing: Editing, name: str, n: int = 0) -> Piece:
 
 
 @contextmanager
-def refused(status: int, words: str) -> Iterator[None]:
+def refused(status: int, words: str) -> Iterator[pytest.ExceptionInfo[Problem]]:
     with pytest.raises(Problem, match=words) as raised:
-        yield
+        yield raised
     assert raised.value.status == status
 
 
@@ -92,8 +93,9 @@ def test_a_correction_needs_the_image_of_the_segment(editing: Editing) -> None:
 def test_classes_are_created_renamed_and_recoloured(editing: Editing) -> None:
     made = editing.curation.make_class(ANNA, "fog", "#010203")
     assert (made.payload["class_id"], made.payload["before"]) == (3, None)
-    with refused(409, re.escape("A class named 'fog' already exists")):
+    with refused(409, re.escape("A class named 'fog' already exists")) as problem:
         editing.curation.make_class(ANNA, "FOG", None)
+    assert "Use the class 'fog', whose class_id is 3" in str(problem.value.fix)
     with refused(409, "already exists"):
         editing.curation.change_class(ANNA, 0, "Fog", None)
     changed = editing.curation.change_class(ANNA, 3, "mist", "#040506")
@@ -101,6 +103,16 @@ def test_classes_are_created_renamed_and_recoloured(editing: Editing) -> None:
     assert changed.payload["summary"] == "renamed class fog to mist and recoloured class mist"
     assert editing.curation.change_class(ANNA, 3, "mist", "#040506") is None
     assert editing.curation.change_class(ANNA, 3, "MIST", None) is not None  # a class may change its own case
+
+
+def test_classes_of_a_release_that_differ_by_case_only_can_be_recoloured_and_edits_reverted(editing: Editing) -> None:
+    states = editing.live.log._class_states
+    states[1] = [(0, ClassState(states[1][0][1].info.model_copy(update={"name": "BRICK"}), False))]
+    assert editing.curation.change_class(ANNA, 1, "BRICK", "#010203") is not None
+    with refused(409, "already exists"):
+        editing.curation.change_class(ANNA, 1, "Brick", None)
+    editing.curation.revert(ANNA, 1)
+    assert [state.info.name for state in editing.live.log.class_states()][:2] == ["brick", "BRICK"]
 
 
 def test_an_edit_is_reverted_once_and_restored_by_reverting_the_revert(editing: Editing) -> None:
