@@ -10,7 +10,7 @@ from service.adapting.adaptations import Adaptations
 from service.answering import engine as engines
 from service.answering.activation import Activation
 from service.answering.admission import Admission
-from service.editing.annotations import Annotation
+from service.editing.annotations import Annotation, Category
 from service.editing.strokes import Stroke
 from service.http.access import add_access
 from service.http.body_limit import BodyLimit
@@ -64,7 +64,7 @@ def create_app(settings: Settings, engine: engines.Engine | None = None) -> Fast
         if tracing is not None:
             tracing.close()
 
-    app = DocumentedApp(models=(Annotation, Stroke), lifespan=lifespan, responses=REFUSALS)
+    app = DocumentedApp(models=(Annotation, Category, Stroke), lifespan=lifespan, responses=REFUSALS)
     app.state.activation = activation
     app.state.adaptations = adaptations
     app.state.engine = served

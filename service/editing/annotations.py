@@ -1,226 +1,223 @@
-"""Annotations of an image: a list of shapes, or a mask file, as one map of classes."""
+"""Annotations of an image, a list of shapes, as one map of classes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, model_validator
 
-from model_store.images import Mask
-from service.editing.class_names import ClassRef, parse_color
-from service.editing.shapes import check_outlines, mask_of_polygons, mask_of_run_lengths, other_size, shortened
-from service.images.decode import decode_mask
+from service.editing.class_names import ClassRef, ClassRefs
+from service.editing.rings import Filled, Reason, Work, check_outlines, fill, rings_of
+from service.editing.shapes import other_size, pixels_of_run_lengths, shortened
 from service.problems import Problem
 
 IGNORE = 65535  # value of pixels without a class
 _MAX_ANNOTATIONS = 10_000
-_MAX_MASK_CLASSES = 1000
-_MAX_UNNAMED = 64  # colours; more of them come from smoothed edges
 MAX_NUMBER = 2**62  # class ids that every database can store
 
 
+class Dropped(NamedTuple):
+    """A part of the annotations that is not used.
+
+    annotation: its number; ring: number of the polygon in it; None: the whole annotation.
+    """
+
+    annotation: int
+    ring: int | None
+    reason: Reason
+
+
 class LabelMap(NamedTuple):
-    """The classes of an image: values [H, W] int32, positions in `refs`, IGNORE where unlabelled; refs: the classes."""
+    """The classes of an image.
+
+    values: [H, W] int32, positions in `refs`, IGNORE where unlabelled; refs: the classes; dropped: what was not used.
+    """
 
     values: np.ndarray
     refs: list[ClassRef]
+    dropped: tuple[Dropped, ...] = ()
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class RunLengths(_Strict):
-    """COCO run lengths of a mask."""
+_NUMBERS = {"type": "array", "items": {"type": "number"}}
+_POINT = _NUMBERS | {"minItems": 2, "maxItems": 2}
+_RING = {"anyOf": [_NUMBERS, {"type": "array", "items": _POINT}]}
+Polygons = Annotated[
+    list[Any],
+    WithJsonSchema({"anyOf": [{"type": "array", "items": _RING}, _RING]}),
+    Field(
+        description="Outlines in pixels of the upright image, each [x, y, x, y, ...] or [[x, y], ...]; or one outline "
+        "alone. A pixel belongs to the shape if its centre is inside an odd number of them: an outline inside another "
+        "is a hole. Parts outside the image are left out."
+    ),
+]
+
+
+class ShapeMask(_Strict):
+    """The pixels of a shape: as COCO run lengths, or as polygons. Either form is that of answers."""
 
     size: Annotated[
         list[int],
         Field(min_length=2, max_length=2, description="[height, width] of the upright image in pixels."),
     ]
     counts: Annotated[
-        str | list[Annotated[int, Field(ge=0, le=MAX_NUMBER)]],
+        str | list[Annotated[int, Field(ge=0, le=MAX_NUMBER)]] | None,
         Field(
             description="Lengths of runs of pixels, column by column, alternately outside and inside; the first is "
             "outside. They are compressed as COCO does, or a list of numbers."
         ),
-    ]
+    ] = None
+    polygons: Polygons | None = None
 
 
-class Annotation(_Strict):
-    """A labelled shape: a class by name or id, and a mask or polygons."""
+_OF_COCO = ("id", "image_id", "iscrowd", "area", "bbox", "keypoints", "num_keypoints", "attributes", "score")
+
+
+def _with_coco(schema: dict[str, Any]) -> None:
+    schema["properties"] |= {name: {"description": "A field of COCO. It is not used."} for name in _OF_COCO}
+
+
+class Annotation(BaseModel):
+    """A labelled shape: a class by name or id, and a mask or polygons. An annotation of a COCO file is one too."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_with_coco)
 
     class_name: Annotated[str | None, Field(description="Name of its class; a new name creates a class.")] = None
     class_id: Annotated[
         Annotated[int, Field(ge=0, le=MAX_NUMBER)] | None, Field(description="Id of its class, instead of a name.")
     ] = None
+    category_id: Annotated[
+        int | None,
+        Field(description="Instead of a name or id of its class: id of an entry of `categories`, as in COCO files."),
+    ] = None
     color: Annotated[str | None, Field(description="Colour #rrggbb of the class if it is created.")] = None
-    mask: Annotated[RunLengths | None, Field(description="Its pixels as run lengths.")] = None
-    polygons: Annotated[
-        Annotated[list[list[float]], Field(min_length=1)] | None,
-        Field(
-            description="Instead of a mask: outlines [x, y, x, y, ...] in pixels of the upright image. A pixel inside "
-            "any of them belongs to the shape."
-        ),
+    mask: Annotated[ShapeMask | None, Field(description="Its pixels as run lengths or polygons.")] = None
+    polygons: Annotated[Polygons | None, Field(description="Instead of a mask: its outlines.")] = None
+    segmentation: Annotated[
+        Polygons | ShapeMask | None, Field(description="COCO's name for polygons or mask; instead of these.")
     ] = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_names_of_coco(cls, given: Any) -> Any:
+        """Leave out what is not used, and give `segmentation` the name of its form."""
+        if not isinstance(given, dict):
+            return given
+        found = {name: value for name, value in given.items() if name not in _OF_COCO}
+        shape = found.get("segmentation")
+        name = "mask" if isinstance(shape, dict) else "polygons"
+        if isinstance(shape, (dict, list)) and found.get(name) is None:
+            found[name] = found.pop("segmentation")
+        return found
 
-class NamedColor(_Strict):
-    """The class of a value of a mask file, by name or id; color: of the class if it is created."""
 
-    name: str | None = None
-    class_id: Annotated[int, Field(ge=0, le=MAX_NUMBER)] | None = None
-    color: str | None = None
+class Category(BaseModel):
+    """A class of a COCO file. Other fields are not used."""
+
+    id: Annotated[int, Field(description="What `category_id` of annotations refers to.", examples=[1])]
+    name: Annotated[str, Field(description="Name of the class; a new name creates a class.", examples=["kerb"])]
 
 
 _ANNOTATIONS = TypeAdapter(Annotated[list[Annotation], Field(min_length=1, max_length=_MAX_ANNOTATIONS)])
-_CLASSES = TypeAdapter(Annotated[dict[str, str | NamedColor], Field(min_length=1, max_length=_MAX_MASK_CLASSES)])
+_CATEGORIES = TypeAdapter(Annotated[list[Category], Field(max_length=_MAX_ANNOTATIONS)])
+_Json = str | bytes | Sequence[Any]
 
 
-def from_annotations(annotations: str | bytes | Sequence[Any], size: tuple[int, int]) -> LabelMap:
+def from_annotations(
+    annotations: _Json, size: tuple[int, int], names: Sequence[str] = (), categories: _Json | None = None
+) -> LabelMap:
     """Draw a list of annotations into a map. Later annotations overwrite earlier ones.
 
     Args:
         annotations: JSON text, or parsed JSON.
         size: (H, W) of the upright image.
+        names: of the present classes.
+        categories: JSON text, or parsed JSON: what `category_id` of the annotations refers to.
 
     Raises:
-        Problem: 422 with the number of the annotation that is not valid.
+        Problem: 422 with the number of the annotation that is not valid, or if no annotation covers a pixel.
     """
-    shapes: list[Annotation] = parsed(_ANNOTATIONS, annotations, "annotations", _ANNOTATIONS_FIX)
-    check_outlines(polygon for annotation in shapes for polygon in annotation.polygons or ())
-    values, refs = np.full(size, IGNORE, dtype=np.int32), list[ClassRef]()
-    for n, annotation in enumerate(shapes):
+    parsed_ones: list[Annotation] = parsed(_ANNOTATIONS, annotations, "annotations", _ANNOTATIONS_FIX)
+    named = None if categories is None else _category_names(categories)
+    shapes = [_shape(one, size, f"annotations[{n}]") for n, one in enumerate(parsed_ones)]
+    check_outlines(ring for shape in shapes if isinstance(shape, list) for ring in shape)
+    values, refs, work, dropped = np.full(size, IGNORE, dtype=np.int32), ClassRefs(names), Work(), list[Dropped]()
+    for n, (annotation, shape) in enumerate(zip(parsed_ones, shapes, strict=True)):
         name = f"annotations[{n}]"
-        mask = _mask_of(annotation, size, name)
-        if not mask.any():
-            raise Problem(
-                422, f"{name} covers no pixel.", received=annotation.model_dump(exclude_none=True, exclude={"mask"}),
-                allowed="at least one pixel", fix="Draw it larger, or leave it out.",
-            )  # fmt: skip
-        values[mask] = position_of(refs, ClassRef(annotation.class_name, annotation.class_id, annotation.color))
-    return LabelMap(values, refs)
-
-
-def from_mask(content: bytes, classes: str | bytes, size: tuple[int, int], max_pixels: int) -> LabelMap:
-    """Read a mask file as a map.
-
-    Args:
-        content: a mask file, see `model_store.images.decode_mask`. Transparent pixels have no class.
-        classes: JSON object. Its keys are all indices ("1"), which grey and palette images have, or all colours
-            ("#ff0000"). Its values are names of classes, or objects with name or class_id. Pixels with other values
-            have no class.
-        size: (H, W) of the upright image.
-        max_pixels: largest width times height.
-
-    Raises:
-        Problem: 400 if the file is empty; 413 if it is too large; 415 if it has neither indices nor colours; 422 if it
-            is damaged, has another size than the image or no pixel with a class, or if its colours were altered.
-    """
-    mask = decode_mask(content, max_pixels)
-    if mask.colours.shape != size:
-        raise other_size(mask.colours.shape, size, "the mask")
-    named: dict[str, str | NamedColor] = parsed(_CLASSES, classes, "classes", _CLASSES_FIX)
-    found = _values(mask, named)
-    opaque = np.ones(size, dtype=bool) if mask.transparent is None else ~mask.transparent
-    values, refs = np.full(size, IGNORE, dtype=np.int32), list[ClassRef]()
-    for key, value in named.items():
-        covered = (found == _value(key)) & opaque
-        if covered.any():
-            values[covered] = position_of(refs, _ref(value))
-    _check_unnamed(found[opaque & (values == IGNORE)], mask, named)
-    if not refs:
+        ref, filled = _class_of(annotation, named, name), _filled(shape, size, name, work)
+        dropped += [Dropped(n, ring, reason) for ring, reason in sorted(filled.unused.items())]
+        if filled.covered is None:
+            dropped.append(Dropped(n, None, "covers no pixel"))
+        else:
+            values[filled.covered.rows, filled.covered.columns][filled.covered.inside] = refs.position(ref)
+    if not refs.refs:
         raise Problem(
-            422, "No pixel of the mask has a value that `classes` names.",
-            received=[_key_of(value, named) for value in np.unique(found[opaque])[:20].tolist()],
-            allowed=list(named)[:20], fix=_CLASSES_FIX,
+            422, "No annotation covers a pixel.", received=[_in_words(one) for one in dropped],
+            allowed=f"at least one pixel of the image, x 0 to {size[1]}, y 0 to {size[0]}",
+            fix="Give pixels of the upright image, with its EXIF orientation applied, or draw larger.",
         )  # fmt: skip
-    return LabelMap(values, refs)
+    return LabelMap(values, refs.refs, tuple(dropped))
 
 
-def _values(mask: Mask, named: Mapping[str, object]) -> np.ndarray:
-    """The values of a mask that the keys of `classes` stand for: indices, or colours. [H, W] int64."""
-    if all(_is_index(key) for key in named):
-        if mask.indices is None:
-            raise Problem(
-                422, "The mask has colours, and the keys of `classes` are indices.",
-                received=list(named)[:20], allowed="keys such as #ff0000", fix=_CLASSES_FIX,
-            )  # fmt: skip
-        return mask.indices
-    if mask.indexed and mask.indices is not None and not (mask.indices <= 255).all():
+def _category_names(categories: _Json) -> dict[int, str]:
+    listed: list[Category] = parsed(_CATEGORIES, categories, "categories", _CATEGORIES_FIX)
+    named = {one.id: one.name for one in listed}
+    if len(named) < len(listed):
         raise Problem(
-            422, "The mask has indices of 16 bits, and a key of `classes` is a colour.", received=list(named)[:20],
-            allowed="0 to 65535", fix=_CLASSES_FIX,
+            422, "Two categories have one id.", received=[one.id for one in listed][:20],
+            allowed="an id of its own for each", fix=_CATEGORIES_FIX,
         )  # fmt: skip
-    for key in named:
-        if _is_index(key):
-            raise Problem(
-                422, "The keys of `classes` are indices and colours.", received=list(named)[:20],
-                allowed="either indices or colours", fix=_CLASSES_FIX,
-            )  # fmt: skip
-    return mask.colours
+    return named
 
 
-def _check_unnamed(unnamed: np.ndarray, mask: Mask, named: Mapping[str, object]) -> None:
-    """Refuse a mask whose colours were altered. Otherwise, pixels with a value that is not named have no class."""
-    if not len(unnamed) or any(_is_index(key) for key in named):
-        return
-    colours = np.unique(unnamed)
-    if mask.lossy or len(colours) > _MAX_UNNAMED + len(named):
-        share = len(unnamed) / mask.colours.size
+def _class_of(annotation: Annotation, categories: Mapping[int, str] | None, name: str) -> ClassRef:
+    """The class of an annotation. A category counts only where it names no class."""
+    category, of_name, of_id = annotation.category_id, annotation.class_name, annotation.class_id
+    if category is None and (of_name is None) == (of_id is None):
         raise Problem(
-            422, "The colours of the mask were altered.",
-            received=f"{len(colours)} colours that `classes` does not name, in {share:.2%} of the pixels: "
-            + ", ".join(f"#{colour:06x}" for colour in colours[:8].tolist()),
-            allowed=list(named)[:20], fix="Save the mask as PNG, without anti-aliasing, at the size of the image.",
+            422, f"{name} needs a class, either by name or by id.", received={"class_name": of_name, "class_id": of_id},
+            allowed=["class_name", "class_id", "category_id"], fix=_ANNOTATIONS_FIX,
         )  # fmt: skip
-
-
-def position_of(refs: list[ClassRef], ref: ClassRef) -> int:
-    """Find the position of a class in `refs`; a new class is appended. Names are compared without regard to case."""
-    for position, other in enumerate(refs):
-        same_name = ref.name is not None and other.name is not None and _key(ref.name) == _key(other.name)
-        if same_name or (ref.class_id is not None and ref.class_id == other.class_id):
-            return position
-    refs.append(ref)
-    return len(refs) - 1
-
-
-def _key(name: str) -> str:
-    return name.strip().casefold()
-
-
-def _ref(value: str | NamedColor) -> ClassRef:
-    return ClassRef(value) if isinstance(value, str) else ClassRef(value.name, value.class_id, value.color)
-
-
-def _mask_of(annotation: Annotation, size: tuple[int, int], name: str) -> np.ndarray:
-    """The pixels of an annotation, [H, W] bool."""
-    if (annotation.mask is None) == (annotation.polygons is None):
+    if category is None or of_name is not None or of_id is not None:
+        return ClassRef(of_name, of_id, annotation.color)
+    if categories is None or category not in categories:
+        missing = "needs `categories`" if categories is None else "is in no entry of `categories`"
         raise Problem(
-            422, f"{name} needs either a mask or polygons.",
-            received=sorted(annotation.model_dump(exclude_none=True)), allowed=["mask", "polygons"],
+            422, f"{name}.category_id {missing}.", received=category,
+            allowed=None if categories is None else dict(list(categories.items())[:20]), fix=_CATEGORIES_FIX,
+        )  # fmt: skip
+    return ClassRef(categories[category], None, annotation.color)
+
+
+def _shape(annotation: Annotation, size: tuple[int, int], name: str) -> list[np.ndarray] | ShapeMask:
+    """The rings of an annotation, or its run lengths."""
+    given = [one for one in ("mask", "polygons", "segmentation") if getattr(annotation, one) is not None]
+    mask = annotation.mask
+    if len(given) != 1 or (mask is not None and (mask.counts is None) == (mask.polygons is None)):
+        raise Problem(
+            422, f"{name} needs either a mask, of run lengths or polygons, or polygons.",
+            received=sorted(annotation.model_dump(exclude_none=True)), allowed=["mask", "polygons", "segmentation"],
             fix=_ANNOTATIONS_FIX,
         )  # fmt: skip
-    if annotation.mask is not None:
-        return mask_of_run_lengths(annotation.mask.size, annotation.mask.counts, size, name)
-    return mask_of_polygons(annotation.polygons or [], size, name)
+    if mask is None:
+        return rings_of(annotation.polygons or [], f"{name}.polygons")
+    if tuple(mask.size) != size:
+        raise other_size(tuple(mask.size), size, f"{name}.mask.size")
+    return mask if mask.polygons is None else rings_of(mask.polygons, f"{name}.mask.polygons")
 
 
-def _is_index(key: str) -> bool:
-    return key.isascii() and key.isdigit() and len(key) < 6 and int(key) <= 65535
+def _filled(shape: list[np.ndarray] | ShapeMask, size: tuple[int, int], name: str, work: Work) -> Filled:
+    if isinstance(shape, list):
+        return fill(shape, size, work)
+    return Filled(pixels_of_run_lengths(shape.counts or [], size, name, work), {})
 
 
-def _value(key: str) -> int:
-    """The value that a key of `classes` stands for."""
-    if _is_index(key):
-        return int(key)
-    red, green, blue = parse_color(key if key.startswith("#") else f"#{key}")
-    return red * 65536 + green * 256 + blue
-
-
-def _key_of(value: int, named: Mapping[str, object]) -> str:
-    """A value of the mask, written like the keys of `classes`."""
-    return str(value) if all(_is_index(key) for key in named) else f"#{value:06x}"
+def _in_words(one: Dropped) -> str:
+    ring = "" if one.ring is None else f", polygon {one.ring}"
+    return f"annotations[{one.annotation}]{ring}: {one.reason}"
 
 
 def parsed(adapter: Any, value: Any, name: str, fix: str, allowed: str | None = None) -> Any:
@@ -248,7 +245,10 @@ def parsed(adapter: Any, value: Any, name: str, fix: str, allowed: str | None = 
         ) from error
 
 
-_CLASSES_FIX = 'Give an object such as {"1": "kerb"} for an indexed mask, or {"#ff0000": "kerb"} for an RGB mask.'
+_CATEGORIES_FIX = (
+    'Send the `categories` of the COCO file beside the annotations, such as [{"id": 1, "name": "kerb"}], or give each '
+    "annotation a `class_name`."
+)
 _ANNOTATIONS_FIX = (
     'Give a list such as [{"class_name": "kerb", "polygons": [[10, 10, 60, 10, 60, 40]]}], or with '
     '"mask": {"size": [height, width], "counts": run lengths} instead of polygons.'

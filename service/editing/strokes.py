@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from service.editing.annotations import IGNORE, MAX_NUMBER, LabelMap, parsed, position_of
-from service.editing.class_names import ClassRef
+from service.editing.annotations import IGNORE, MAX_NUMBER, LabelMap, parsed
+from service.editing.class_names import ClassRef, ClassRefs
 from service.images.strokes import covered_pixels, rows_of_lines
 from service.problems import Problem
 
@@ -58,19 +58,20 @@ class Stroke(BaseModel):
 _STROKES = TypeAdapter(Annotated[list[Stroke], Field(min_length=1, max_length=MAX_STROKES)])
 
 
-def from_strokes(strokes: str | bytes | Sequence[Any], size: tuple[int, int]) -> LabelMap:
+def from_strokes(strokes: str | bytes | Sequence[Any], size: tuple[int, int], names: Sequence[str] = ()) -> LabelMap:
     """Draw strokes into a map. Later strokes cover earlier ones. They are clipped at the edges of the image.
 
     Args:
         strokes: JSON text, or parsed JSON.
         size: (H, W) of the upright image.
+        names: of the present classes.
 
     Raises:
         Problem: 422 with the number of the stroke that is not valid.
     """
     drawn: list[Stroke] = parsed(_STROKES, strokes, "strokes", _FIX, _ALLOWED)
     _check_work(drawn, size)
-    values, refs = np.full(size, IGNORE, dtype=np.int32), list[ClassRef]()
+    values, refs = np.full(size, IGNORE, dtype=np.int32), ClassRefs(names)
     for n, stroke in enumerate(drawn):
         _check_width(stroke, size, f"strokes[{n}]")
         covered = covered_pixels(np.array(stroke.points, dtype=np.float64), stroke.width, size)
@@ -80,9 +81,9 @@ def from_strokes(strokes: str | bytes | Sequence[Any], size: tuple[int, int]) ->
                 allowed=f"x 0 to {size[1]}, y 0 to {size[0]}",
                 fix="Give pixels of the upright image, with its EXIF orientation applied.",
             )  # fmt: skip
-        position = position_of(refs, ClassRef(stroke.class_name, stroke.class_id, stroke.color))
+        position = refs.position(ClassRef(stroke.class_name, stroke.class_id, stroke.color))
         values[covered.rows, covered.columns][covered.inside] = position
-    return LabelMap(values, refs)
+    return LabelMap(values, refs.refs)
 
 
 def _check_work(strokes: Sequence[Stroke], size: tuple[int, int]) -> None:

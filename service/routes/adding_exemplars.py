@@ -84,7 +84,8 @@ async def add_exemplars(
     `segmentation_id` of an earlier answer to the image, `relabelled` is a new answer. In it, the segments that strokes
     cross are divided: the pixels under the strokes, and the parts most like them, are segments of their own.
 
-    Sending the same content again adds nothing: `already` counts the exemplars that existed before.
+    Sending the same content again adds nothing: `already` counts the exemplars that existed before. Annotations and
+    polygons without a pixel are not used; `dropped` lists them.
     """
     engine.limits.check_options(AnswerOptions(exemplars))
     labelled = await read_labelled_image(request, engine.settings.max_bytes)
@@ -145,7 +146,9 @@ def _add(engine: Engine, curation: Curation, caller: Caller, asked: _Asked) -> R
     file = ImageFile.of(asked.content, image.size)
     if asked.answered is not None:
         _check_same_image(asked.answered, file)
-    marked = pieces_of(engine, served, image, labelled.marks(image.size, most), asked.segments)
+    names = [state.info.name for state in served.live.log.class_states() if not state.retired]
+    marks = labelled.marks(image.size, most, names)
+    marked = pieces_of(engine, served, image, marks, asked.segments)
     source = Source(file, labelled.source or _unnamed_source(file))
     ks = set() if asked.answered is None else {asked.answered.facts.k}
     added = curation.add(by, source, marked.pieces, ks)
@@ -153,7 +156,7 @@ def _add(engine: Engine, curation: Curation, caller: Caller, asked: _Asked) -> R
     again = _relabelled(engine, served, asked, marked, caller.name)
     return edited(
         engine, added.edit, 201, exemplars=_added_json(served, added), classes=classes, already=len(added.already),
-        relabelled=again,
+        dropped=[] if marks.areas is None else [one._asdict() for one in marks.areas.dropped], relabelled=again,
     )  # fmt: skip
 
 

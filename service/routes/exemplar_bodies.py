@@ -11,14 +11,17 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from service.editing.annotations import from_annotations, from_mask
+from service.editing.annotations import from_annotations
+from service.editing.mask_files import from_mask
 from service.editing.new_exemplars import Marks
 from service.editing.strokes import from_strokes
 from service.problems import Problem, printable
 from service.routes.dependencies import Body, image_field, is_form, read_body, read_form
 
 LONGEST_SOURCE = 300
-_FIELDS = ("image", "segmentation_id", "mask", "classes", "annotations", "strokes", "reason", "source")
+_FIELDS = (
+    "image", "segmentation_id", "mask", "classes", "annotations", "categories", "strokes", "reason", "source",
+)  # fmt: skip
 _FIX = (
     "Send a form with `image` and `strokes`, `annotations`, or `mask` with `classes`; or JSON with `image` in base64 "
     "and `strokes` or `annotations`. `segmentation_id` of an earlier answer may replace `image`."
@@ -35,6 +38,7 @@ class LabelledImage:
         image: the file; None: the image of the answer.
         segmentation_id: id of an earlier answer to the image.
         annotations: JSON text, or parsed JSON.
+        categories: JSON text, or parsed JSON: what `category_id` of annotations refers to.
         strokes: JSON text, or parsed JSON.
         mask: a mask file, in place of annotations.
         classes: JSON text, the classes of the mask's values.
@@ -42,13 +46,14 @@ class LabelledImage:
         source: name of the image.
 
     Raises:
-        Problem: 422 if there is neither image nor answer, no labelled pixel, both a mask and annotations, or a source
-            that cannot be a name.
+        Problem: 422 if there is neither image nor answer, no labelled pixel, both a mask and annotations, categories
+            without annotations, or a source that cannot be a name.
     """
 
     image: bytes | None = None
     segmentation_id: str | None = None
     annotations: _Field = None
+    categories: _Field = None
     strokes: _Field = None
     mask: bytes | None = None
     classes: bytes | None = None
@@ -73,25 +78,36 @@ class LabelledImage:
                 422, "The request needs either a mask with classes or annotations, not both.", received=given,
                 allowed=_MARKS, fix=_FIX,
             )  # fmt: skip
+        if self.categories is not None and self.annotations is None:
+            raise Problem(
+                422, "`categories` needs `annotations`, whose `category_id` refers to it.", received=given,
+                allowed=["annotations and categories"], fix="Add annotations, or leave categories out.",
+            )  # fmt: skip
 
-    def marks(self, size: tuple[int, int], max_pixels: int) -> Marks:
-        """The classes of the pixels of the upright image, which has size (H, W).
+    def marks(self, size: tuple[int, int], max_pixels: int, names: Sequence[str]) -> Marks:
+        """The classes of the pixels of an image.
+
+        Args:
+            size: (H, W) of the upright image.
+            max_pixels: largest width times height of a mask.
+            names: of the present classes.
 
         Raises:
             Problem: 415 or 422 if annotations, strokes or mask are malformed or do not fit the image.
         """
         areas = None
         if self.mask is not None:
-            areas = from_mask(self.mask, self.classes or b"", size, max_pixels)
+            areas = from_mask(self.mask, self.classes or b"", size, max_pixels, names)
         elif self.annotations is not None:
-            areas = from_annotations(self.annotations, size)
-        return Marks(areas, None if self.strokes is None else from_strokes(self.strokes, size))
+            areas = from_annotations(self.annotations, size, names, self.categories)
+        return Marks(areas, None if self.strokes is None else from_strokes(self.strokes, size, names))
 
 
 class _JsonBody(Body):
     image: str | None = None
     segmentation_id: str | None = None
     annotations: list[Any] | None = None
+    categories: list[Any] | None = None
     strokes: list[Any] | None = None
     reason: str | None = None
     source: str | None = None
@@ -127,6 +143,7 @@ async def _of_form(form: FormData) -> LabelledImage:
         image=await image_field(form) if "image" in form or "segmentation_id" not in form else None,
         segmentation_id=await _text(form, "segmentation_id"),
         annotations=await _bytes(form, "annotations"),
+        categories=await _bytes(form, "categories"),
         strokes=await _bytes(form, "strokes"),
         mask=await _bytes(form, "mask"),
         classes=await _bytes(form, "classes"),
@@ -158,12 +175,13 @@ def _of_json(body: bytes) -> LabelledImage:
         where = ".".join(str(part) for part in first["loc"]) or "the body"
         raise Problem(
             422, f"{where[:100]}: {first['msg']}.", received=where[:100],
-            allowed="image, segmentation_id, annotations, strokes, reason, source", fix=_FIX,
+            allowed="image, segmentation_id, annotations, categories, strokes, reason, source", fix=_FIX,
         ) from error  # fmt: skip
     return LabelledImage(
         image=None if parsed.image is None else _decoded(parsed.image),
         segmentation_id=parsed.segmentation_id,
         annotations=parsed.annotations,
+        categories=parsed.categories,
         strokes=parsed.strokes,
         reason=parsed.reason,
         source=parsed.source,

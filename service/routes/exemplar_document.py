@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.editing.annotations import Annotation
+from service.editing.annotations import Annotation, Category
 from service.editing.strokes import Stroke
 from service.http.document import schema_ref
 from service.routes.documented import BINARY
@@ -17,7 +17,8 @@ _ANSWER = {
     "answer `relabelled` then shows the effect. With both, the image must be the one of the answer.",
     "examples": ["3f" * 16],
 }
-_AREAS = "Later ones cover earlier ones."
+_AREAS = "Later ones cover earlier ones. Those of a COCO file are understood as they are."
+_CATEGORIES = "The `categories` of a COCO file, which `category_id` of annotations refers to."
 _STROKES = (
     "Lines that mark pixels: exactly the pixels under a stroke become exemplars. Later ones cover earlier ones, and "
     "all cover annotations and mask."
@@ -39,6 +40,11 @@ _FORM = {
             "type": "string",
             "description": f"JSON list of annotations, in place of mask and classes. {_AREAS}",
             "examples": ['[{"class_name": "kerb", "polygons": [[10, 10, 60, 10, 60, 40]]}]'],
+        },
+        "categories": {
+            "type": "string",
+            "description": f"JSON list of categories. {_CATEGORIES}",
+            "examples": ['[{"id": 1, "name": "kerb"}]'],
         },
         "strokes": {
             "type": "string",
@@ -62,6 +68,7 @@ _JSON = {
             "description": _AREAS,
             "examples": [_ANNOTATION_EXAMPLE],
         },
+        "categories": {"type": "array", "items": schema_ref(Category), "description": _CATEGORIES},
         "strokes": {
             "type": "array",
             "minItems": 1,

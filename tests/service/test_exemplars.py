@@ -143,6 +143,61 @@ def test_a_tiny_region_becomes_an_exemplar(client: TestClient) -> None:
     assert body["exemplars"]
 
 
+def test_polygons_of_an_answer_with_a_hole_give_exemplars_with_the_hole(client: TestClient) -> None:
+    outer = [[10, 10], [60, 10], [60, 60], [10, 60]]
+    hole = [[20, 20], [50, 20], [50, 50], [20, 50]]
+    body = annotate(client, [{"class_name": "frame", "polygons": [outer, hole]}]).json()
+    covered = np.zeros((72, 96), dtype=int)
+    for one in body["exemplars"]:
+        mask = client.get(f"/exemplars/{one['exemplar_id']}").json()["mask"]
+        covered += decode_rle(mask["counts"], tuple(mask["size"]))
+    assert not covered[20:50, 20:50].any()
+    assert covered.sum() > 0.98 * (50 * 50 - 30 * 30)
+    assert body["dropped"] == []
+
+
+def test_annotations_without_a_pixel_are_listed_and_the_others_become_exemplars(client: TestClient) -> None:
+    out = [[200, 1], [220, 1], [220, 20]]
+    body = annotate(
+        client,
+        [{"class_name": "gone", "polygons": [out]}, {"class_name": "edge", "polygons": [[-9, -9, 20, -9, 20, 20]]}],
+    ).json()
+    assert {one["class_name"] for one in body["exemplars"]} == {"edge"}
+    assert [info["name"] for info in body["classes"]] == ["edge"]
+    assert body["dropped"] == [
+        {"annotation": 0, "ring": 0, "reason": "outside the image"},
+        {"annotation": 0, "ring": None, "reason": "covers no pixel"},
+    ]
+
+
+def test_an_annotation_of_a_coco_file_is_pasted_as_it_is(client: TestClient) -> None:
+    annotation = {
+        "id": 1, "image_id": 9, "category_id": 4, "iscrowd": 0, "area": 400.0, "bbox": [5, 5, 20, 20],
+        "segmentation": [[5, 5, 25, 5, 25, 25, 5, 25]],
+    }  # fmt: skip
+    categories = [{"id": 4, "name": "lava", "supercategory": "stuff"}]
+    by_json = annotate(client, [annotation], categories=categories).json()
+    assert {one["class_name"] for one in by_json["exemplars"]} == {"lava"}
+    form = client.post(
+        "/exemplars",
+        files={"image": IMAGE},
+        data={"annotations": json.dumps([annotation]), "categories": json.dumps(categories)},
+    ).json()
+    assert form["already"] == len(by_json["exemplars"])
+    refused = add(client, categories="[]")
+    assert refused.status_code == 422
+    assert "`categories` needs `annotations`" in refused.json()["detail"]
+
+
+def test_a_class_that_differs_by_case_only_is_the_existing_one(client: TestClient) -> None:
+    body = annotate(client, [{"class_name": "BRICK", "polygons": [SQUARE]}]).json()
+    assert {one["class_name"] for one in body["exemplars"]} == {"brick"}
+    assert body["classes"] == []
+    made = client.post("/classes", json={"name": "Brick"})
+    assert made.status_code == 409
+    assert "'brick'" in made.json()["fix"]
+
+
 SQUARE = [1, 1, 20, 1, 20, 20]
 
 
@@ -151,21 +206,21 @@ SQUARE = [1, 1, 20, 1, 20, 20]
     [
         ([], "annotations"),
         ([{"class_name": "a"}], "annotations[0]"),
-        ([{"polygons": [SQUARE]}], "either a name or an id"),
-        ([{"class_name": "a", "class_id": 0, "polygons": [SQUARE]}], "either a name or an id"),
+        ([{"polygons": [SQUARE]}], "annotations[0] needs a class"),
+        ([{"class_name": "a", "class_id": 0, "polygons": [SQUARE]}], "annotations[0] needs a class"),
         ([{"class_name": "", "polygons": [SQUARE]}], "name of the class"),
         ([{"class_name": "x" * 61, "polygons": [SQUARE]}], "name of the class"),
         ([{"class_name": "a\nb", "polygons": [SQUARE]}], "name of the class"),
         ([{"class_name": "a", "polygons": [SQUARE], "color": "red"}], "colour"),
-        ([{"class_name": "a", "polygons": [[1, 1, 2, 2]]}], "polygons[0]"),
+        ([{"class_name": "a", "polygons": [[1, 1, 2, 2]]}], "No annotation covers a pixel"),
         ([{"class_name": "a", "polygons": [[1, 1, 2, 2, 3]]}], "polygons[0]"),
-        ([{"class_name": "a", "polygons": [[1, 1, 97, 1, 20, 20]]}], "outside"),
-        ([{"class_name": "a", "polygons": [[-1, 1, 20, 1, 20, 20]]}], "outside"),
+        ([{"class_name": "a", "polygons": [[97, 1, 99, 1, 98, 20]]}], "No annotation covers a pixel"),
+        ([{"category_id": 1, "segmentation": [SQUARE]}], "annotations[0].category_id needs `categories`"),
         ([{"class_name": "a", "polygons": [[1, 1, 20, "x", 20, 20]]}], "polygons"),
-        ([{"class_name": "a", "polygons": []}], "polygons"),
+        ([{"class_name": "a", "polygons": []}], "No annotation covers a pixel"),
         ([{"class_name": "a", "mask": {"size": [96, 72], "counts": [96 * 72]}}], "size"),
         ([{"class_name": "a", "mask": {"size": [72, 96], "counts": [5]}}], "counts"),
-        ([{"class_name": "a", "mask": {"size": [72, 96], "counts": [96 * 72]}}], "no pixel"),
+        ([{"class_name": "a", "mask": {"size": [72, 96], "counts": [96 * 72]}}], "No annotation covers a pixel"),
         ([{"class_name": "a", "mask": {"size": [72, 96], "counts": [-1, 96 * 72 + 1]}}], "counts"),
         ([{"class_name": "a", "mask": {"size": [72, 96], "counts": "!!"}}], "run lengths"),
         ([{"class_name": "a", "mask": {"size": [72, 96], "counts": "o" * 40}}], "run lengths"),
@@ -189,11 +244,11 @@ def test_invalid_annotations_are_refused_with_their_place(client: TestClient, an
         (indexed(SAMPLE.labels[:-1]), None, 422, "different sizes"),
         (indexed(np.ascontiguousarray(SAMPLE.labels.T)), None, 422, "different sizes"),
         (IMAGE[:60], None, 422, "damaged"),
-        (b"no image", None, 415, "PNG"),
+        (b"no image", None, 415, "not an image of a supported format"),
         (indexed(SAMPLE.labels)[:-40], None, 422, "damaged"),
-        (encoded(SAMPLE.labels, "BMP"), None, 415, "PNG"),
-        (b"", {"300": "brick"}, 422, "indices"),
-        (b"", {"red": "brick"}, 422, "indices"),
+        (encoded(SAMPLE.labels, "JPEG"), {"#070707": "brick"}, 422, "colours of the mask were altered"),
+        (b"", {"300": "brick"}, 422, "No pixel"),
+        (b"", {"red": "brick"}, 422, "colour"),
         (b"", {"17": "brick"}, 422, "No pixel"),
         (b"", {}, 422, "classes"),
         (b"", {"0": 7}, 422, "classes"),

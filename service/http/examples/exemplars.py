@@ -93,6 +93,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
         ],
         "classes": [_LANE_MARKING],
         "already": 0,
+        "dropped": [],
         "relabelled": {
             "segmentation_id": DIVIDED,
             "width": 480,
@@ -193,6 +194,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
         ],
         "classes": [],
         "already": 10,
+        "dropped": [],
         "relabelled": None,
     },
     ("get_exemplar", 200): _SKY

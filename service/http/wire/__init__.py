@@ -21,6 +21,7 @@ from service.http.wire.classes import ClassChanged, OfferedClass
 from service.http.wire.edits import Edit, Edited, Effect, EffectSegment
 from service.http.wire.exemplars import (
     AddedExemplar,
+    DroppedShape,
     Exemplar,
     ExemplarList,
     ExemplarsAdded,
@@ -61,6 +62,7 @@ __all__ = [
     "ClassShare",
     "Correction",
     "DeviceSteps",
+    "DroppedShape",
     "Edit",
     "Edited",
     "Effect",

@@ -1,5 +1,7 @@
 """Answers of /exemplars, and of the correction of a segment's label."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from service.http.wire.answers import RelabelledAnswer
@@ -68,6 +70,18 @@ class AddedExemplar(Wire):
     added: bool = Field(description="False: the exemplar existed before.")
 
 
+class DroppedShape(Wire):
+    """A part of the annotations that is not used."""
+
+    annotation: int = Field(ge=0, description="Number of the annotation, from 0.", examples=[3])
+    ring: int | None = Field(
+        ge=0, description="Number of the polygon in the annotation, from 0; null: the whole annotation.", examples=[0]
+    )
+    reason: Literal["fewer than three points", "outside the image", "covers no pixel"] = Field(
+        description="Why it is not used."
+    )
+
+
 class ExemplarsAdded(Wire):
     """The exemplars of a labelled image."""
 
@@ -76,6 +90,9 @@ class ExemplarsAdded(Wire):
     exemplars: list[AddedExemplar] = Field(description="One for each labelled part, whether it is new or not.")
     classes: list[ClassInfo] = Field(description="Classes that the edit created.")
     already: int = Field(ge=0, description="Number of exemplars that existed before.")
+    dropped: list[DroppedShape] = Field(
+        description="Annotations, and polygons of annotations, that are not used because they cover no pixel."
+    )
     relabelled: RelabelledAnswer | None = Field(
         description="The whole image, labelled again; null without `segmentation_id`, with relabel=false, or where "
         "that failed."

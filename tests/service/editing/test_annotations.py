@@ -1,15 +1,14 @@
-"""Annotations and mask files as maps of classes."""
+"""Annotations as maps of classes."""
 
-import io
 import json
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from pycocotools import mask as coco
 
-from model_store.images import decode_mask
-from service.editing.annotations import IGNORE, from_annotations, from_mask
+from service.editing.annotations import IGNORE, Dropped, from_annotations
+from service.images.polygons import polygons
 from service.problems import Problem
 
 SIZE = (6, 8)
@@ -19,14 +18,6 @@ LEFT = [0, 0, 4, 0, 4, 6, 0, 6]
 
 def named(name: str, polygon: list[int]) -> dict[str, Any]:
     return {"class_name": name, "polygons": [polygon]}
-
-
-def png(values: np.ndarray, palette: bool = False) -> bytes:
-    image, file = Image.fromarray(values), io.BytesIO()
-    if palette:
-        image.putpalette([9, 9, 9] * 256)
-    image.save(file, "PNG")
-    return file.getvalue()
 
 
 def test_a_later_annotation_overwrites_an_earlier_one() -> None:
@@ -59,12 +50,16 @@ def test_a_mask_of_run_lengths_is_read_by_columns() -> None:
     [
         ([], r"annotations: "),
         ("{", r"annotations: "),
-        ([{"class_name": "a"}], r"annotations\[0\] needs either a mask or polygons"),
-        (
-            [{"class_name": "a", "polygons": [TOP], "mask": {"size": [6, 8], "counts": [48]}}],
-            r"annotations\[0\] needs either a mask or polygons",
-        ),
-        ([named("a", TOP), named("b", [0, 0, 0, 0, 0, 0])], r"annotations\[1\] covers no pixel"),
+        ([{"class_name": "a"}], r"annotations\[0\] needs either a mask"),
+        ([{**named("a", TOP), "mask": {"size": [6, 8], "counts": [48]}}], r"annotations\[0\] needs either a mask"),
+        ([{**named("a", TOP), "segmentation": [LEFT]}], r"annotations\[0\] needs either a mask"),
+        ([{"class_name": "a", "mask": {"size": [6, 8]}}], r"annotations\[0\] needs either a mask"),
+        ([{"class_name": "a", "mask": {"size": [8, 6], "counts": [48]}}], "different sizes"),
+        ([{"class_name": "a", "mask": {"size": [8, 6], "polygons": [TOP]}}], "different sizes"),
+        ([{"class_name": "a", "segmentation": "x"}], r"annotations\[0\]\.segmentation"),
+        ([{"polygons": [TOP]}], r"annotations\[0\] needs a class, either by name or by id"),
+        ([{**named("a", TOP), "class_id": 1}], r"annotations\[0\] needs a class, either by name or by id"),
+        ([named("a", TOP), named("b", [0, 0, 1, float("nan"), 0, 0])], r"annotations\[1\]\.polygons\[0\]\[3\]: "),
         ([{**named("a", TOP), "shape": 1}], r"annotations\[0\]\.shape: "),
     ],
 )
@@ -75,105 +70,109 @@ def test_annotations_that_are_not_valid_are_refused_by_number(annotations: Any, 
     assert refused.value.fix
 
 
-def test_an_indexed_mask_and_an_rgb_mask_give_the_same_map() -> None:
-    indices = np.random.default_rng(0).integers(0, 3, SIZE, dtype=np.uint8)
-    colors = np.array([(0, 0, 0), (255, 0, 0), (1, 2, 3)], np.uint8)[indices]
-    by_index = from_mask(png(indices, palette=True), '{"1": "a", "2": {"class_id": 5}}', SIZE, 99)
-    grey = from_mask(png(indices), '{"1": "a", "2": {"class_id": 5}}', SIZE, 99)
-    by_color = from_mask(png(colors), '{"#ff0000": "a", "010203": {"class_id": 5}}', SIZE, 99)
-    expected = np.where(indices == 0, IGNORE, indices.astype(np.int32) - 1)
-    for labels in (by_index, grey, by_color):
-        assert (labels.values == expected).all()
-        assert [(ref.name, ref.class_id) for ref in labels.refs] == [("a", None), (None, 5)]
+def test_a_class_is_named_exactly_if_two_differ_by_case_only() -> None:
+    both = from_annotations([named("Car", TOP), named("car", LEFT)], SIZE, ["car", "Car"])
+    assert [ref.name for ref in both.refs] == ["Car", "car"]
+    one = from_annotations([named("Car", TOP), named("car", LEFT)], SIZE, ["car", "bus"])
+    assert [ref.name for ref in one.refs] == ["Car"]
 
 
-@pytest.mark.parametrize(
-    ("classes", "words"),
-    [
-        ('{"7": "a"}', "No pixel of the mask"),
-        ('{"65536": "a"}', "The colour is not valid"),
-        ('{"red": "a"}', "The colour is not valid"),
-        ('{"1": "a", "#ff0000": "b"}', "indices and colours"),
-        ("{}", "classes: "),
-        ("[]", "classes: "),
-        ('{"1": 5}', "classes"),
-        ('{"1": {"name": "a", "class_id": 1}}', "either a name or an id"),
-    ],
-)
-def test_classes_that_do_not_fit_the_mask_are_refused(classes: str, words: str) -> None:
-    with pytest.raises(Problem, match=words) as refused:
-        from_mask(png(np.ones(SIZE, np.uint8)), classes, SIZE, 99)
+def test_a_new_name_that_is_not_allowed_is_refused_and_an_existing_one_is_used() -> None:
+    with pytest.raises(Problem, match="name of the class is not valid"):
+        from_annotations([named("a\u200eb", TOP)], SIZE, ["b"])
+    assert from_annotations([named("a\u200eb", TOP)], SIZE, ["a\u200eb"]).refs[0].name == "a\u200eb"
+
+
+@pytest.mark.parametrize("points", [False, True])
+def test_what_an_answer_holds_is_taken_back(points: bool) -> None:
+    mask = np.zeros(SIZE, dtype=bool)
+    mask[1:6, 1:7] = True
+    mask[3:5, 2:5] = False
+    traced = polygons(mask)
+    assert len(traced) == 2
+    given = traced if points else [[number for point in ring for number in point] for ring in traced]
+    for annotation in (
+        {"class_name": "a", "polygons": given},
+        {"class_name": "a", "mask": {"size": list(SIZE), "polygons": given}},
+    ):
+        labels = from_annotations([annotation], SIZE)
+        assert ((labels.values == 0) == mask).all()
+        assert labels.dropped == ()
+
+
+def test_annotations_without_a_pixel_are_reported_and_the_others_used() -> None:
+    thin, out = [0, 0.1, 8, 0.2, 8, 0.3], [9, 0, 12, 0, 12, 6]
+    labels = from_annotations(
+        [
+            {"class_name": "thin", "polygons": [thin]},
+            {"class_name": "a", "polygons": [TOP, out, [1, 1]]},
+            {"class_name": "b", "mask": {"size": [6, 8], "counts": [48]}},
+            {"class_name": "c", "polygons": []},
+        ],
+        SIZE,
+    )
+    assert [ref.name for ref in labels.refs] == ["a"]
+    assert (labels.values[:3] == 0).all()
+    assert labels.dropped == (
+        Dropped(0, 0, "covers no pixel"),
+        Dropped(0, None, "covers no pixel"),
+        Dropped(1, 1, "outside the image"),
+        Dropped(1, 2, "fewer than three points"),
+        Dropped(2, None, "covers no pixel"),
+        Dropped(3, None, "covers no pixel"),
+    )
+
+
+def test_annotations_that_cover_nothing_at_all_are_refused_with_every_reason() -> None:
+    with pytest.raises(Problem, match="No annotation covers a pixel") as refused:
+        from_annotations([named("a", [9, 0, 12, 0, 12, 6]), named("b", [1, 1])], SIZE)
     assert refused.value.status == 422
-
-
-def files(image: Image.Image) -> dict[str, bytes]:
-    """An image as files of several formats."""
-    found = {}
-    for name, form, options in (("png", "PNG", {}), ("tiff", "TIFF", {}), ("webp", "WEBP", {"lossless": True})):
-        file = io.BytesIO()
-        image.save(file, form, **options)  # type: ignore[arg-type]
-        found[name] = file.getvalue()
-    return found
-
-
-def test_every_way_to_store_a_mask_gives_the_same_classes() -> None:
-    labels = np.random.default_rng(0).integers(0, 3, SIZE).astype(np.uint8)
-    colours = np.array([[0, 0, 0], [255, 0, 0], [1, 2, 3]], np.uint8)
-    palette = Image.fromarray(labels).convert("P")
-    palette.putpalette(colours.ravel().tolist())
-    by_index, by_colour = '{"1": "a", "2": "b"}', '{"#ff0000": "a", "#010203": "b"}'
-    expected = np.where(labels == 0, IGNORE, labels.astype(int) - 1)
-    grey = Image.fromarray(labels)
-    deep = Image.fromarray(labels.astype(np.uint16))
-    for image, classes in (
-        *((image, by_index) for image in (grey, deep, palette, grey.convert("LA"), grey.convert("RGB"))),
-        *((image, by_colour) for image in (palette, Image.fromarray(colours[labels]), palette.convert("RGBA"))),
-    ):
-        for name, content in files(image).items():
-            if name == "webp" and image.mode not in ("RGB", "RGBA"):
-                continue
-            np.testing.assert_array_equal(from_mask(content, classes, SIZE, 99).values, expected)
-
-
-def test_transparent_pixels_of_a_mask_have_no_class() -> None:
-    rgba = np.zeros((*SIZE, 4), np.uint8)
-    rgba[:, :3] = (255, 255, 255, 255)
-    found = from_mask(png(rgba), '{"#ffffff": "a", "#000000": "b"}', SIZE, 99)
-    assert [ref.name for ref in found.refs] == ["a"]
-    assert (found.values[:, :3] == 0).all()
-    assert (found.values[:, 3:] == IGNORE).all()
-
-
-def test_a_mask_whose_colours_were_altered_is_refused() -> None:
-    colours = np.random.default_rng(0).integers(0, 2, (10, 20, 1)).repeat(3, axis=2).astype(np.uint8) * 255
-    file = io.BytesIO()
-    Image.fromarray(colours).save(file, "JPEG", quality=50)
-    for content in (
-        file.getvalue(),
-        png(np.asarray(Image.fromarray(colours).resize((40, 30), Image.Resampling.BICUBIC))),
-    ):
-        size = decode_mask(content).colours.shape
-        with pytest.raises(Problem, match="colours of the mask were altered") as refused:
-            from_mask(content, '{"#ffffff": "a", "#000000": "b"}', size, 10_000)
-        assert "% of the pixels" in str(refused.value.received)
-
-
-def test_indices_and_colours_are_not_confused() -> None:
-    with pytest.raises(Problem, match="The mask has colours, and the keys of `classes` are indices"):
-        from_mask(png(np.array([[[1, 2, 3]] * 2], np.uint8)), '{"1": "a"}', (1, 2), 99)
-    with pytest.raises(Problem, match="indices of 16 bits"):
-        from_mask(png(np.array([[1000, 2]], np.uint16)), '{"#ff0000": "a"}', (1, 2), 99)
-    assert from_mask(png(np.array([[1000, 2]], np.uint16)), '{"1000": "a"}', (1, 2), 99).values.tolist() == [
-        [0, IGNORE]
+    assert refused.value.received == [
+        "annotations[0], polygon 0: outside the image",
+        "annotations[0]: covers no pixel",
+        "annotations[1], polygon 0: fewer than three points",
+        "annotations[1]: covers no pixel",
     ]
 
 
-def test_the_values_of_a_mask_are_named_where_none_has_a_class() -> None:
-    with pytest.raises(Problem) as refused:
-        from_mask(png(np.full((*SIZE, 3), 16, np.uint8)), '{"#ff0000": "a"}', SIZE, 99)
-    assert refused.value.received == ["#101010"]
+OF_COCO = {"id": 17, "image_id": 3, "category_id": 2, "iscrowd": 0, "area": 24.0, "bbox": [0, 0, 8, 3]}
+CATEGORIES = [{"id": 1, "name": "road", "supercategory": "flat"}, {"id": 2, "name": "kerb", "supercategory": "flat"}]
 
 
-def test_a_mask_of_another_size_is_refused() -> None:
-    with pytest.raises(Problem, match="The image and the mask have different sizes"):
-        from_mask(png(np.ones((8, 6), np.uint8)), '{"1": "a"}', SIZE, 99)
+def rle(mask: np.ndarray, compressed: bool) -> dict[str, Any]:
+    if compressed:
+        found = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+        return {"size": found["size"], "counts": found["counts"].decode()}
+    return {"size": list(mask.shape), "counts": [0, 3] + [3, 3] * 7 + [3]}
+
+
+@pytest.mark.parametrize("form", ["polygons", "compressed", "uncompressed"])
+def test_an_annotation_of_a_coco_file_is_understood_as_it_is(form: str) -> None:
+    mask = np.zeros(SIZE, dtype=bool)
+    mask[:3] = True
+    segmentation = [TOP] if form == "polygons" else rle(mask, form == "compressed")
+    annotation = OF_COCO | {"segmentation": segmentation, "iscrowd": int(form == "uncompressed")}
+    for categories in (CATEGORIES, json.dumps(CATEGORIES)):
+        labels = from_annotations([annotation], SIZE, categories=categories)
+        assert [ref.name for ref in labels.refs] == ["kerb"]
+        assert ((labels.values == 0) == mask).all()
+    named_too = from_annotations([annotation | {"class_name": "wall"}], SIZE)
+    assert [ref.name for ref in named_too.refs] == ["wall"]
+
+
+@pytest.mark.parametrize(
+    ("categories", "words"),
+    [
+        (None, r"annotations\[0\]\.category_id needs `categories`"),
+        ([{"id": 1, "name": "road"}], r"annotations\[0\]\.category_id is in no entry of `categories`"),
+        ([], r"annotations\[0\]\.category_id is in no entry"),
+        ([{"id": 2, "name": "a"}, {"id": 2, "name": "b"}], "Two categories have one id"),
+        ([{"id": 2}], r"categories\[0\]\.name: "),
+        ("{", "categories: "),
+    ],
+)
+def test_a_category_without_a_name_is_refused_with_a_fix(categories: Any, words: str) -> None:
+    with pytest.raises(Problem, match=words) as refused:
+        from_annotations([OF_COCO | {"segmentation": [TOP]}], SIZE, categories=categories)
+    assert refused.value.status == 422
+    assert '"categories"' in str(refused.value.fix) or "`categories`" in str(refused.value.fix)

@@ -1,10 +1,11 @@
-"""Run lengths and polygons as masks, compared with pycocotools and a naive loop."""
+"""Run lengths as pixels, compared with pycocotools and a naive loop."""
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from service.editing.shapes import check_outlines, mask_of_polygons, mask_of_run_lengths, uncompressed
+from service.editing.rings import Work
+from service.editing.shapes import other_size, pixels_of_run_lengths, uncompressed
 from service.problems import Problem
 
 SIZE = (9, 13)
@@ -18,6 +19,14 @@ def random_mask(seed: int) -> np.ndarray:
 def compressed(mask: np.ndarray) -> str:
     text: str = coco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
     return text
+
+
+def decoded(counts: list[int] | str, size: tuple[int, int] = SIZE, work: Work | None = None) -> np.ndarray:
+    """All pixels of the image."""
+    mask, found = np.zeros(size, dtype=bool), pixels_of_run_lengths(counts, size, "a", work or Work())
+    if found is not None:
+        mask[found.rows, found.columns] = found.inside
+    return mask
 
 
 def runs(mask: np.ndarray) -> list[int]:
@@ -36,13 +45,13 @@ def test_compressed_run_lengths_are_those_of_pycocotools(seed: int) -> None:
     mask = random_mask(seed)
     assert uncompressed(compressed(mask), "a") == runs(mask)
     for counts in (compressed(mask), runs(mask)):
-        assert (mask_of_run_lengths(SIZE, counts, SIZE, "a") == mask).all()
+        assert (decoded(counts) == mask).all()
 
 
 def test_long_runs_take_several_characters() -> None:
     mask = np.zeros((700, 900), dtype=bool)
     mask[3:690, 5:800] = True
-    assert (mask_of_run_lengths((700, 900), compressed(mask), (700, 900), "a") == mask).all()
+    assert (decoded(compressed(mask), (700, 900)) == mask).all()
 
 
 @pytest.mark.parametrize(
@@ -59,47 +68,20 @@ def test_malformed_run_lengths_are_refused(counts: str, found: str) -> None:
 @pytest.mark.parametrize("counts", [[9 * 13 - 1], [9 * 13, 1], [], ""])
 def test_run_lengths_that_do_not_cover_the_image_are_refused(counts: list[int] | str) -> None:
     with pytest.raises(Problem, match="do not cover the image"):
-        mask_of_run_lengths(SIZE, counts, SIZE, "a")
+        decoded(counts)
 
 
-def test_a_mask_of_another_size_is_refused_and_a_rotated_one_recognised() -> None:
-    with pytest.raises(Problem, match="different sizes") as refused:
-        mask_of_run_lengths((13, 9), [117], SIZE, "a")
-    assert "rotated" in refused.value.fix
-    with pytest.raises(Problem, match="different sizes") as refused:
-        mask_of_run_lengths((9, 12), [108], SIZE, "a")
-    assert "rotated" not in refused.value.fix
+def test_only_the_columns_that_are_covered_are_decoded() -> None:
+    H, W = SIZE
+    found = pixels_of_run_lengths([3 * H + 2, 5, (W - 3) * H - 7], SIZE, "a", Work(H))
+    assert found is not None
+    assert (found.rows, found.columns) == (slice(0, H), slice(3, 4))
+    assert pixels_of_run_lengths([H * W], SIZE, "a", Work(0)) is None
+    assert pixels_of_run_lengths([5, 0, H * W - 5], SIZE, "a", Work(0)) is None
+    with pytest.raises(Problem, match="cover too many pixels"):
+        pixels_of_run_lengths([3 * H + 2, H, (W - 4) * H - 2], SIZE, "a", Work(2 * H - 1))
 
 
-def test_polygons_cover_the_pixels_of_any_of_them() -> None:
-    mask = mask_of_polygons([[1, 1, 4, 1, 4, 3, 1, 3], [6, 5, 12, 5, 12, 8, 6, 8]], SIZE, "a")
-    expected = np.zeros(SIZE, dtype=bool)
-    expected[1:3, 1:4] = True
-    expected[5:8, 6:12] = True
-    assert (mask == expected).all()
-
-
-@pytest.mark.parametrize(
-    ("polygon", "problem"),
-    [
-        ([1, 1, 2, 2], "not a polygon"),
-        ([1, 1, 2, 2, 3], "not a polygon"),
-        ([1, 1, 2, 2, 3, 3, 4], "not a polygon"),
-        ([1, 1, 14, 1, 3, 3], "outside the image"),
-        ([1, 1, 2, 10, 3, 3], "outside the image"),
-        ([-1, 1, 2, 2, 3, 3], "outside the image"),
-        ([1, 1, 2, float("nan"), 3, 3], "outside the image"),
-        ([1, 1, 2, float("inf"), 3, 3], "outside the image"),
-    ],
-)
-def test_polygons_that_are_malformed_or_leave_the_image_are_refused_by_name(polygon: list[float], problem: str) -> None:
-    with pytest.raises(Problem, match=rf"a\.polygons\[1\] is {problem}"):
-        mask_of_polygons([[1, 1, 4, 1, 4, 3], polygon], SIZE, "a")
-
-
-def test_outlines_are_limited_in_total() -> None:
-    long = [0.0, 0.0, 1000.0, 0.0] * 1000  # two million pixels
-    check_outlines([long, long])
-    with pytest.raises(Problem, match="outlines of the polygons are too long"):
-        check_outlines([long, long, long])
-    check_outlines([[0.0, float("inf"), 1.0, 1.0]][:0])
+def test_the_problem_of_another_size_recognises_a_rotated_mask() -> None:
+    assert "rotated" in str(other_size((13, 9), SIZE, "a mask").fix)
+    assert "rotated" not in str(other_size((9, 12), SIZE, "a mask").fix)
