@@ -7,7 +7,7 @@ from model_store.labelled.base import LabelledFiles, MaskedImages, Region, Shape
 from model_store.labelled.image_folder import ImageFolder
 from model_store.labelled.mapping import MappedClasses, read_mapping
 from model_store.labelled.samples import IGNORE, Dataset, Images, Photograph, Sample, licence_of, origin_of
-from model_store.labelled.survey import Survey
+from model_store.labelled.survey import Survey, image_files
 
 __all__ = [
     "FORMATS",
@@ -24,6 +24,7 @@ __all__ = [
     "ShapedImages",
     "Survey",
     "detect",
+    "image_files",
     "licence_of",
     "open_format",
     "origin_of",
@@ -33,7 +34,17 @@ __all__ = [
 _READERS = {
     "folder": "folder:Folder",
     "camvid": "camvid:CamVid",
+    "cityscapes": "cityscapes:Cityscapes",
+    "voc": "voc:Voc",
+    "ade20k": "ade20k:Ade20k",
     "coco": "coco:Coco",
+    "yolo": "yolo:Yolo",
+    "labelme": "labelme:LabelMe",
+    "cvat": "cvat:Cvat",
+    "label-studio": "label_studio:LabelStudio",
+    "supervisely": "supervisely:Supervisely",
+    "geojson": "geojson:GeoJson",
+    "pairs": "pairs:Pairs",
 }  # in the order in which they are tried
 FORMATS = tuple(_READERS)
 
