@@ -1,18 +1,14 @@
 """Commands of the online side: serve, segment, releases snapshot, keys."""
 
 import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from service.answering.engine import Engine
-
 keys = typer.Typer(help="API keys of the service.", no_args_is_help=True)
-Images = Annotated[list[Path], typer.Argument(help="Image files.")]
+Images = Annotated[list[Path], typer.Argument(help="Image files, or folders of images.")]
 
 
 def serve(
@@ -68,77 +64,53 @@ def segment(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document on standard output; write no files.")
     ] = False,
+    export: Annotated[
+        str | None,
+        typer.Option(
+            help="Write only labels, in this format: coco, png, color-png, yolo, geojson, label-studio, cvat, labelme "
+            "or csv."
+        ),
+    ] = None,
+    with_images: Annotated[
+        bool, typer.Option("--with-images", help="With --export: copy the images beside their labels.")
+    ] = False,
     release: Annotated[str | None, typer.Option(help="Name or path of a release. Default: the active release.")] = None,
 ) -> None:
-    """Segment images without a server. Writes an overlay, a label map, JSON and a sheet of exemplars per image."""
+    """Segment images without a server. Writes an overlay, a label map, JSON and a sheet of exemplars per image.
+
+    Exit status 1: an image could not be segmented; the others are written.
+    """
     import json
 
     from service.answering.engine import Engine
+    from service.answering.files import exported, found_images, output_names, segment_file
     from service.problems import Problem
     from service.records.database import Records
     from service.settings import load_settings
 
+    if as_json and export is not None:
+        raise ValueError("--json prints answers and --export writes files; give one of the two")
+    files = found_images(images)
     settings = load_settings(release=release)
     engine = Engine(settings, Records("sqlite://"))
+    failures: list[Path] = []
+
+    def failed(file: Path, error: Exception) -> None:
+        failures.append(file)
+        print(f"{file}: {error}", file=sys.stderr)
+
+    if export is not None:
+        print(exported(engine, files, export, out, with_images, failed), file=sys.stderr)
+        raise typer.Exit(1 if failures else 0)
     bodies: list[dict[str, Any]] = []
-    failed = False
-    for file, stem in zip(images, _stems(images), strict=True):
+    for file, stem in zip(files, output_names(files), strict=True):
         try:
-            bodies.append({"image": str(file), **_segment_one(engine, file, None if as_json else out / stem)})
+            bodies.append({"image": str(file), **segment_file(engine, file, None if as_json else out / stem)})
         except (OSError, Problem) as error:
-            failed = True
-            print(f"{file}: {error}", file=sys.stderr)
+            failed(file, error)
     if as_json:
         print(json.dumps(bodies))
-    raise typer.Exit(1 if failed else 0)
-
-
-def _stems(images: Sequence[Path]) -> list[str]:
-    """Return one unique output name per image: its file name without suffix, numbered if several share it."""
-    stems: list[str] = []
-    for file in images:
-        stem, number = file.stem, 1
-        while stem in stems:
-            number += 1
-            stem = f"{file.stem}-{number}"
-        stems.append(stem)
-    return stems
-
-
-def _segment_one(engine: "Engine", file: Path, out: Path | None) -> dict[str, Any]:
-    """Segment one file. With `out`, also write `out`.overlay.png, .labels.png, .json and .exemplars.png.
-
-    Raises:
-        OSError: if the file cannot be read or an output cannot be written.
-        Problem: if the file is not an image that the service accepts.
-    """
-    import json
-
-    import numpy as np
-
-    from segsort.masks import decode_rle
-    from service.answering.limits import SegmentRequest
-    from service.images.decode import decode
-    from service.images.drawing import contact_sheet, label_map_png, overlay
-
-    content = file.read_bytes()
-    answer = engine.segment(content, SegmentRequest())
-    body: dict[str, Any] = answer.body
-    if out is None:
-        return body
-    image = decode(content, engine.settings.max_pixels)
-    release, classes = engine.served.release, engine.served.release.card.classes
-    size = (int(body["height"]), int(body["width"]))
-    labels = np.zeros(size, dtype=np.int32)
-    for n, entry in enumerate(body["segments"]):
-        labels[decode_rle(entry["mask"]["counts"], size)] = n
-    out.parent.mkdir(parents=True, exist_ok=True)
-    overlay(image, answer.class_map, labels, classes).save(f"{out}.overlay.png")
-    Path(f"{out}.labels.png").write_bytes(label_map_png(answer.class_map, classes))
-    Path(f"{out}.json").write_text(json.dumps(body))
-    contact_sheet(image, labels, body, release, release.rows).save(f"{out}.exemplars.png")
-    print(f"{file}: {len(body['segments'])} segments, {out}.*", file=sys.stderr)
-    return body
+    raise typer.Exit(1 if failures else 0)
 
 
 class _Role(StrEnum):

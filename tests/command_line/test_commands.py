@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model_store.labelled import open_format
 from segsort.masks import decode_rle
 from tests.conftest import BLOCK_CLASSES, Blocks
 
@@ -68,6 +69,42 @@ def test_files_of_one_name_do_not_overwrite_each_other(tiny_release: Path, photo
     done = segsort("segment", photo, twin, "--release", tiny_release, "--out", tmp_path / "out", data=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "out").glob("*.json"))) == 2
+
+
+def test_a_folder_is_segmented_and_exported(tiny_release: Path, photo: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i, name in enumerate(("a.PNG", "b.png")):
+        Image.fromarray(Blocks("val")[i].image).save(folder / name, "PNG")
+    (folder / "broken.jpg").write_text("no image")
+    (folder / "notes.txt").write_text("no image")
+    done = segsort(
+        "segment", folder, photo, "--release", tiny_release, "--out", tmp_path / "out", "--export", "png",
+        "--with-images", data=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "notes.txt: skipped, not an image by its suffix" in done.stderr
+    assert "broken.jpg: The content is not an image of a supported format" in done.stderr
+    assert "3 images, " in done.stderr
+    data = open_format(tmp_path / "out", "folder", "any")
+    assert [data.image_file(i).name.lower() for i in range(len(data))] == ["a.png", "b.png", "photo.png"]
+    answers = json.loads(segsort("segment", photo, "--json", "--release", tiny_release, data=tmp_path).stdout)
+    expected = np.full((72, 96), 255)
+    for segment in answers[0]["segments"]:
+        if segment["known"]:
+            expected[decode_rle(segment["mask"]["counts"], (72, 96))] = segment["class_id"]
+    np.testing.assert_array_equal(data[2].labels, expected)
+
+
+def test_an_export_that_cannot_be_made_is_refused(tiny_release: Path, photo: Path, tmp_path: Path) -> None:
+    done = segsort("segment", photo, "--release", tiny_release, "--export", "psd", data=tmp_path)
+    assert done.returncode != 0
+    assert "'psd' is no format of exports; choose coco, png" in done.stderr
+    done = segsort("segment", photo, "--release", tiny_release, "--export", "coco", "--json", data=tmp_path)
+    assert "give one of the two" in done.stderr
+    (tmp_path / "empty").mkdir()
+    done = segsort("segment", tmp_path / "empty", "--release", tiny_release, data=tmp_path)
+    assert "has no images" in done.stderr
 
 
 def test_releases_can_be_listed_and_verified(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_measure_that_cannot_be_taken_is_refused(
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"--dataset": "voc"}, "'voc' is not known; choose camvid, folder or streets"),
+        ({"--dataset": "tarot"}, "'tarot' is not known; choose streets, auto or one of"),
         ({"--root": "nowhere"}, "nowhere/classes.json cannot be used"),
         ({"--split": "trian"}, "split 'trian' is not a folder"),
         ({"--embedder": "nowhere"}, "release 'nowhere' is neither a folder nor a name in"),

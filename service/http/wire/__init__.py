@@ -42,6 +42,7 @@ from service.http.wire.explanations import (
     Voter,
 )
 from service.http.wire.health import DeviceSteps, Liveness, Readiness
+from service.http.wire.importing import Imported, ImportedImage, SkippedFile
 from service.http.wire.jobs import AdaptationResult, Job
 from service.http.wire.masks import BBox, Mask, PolygonMask
 from service.http.wire.problems import Problem
@@ -73,6 +74,8 @@ __all__ = [
     "ExemplarsAdded",
     "ExemplarsRemoved",
     "Explanation",
+    "Imported",
+    "ImportedImage",
     "Job",
     "LabelChange",
     "Licence",
@@ -92,6 +95,7 @@ __all__ = [
     "SegmentExemplar",
     "SegmentLabelled",
     "SimilarSegment",
+    "SkippedFile",
     "Timings",
     "Vote",
     "Voter",

@@ -1,0 +1,136 @@
+"""GET /export: answers in the formats of other tools."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from pycocotools.coco import COCO
+
+from model_store.exporting import EXPORTS
+from model_store.images import decode_mask
+from model_store.labelled import IGNORE, open_format
+from segsort.masks import decode_rle
+from service.routes.exports import Format
+from tests.conftest import Blocks
+from tests.service.conftest import encoded
+
+
+def label_map(answer: dict[str, Any]) -> np.ndarray:
+    """[H, W] class ids of known segments, IGNORE elsewhere."""
+    size = (answer["height"], answer["width"])
+    labels = np.full(size, IGNORE, dtype=np.uint8)
+    for segment in answer["segments"]:
+        if segment["known"] and segment["class_id"] is not None:
+            labels[decode_rle(segment["mask"]["counts"], size)] = segment["class_id"]
+    return labels
+
+
+@pytest.fixture
+def answers(client: TestClient) -> list[dict[str, Any]]:
+    """Three answers, the oldest first."""
+    return [client.post("/segment", content=encoded(Blocks("val")[i].image)).json() for i in range(3)]
+
+
+def test_the_route_offers_every_format() -> None:
+    assert set(get_args(Format)) == set(EXPORTS)
+
+
+def test_an_answer_is_exported_as_coco(client: TestClient, answers: list[dict[str, Any]], tmp_path: Path) -> None:
+    answer = answers[0]
+    response = client.get("/export", params={"segmentation_id": answer["segmentation_id"]})
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["content-disposition"].startswith('attachment; filename="')
+    (tmp_path / "coco.json").write_bytes(response.content)
+    coco, expected = COCO(tmp_path / "coco.json"), label_map(answer)
+    found = np.full_like(expected, IGNORE)
+    by_id = {category["id"]: category["name"] for category in coco.dataset["categories"]}
+    names = [info["name"] for info in answer["classes"]]
+    for annotation in coco.dataset["annotations"]:
+        found[coco.annToMask(annotation) == 1] = names.index(by_id[annotation["category_id"]])
+    np.testing.assert_array_equal(found, expected)
+    segments = {segment["segment_id"]: segment for segment in answer["segments"]}
+    for annotation in coco.dataset["annotations"]:
+        assert annotation["score"] == pytest.approx(segments[annotation["segment_id"]]["confidence"])
+
+
+@pytest.mark.parametrize("form", EXPORTS)
+def test_every_format_is_exported_for_one_answer_and_for_many(
+    client: TestClient, answers: list[dict[str, Any]], form: str
+) -> None:
+    one = client.get("/export", params={"format": form, "segmentation_id": answers[0]["segmentation_id"]})
+    assert one.status_code == 200
+    assert len(one.content) > 100
+    many = client.get("/export", params={"format": form, "images": True})
+    assert many.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(many.content)) as archive:
+        assert archive.testzip() is None
+        names = " ".join(archive.namelist())
+        text = " ".join(archive.read(name).decode(errors="replace") for name in archive.namelist())
+    for answer in answers:
+        assert answer["segmentation_id"] in names + text
+
+
+def test_an_archive_with_images_is_a_data_set_that_builds(
+    client: TestClient, answers: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    content = client.get("/export", params={"format": "png", "images": True}).content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(tmp_path)
+    data = open_format(tmp_path, "folder", "any")
+    assert len(data) == 3
+    found = {data.image_file(i).stem: data[i] for i in range(3)}
+    for i, answer in enumerate(answers):
+        image, labels, _ = found[answer["segmentation_id"]]
+        np.testing.assert_array_equal(labels, label_map(answer))
+        np.testing.assert_array_equal(image, Blocks("val")[i].image)
+
+
+def test_a_label_map_is_the_one_of_the_answer(client: TestClient, answers: list[dict[str, Any]]) -> None:
+    response = client.get("/export", params={"format": "png", "segmentation_id": answers[1]["segmentation_id"]})
+    content = response.content
+    if response.headers["content-type"] == "application/zip":
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            content = archive.read(next(name for name in archive.namelist() if name.endswith(".png")))
+    indices = decode_mask(content).indices
+    np.testing.assert_array_equal(indices, label_map(answers[1]))
+
+
+def test_the_newest_answers_are_exported_without_ids(client: TestClient, answers: list[dict[str, Any]]) -> None:
+    content = client.get("/export", params={"limit": 2}).content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        document = json.loads(archive.read(next(name for name in archive.namelist() if name.endswith(".json"))))
+    assert {image["file_name"].removesuffix(".png") for image in document["images"]} == {
+        answer["segmentation_id"] for answer in answers[1:]
+    }
+
+
+def test_what_cannot_be_exported_is_said(client: TestClient, answers: list[dict[str, Any]]) -> None:
+    missing = client.get("/export", params={"segmentation_id": "0" * 32})
+    assert missing.status_code == 404
+    assert "There is no such answer." in missing.text
+    unknown = client.get("/export", params={"format": "psd"})
+    assert unknown.status_code == 422
+    assert "coco" in json.dumps(unknown.json())
+    many = client.get("/export", params={"segmentation_id": [f"{n:032x}" for n in range(1001)]})
+    assert (many.status_code, many.json()["received"]) == (422, 1001)
+
+
+def test_without_answers_there_is_nothing_to_export(client: TestClient) -> None:
+    response = client.get("/export")
+    assert response.status_code == 404
+    assert "There is no answer to export." in response.text
+
+
+def test_an_empty_release_exports_segments_without_classes(start: Any, empty_release: Path, photo: bytes) -> None:
+    with start(release=str(empty_release)) as client:
+        answer = client.post("/segment", content=photo).json()
+        for form in EXPORTS:
+            response = client.get("/export", params={"format": form, "segmentation_id": answer["segmentation_id"]})
+            assert response.status_code in (200, 422), form
+            if response.status_code != 200:
+                assert "The format cannot hold this export." in response.text
