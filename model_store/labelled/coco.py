@@ -8,7 +8,7 @@ import numpy as np
 from model_store.images import read_mask
 from model_store.labelled.base import Region, ShapedImages
 from model_store.labelled.coco_document import Document, Entry, ImageId, Rings, Runs, Segments, read_document
-from model_store.labelled.coco_layout import annotation_files, data_folder, image_folders, rivals
+from model_store.labelled.coco_layout import annotation_files, data_folder, image_folders, is_of_another_split, rivals
 from model_store.labelled.coco_runs import covered
 from model_store.labelled.matching import NamedImages
 from model_store.labelled.samples import IGNORE
@@ -57,17 +57,20 @@ class Coco(ShapedImages):
                 f"{rival.name} is not used, but {files[part].name}; name the file itself to use it"
                 for rival in rivals(files[part])
             ]
-        self._contents = self._located(image_folders(base, files[part], part))
+        self._contents = self._located(image_folders(base, files[part], part), part)
         self.images = list(self._contents)
         self.survey.use(self.images)
+        if not self.images:
+            raise ValueError(f"{files[part]} has no image with a mask. {'; '.join(self.survey.lines(3))}")
 
-    def _located(self, folders: list[Path]) -> dict[Path, ImageId]:
+    def _located(self, folders: list[Path], part: str) -> dict[Path, ImageId]:
         """The id of each image that has labels, by its file. Others are noted in the survey."""
         document = self._document
         found: dict[Path, ImageId] = {}
         for folder in folders:
             aside = Survey(self.survey.folder)
-            images = NamedImages(folder, image_files(folder, aside, deep=True, known=(document.file.name,)))
+            files = image_files(folder, aside, deep=True, known=(document.file.name,))
+            images = NamedImages(folder, [file for file in files if not is_of_another_split(file, folder, part)])
             for number, entry in document.images.items():
                 file = images.find(entry.file_name)
                 if file in found:

@@ -76,6 +76,15 @@ def image_folders(root: Path, file: Path, split: str) -> list[Path]:
     return [folder for folder in dict.fromkeys([*own, *shared]) if folder.is_dir()]
 
 
+def is_of_another_split(file: Path, folder: Path, split: str) -> bool:
+    """Whether an image lies below `folder` in the folder of another usual split than `split`, if that is a usual one.
+
+    Images of several splits may have one name, and each has other labels.
+    """
+    names = file.relative_to(folder).parts[:-1]
+    return is_usual(split) and any(is_usual(name) and meaning(name) != meaning(split) for name in names)
+
+
 def _annotation_files(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.glob("*.json") if not is_leftover(Path(file.name)))
     named = [file for file in files if file.stem.startswith(KINDS) or file.stem in _WHOLE_NAMES]

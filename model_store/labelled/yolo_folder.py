@@ -7,7 +7,7 @@ from model_store.images import SUFFIXES
 from model_store.labelled.class_lists import read_names, read_text
 from model_store.labelled.documents import beginning
 from model_store.labelled.drawn import files_below
-from model_store.labelled.splits import WHOLE
+from model_store.labelled.splits import WHOLE, is_usual
 from model_store.labelled.survey import Survey, is_leftover
 from model_store.labelled.yaml_subset import SimpleYaml
 
@@ -129,8 +129,8 @@ class YoloFolder:
             parts = [part for part in re.split(r"[/\\]+", whole) if part not in ("", ".", "..") and part[-1] != ":"]
             for first in range(len(parts)):
                 place = self.root.joinpath(*parts[first:])
-                if place.exists():
-                    return place
+                if place.exists() and not (first and parts[first] == IMAGES and is_usual(parts[first - 1])):
+                    return place  # of SPLIT/images, images/ alone would be that of all splits
         return self.root if not stated.strip("./\\") else None
 
     def _note_lonely(self, folder: Path, images: list[Path], texts: list[Path], survey: Survey) -> None:

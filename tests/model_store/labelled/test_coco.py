@@ -416,6 +416,26 @@ def test_images_that_are_nowhere_are_refused(tmp_path: Path) -> None:
         open_format(root, "coco", "val")
 
 
+def test_images_of_another_split_are_not_taken(tmp_path: Path) -> None:
+    root = stored(tmp_path, document(), "annotations/instances_train.json", "images/val")  # exported without images
+    with pytest.raises(ValueError, match=r"none of the 2 images of .*instances_train\.json is found"):
+        open_format(root, "coco", "train")
+    stored(root, document(), "annotations/instances_trainval.json", "images/val")
+    assert len(open_format(root, "coco", "trainval")) == 2
+
+
+def test_annotations_without_any_mask_are_refused(tmp_path: Path) -> None:
+    root = stored(tmp_path, one([]))
+    write(
+        root / "annotations/instances_val2017.json",
+        json.dumps(document(annotations=[{"id": 1, "image_id": 7, "category_id": 2}])),
+    )
+    with pytest.raises(
+        ValueError, match=r"val2017\.json has no image with a mask\. .*1 annotations .* have no segmentation"
+    ):
+        open_format(root, "coco", "val")
+
+
 def test_two_entries_of_one_file_are_refused(tmp_path: Path) -> None:
     content = document()
     content["images"][1]["file_name"] = "old/a.png"

@@ -229,6 +229,12 @@ def test_paths_outside_of_the_folder_are_not_followed(tmp_path: Path) -> None:
         open_format(root, "yolo", "val")
 
 
+def test_the_images_of_a_missing_split_are_not_those_of_all(tmp_path: Path) -> None:
+    root = stored(tmp_path, "train: images/train\ntest: ../test/images\n" + NAMES)
+    with pytest.raises(ValueError, match=r"split 'test' does not exist in .*; choose train"):
+        open_format(root, "yolo", "test")
+
+
 @pytest.mark.parametrize(
     "files",
     [
