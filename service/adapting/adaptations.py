@@ -22,6 +22,7 @@ from service.adapting.requests import AdaptRequest
 from service.adapting.running import Running
 from service.answering.activation import ONE_AT_A_TIME, Activation
 from service.answering.engine import Engine
+from service.answering.links import job_url
 from service.answering.served import ServedRelease
 from service.editing.snapshot import check_new_name
 from service.problems import Problem
@@ -239,7 +240,7 @@ def _under_way(job: Job) -> Problem:
     return Problem(
         409, f"The job {job.job_id} is under way.", received={"job_id": job.job_id, "stage": job.stage},
         allowed="one adaptation at a time", fix=f"Wait for GET /jobs/{job.job_id}, or cancel it.",
-        headers={"Location": f"/jobs/{job.job_id}"},
+        headers={"Location": job_url(job.job_id)},
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from segsort.masks import decode_rle, encode_with_boxes
 from segsort.retrieval import NO_CLASS
 from segsort.segments import Segments
 from service.answering.limits import AnswerOptions, MaskFormat
+from service.answering.links import image_url
 from service.answering.release_view import ReleaseView
 from service.answering.rounding import rounded
 from service.images.polygons import polygons
@@ -64,11 +65,6 @@ class ComposedAnswer(NamedTuple):
     facts: dict[str, Any]
     segments: list[dict[str, Any]]
     retrieved: RecordedNeighbours
-
-
-def image_url(segmentation_id: str) -> str:
-    """The URL of an answer's image."""
-    return f"/segmentations/{segmentation_id}/image"
 
 
 def compose_answer(

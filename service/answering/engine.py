@@ -14,10 +14,11 @@ from model_store.release import Release
 from model_store.store import open_store
 from segsort.loops import begin_compiling, run_in_background
 from segsort.segments import Segments
-from service.answering.answers import ComposedAnswer, Shapes, compose_answer, image_url
+from service.answering.answers import ComposedAnswer, Shapes, compose_answer
 from service.answering.catalogue import ReleaseCatalogue
 from service.answering.engine_health import EngineHealth
 from service.answering.limits import Limits, SegmentRequest
+from service.answering.links import image_url
 from service.answering.release_view import ReleaseView
 from service.answering.rounding import rounded_timings
 from service.answering.segmenter import Segmenter

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from service.answering.answers import ComposedAnswer, Shapes, compose_answer, image_url
+from service.answering.answers import ComposedAnswer, Shapes, compose_answer
 from service.answering.engine import Engine
 from service.answering.limits import AnswerOptions
+from service.answering.links import image_url
 from service.answering.release_view import ReleaseView
 from service.answering.rounding import rounded_timings
 from service.answering.served import ServedRelease, check_release

@@ -9,7 +9,7 @@ import numpy as np
 from model_store.live import LiveExemplars
 from model_store.predictor import known_segments
 from segsort.retrieval import NO_CLASS
-from service.answering.answers import image_url
+from service.answering.links import image_url, segment_crop_url
 from service.answering.release_view import ReleaseView
 from service.records.database import Answered, Records
 from service.records.live_release import LiveRelease
@@ -89,7 +89,7 @@ def _changed(
                 "known": known[n],
                 "image_id": facts.image_id,
                 "image_url": image_url(facts.segmentation_id) if facts.image_id in kept else None,
-                "crop_url": f"/segments/{answered.segment_id(n)}/crop",
+                "crop_url": segment_crop_url(answered.segment_id(n)),
             }
         )
     return changed

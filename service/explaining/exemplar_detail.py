@@ -9,6 +9,7 @@ from PIL import Image
 from model_store.explanation import exemplar_facts
 from model_store.live import LiveExemplars
 from segsort.masks import decode_rle
+from service.answering.links import exemplar_crop_url, exemplar_image_url
 from service.answering.rounding import rounded
 from service.images.decode import decode
 from service.images.drawing import exemplar_image, outlined_crop
@@ -35,8 +36,8 @@ def exemplar_json(live: LiveRelease, row: int, state: LiveExemplars | None = Non
         "removed_in": live.log.removed_in(exemplar_id),
         "author": None if added_in is None else live.log.edits[added_in].author,
         "release": live.name,
-        "image_url": f"/exemplars/{exemplar_id}/image",
-        "crop_url": f"/exemplars/{exemplar_id}/crop",
+        "image_url": exemplar_image_url(exemplar_id),
+        "crop_url": exemplar_crop_url(exemplar_id),
     }
 
 

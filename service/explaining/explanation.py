@@ -7,8 +7,9 @@ import numpy as np
 from model_store.explanation import explain_vote
 from model_store.live import LiveExemplars
 from segsort import loops
-from service.answering.answers import Shapes, image_url, rows_of
+from service.answering.answers import Shapes, rows_of
 from service.answering.engine import Engine
+from service.answering.links import image_url, label_url, segment_crop_url
 from service.answering.release_view import ReleaseView, class_json
 from service.answering.rounding import rounded_json
 from service.explaining.boundary import DISTANCE, boundary_of
@@ -54,9 +55,9 @@ def explain(engine: Engine, record: Record) -> dict[str, Any]:
             "calibration": live.release.card.calibration.model_dump(mode="json"),
             "release": live.name,
             "index_revision": facts.index_revision,
-            "label_url": f"/segments/{record.segment_id}/label",
+            "label_url": label_url(record.segment_id),
             "image_url": image_url(facts.segmentation_id) if engine.records.images.has(facts.image_id) else None,
-            "crop_url": f"/segments/{record.segment_id}/crop",
+            "crop_url": segment_crop_url(record.segment_id),
         }
     )
     return explanation

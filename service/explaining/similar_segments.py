@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from service.answering.answers import image_url
+from service.answering.links import image_url, segment_crop_url
 from service.answering.release_view import ReleaseView
 from service.records.database import Answered, Record, Records
 from service.records.live_release import LiveRelease
@@ -65,5 +65,5 @@ def _segment_json(live: LiveRelease, answered: Answered, n: int, cosine: float, 
         "confidence": segment["confidence"],
         "similarity": min(cosine, 1.0),
         "image_url": image_url(facts.segmentation_id) if facts.image_id in kept else None,
-        "crop_url": f"/segments/{segment_id}/crop",
+        "crop_url": segment_crop_url(segment_id),
     }

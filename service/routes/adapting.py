@@ -7,6 +7,7 @@ from pydantic import Field
 
 from service.adapting.adaptations import Adaptations
 from service.adapting.requests import Activate, AdaptRequest, Fit
+from service.answering.links import job_url
 from service.http import wire
 from service.routes.dependencies import Body, Curator, Reason, author, json
 from service.routes.jobs import job_json
@@ -50,5 +51,5 @@ def adapt_release(request: Request, caller: Curator, body: Adapt | None = None) 
         author(caller, asked.reason), AdaptRequest(asked.name, asked.fit, asked.activate, asked.budget_s)
     )
     response = json(job_json(job), 202)
-    response.headers["Location"] = f"/jobs/{job.job_id}"
+    response.headers["Location"] = job_url(job.job_id)
     return response

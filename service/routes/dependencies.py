@@ -1,7 +1,7 @@
 """What routes share: the engine, the caller, common parameters, and reading and writing bodies."""
 
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 
 from service.answering.admission import Admission
@@ -188,8 +188,18 @@ def is_form(request: Request) -> bool:
     return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
-async def read_form(request: Request, body: bytes) -> FormData:
-    """A multipart form. The caller closes it.
+def is_json(request: Request) -> bool:
+    """Whether the content type is JSON."""
+    return content_type(request) == "application/json"
+
+
+def content_type(request: Request) -> str:
+    """The content type without parameters, in lower case; "" if there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_form(request: Request, body: bytes) -> dict[str, bytes]:
+    """The fields of a multipart form. A part is a file whether it names a file or not.
 
     Raises:
         Problem: 400 if it cannot be read.
@@ -205,8 +215,11 @@ async def read_form(request: Request, body: bytes) -> FormData:
     async def again() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
+    kind = b"multipart/form-data; charset=latin-1; boundary=%b" % _quoted(boundary)  # every byte becomes a character
+    scope = {**request.scope, "headers": [(b"content-type", kind)]}
     try:
-        return await Request(request.scope, again).form(max_files=4, max_fields=16, max_part_size=len(body) + 1)
+        form = await Request(scope, again).form(max_files=4, max_fields=16, max_part_size=len(body) + 1)
+        return await _fields(form)
     except OSError:
         raise
     except Exception as error:  # starlette and its parser raise several types on a broken form
@@ -218,16 +231,31 @@ async def read_form(request: Request, body: bytes) -> FormData:
         ) from error
 
 
-async def image_field(form: FormData) -> bytes:
-    """The content of the file in a form's field `image`.
+def image_field(form: Mapping[str, bytes]) -> bytes:
+    """The content of a form's field `image`.
 
     Raises:
         Problem: 422 if there is none.
     """
-    field = form.get("image")
-    if not isinstance(field, UploadFile):
+    if "image" not in form:
         raise Problem(
             422, "The multipart form has no file in the field `image`.", received=list(form), allowed=["image"],
             fix="Send the image as a file in the field `image`, or as the raw body.",
         )  # fmt: skip
-    return await field.read()
+    return form["image"]
+
+
+async def _fields(form: FormData) -> dict[str, bytes]:
+    """The content of each field of a form in latin-1."""
+    found = {}
+    try:
+        for name, field in form.items():
+            content = field.encode("latin-1") if isinstance(field, str) else await field.read()
+            found[name.encode("latin-1").decode(errors="replace")] = content
+    finally:
+        await form.close()
+    return found
+
+
+def _quoted(boundary: bytes) -> bytes:
+    return b'"%b"' % boundary.replace(b"\\", b"\\\\").replace(b'"', b'\\"')

@@ -1,22 +1,21 @@
 """The body of POST /exemplars: an image and its labelled pixels."""
 
-import base64
-import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.datastructures import FormData, UploadFile
+from starlette.concurrency import run_in_threadpool
 
 from service.editing.annotations import from_annotations
 from service.editing.mask_files import from_mask
 from service.editing.new_exemplars import Marks
 from service.editing.strokes import from_strokes
 from service.problems import Problem, printable
-from service.routes.dependencies import Body, image_field, is_form, read_body, read_form
+from service.routes.dependencies import Body, content_type, image_field, is_form, is_json, read_body, read_form
+from service.routes.encoded_images import decoded_image
 
 LONGEST_SOURCE = 300
 _FIELDS = (
@@ -121,51 +120,38 @@ async def read_labelled_image(request: Request, max_bytes: int) -> LabelledImage
     """
     body = await read_body(request, max_bytes)
     if is_form(request):
-        form = await read_form(request, body)
-        try:
-            return await _of_form(form)
-        finally:
-            await form.close()
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if kind != "application/json":
+        return _of_form(await read_form(request, body))
+    if not is_json(request):
         raise Problem(
-            415, "The body is neither a form nor JSON.", received=kind[:100] or None,
+            415, "The body is neither a form nor JSON.", received=content_type(request)[:100] or None,
             allowed=["multipart/form-data", "application/json"], fix=_FIX,
         )  # fmt: skip
-    return _of_json(body)
+    return await run_in_threadpool(_of_json, body, max_bytes)
 
 
-async def _of_form(form: FormData) -> LabelledImage:
+def _of_form(form: Mapping[str, bytes]) -> LabelledImage:
     unknown = sorted(set(form) - set(_FIELDS))
     if unknown:
         raise Problem(422, "The form has unknown fields.", received=unknown[:20], allowed=list(_FIELDS), fix=_FIX)
     return LabelledImage(
-        image=await image_field(form) if "image" in form or "segmentation_id" not in form else None,
-        segmentation_id=await _text(form, "segmentation_id"),
-        annotations=await _bytes(form, "annotations"),
-        categories=await _bytes(form, "categories"),
-        strokes=await _bytes(form, "strokes"),
-        mask=await _bytes(form, "mask"),
-        classes=await _bytes(form, "classes"),
-        reason=await _text(form, "reason"),
-        source=await _text(form, "source"),
+        image=image_field(form) if "image" in form or "segmentation_id" not in form else None,
+        segmentation_id=_text(form, "segmentation_id"),
+        annotations=form.get("annotations"),
+        categories=form.get("categories"),
+        strokes=form.get("strokes"),
+        mask=form.get("mask"),
+        classes=form.get("classes"),
+        reason=_text(form, "reason"),
+        source=_text(form, "source"),
     )
 
 
-async def _bytes(form: FormData, name: str) -> bytes | None:
-    """A field, sent as a file or as text."""
-    field = form.get(name)
-    if isinstance(field, UploadFile):
-        return await field.read()
-    return None if field is None else field.encode(errors="replace")
-
-
-async def _text(form: FormData, name: str) -> str | None:
-    content = await _bytes(form, name)
+def _text(form: Mapping[str, bytes], name: str) -> str | None:
+    content = form.get(name)
     return content.decode(errors="replace") if content else None
 
 
-def _of_json(body: bytes) -> LabelledImage:
+def _of_json(body: bytes, max_bytes: int) -> LabelledImage:
     try:
         parsed = _JsonBody.model_validate(orjson.loads(body))
     except orjson.JSONDecodeError as error:
@@ -178,7 +164,7 @@ def _of_json(body: bytes) -> LabelledImage:
             allowed="image, segmentation_id, annotations, categories, strokes, reason, source", fix=_FIX,
         ) from error  # fmt: skip
     return LabelledImage(
-        image=None if parsed.image is None else _decoded(parsed.image),
+        image=None if parsed.image is None else decoded_image(parsed.image, max_bytes),
         segmentation_id=parsed.segmentation_id,
         annotations=parsed.annotations,
         categories=parsed.categories,
@@ -186,13 +172,3 @@ def _of_json(body: bytes) -> LabelledImage:
         reason=parsed.reason,
         source=parsed.source,
     )
-
-
-def _decoded(image: str) -> bytes:
-    try:
-        return base64.b64decode(image, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Problem(
-            422, "`image` is not base64.", received=printable(image[:40]),
-            allowed="the file in base64, without a data: prefix", fix="Encode the file's bytes, or send a form.",
-        ) from error  # fmt: skip

@@ -6,6 +6,7 @@ from service.editing.annotations import Annotation, Category
 from service.editing.strokes import Stroke
 from service.http.document import schema_ref
 from service.routes.documented import BINARY
+from service.routes.encoded_images import SCHEMA
 
 _ANNOTATION_EXAMPLE = [{"class_name": "kerb", "polygons": [[10, 10, 60, 10, 60, 40]]}]
 _STROKE_EXAMPLE = [{"class_name": "kerb", "points": [[10, 10], [60, 40]], "width": 5}]
@@ -59,7 +60,7 @@ _JSON = {
     "type": "object",
     "title": "LabelledImageBody",
     "properties": {
-        "image": {"type": "string", "format": "byte", "description": "The image file in base64."},
+        "image": SCHEMA,
         "segmentation_id": _ANSWER,
         "annotations": {
             "type": "array",

@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.answering.answers import image_url, recorded_answer_json
+from model_store.images import has_cheap_header
+from service.answering.answers import recorded_answer_json
 from service.answering.engine import Engine
 from service.answering.limits import AnswerOptions, MaskFormat, SegmentRequest
+from service.answering.links import image_url
 from service.answering.relabelling import relabel
 from service.answering.stages import Stages
 from service.http import wire
-from model_store.images import has_cheap_header
 from service.images.drawing import label_map_png
 from service.problems import Problem
 from service.records.database import Answered
@@ -25,12 +26,14 @@ from service.routes.dependencies import (
     image_field,
     image_response,
     is_form,
+    is_json,
     json,
     read_body,
     read_form,
     turn,
 )
 from service.routes.documented import BINARY, BUSY, IMAGE, IMAGE_TYPES, SegmentationId, also
+from service.routes.encoded_images import SCHEMA, image_of_json
 
 router = APIRouter(tags=["segmentations"])
 
@@ -43,8 +46,8 @@ _LABEL_MAP = also(
 _BODY = {
     "requestBody": {
         "required": True,
-        "description": "The image file as the body, or as the field `image` of a form. The content type of a raw body "
-        "is ignored: the file itself shows its format.",
+        "description": "The image file as the body, as the field `image` of a form, or in base64 as JSON. The content "
+        "type of a raw body is ignored: the file itself shows its format.",
         "content": {
             **dict.fromkeys(IMAGE_TYPES, BINARY),
             "application/octet-stream": BINARY,
@@ -54,6 +57,15 @@ _BODY = {
                     "title": "ImageForm",
                     "required": ["image"],
                     "properties": {"image": BINARY["schema"] | {"description": "The image file."}},
+                }
+            },
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "title": "ImageBody",
+                    "required": ["image"],
+                    "properties": {"image": SCHEMA},
+                    "additionalProperties": False,
                 }
             },
         },
@@ -212,12 +224,10 @@ def _summary(answered: Answered, kept: bool) -> wire.AnswerSummary:
 
 
 async def _image_of(request: Request, max_bytes: int) -> bytes:
-    """The image of a request: its raw body, or the multipart field "image"."""
+    """The image of a request: its raw body, the multipart field "image", or the member "image" of a JSON object."""
     body = await read_body(request, max_bytes)
-    if not is_form(request):
-        return body
-    form = await read_form(request, body)
-    try:
-        return await image_field(form)
-    finally:
-        await form.close()
+    if is_form(request):
+        return image_field(await read_form(request, body))
+    if is_json(request) and body[:100].lstrip()[:1] in (b"{", b"[", b'"'):  # no image file begins like this
+        return await run_in_threadpool(image_of_json, body, max_bytes)
+    return body

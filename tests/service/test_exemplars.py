@@ -189,6 +189,26 @@ def test_an_annotation_of_a_coco_file_is_pasted_as_it_is(client: TestClient) -> 
     assert "`categories` needs `annotations`" in refused.json()["detail"]
 
 
+def test_an_image_in_json_may_have_line_breaks_or_be_a_data_url(client: TestClient) -> None:
+    lines = base64.encodebytes(IMAGE).decode()
+    first = annotate(client, [{"class_name": "brick", "polygons": [SQUARE]}], image=lines).json()
+    url = f"data:image/png;base64,{lines}"
+    again = annotate(client, [{"class_name": "brick", "polygons": [SQUARE]}], image=url).json()
+    assert again["already"] == len(first["exemplars"]) > 0
+
+
+def test_parts_of_a_form_without_file_names_are_read(client: TestClient) -> None:
+    fields = {"image": IMAGE, "annotations": json.dumps([{"class_name": "böse", "polygons": [SQUARE]}]).encode(),
+              "reason": "größer".encode()}  # fmt: skip
+    parts = [
+        b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (n.encode(), c) for n, c in fields.items()
+    ]
+    body = b"".join(parts) + b"--b--\r\n"
+    added = client.post("/exemplars", content=body, headers={"content-type": "multipart/form-data; boundary=b"}).json()
+    assert {one["class_name"] for one in added["exemplars"]} == {"böse"}
+    assert added["edit"]["reason"] == "größer"
+
+
 def test_a_class_that_differs_by_case_only_is_the_existing_one(client: TestClient) -> None:
     body = annotate(client, [{"class_name": "BRICK", "polygons": [SQUARE]}]).json()
     assert {one["class_name"] for one in body["exemplars"]} == {"brick"}

@@ -1,3 +1,4 @@
+import base64
 import io
 from collections.abc import Callable
 
@@ -145,7 +146,61 @@ def test_a_form_without_the_field_says_which_fields_it_has(client: TestClient, p
     assert response.status_code == 422
     assert response.json()["received"] == ["photograph"]
     text = client.post("/segment", data={"image": "not a file"}, files={"x": b"1"})
-    assert text.status_code == 422
+    assert text.status_code == 415
+
+
+def test_a_part_of_a_form_without_a_file_name_is_a_file(client: TestClient, photo: bytes) -> None:
+    """Also in bytes that are not text: some clients leave the file name out."""
+    for boundary, disposition in (("b", 'form-data; name="image"'), ('"a b"', "form-data; name=image")):
+        plain = boundary.strip('"')
+        body = (
+            f"--{plain}\r\nContent-Disposition: {disposition}\r\n\r\n".encode()
+            + photo
+            + f"\r\n--{plain}--\r\n".encode()
+        )
+        kind = {"content-type": f"multipart/form-data; boundary={boundary}"}
+        answer = client.post("/segment", content=body, headers=kind).raise_for_status().json()
+        assert client.get(answer["image_url"]).content == photo
+
+
+def test_an_image_may_be_json_in_base64_or_a_data_url(client: TestClient, photo: bytes) -> None:
+    plain = base64.b64encode(photo).decode()
+    lines = base64.encodebytes(photo).decode()
+    assert "\n" in lines
+    for text in (plain, lines, lines.replace("\n", "\r\n"), f"data:image/png;base64,{plain}",
+                 f"data:image/png;name=a.png;base64,{lines}", "data:;base64," + plain.replace("+", "%2B"),
+                 f"DATA:image/png;BASE64,{plain}"):  # fmt: skip
+        answer = client.post("/segment?masks=none", json={"image": text}).raise_for_status().json()
+        assert client.get(answer["image_url"]).content == photo
+    png = client.post("/segment", json={"image": plain}, headers={"accept": "image/png"})
+    assert png.headers["content-type"] == "image/png"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (b"{", 400, "not JSON"),
+        (b"{}", 422, "image: "),
+        (b'{"image": 1}', 422, "image: "),
+        (b'["a"]', 422, "the body: "),
+        (b'{"image": "aGk=", "k": 3}', 422, "k: "),
+        (b'{"image": "not base64"}', 422, "not base64"),
+        (b'{"image": "aGk"}', 422, "not base64"),
+        (b'{"image": "data:image/png,abc"}', 422, "data: URL that is not base64"),
+        (b'{"image": "data:image/png;base64"}', 422, "data: URL that is not base64"),
+        (b'{"image": "\\ud800"}', 400, "not JSON"),
+        (b'{"image": "aGk="}', 415, "not an image"),
+        (b'{"image": ""}', 400, "There is no image"),
+    ],
+)
+def test_json_without_an_image_is_refused(client: TestClient, body: bytes, status: int, words: str) -> None:
+    refused = client.post("/segment", content=body, headers={"content-type": "application/json; charset=utf-8"})
+    assert (refused.status_code, refused.headers["content-type"]) == (status, "application/problem+json")
+    assert words in refused.json()["detail"]
+
+
+def test_an_image_file_is_read_whatever_its_content_type(client: TestClient, photo: bytes) -> None:
+    assert client.post("/segment", content=photo, headers={"content-type": "application/json"}).status_code == 200
 
 
 def test_an_incomplete_form_is_refused(client: TestClient) -> None:

@@ -22,6 +22,7 @@ def _named(summary: str, value: Any) -> dict[str, Any]:
 
 
 _JSON: dict[str, dict[str, Any]] = {
+    "segment": {"data_url": _named("A data: URL", {"image": f"data:image/png;base64,{_SMALL_IMAGE}"})},
     "sign_in": {"key": _named("A key of `segsort keys new`", {"key": "segsort_YOUR_KEY"})},
     "label_segment": {
         "by_name": _named("A class by its name", {"class_name": "pole", "reason": "a lamp post, not a building"}),
