@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from service.logs import request_id
 
@@ -21,6 +22,7 @@ E = TypeVar("E", bound=Exception)
 _log = logging.getLogger("segsort.problems")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _MAX_ERRORS = 20  # listed for one request
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 CLIENT_CLOSED_REQUEST = 499  # nginx uses this status where the caller closed the connection
 PROBLEM_TYPE = "application/problem+json"
 
@@ -147,7 +149,7 @@ async def _on_validation_error(request: Request, error: RequestValidationError) 
 async def _on_http_error(request: Request, error: HTTPException) -> Response:
     if isinstance(error.__cause__, Problem):  # a problem that was raised while FastAPI read the body
         return problem_response(error.__cause__)
-    status, allowed = error.status_code, dict(error.headers or {}).get("Allow")
+    status, allowed = error.status_code, _methods_of(request) if error.status_code == 405 else None
     path = brief(request.scope["path"])
     detail = {
         404: f"No route has the path {path}.",
@@ -155,6 +157,17 @@ async def _on_http_error(request: Request, error: HTTPException) -> Response:
     }.get(status, str(error.detail))
     headers = {"Allow": allowed} if allowed else None
     return problem_response(Problem(status, detail, allowed=allowed, fix="/docs lists all routes."), headers)
+
+
+def _methods_of(request: Request) -> str:
+    """The methods that are allowed at the path of a request. HEAD is answered wherever GET is."""
+    scopes = {method: dict(request.scope) | {"method": method} for method in _METHODS}
+    found = [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]
+    return ", ".join(found + ["HEAD"] * ("GET" in found))
 
 
 async def _on_os_error(request: Request, error: OSError) -> Response:

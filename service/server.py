@@ -28,7 +28,13 @@ class Server(uvicorn.Server):
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         super().__init__(
             uvicorn.Config(
-                app, settings.host, settings.port, log_config=None, access_log=False, timeout_graceful_shutdown=1
+                app,
+                settings.host,
+                settings.port,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
+                proxy_headers=False,  # `service.http.proxied` reads them
             )
         )
         self._readiness: Readiness = app.state.readiness

@@ -70,6 +70,16 @@ class Settings(BaseSettings):
     adapt_budget_s: float = Field(15, ge=1, le=3600, description="time to choose a head in an adaptation, seconds")
     api_keys: str = Field("", description="accepted API keys: name:role:sha256, separated by commas")
     api_keys_file: Path | None = Field(None, description="file with more API keys, one on each line")
+    root_path: str = Field("", description="path below which a proxy publishes the service, such as /segsort")
+    trusted_proxies: str = Field(
+        "", description="addresses or networks of proxies whose X-Forwarded-Host and -Proto count, separated by commas"
+    )
+    trusted_origins: str = Field(
+        "", description="origins of pages that may edit, beside the service's own page, separated by commas"
+    )
+    cors_origins: str = Field(
+        "", description="origins of pages that may read answers (CORS), separated by commas; *: any, without cookies"
+    )
     open: bool = Field(False, description="without API keys, let callers from other machines read and edit")
 
     @property

@@ -5,13 +5,13 @@ which give the `Caller`.
 """
 
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from pydantic import BaseModel, Field
 
 from service.http import wire
 from service.http.keys import Access, Caller, read_access
+from service.http.origins import Origins, is_own
 from service.problems import Problem, add_handler, problem_response
 from service.settings import Settings
 
@@ -24,13 +24,13 @@ def add_access(app: FastAPI, settings: Settings) -> None:
     """Require the keys of the settings, and add the routes /me and /session.
 
     Raises:
-        ValueError: see `read_access`.
+        ValueError: see `read_access` and `Origins.of`.
     """
 
     async def unknown(request: Request, error: UnknownCaller) -> Response:
         return problem_response(error, {"WWW-Authenticate": 'Bearer realm="segsort"'})
 
-    app.state.access = read_access(settings)
+    app.state.access, app.state.origins = read_access(settings), Origins.of(settings)
     add_handler(app, UnknownCaller, unknown)
     app.include_router(router)
 
@@ -77,7 +77,8 @@ async def curator(request: Request) -> Caller:
         raise Problem(
             403, "A page of another site may not edit.", received=request.headers.get("origin"),
             allowed="pages of this service, and callers that send the key in a header",
-            fix="Send the key as Authorization: Bearer KEY, or open the service's own page.",
+            fix="Send the key as Authorization: Bearer KEY, or open the service's own page. If a proxy changes the "
+            "host or the port, the operator can set SEGSORT_TRUSTED_ORIGINS or SEGSORT_TRUSTED_PROXIES.",
         )  # fmt: skip
     return caller
 
@@ -121,19 +122,30 @@ def sign_in(request: Request, body: SignIn) -> Response:
         raise UnknownCaller
     answer = _describe(request, caller)
     if access.keys:
-        secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, body.key, path="/", httponly=True, samesite="strict", secure=secure)
+        answer.set_cookie(
+            COOKIE, body.key, path=_cookie_path(request), httponly=True, samesite="strict", secure=_is_secure(request)
+        )
     return answer
 
 
 @router.delete(
     "/session", status_code=204, operation_id="sign_out", summary="Sign out", response_description="Signed out."
 )
-def sign_out() -> Response:
+def sign_out(request: Request) -> Response:
     """Sign out: remove the cookie."""
     answer = Response(status_code=204)
-    answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+    answer.delete_cookie(COOKIE, path=_cookie_path(request), httponly=True, samesite="strict")
     return answer
+
+
+def _cookie_path(request: Request) -> str:
+    """The path below which browsers send the cookie: that of this service only, on a host that has others too."""
+    return request.scope.get("root_path") or "/"
+
+
+def _is_secure(request: Request) -> bool:
+    """Whether the browser uses TLS, perhaps to a proxy that does not say so."""
+    return request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")
 
 
 def _describe(request: Request, caller: Caller) -> Response:
@@ -161,13 +173,11 @@ def _from_another_site(request: Request) -> bool:
     """
     if request.app.state.access.keys and _in_header(request):
         return False
+    origins: Origins = request.app.state.origins
+    origin = request.headers.get("origin")
+    if origin in origins.trusted:
+        return False
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site not in ("same-origin", "none")
-    origin = request.headers.get("origin")
-    if origin is None:
-        return False
-    try:
-        return urlsplit(origin).netloc != request.headers.get("host")
-    except ValueError:  # not a valid address, so not this service's
-        return True
+    return origin is not None and not is_own(origin, request.headers.get("host"))

@@ -1,6 +1,7 @@
-"""Limits on request bodies: their size, and the time that they may take to arrive."""
+"""Limits on request bodies: their size, the time that they may take to arrive, and that they are not compressed."""
 
 import asyncio
+from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,6 +14,7 @@ class BodyLimit:
     """ASGI middleware that limits the body of every HTTP request.
 
     - A body whose Content-Length is above the limit is answered with 413 before it is read.
+    - A body with a Content-Encoding is answered with 415 before it is read.
     - A body that grows past the limit is cut off: the route receives a disconnect.
     - A body that does not arrive in time raises a Problem with status 408 in the route that reads it.
 
@@ -26,17 +28,22 @@ class BodyLimit:
         self._app, self._max_bytes, self._timeout = app, max_bytes, timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request whose Content-Length is too large; pass every other request on with a limited body."""
+        """Answer a request whose headers show that its body is not accepted; pass others on with a limited body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif self._declares_too_much(scope):
-            await problem_response(too_large(self._max_bytes))(scope, receive, send)
+            return
+        problem = self._refusal(dict(scope["headers"]))
+        if problem is not None:
+            await problem_response(problem)(scope, receive, send)
         else:
             await self._app(scope, _LimitedBody(receive, self._max_bytes, self._timeout), send)
 
-    def _declares_too_much(self, scope: Scope) -> bool:
-        declared = dict(scope["headers"]).get(b"content-length", b"0").lstrip(b"0")
-        return declared.isdigit() and (len(declared) > _MAX_DIGITS or int(declared) > self._max_bytes)
+    def _refusal(self, headers: Mapping[bytes, bytes]) -> Problem | None:
+        declared = headers.get(b"content-length", b"0").lstrip(b"0")
+        if declared.isdigit() and (len(declared) > _MAX_DIGITS or int(declared) > self._max_bytes):
+            return too_large(self._max_bytes)
+        coding = headers.get(b"content-encoding", b"").strip().lower()
+        return _compressed(coding) if coding not in (b"", b"identity") else None
 
 
 class _LimitedBody:
@@ -79,6 +86,14 @@ def too_large(max_bytes: int) -> Problem:
         413, "The request body is too large.", received=f"more than {max_bytes} bytes",
         allowed=f"at most {max_bytes} bytes",
         fix="Compress the image or scale it down, or ask the operator to raise SEGSORT_MAX_BYTES.",
+    )  # fmt: skip
+
+
+def _compressed(coding: bytes) -> Problem:
+    return Problem(
+        415, "The request body is compressed.", received=f"Content-Encoding: {coding[:40].decode('latin-1')}",
+        allowed="a body without Content-Encoding",
+        fix="Send the body as it is. Image files are compressed already.", headers={"Accept-Encoding": "identity"},
     )  # fmt: skip
 
 

@@ -101,6 +101,22 @@ class DocumentedApp(FastAPI):
         super().include_router(router, **options)
         self._routers.append(router)
 
+    def check_root_path(self, root_path: str) -> None:
+        """Refuse a root path that looks like the path of a route: a proxy that removes it could not be told from one
+        that keeps it.
+
+        Raises:
+            ValueError: if a route begins with the first part of the root path.
+        """
+        first = root_path.strip("/").partition("/")[0]
+        paths = [route.path for router in self._routers for route in router.routes if isinstance(route, APIRoute)]
+        taken = sorted({path.strip("/").partition("/")[0] for path in [*paths, str(self.openapi_url)]} - {""})
+        if first in taken:
+            raise ValueError(
+                f"SEGSORT_ROOT_PATH={root_path!r} begins like a path of the service ({', '.join(taken)}); choose "
+                "another one, such as /segsort"
+            )
+
     def documented_routes(self) -> list[APIRoute]:
         """The routes of the document."""
         routes = (route for router in self._routers for route in router.routes)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.answering.stages import StageFailure, Stages
 from service.http.metrics import Metrics
+from service.http.proxied import path_below_root
 from service.http.readiness import Readiness
 from service.http.tracing import Tracing
 from service.logs import request_id
@@ -47,7 +48,7 @@ class Requests:
         token = request_id.set(one.id)
         self._readiness.in_flight += 1
         try:
-            if self._readiness.draining and scope["path"] not in _PROBES:
+            if self._readiness.draining and path_below_root(scope) not in _PROBES:
                 await problem_response(_shutting_down())(scope, receive, one.send)
             else:
                 await self._answer(one, scope, receive)
@@ -76,7 +77,7 @@ class Requests:
         if self._tracing is not None:
             self._tracing.record(one.scope, route, one.status, one.id, one.started_ns, one.stages)
         fields = {"method": one.scope["method"], "path": one.path, "status": one.status, "ms": round(seconds * 1000, 1)}
-        level = logging.DEBUG if one.scope["path"] in _PROBES and one.status < _ERRORS else logging.INFO
+        level = logging.DEBUG if path_below_root(one.scope) in _PROBES and one.status < _ERRORS else logging.INFO
         if _log.isEnabledFor(level):
             _log.log(level, "%(method)s %(path)s %(status)d %(ms).1f ms", fields, extra=fields)
 

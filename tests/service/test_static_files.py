@@ -38,8 +38,19 @@ def test_no_script_imports_itself_through_others() -> None:
     assert not left, f"these import each other: {sorted(path.name for path in left)}"
 
 
+@pytest.mark.parametrize("file", sorted(STATIC.rglob("*.*")), ids=lambda file: str(file.relative_to(STATIC)))
+def test_no_address_begins_at_the_root_of_the_host(file: Path) -> None:
+    """A proxy may publish the service below a path. Scripts send requests by `url` of lib/http.js, which adds it."""
+    text = file.read_text()
+    assert not re.findall(r"""(?:href|src)="/|@import ["']/""", text)
+    if file.name not in ("api.js", "types.js"):
+        assert not re.findall(
+            r"""(?<!url\()["'`]/(?:segment|explain|exemplars|classes|edits|docs|openapi|static)""", text
+        )
+
+
 def test_every_script_is_loaded_by_a_page_or_imported() -> None:
-    named = {name for file in STATIC.glob("*.html") for name in re.findall(r'src="/static/([^"]+)"', file.read_text())}
+    named = {name for file in STATIC.glob("*.html") for name in re.findall(r'src="static/([^"]+)"', file.read_text())}
     known = {(STATIC / name).resolve() for name in named if name.endswith(".js")}.union(
         *(imports(script) for script in SCRIPTS)
     )

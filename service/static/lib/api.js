@@ -1,6 +1,6 @@
 /** The routes of the service, one function a route. All throw `Problem`. */
 
-import { request, upload } from "./http.js";
+import { request, upload, url } from "./http.js";
 
 /**
  * @typedef {import("./types.js").ActivatedRelease} ActivatedRelease
@@ -44,12 +44,12 @@ export const getFullSegmentation = (segmentationId) => request("GET", `/segmenta
 /** @param {string} segmentationId @returns {Promise<RelabelledAnswer>} the same segments with the labels of now */
 export const relabel = (segmentationId) => request("POST", `/segmentations/${id(segmentationId)}/relabel`);
 /** @param {string} segmentationId */
-export const imageUrl = (segmentationId) => `/segmentations/${id(segmentationId)}/image`;
+export const imageUrl = (segmentationId) => url(`/segmentations/${id(segmentationId)}/image`);
 
 /** @param {string} segmentId @returns {Promise<Explanation>} */
 export const explain = (segmentId) => request("GET", `/explain/${id(segmentId)}`);
 /** The explanation as a page to print. @param {string} segmentId */
-export const explanationUrl = (segmentId) => `/explain/${id(segmentId)}`;
+export const explanationUrl = (segmentId) => url(`/explain/${id(segmentId)}`);
 /** @param {string} segmentId @param {ClassChoice} choice @returns {Promise<SegmentLabelled>} */
 export const labelSegment = (segmentId, choice) => request("POST", `/segments/${id(segmentId)}/label`, choice);
 
@@ -58,7 +58,7 @@ export const listExemplars = (query) => request("GET", `/exemplars?${query}`);
 /** @param {string} exemplarId @returns {Promise<Exemplar>} with its mask */
 export const getExemplar = (exemplarId) => request("GET", `/exemplars/${id(exemplarId)}`);
 /** @param {string} exemplarId */
-export const cropUrl = (exemplarId) => `/exemplars/${id(exemplarId)}/crop`;
+export const cropUrl = (exemplarId) => url(`/exemplars/${id(exemplarId)}/crop`);
 /** @param {string[]} exemplarIds @returns {Promise<Edited>} */
 export const removeExemplars = (exemplarIds) =>
   exemplarIds.length === 1

@@ -20,6 +20,11 @@ const ADVICE = /** @type {Record<number, string>} */ ({
 const NAMES_A_REQUEST = /\b(GET|POST|PUT|DELETE) \/|`/;
 const OFFLINE = { detail: "The service cannot be reached.", fix: "Check that it is running, then try again." };
 
+const BASE = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+
+/** The address of a path of the service, which a proxy may publish below another path. @param {string} path "/..." */
+export const url = (path) => BASE + path;
+
 /** A refusal by the service, or its silence (status 0). The message says what happened. */
 export class Problem extends Error {
   /** @param {number} status @param {ProblemBody} body */
@@ -77,7 +82,7 @@ function toProblem(status, text) {
  */
 export async function request(method, path, body) {
   const headers = { Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": "application/json" }) };
-  const answer = await fetch(path, {
+  const answer = await fetch(url(path), {
     method,
     headers,
     body: body === undefined ? undefined : JSON.stringify(body),
@@ -102,7 +107,7 @@ export async function request(method, path, body) {
 export function upload(path, file, progress, signal) {
   return new Promise((resolve, reject) => {
     const sent = new XMLHttpRequest();
-    sent.open("POST", path);
+    sent.open("POST", url(path));
     sent.setRequestHeader("Content-Type", file.type || "application/octet-stream");
     sent.setRequestHeader("Accept", "application/json");
     sent.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);

@@ -3,7 +3,7 @@
  */
 
 /** @type {any} */ (window).SwaggerUIBundle({
-  url: "/openapi.json",
+  url: new URL("../../openapi.json", import.meta.url).href,
   dom_id: "#swagger-ui",
   deepLinking: true,
   validatorUrl: null, // the default asks validator.swagger.io

@@ -18,6 +18,9 @@ const FIRST_HINT = "Name the class of this segment. Segments that look like it g
 
 let created = 0;
 
+/** A name without case and in one Unicode form: names that are equal so are one name. @param {string} name */
+const folded = (name) => name.normalize("NFC").toLowerCase();
+
 /** A text field above one button a class. Digits choose the first ten; a new name makes a class. */
 export class ClassPicker {
   /** @param {ClassInfo[]} classes @param {Options} options */
@@ -82,11 +85,12 @@ export class ClassPicker {
 
   #render() {
     const name = this.field.value.trim();
-    const text = name.toLowerCase();
-    const found = this.classes.filter((info) => info.name.toLowerCase().includes(text));
-    found.sort((a, b) => Number(b.name.toLowerCase() === text) - Number(a.name.toLowerCase() === text));
+    const text = folded(name);
+    const found = this.classes.filter((info) => folded(info.name).includes(text));
+    const closeness = (/** @type {ClassInfo} */ info) => (info.name === name ? 2 : Number(folded(info.name) === text));
+    found.sort((a, b) => closeness(b) - closeness(a));
     this.choices = found.map((info) => this.#known(info));
-    if (text && !this.classes.some((info) => info.name.toLowerCase() === text)) this.choices.push(this.#new(name));
+    if (text && !this.classes.some((info) => folded(info.name) === text)) this.choices.push(this.#new(name));
     this.list.replaceChildren(...this.choices);
     this.#activate(text ? 0 : -1);
   }

@@ -2,6 +2,7 @@
 
 import { h } from "../lib/dom.js";
 import { iconButton } from "../lib/elements.js";
+import { url } from "../lib/http.js";
 
 const SHORTCUTS = [
   ["Tab, then arrows", "go from segment to segment, in the image or in the list"],
@@ -30,7 +31,7 @@ export function helpDialog() {
       { class: "keys" },
       ...SHORTCUTS.flatMap(([key, effect]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, effect)]),
     ),
-    h("p", { class: "fine" }, "To call the service from a program, see the ", h("a", { href: "/docs" }, "API"), "."),
+    h("p", { class: "fine" }, "To call the service from a program, see the ", h("a", { href: url("/docs") }, "API"), "."),
   );
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   return dialog;

@@ -115,6 +115,8 @@ def test_a_browser_signs_in_and_out(ask: Callable[..., TestClient]) -> None:
 def test_over_tls_the_cookie_is_secure(ask: Callable[..., TestClient]) -> None:
     client = ask(api_keys=BOTH)
     assert "secure" in client.post("https://testserver/session", json={"key": ANNA}).headers["set-cookie"].lower()
+    behind = client.post("/session", json={"key": ANNA}, headers={"Origin": "https://a.example"})
+    assert "secure" in behind.headers["set-cookie"].lower(), "a proxy ends TLS, and does not say so"
 
 
 @pytest.mark.parametrize(
@@ -140,6 +142,15 @@ def test_a_page_of_another_site_cannot_edit(
     client.post("/session", json={"key": ANNA})
     assert client.post("/edit", headers=headers).status_code == status
     assert client.get("/read", headers=headers).status_code == 200
+
+
+def test_a_page_of_a_trusted_origin_can_edit(ask: Callable[..., TestClient]) -> None:
+    client = ask(trusted_origins="https://a.example, http://b.example:81")
+    for origin, status in (("https://a.example", 200), ("http://b.example:81", 200), ("http://a.example", 403)):
+        for site in ({}, {"Sec-Fetch-Site": "cross-site"}):
+            assert client.post("/edit", headers={"Origin": origin, **site}).status_code == status
+    refused = client.post("/edit", headers={"Origin": "http://b.example"}).json()
+    assert "SEGSORT_TRUSTED_ORIGINS" in refused["fix"]
 
 
 def test_keys_are_never_logged(ask: Callable[..., TestClient], caplog: pytest.LogCaptureFixture) -> None:

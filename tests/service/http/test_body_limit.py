@@ -1,10 +1,12 @@
 """Bodies of requests: their declared size, their real size, and the time that they take."""
 
 import asyncio
+import gzip
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from service.http.body_limit import BodyLimit, too_large
 from service.problems import Problem
@@ -114,3 +116,13 @@ def test_the_problem_names_the_limit_and_the_setting() -> None:
     problem = too_large(10)
     assert (problem.status, problem.allowed) == (413, "at most 10 bytes")
     assert "SEGSORT_MAX_BYTES" in str(problem.fix)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip", "GZIP "])
+def test_a_compressed_body_is_refused_and_not_read(client: TestClient, photo: bytes, coding: str) -> None:
+    for path in ("/segment", "/exemplars", "/classes"):
+        refused = client.post(path, content=gzip.compress(photo), headers={"content-encoding": coding})
+        assert refused.status_code == 415
+        assert refused.headers["accept-encoding"] == "identity"
+        assert refused.json()["received"] == f"Content-Encoding: {coding.strip().lower()}"
+    assert client.post("/segment", content=photo, headers={"content-encoding": "identity"}).status_code == 200
