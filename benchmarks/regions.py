@@ -14,12 +14,12 @@ import numpy as np
 from skimage.segmentation import slic
 
 from benchmarks.common import report
-from index_builder.datasets import open_image
 from index_builder.progress import counted
 from index_builder.regions import open_regions
 from index_builder.regions.contour_training import annotations, photographs
 from index_builder.regions.measures import Measures, measure
 from index_builder.regions.superpixels import connected_pieces
+from model_store.images import read_image
 
 Cut = Callable[[np.ndarray], np.ndarray]  # [H, W, 3] uint8 RGB -> [H, W] int32, 0..R-1
 COUNTS = (100, 200)  # requested superpixels; the methods return fewer: about as many as our sources, and more
@@ -53,8 +53,7 @@ def compare(files: list[Path], cuts: dict[str, Cut]) -> list[dict[str, Any]]:
     found: dict[str, list[Measures]] = {name: [] for name in cuts}
     seconds: dict[str, list[float]] = {name: [] for name in cuts}
     for i in counted(len(files), "Measuring"):
-        with open_image(files[i]) as opened:
-            image = np.asarray(opened.convert("RGB"))
+        image = read_image(files[i]).pixels
         drawn = annotations(files[i])
         for name, cut in cuts.items():
             start = time.perf_counter()

@@ -19,7 +19,7 @@ from benchmarks.common import report
 from examples.client import Client, Labelled, connected
 from examples.new_things import NEW, THINGS, paint
 from examples.photograph_collections import COLLECTIONS
-from index_builder.datasets.camvid import CLASSES
+from model_store.labelled.camvid import CLASSES
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ release. Every image name stands for an image of the bundled release. A program 
 `tests/written_commands.py`.
 """
 
+import io
 import os
 import re
 import subprocess
+import zipfile
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,7 +126,7 @@ def test_a_written_request_is_answered(command: Written, service: str, photo: Pa
     url = re.fullmatch(r"(?:http://)?(?:localhost|127\.0\.0\.1):8000(/.*)?", request.url)
     assert url, f"{command}: {request.url} is not the address of `make serve` and of the container"
     path, data = (_filled(text or "", ids) for text in (url[1] or "/", request.data))
-    body = photo.read_bytes()
+    body = archive(photo) if request.data_binary == "@export.zip" else photo.read_bytes()
     fields = [tuple(field.split("=", 1)) for field in request.form]
     sent = [(name, ("photo.jpg", body, "image/jpeg") if text[0] == "@" else (None, text)) for name, text in fields]
     answer = httpx.request(
@@ -138,6 +140,18 @@ def test_a_written_request_is_answered(command: Written, service: str, photo: Pa
     assert answer.is_success, f"{command}: {answer.status_code} {answer.text[:500]}"
     if answer.status_code == httpx.codes.ACCEPTED:  # one job runs at a time, and other documents start one too
         httpx.post(f"{service}{answer.headers['location']}/cancel", timeout=60)
+
+
+def archive(photo: Path) -> bytes:
+    """A ZIP archive of one labelled image, as a tool exports it."""
+    content, mask = io.BytesIO(), io.BytesIO()
+    with Image.open(photo) as image:
+        Image.new("L", image.size).save(mask, "PNG")
+    with zipfile.ZipFile(content, "w") as files:
+        files.writestr("images/photo.jpg", photo.read_bytes())
+        files.writestr("masks/photo.png", mask.getvalue())
+        files.writestr("classes.json", '{"classes": [{"name": "kerb", "color": [9, 9, 9]}]}')
+    return content.getvalue()
 
 
 def _filled(text: str, ids: dict[str, str]) -> str:

@@ -150,18 +150,19 @@ def labels_of(mask: Mask, values: MaskValues) -> np.ndarray:
         MaskFault: if some pixels are no class: which values, their share, and the nearest class of a colour.
     """
     readings = [(mask.colours, values.colours)] if values.colours else []
-    if mask.indices is not None:
+    if mask.indices is not None and values.indices:
         readings.insert(0 if mask.indexed else 1, (mask.indices, values.indices))
     if not readings:
-        raise MaskFault("The mask has colours, and its classes have none. Save it with the indices of the classes.")
+        had, lacks = ("colours", "indices") if mask.indices is None else ("indices", "colours")
+        raise MaskFault(f"The mask has {had}, and its classes have none. Save it with the {lacks} of the classes.")
     unknown = []
     for found, known in readings:
         labels, strange = _looked_up(found, mask.transparent, known)
         if not len(strange):
             return labels
         unknown.append(strange)
-    if mask.indexed or not values.colours:
-        raise _strange_indices(unknown[0 if mask.indexed else -1], mask, values)
+    if readings[0][1] is values.indices:
+        raise _strange_indices(unknown[0], mask, values)
     raise _strange_colours(unknown[0], mask, values)
 
 

@@ -1,4 +1,4 @@
-"""TIFFs of more than eight bits, of floats, or of channels that are no colours. Only this module imports tifffile."""
+"""TIFFs of more than eight bits, of floats, or of channels that are no colours."""
 
 import io
 

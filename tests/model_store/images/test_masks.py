@@ -146,6 +146,9 @@ def test_a_mask_of_colours_needs_classes_with_colours() -> None:
     with pytest.raises(MaskFault, match="has colours, and its classes have none"):
         labels_of(decode_mask(encoded(coloured())), values)
     assert labels_of(decode_mask(encoded(Image.fromarray(LABELS % 2 == 1))), values).max() == 1
+    by_colour = MaskValues({}, {0xC80000: 0}, {0: "a"})
+    with pytest.raises(MaskFault, match="no class: #010101"):
+        labels_of(decode_mask(encoded(Image.new("L", (2, 2), 1))), by_colour)
 
 
 def test_grey_of_a_single_channel_is_an_index_even_if_it_is_a_colour() -> None:
