@@ -19,7 +19,7 @@ from benchmarks.common import report
 from examples.client import Client, Labelled, connected
 from examples.new_things import NEW, THINGS, paint
 from examples.photograph_collections import COLLECTIONS
-from model_store.labelled.camvid import CLASSES
+from model_store.labelled import CAMVID_CLASSES as CLASSES
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import orjson
 
 from model_store.card import ClassInfo
-from model_store.labelled.palette import Colour, palette
-from model_store.labelled.samples import IGNORE
+from model_store.labelled import IGNORE, Colour, palette
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 

@@ -10,7 +10,7 @@ from model_store.exporting.names import FileName
 from model_store.exporting.outlines import outlines_of
 from model_store.exporting.results import ExportImage, SegmentShape, class_of, shapes_of
 from model_store.exporting.writer import Writer, rounded
-from model_store.labelled.geotransform import MapPlace
+from model_store.labelled import MapPlace
 
 _WGS84 = 4326  # the coordinates of RFC 7946, longitude and latitude, which are not named
 

@@ -11,7 +11,7 @@ from model_store.exporting.files import Files
 from model_store.exporting.names import FileName
 from model_store.exporting.results import ExportImage, class_of
 from model_store.exporting.writer import ExportOptions, Writer
-from model_store.labelled.samples import IGNORE
+from model_store.labelled import IGNORE
 
 
 class Png(Writer):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model_store.card import ClassInfo
-from model_store.labelled.geotransform import MapPlace
+from model_store.labelled import MapPlace
 from segsort.masks import bounding_boxes
 
 

@@ -22,6 +22,7 @@ SUFFIXES = (
 _ALLOWED = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, JPEG 2000 or PNM"
 _SMALL, _FEW_MARKERS = 64_000, 1024  # bytes; in compressed data one byte in 256 equals the start of a marker
 _RATIO_FROM = 1_000_000  # pixels; smaller images are cheap to decode at any ratio
+_JPEG_SCALES = (1, 2, 4, 8)  # divisors of the size that the JPEG decoder can produce
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _BITS_PER_SAMPLE = 258  # tag of a TIFF
 
@@ -49,7 +50,7 @@ def decode(content: bytes, max_pixels: int = NO_LIMIT) -> Decoded:
         return Decoded(pixels, (pixels.shape[0], pixels.shape[1]), conversion)
 
 
-def decode_reduced(content: bytes, max_pixels: int, working_size: int) -> Decoded:
+def decode_reduced(content: bytes, max_pixels: int, working_size: int, max_full: int | None = None) -> Decoded:
     """Decode an image for the network. A JPEG much larger than the network's input is decoded at a reduced size.
 
     The JPEG decoder produces a half, a quarter or an eighth of the size in a fraction of the time. Other formats are
@@ -57,24 +58,47 @@ def decode_reduced(content: bytes, max_pixels: int, working_size: int) -> Decode
 
     Args:
         content: the file.
-        max_pixels: largest width times height.
+        max_pixels: largest width times height of what is decoded.
         working_size: of the network. A reduced image is at least as large as the network's input.
+        max_full: largest width times height of the whole image, of which a JPEG is decoded at a fraction; None:
+            `max_pixels`.
 
     Raises:
         ImageFault: as `decode`.
     """
-    with opened(content, FORMATS, max_pixels) as image:
+    with opened(content, FORMATS, _largest(max_pixels, max_full)) as image:
         if image is None:
             from model_store.images.tiff import decode_tiff  # tifffile takes 0.2 s to import
 
             return decode_tiff(content, max_pixels)
-        width, height = image.size
-        image.draft(None, working_shape(height, width, working_size)[::-1])  # only affects a JPEG
-        before = image.size
-        pixels, conversion = _to_rgb(image, content, max_pixels)
-        square = before[0] == before[1]  # the reduced image, while the full one may be a pixel longer on a side
-        swapped = _is_rotated_by_quarter(content) if square else (pixels.shape[1], pixels.shape[0]) != before
-        return Decoded(pixels, (width, height) if swapped else (height, width), conversion)
+        size = image.size
+        _reduce(image, working_size, max_pixels)
+        return _reduced(image, size, content, max_pixels)
+
+
+def decode_within(content: bytes, max_pixels: int, max_full: int) -> Decoded:
+    """Decode an image at full size if it has at most `max_pixels`, and a larger JPEG at the largest fraction that has.
+
+    Args:
+        content: the file.
+        max_pixels: largest width times height of what is decoded.
+        max_full: largest width times height of the whole image.
+
+    Raises:
+        ImageFault: as `decode`.
+    """
+    with opened(content, FORMATS, _largest(max_pixels, max_full)) as image:
+        if image is None:
+            from model_store.images.tiff import decode_tiff  # tifffile takes 0.2 s to import
+
+            return decode_tiff(content, max_pixels)
+        size = image.size
+        fits = (scale for scale in _JPEG_SCALES if -(-size[0] // scale) * -(-size[1] // scale) <= max_pixels)
+        scale = next(fits, _JPEG_SCALES[-1])
+        if scale > 1:
+            image.draft(None, (max(size[0] // scale, 1), max(size[1] // scale, 1)))  # only affects a JPEG
+        check_size(image.width, image.height, max_pixels)
+        return _reduced(image, size, content, max_pixels)
 
 
 def read_image(file: Path) -> Decoded:
@@ -91,26 +115,35 @@ def read_image(file: Path) -> Decoded:
         raise ValueError(f"{file} cannot be read as an image. {fault}") from fault
 
 
-def pixels_of(content: bytes, max_pixels: int, max_ratio: float = math.inf) -> int:
+def pixels_of(
+    content: bytes,
+    max_pixels: int,
+    max_ratio: float = math.inf,
+    working_size: int | None = None,
+    max_full: int | None = None,
+) -> int:
     """Count the pixels of an image by its header, without decoding it.
 
     Args:
         content: the file.
-        max_pixels: largest width times height.
+        max_pixels: largest width times height of what is decoded.
         max_ratio: largest ratio of decoded bytes, in the image's own mode, to bytes of the file. Images of at most a
             million pixels are not checked.
+        working_size: of the network that the image is decoded for by `decode_reduced`; None: it is decoded in full.
+        max_full: largest width times height of the whole image; None: `max_pixels`.
 
     Raises:
         ImageFault: if it is empty, too large or not an image of a supported format, if the compression ratio is too
             high, or the header is damaged.
     """
-    with opened(content, FORMATS, max_pixels) as image:
+    with opened(content, FORMATS, _largest(max_pixels, max_full)) as image:
         if image is None:
             from model_store.images.tiff import tiff_shape  # tifffile takes 0.2 s to import
 
             height, width, channels = tiff_shape(content, max_pixels)
         else:
             (width, height), channels = image.size, len(image.getbands())
+            _reduce(image, working_size, max_pixels)
         ratio = width * height * channels / len(content)
         if width * height > _RATIO_FROM and ratio > max_ratio:
             raise ImageFault(
@@ -163,6 +196,27 @@ def opened(content: bytes, formats: tuple[str, ...], max_pixels: int) -> Iterato
             received=f"{len(content)} bytes: {str(error)[:200]}", allowed=f"a complete {_ALLOWED} file",
             fix="Send the file again, or save it with another program.",
         ) from error  # fmt: skip
+
+
+def _largest(max_pixels: int, max_full: int | None) -> int:
+    return max_pixels if max_full is None else max(max_pixels, max_full)
+
+
+def _reduce(image: Image.Image, working_size: int | None, max_pixels: int) -> None:
+    """Let an open JPEG be decoded at a fraction that is enough for the network, and check the size of the result."""
+    if working_size is not None:
+        width, height = image.size
+        image.draft(None, working_shape(height, width, working_size)[::-1])  # only affects a JPEG
+    check_size(image.width, image.height, max_pixels)
+
+
+def _reduced(image: Image.Image, size: tuple[int, int], content: bytes, max_pixels: int) -> Decoded:
+    """Decode an open image that may be reduced from `size`, (width, height) of the stored image."""
+    before = image.size
+    pixels, conversion = _to_rgb(image, content, max_pixels)
+    square = before[0] == before[1]  # the reduced image, while the full one may be a pixel longer on a side
+    swapped = _is_rotated_by_quarter(content) if square else (pixels.shape[1], pixels.shape[0]) != before
+    return Decoded(pixels, size if swapped else size[::-1], conversion)
 
 
 def _identified(content: bytes, formats: tuple[str, ...]) -> Image.Image | None:

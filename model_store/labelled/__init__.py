@@ -4,18 +4,25 @@ from importlib import import_module
 from pathlib import Path
 
 from model_store.labelled.base import LabelledFiles, MaskedImages, Region, ShapedImages
+from model_store.labelled.camvid import CLASSES as CAMVID_CLASSES
+from model_store.labelled.geotransform import MapPlace
 from model_store.labelled.image_folder import ImageFolder
 from model_store.labelled.mapping import MappedClasses, read_mapping
+from model_store.labelled.palette import Colour, palette
+from model_store.labelled.polygons import fill_rings
 from model_store.labelled.samples import IGNORE, Dataset, Images, Photograph, Sample, licence_of, origin_of
 from model_store.labelled.survey import Survey, image_files
 
 __all__ = [
+    "CAMVID_CLASSES",
     "FORMATS",
     "IGNORE",
+    "Colour",
     "Dataset",
     "ImageFolder",
     "Images",
     "LabelledFiles",
+    "MapPlace",
     "MappedClasses",
     "MaskedImages",
     "Photograph",
@@ -24,10 +31,12 @@ __all__ = [
     "ShapedImages",
     "Survey",
     "detect",
+    "fill_rings",
     "image_files",
     "licence_of",
     "open_format",
     "origin_of",
+    "palette",
     "read_mapping",
 ]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
-from model_store.labelled.polygons import fill_rings
+from model_store.labelled import fill_rings
 from service.images.strokes import Covered
 from service.problems import Problem
 

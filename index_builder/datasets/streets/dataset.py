@@ -1,8 +1,8 @@
 """The data set `streets`: painted scenes numbered by seeds, with nothing to download and free to publish."""
 
 from index_builder.datasets.streets.painter import paint_street
+from model_store.labelled import CAMVID_CLASSES as CLASSES
 from model_store.labelled import Photograph, Sample
-from model_store.labelled.camvid import CLASSES
 
 FIRST_SEEDS = {"train": 0, "val": 10_000_000, "test": 20_000_000}
 MAX_COUNT = 10_000_000  # seeds between two splits

@@ -239,4 +239,14 @@ ANSWERS: dict[tuple[str, int], Any] = {
         },
         "already": 1,
     },
+    ("import_labelled_images", 201): {
+        "index_revision": 9,
+        "format": "coco",
+        "images": [
+            {"name": "images/field_01.jpg", "revision": 8, "exemplars": 31, "already": 0},
+            {"name": "images/field_02.jpg", "revision": 9, "exemplars": 12, "already": 0},
+        ],
+        "skipped": [{"name": "images/field_03.jpg", "reason": "no annotation"}],
+        "notes": [],
+    },
 }
