@@ -39,7 +39,10 @@ def test_a_folder_and_an_archive_have_the_same_files(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_equal_results_give_equal_archives(name: str) -> None:
-    assert list(archive(name, results(), CLASSES)) == list(archive(name, results(), CLASSES))
+    content = b"".join(archive(name, results(), CLASSES))
+    assert content == b"".join(archive(name, results(), CLASSES))
+    with zipfile.ZipFile(io.BytesIO(content)) as zipped:
+        assert {entry.date_time for entry in zipped.infolist()} == {(1980, 1, 1, 0, 0, 0)}, "not the time of writing"
 
 
 @pytest.mark.parametrize("name", EXPORTS)
@@ -152,6 +155,15 @@ def test_one_image_is_one_file(name: str, file: str, kind: str, tmp_path: Path) 
             assert {entry: zipped.read(entry) for entry in zipped.namelist()} == _files(tmp_path)
     else:
         assert found.content in _files(tmp_path).values()
+
+
+def test_labels_without_their_image_name_the_file_of_the_user() -> None:
+    image = results(1)[0]._replace(name="scan")
+    document = json.loads(download("coco", image, CLASSES).content)
+    assert document["images"][0]["file_name"] == "scan"
+    with zipfile.ZipFile(io.BytesIO(b"".join(archive("coco", [image], CLASSES)))) as zipped:
+        assert "images/scan.png" in zipped.namelist(), "a stored image has a suffix"
+        assert b'"scan.png"' in zipped.read("annotations/instances_default.json")
 
 
 @pytest.mark.parametrize("name", EXPORTS)

@@ -37,7 +37,9 @@ def _masks() -> list[np.ndarray]:
     ring = np.ones((7, 9), dtype=bool)
     ring[2:5, 2:7] = False
     ring[3, 4] = True  # an island in the hole
-    return [*random, *smooth, ring, np.ones((1, 1), dtype=bool), np.ones((3, 4), dtype=bool)]
+    beside = np.ones((7, 12), dtype=bool)  # a small hole between the edge and a large one
+    beside[1:6, 6:10] = beside[3, 5] = beside[3, 2] = False
+    return [*random, *smooth, ring, beside, np.ones((1, 1), dtype=bool), np.ones((3, 4), dtype=bool)]
 
 
 @pytest.mark.parametrize("simplified", [True, False])
