@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import orjson
 
 from model_store.card import ClassInfo
-from model_store.labelled import IGNORE, Colour, palette
+from model_store.labelled import IGNORE, Colour, class_palette
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
@@ -30,7 +30,7 @@ def distinct_colours(classes: Sequence[ClassInfo]) -> tuple[list[Colour], Colour
         if info.color in used:
             repeated.append(info.class_id)
         used.add(info.color)
-    *others, spare = palette(len(repeated) + 1, sorted(used))
+    *others, spare = class_palette(len(repeated) + 1, sorted(used))
     new = dict(zip(repeated, others, strict=True))
     unlabelled = next(colour for colour in (BLACK, WHITE, spare) if colour not in used)
     return [new.get(info.class_id, info.color) for info in classes], unlabelled

@@ -8,7 +8,7 @@ from model_store.labelled.camvid import CLASSES as CAMVID_CLASSES
 from model_store.labelled.geotransform import MapPlace
 from model_store.labelled.image_folder import ImageFolder
 from model_store.labelled.mapping import MappedClasses, read_mapping
-from model_store.labelled.palette import Colour, palette
+from model_store.labelled.palette import Colour, class_palette
 from model_store.labelled.polygons import fill_rings
 from model_store.labelled.samples import IGNORE, Dataset, Images, Photograph, Sample, licence_of, origin_of
 from model_store.labelled.survey import Survey, image_files
@@ -30,13 +30,13 @@ __all__ = [
     "Sample",
     "ShapedImages",
     "Survey",
+    "class_palette",
     "detect",
     "fill_rings",
     "image_files",
     "licence_of",
     "open_format",
     "origin_of",
-    "palette",
     "read_mapping",
 ]
 

@@ -14,11 +14,11 @@ _LEVELS = np.linspace(0, 255, 9).round().astype(np.int64)  # of each channel
 _DARKEST = 0.35  # lightness in Oklab, where black is 0 and white is 1
 
 
-def palette(n: int, taken: Sequence[Colour] = ()) -> list[Colour]:
+def class_palette(n: int, taken: Sequence[Colour] = ()) -> list[Colour]:
     """`n` different colours that are well separable from each other, black and white.
 
     Each colour is the candidate with the largest distance to all previous ones in Oklab
-    (https://bottosson.github.io/posts/oklab), so `palette(k)` is the beginning of `palette(n)`.
+    (https://bottosson.github.io/posts/oklab), so `class_palette(k)` is the beginning of `class_palette(n)`.
 
     Args:
         n: at most 255.
@@ -59,7 +59,7 @@ def classes_of(names: Sequence[str], colours: Mapping[str, Colour] | None = None
         colour = (colours or {}).get(name)
         if colour is not None and colour not in given.values():
             given[name] = colour
-    spare = iter(palette(len(names) - len(given), list(given.values())))
+    spare = iter(class_palette(len(names) - len(given), list(given.values())))
     return tuple(
         ClassInfo(class_id=i, name=name, color=given[name] if name in given else next(spare))
         for i, name in enumerate(names)

@@ -59,7 +59,11 @@ def test_formats_without_loss_give_the_pixels(form: str) -> None:
 
 @pytest.mark.parametrize("form", ["WEBP", "AVIF", "JPEG2000"])
 def test_newer_formats_are_decoded(form: str) -> None:
-    options = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}, "JPEG2000": {"irreversible": False}}
+    options = {
+        "WEBP": {"lossless": True},
+        "AVIF": {"quality": 100, "subsampling": "4:4:4"},
+        "JPEG2000": {"irreversible": False},
+    }
     found = decode(saved(Image.fromarray(COLOURS), form, **options[form]))
     assert np.abs(found.pixels.astype(int) - COLOURS).mean() < (8 if form == "AVIF" else 1)
 
@@ -150,7 +154,11 @@ def test_transparent_pixels_are_blended_with_white_in_any_depth() -> None:
             "first three of 5 channels",
         ),
         (np.stack([GREY] * 4, axis=2), {"photometric": "minisblack", "planarconfig": "contig"}, "three of 4 channels"),
-        (np.stack([deep(GREY, 16)] * 2, axis=2), {"photometric": "minisblack", "planarconfig": "contig"}, "the first one of 2"),
+        (
+            np.stack([deep(GREY, 16)] * 2, axis=2),
+            {"photometric": "minisblack", "planarconfig": "contig"},
+            "the first one of 2",
+        ),
     ],
 )
 def test_channels_that_are_no_colours_are_dropped_and_it_is_said(

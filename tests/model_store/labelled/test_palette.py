@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from model_store.labelled.palette import classes_of, palette
+from model_store.labelled.palette import class_palette, classes_of
 
 
 def test_as_many_colours_as_classes_are_different():
-    colours = palette(255)
+    colours = class_palette(255)
 
     assert len(colours) == len(set(colours)) == 255
     assert all(0 <= part <= 255 for colour in colours for part in colour)
@@ -16,21 +16,21 @@ def test_as_many_colours_as_classes_are_different():
 
 
 def test_a_longer_palette_begins_with_the_shorter_one():
-    assert palette(40)[:7] == palette(7)
-    assert palette(0) == []
+    assert class_palette(40)[:7] == class_palette(7)
+    assert class_palette(0) == []
 
 
 def test_the_first_colours_are_far_apart_and_far_from_black_and_white():
-    lab = rgb2lab(np.array([*palette(12), (0, 0, 0), (255, 255, 255)]) / 255)
+    lab = rgb2lab(np.array([*class_palette(12), (0, 0, 0), (255, 255, 255)]) / 255)
     distances = np.linalg.norm(lab[:, None] - lab[None], axis=2) + 1000 * np.eye(len(lab))
 
     assert distances.min() > 25  # a difference of 2 is just visible
 
 
 def test_colours_in_use_are_avoided():
-    first = palette(1)[0]
+    first = class_palette(1)[0]
 
-    assert first not in palette(20, [first])
+    assert first not in class_palette(20, [first])
 
 
 def test_classes_keep_their_colours_and_others_take_new_ones():
@@ -39,7 +39,7 @@ def test_classes_keep_their_colours_and_others_take_new_ones():
     assert [(info.class_id, info.name) for info in classes] == [(0, "car"), (1, "road"), (2, "tree")]
     assert classes[0].color == (10, 20, 30)
     assert len({info.color for info in classes}) == 3
-    assert [info.color for info in classes[1:]] == palette(2, [(10, 20, 30)])
+    assert [info.color for info in classes[1:]] == class_palette(2, [(10, 20, 30)])
 
 
 @pytest.mark.parametrize(
