@@ -5,7 +5,7 @@ from pathlib import Path
 
 from model_store.labelled.base import LabelledFiles, MaskedImages, Region, ShapedImages
 from model_store.labelled.camvid import CLASSES as CAMVID_CLASSES
-from model_store.labelled.geotransform import MapPlace
+from model_store.labelled.geotransform import MapPlace, map_place
 from model_store.labelled.image_folder import ImageFolder
 from model_store.labelled.mapping import MappedClasses, read_mapping
 from model_store.labelled.palette import Colour, class_palette
@@ -35,6 +35,7 @@ __all__ = [
     "fill_rings",
     "image_files",
     "licence_of",
+    "map_place",
     "open_format",
     "origin_of",
     "read_mapping",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from model_store.labelled import open_format
@@ -94,6 +95,28 @@ def test_a_folder_is_segmented_and_exported(tiny_release: Path, photo: Path, tmp
         if segment["known"]:
             expected[decode_rle(segment["mask"]["counts"], (72, 96))] = segment["class_id"]
     np.testing.assert_array_equal(data[2].labels, expected)
+
+
+def test_an_image_with_a_place_on_a_map_is_exported_there(tiny_release: Path, tmp_path: Path) -> None:
+    tags = [
+        (33550, 12, 3, (0.5, 0.5, 0.0), True),  # metres of a pixel
+        (33922, 12, 6, (0, 0, 0, 500_000.0, 5_400_000.0, 0), True),  # the place of the upper left corner
+        (34735, 3, 12, (1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, 32632), True),  # UTM zone 32N
+    ]
+    tifffile.imwrite(tmp_path / "field.tif", Blocks("val")[0].image, photometric="rgb", extratags=tags)
+    done = segsort(
+        "segment", tmp_path / "field.tif", "--release", tiny_release, "--out", tmp_path / "out", "--export", "geojson",
+        data=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "out" / "field.geojson").read_text())
+    assert document["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::32632"
+    points = np.array([
+        point for feature in document["features"] for part in feature["geometry"]["coordinates"] for ring in part
+        for point in ring
+    ])  # fmt: skip
+    assert points.min(axis=0).tolist() == [500_000, 5_400_000 - 36]
+    assert points.max(axis=0).tolist() == [500_048, 5_400_000]
 
 
 def test_an_export_that_cannot_be_made_is_refused(tiny_release: Path, photo: Path, tmp_path: Path) -> None:
