@@ -41,7 +41,9 @@ class Settings(BaseSettings):
         None, ge=1, description="largest number of images in one run of the network; None: 16 on a GPU, else 1"
     )
     max_bytes: int = Field(20_000_000, ge=1, description="largest request body, bytes")
-    max_pixels: int = Field(40_000_000, ge=1, description="largest image, pixels")
+    max_pixels: int = Field(
+        40_000_000, ge=1, description="largest image, pixels that are decoded: of a large JPEG, those of a fraction"
+    )
     max_ratio: float = Field(
         2000, gt=0, description="largest compression ratio (decoded to encoded bytes) of images above a million pixels"
     )
@@ -50,7 +52,9 @@ class Settings(BaseSettings):
     max_exemplars: int = Field(50, ge=1, description="largest `exemplars` of a request")
     queue_pixels: int = Field(40_000_000, ge=0, description="largest number of pixels that wait in the queue")
     engine_pixels: int = Field(
-        64_000_000, ge=1, description="largest number of pixels in the engine; a single image may have more"
+        64_000_000,
+        ge=1,
+        description="largest number of pixels in the engine, and of a JPEG of which a fraction is decoded",
     )
     deadline_s: float = Field(30, gt=0, description="longest wait in the queue, seconds")
     upload_timeout_s: float = Field(20, gt=0, description="longest time to receive a request body, seconds")
@@ -105,6 +109,11 @@ class Settings(BaseSettings):
         if self.batch is not None:
             return self.batch
         return min(16, self.at_once or 16) if self.device == "cuda" else 1
+
+    @property
+    def max_full_pixels(self) -> int:
+        """Pixels of the largest JPEG, which is decoded at a fraction: its labels have the full size in the engine."""
+        return max(self.max_pixels, self.engine_pixels)
 
     @model_validator(mode="after")
     def _half_is_for_gpus(self) -> "Settings":

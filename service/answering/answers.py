@@ -54,6 +54,11 @@ class Shapes(NamedTuple):
         """[H, W] bool, the pixels of one segment."""
         return decode_rle(self.counts[n], self.size)
 
+    def part(self, n: int) -> tuple[np.ndarray, tuple[int, int]]:
+        """The pixels of one segment in its box, [h, w] bool, and the row and column of the box."""
+        x, y, width, height = self.boxes[n]
+        return self.mask(n)[y : y + height, x : x + width], (y, x)
+
 
 class ComposedAnswer(NamedTuple):
     """An answer before it is recorded.
@@ -216,5 +221,5 @@ def _mask(form: MaskFormat, shapes: Shapes, n: int) -> dict[str, Any] | None:
     if form == "rle":
         return {"size": list(shapes.size), "counts": shapes.counts[n]}
     if form == "polygon":
-        return {"size": list(shapes.size), "polygons": polygons(shapes.mask(n))}
+        return {"size": list(shapes.size), "polygons": polygons(*shapes.part(n))}
     return None

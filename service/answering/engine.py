@@ -24,7 +24,7 @@ from service.answering.rounding import rounded_timings
 from service.answering.segmenter import Segmenter
 from service.answering.served import ServedRelease, probe
 from service.answering.stages import Stages
-from service.images.decode import decode_reduced, pixels_of
+from service.images.decode import decode_reduced, decode_within, pixels_of
 from service.records.database import Records
 from service.records.follower import Follower
 from service.records.image_store import ImageFile
@@ -48,8 +48,8 @@ class Answer(NamedTuple):
 
     @property
     def class_map(self) -> np.ndarray:
-        """[H, W] int32, class of each pixel or `segsort.retrieval.NO_CLASS`."""
-        return np.asarray(self.class_ids.astype(np.int32)[self.labels])
+        """[H, W] int16, class of each pixel or `segsort.retrieval.NO_CLASS`."""
+        return np.asarray(self.class_ids.astype(np.int16)[self.labels])
 
 
 class _Retrieved(NamedTuple):
@@ -119,7 +119,8 @@ class Engine:
         live = self.served.live
         if request.min_index_revision > live.state.revision:
             self.follower.wait_for(live, request.min_index_revision)
-        return pixels_of(content, self.settings.max_pixels, self.settings.max_ratio)
+        settings, working_size = self.settings, self.served.release.card.preprocessing.working_size
+        return pixels_of(content, settings.max_pixels, settings.max_ratio, working_size, settings.max_full_pixels)
 
     def segment(
         self, content: bytes, request: SegmentRequest, author: str | None = None, stages: Stages | None = None
@@ -146,8 +147,19 @@ class Engine:
         Raises:
             Problem: if the content is not an acceptable image.
         """
-        working_size = served.release.card.preprocessing.working_size
-        return Sized(*decode_reduced(content, self.settings.max_pixels, working_size))
+        working_size, settings = served.release.card.preprocessing.working_size, self.settings
+        return Sized(*decode_reduced(content, settings.max_pixels, working_size, settings.max_full_pixels))
+
+    def decode_in_full(self, content: bytes, served: ServedRelease) -> Sized:
+        """Decode an image whose areas become exemplars: at full size, or as `decode` if that exceeds `max_pixels`.
+
+        Raises:
+            Problem: if the content is not an acceptable image.
+        """
+        settings = self.settings
+        if pixels_of(content, settings.max_full_pixels) > settings.max_pixels:
+            return self.decode(content, served)
+        return Sized(*decode_within(content, settings.max_pixels, settings.max_full_pixels))
 
     def embed(self, image: Sized, segments: int | None, served: ServedRelease) -> tuple[Tensor, Segments]:
         """Embed and sort an image whose segments become exemplars.

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from model_store.exporting import ExportImage, ExportOptions, ExportSegment, write
-from model_store.labelled import Survey, image_files
+from model_store.labelled import MapPlace, Survey, image_files, map_place
 from segsort.masks import decode_rle
 from service.answering.engine import Engine
 from service.answering.limits import SegmentRequest
-from service.images.decode import decode
-from service.images.drawing import contact_sheet, label_map_png, overlay
+from service.images.decode import decode_within
+from service.images.drawing import contact_sheet, label_map_png, overlay, resampled
 from service.problems import Problem
 
 Failed = Callable[[Path, Exception], None]
@@ -68,10 +68,12 @@ def segment_file(engine: Engine, file: Path, out: Path | None) -> dict[str, Any]
     body: dict[str, Any] = answer.body
     if out is None:
         return body
-    image, labels = decode(content, engine.settings.max_pixels), _segment_map(body)
+    image = decode_within(content, engine.settings.max_pixels, engine.settings.max_full_pixels).pixels
+    shape = (image.shape[0], image.shape[1])  # of a very large JPEG, a fraction of the size of the labels
+    labels = resampled(_segment_map(body), shape)
     release, classes = engine.served.release, engine.served.release.card.classes
     out.parent.mkdir(parents=True, exist_ok=True)
-    overlay(image, answer.class_map, labels, classes).save(f"{out}.overlay.png")
+    overlay(image, resampled(answer.class_map, shape), labels, classes).save(f"{out}.overlay.png")
     Path(f"{out}.labels.png").write_bytes(label_map_png(answer.class_map, classes))
     Path(f"{out}.json").write_text(json.dumps(body))
     contact_sheet(image, labels, body, release, release.rows).save(f"{out}.exemplars.png")
@@ -120,7 +122,17 @@ def _results(engine: Engine, files: Sequence[Path], with_images: bool, failed: F
         ]  # fmt: skip
         print(f"{file}: {len(segments)} segments ({n + 1} of {len(files)})", file=sys.stderr)
         stored = content if with_images else None
-        yield ExportImage(file.name, _segment_map(body), segments, str(body["image_id"]), content=stored)
+        place = _place(file)
+        yield ExportImage(file.name, _segment_map(body), segments, str(body["image_id"]), place, stored)
+
+
+def _place(file: Path) -> MapPlace | None:
+    """The place of an image on a map; None if it has none, or a damaged one, which is printed."""
+    try:
+        return map_place(file)
+    except ValueError as error:
+        print(f"{error}; its export has pixels as coordinates", file=sys.stderr)
+        return None
 
 
 def _segment_map(body: dict[str, Any]) -> np.ndarray:

@@ -11,11 +11,12 @@ from model_store.live import LiveExemplars
 from segsort.masks import decode_rle
 from service.answering.links import exemplar_crop_url, exemplar_image_url
 from service.answering.rounding import rounded
-from service.images.decode import decode
-from service.images.drawing import exemplar_image, outlined_crop
+from service.images.decode import decode_within
+from service.images.drawing import exemplar_image, reduced_crop
 from service.problems import Problem
 from service.records.image_store import ImageFile, ImageStore
 from service.records.live_release import LiveRelease
+from service.settings import Settings
 
 
 def exemplar_json(live: LiveRelease, row: int, state: LiveExemplars | None = None) -> dict[str, Any]:
@@ -85,14 +86,15 @@ def exemplar_file(live: LiveRelease, row: int, images: ImageStore) -> ImageFile:
     return stored
 
 
-def exemplar_crop(live: LiveRelease, row: int, images: ImageStore, max_pixels: int) -> Image.Image:
+def exemplar_crop(live: LiveRelease, row: int, images: ImageStore, settings: Settings) -> Image.Image:
     """The part of the image around an exemplar, with the outline of its mask."""
     facts = exemplar_facts(live.state, row)
     if live.state.added(row) is None:
         image = np.asarray(exemplar_image(live.release, int(live.release.exemplars.image_ids[row])))
     else:
-        image = decode(exemplar_file(live, row, images).content, max_pixels)
-    return outlined_crop(image, decode_rle(facts["mask"]["counts"], tuple(facts["mask"]["size"])), facts["bbox"])
+        content = exemplar_file(live, row, images).content
+        image = decode_within(content, settings.max_pixels, settings.max_full_pixels).pixels
+    return reduced_crop(image, decode_rle(facts["mask"]["counts"], tuple(facts["mask"]["size"])), facts["bbox"])
 
 
 def _removed(live: LiveRelease, state: LiveExemplars) -> np.ndarray:

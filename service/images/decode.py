@@ -23,24 +23,40 @@ def decode(content: bytes, max_pixels: int) -> np.ndarray:
         return images.decode(content, max_pixels).pixels
 
 
-def decode_reduced(content: bytes, max_pixels: int, working_size: int) -> images.Decoded:
+def decode_reduced(content: bytes, max_pixels: int, working_size: int, max_full: int | None = None) -> images.Decoded:
     """Decode an image for the network, see `model_store.images.decode_reduced`.
 
     Raises:
         Problem: as `decode`.
     """
     with _problems():
-        return images.decode_reduced(content, max_pixels, working_size)
+        return images.decode_reduced(content, max_pixels, working_size, max_full)
 
 
-def pixels_of(content: bytes, max_pixels: int, max_ratio: float = math.inf) -> int:
+def decode_within(content: bytes, max_pixels: int, max_full: int) -> images.Decoded:
+    """Decode an image in full, or a large JPEG at a fraction, see `model_store.images.decode_within`.
+
+    Raises:
+        Problem: as `decode`.
+    """
+    with _problems():
+        return images.decode_within(content, max_pixels, max_full)
+
+
+def pixels_of(
+    content: bytes,
+    max_pixels: int,
+    max_ratio: float = math.inf,
+    working_size: int | None = None,
+    max_full: int | None = None,
+) -> int:
     """Count the pixels of an image by its header, see `model_store.images.pixels_of`.
 
     Raises:
         Problem: as `decode`; 413 also if the compression ratio is too high.
     """
     with _problems():
-        return images.pixels_of(content, max_pixels, max_ratio)
+        return images.pixels_of(content, max_pixels, max_ratio, working_size, max_full)
 
 
 def decode_mask(content: bytes, max_pixels: int) -> Mask:

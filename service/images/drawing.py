@@ -33,8 +33,10 @@ def label_map_png(class_map: np.ndarray, classes: Sequence[ClassInfo]) -> bytes:
             406, "The release has too many classes for a label map with eight bits a pixel.", received=len(classes),
             allowed=f"at most {MAX_CLASSES} classes", fix="Ask for JSON: send no `Accept: image/png`.",
         )  # fmt: skip
+    values = class_map.astype(np.uint8)
     without = class_map == NO_CLASS
-    image = Image.fromarray(np.where(without, NO_CLASS_VALUE, class_map).astype(np.uint8))
+    values[without] = NO_CLASS_VALUE
+    image = Image.fromarray(values)
     palette = [info.color for info in classes]
     if without.any():
         palette += [NO_CLASS_COLOR] * (NO_CLASS_VALUE + 1 - len(palette))
@@ -95,14 +97,34 @@ def outlined_crop(image: np.ndarray, mask: np.ndarray, bbox: Sequence[int]) -> I
     return Image.fromarray(part)
 
 
+def reduced_crop(image: np.ndarray, mask: np.ndarray, bbox: Sequence[int]) -> Image.Image:
+    """Crop an image that may be smaller than its mask, see `outlined_crop`. The mask and the box are scaled to it."""
+    shape = (image.shape[0], image.shape[1])
+    box = scaled_box(bbox, (mask.shape[0], mask.shape[1]), shape)
+    return outlined_crop(image, resampled(mask, shape), box)
+
+
+def resampled(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A map [H, W] at another size (h, w): each pixel has the nearest value."""
+    (H, W), (h, w) = values.shape, shape
+    return values if (h, w) == (H, W) else values[np.arange(h) * H // h][:, np.arange(w) * W // w]
+
+
+def scaled_box(bbox: Sequence[int], size: tuple[int, int], shape: tuple[int, int]) -> list[int]:
+    """The box x, y, width, height of an image of size (H, W) in the image at the size (h, w)."""
+    (x, y, width, height), (H, W), (h, w) = bbox, size, shape
+    left, top, right, bottom = x * w // W, y * h // H, -(-(x + width) * w // W), -(-(y + height) * h // H)
+    return [left, top, right - left, bottom - top]
+
+
 def contact_sheet(
     image: np.ndarray, labels: np.ndarray, body: dict[str, Any], release: Release, rows: dict[str, int]
 ) -> Image.Image:
     """Draw a row for each segment, the largest first: its crop, its label, and the exemplars that voted for it.
 
     Args:
-        image: [H, W, 3] uint8 RGB.
-        labels: [H, W] segment of each pixel.
+        image: [h, w, 3] uint8 RGB, perhaps smaller than the image of the answer.
+        labels: [h, w] segment of each pixel.
         body: the answer of POST /segment.
         release: holds the exemplars.
         rows: by exemplar id: its row in the release.
@@ -116,7 +138,8 @@ def contact_sheet(
         segment = body["segments"][n]
         top = gap + line * (tile + text + gap)
         caption = f"{_label(segment)}\n{_sureness(segment)}{segment['area']} px"
-        _tile(sheet, outlined_crop(image, labels == n, segment["bbox"]), gap, top, tile)
+        box = scaled_box(segment["bbox"], (body["height"], body["width"]), (image.shape[0], image.shape[1]))
+        _tile(sheet, outlined_crop(image, labels == n, box), gap, top, tile)
         draw.text((gap, top + tile + 2), caption, "black", font)
         for i, exemplar in enumerate(segment["exemplars"]):
             left = gap + (tile + gap) * (i + 1) + tile // 2

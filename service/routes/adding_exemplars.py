@@ -21,7 +21,6 @@ from service.editing.pieces import Source
 from service.editing.strength import wins_vote
 from service.http import wire
 from service.http.access import Caller
-from service.images.decode import decode
 from service.problems import Problem
 from service.records.database import Answered
 from service.records.image_store import ImageFile
@@ -164,8 +163,7 @@ def _decoded(engine: Engine, served: ServedRelease, asked: _Asked) -> Sized:
     """The upright image. Strokes are embedded as POST /segment does, so that they fit the answer."""
     if asked.labelled.strokes is not None:
         return engine.decode(asked.content, served)
-    image = decode(asked.content, engine.settings.max_pixels)
-    return Sized(image, (image.shape[0], image.shape[1]))
+    return engine.decode_in_full(asked.content, served)
 
 
 def _added_json(served: ServedRelease, added: Added) -> list[dict[str, Any]]:

@@ -87,7 +87,7 @@ def get_exemplar_image(exemplar_id: ExemplarId, caller: Reader, engine: Service)
 def get_exemplar_crop(exemplar_id: ExemplarId, caller: Reader, engine: Service) -> Response:
     """Draw the part of the image around an exemplar, its mask outlined."""
     live, row = engine.catalogue.find_exemplar(exemplar_id)
-    return png_response(png(exemplar_crop(live, row, engine.records.images, engine.settings.max_pixels)))
+    return png_response(png(exemplar_crop(live, row, engine.records.images, engine.settings)))
 
 
 @router.delete(

@@ -13,8 +13,8 @@ from service.answering.release_view import class_json
 from service.editing.class_names import ClassRef
 from service.explaining.exemplar_detail import exemplar_json
 from service.http import wire
-from service.images.decode import decode
-from service.images.drawing import outlined_crop, png
+from service.images.decode import decode_within
+from service.images.drawing import png, reduced_crop
 from service.problems import Problem
 from service.records.database import Record
 from service.routes.dependencies import (
@@ -94,9 +94,10 @@ def get_segment_crop(segment_id: SegmentId, caller: Reader, engine: Service) -> 
     image_file = engine.records.images.get(record.segmentation.image_id)
     if image_file is None:
         raise not_kept(segment_id)
-    image = decode(image_file.content, engine.settings.max_pixels)
-    mask = record.mask if image.shape[:2] == record.size else np.zeros(image.shape[:2], dtype=bool)
-    return png_response(png(outlined_crop(image, mask, record.bbox)))
+    settings = engine.settings
+    image = decode_within(image_file.content, settings.max_pixels, settings.max_full_pixels)
+    mask = record.mask if image.size == record.size else np.zeros(image.size, dtype=bool)
+    return png_response(png(reduced_crop(image.pixels, mask, record.bbox)))
 
 
 def find_record(engine: Engine, segment_id: str) -> Record:

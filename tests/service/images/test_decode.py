@@ -6,7 +6,7 @@ from PIL import ExifTags, Image
 
 from model_store.embedder import working_shape
 from model_store.images import has_cheap_header
-from service.images.decode import decode, decode_reduced, pixels_of
+from service.images.decode import decode, decode_reduced, decode_within, pixels_of
 from service.problems import Problem
 from tests.service.conftest import encoded
 
@@ -216,3 +216,53 @@ def test_a_header_of_many_parts_is_not_taken_for_quickly_measured() -> None:
     assert not has_cheap_header(honest[:2] + b"\xff\xfe\x00\x02" * 15_000 + honest[2:])
     assert not has_cheap_header(honest + bytes(100_000))
     assert not has_cheap_header(saved(Image.new("RGB", (9, 9)), "PNG"))
+
+
+SMOOTH = np.asarray(Image.fromarray(COLORS[:4, :4]).resize((161, 81), Image.Resampling.BICUBIC))
+ALL = 161 * 81
+
+
+@pytest.mark.parametrize(
+    ("limit", "shape"), [(ALL, (81, 161)), (ALL - 1, (41, 81)), (41 * 81 - 1, (21, 41)), (21 * 41 - 1, (11, 21))]
+)
+def test_a_jpeg_above_the_limit_is_decoded_at_the_largest_fraction_below(limit: int, shape: tuple[int, int]) -> None:
+    found = decode_within(encoded(SMOOTH, "JPEG", quality=95), limit, ALL)
+    assert found.pixels.shape[:2] == shape
+    assert found.size == (81, 161)
+    scale, (h, w) = round(161 / shape[1]), shape
+    padded = np.pad(SMOOTH, ((0, h * scale - 81), (0, w * scale - 161), (0, 0)), mode="edge").astype(float)
+    means = padded.reshape(h, scale, w, scale, 3).mean(axis=(1, 3))
+    assert np.abs(found.pixels - means).mean() < 3
+
+
+def test_a_rotated_jpeg_above_the_limit_is_upright() -> None:
+    image = Image.fromarray(np.ascontiguousarray(np.rot90(SMOOTH)))
+    image.getexif()[ExifTags.Base.Orientation] = 6
+    content = saved(image, "JPEG", quality=95, exif=image.getexif())
+    for found in (decode_within(content, ALL - 1, ALL), decode_reduced(content, ALL - 1, 32, ALL)):
+        assert found.size == (81, 161)
+        assert found.pixels.shape[0] < found.pixels.shape[1]
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
+def test_other_formats_have_no_fraction(form: str) -> None:
+    content = encoded(SMOOTH, form)
+    assert decode_within(content, ALL, 0).pixels.shape == SMOOTH.shape
+    for limited in (
+        lambda: decode_within(content, ALL - 1, 10 * ALL),
+        lambda: decode_reduced(content, ALL - 1, 32, 10 * ALL),
+        lambda: pixels_of(content, ALL - 1, working_size=32, max_full=10 * ALL),
+    ):
+        with pytest.raises(Problem, match="too many pixels") as refused:
+            limited()
+        assert (refused.value.status, refused.value.allowed) == (413, f"at most {ALL - 1} pixels")
+
+
+def test_the_pixels_of_a_jpeg_are_counted_in_full_and_limited_as_decoded() -> None:
+    content = encoded(SMOOTH, "JPEG")
+    assert pixels_of(content, 41 * 81, working_size=64, max_full=ALL) == ALL
+    for limits in ({"max_full": ALL - 1}, {"working_size": 64}, {"working_size": 161, "max_full": ALL}, {}):
+        with pytest.raises(Problem, match="too many pixels"):
+            pixels_of(content, 41 * 81, **limits)
+    with pytest.raises(Problem, match="too many pixels"):
+        decode_within(content, 11 * 21 - 1, ALL)  # an eighth of each side is the least

@@ -16,12 +16,15 @@ from service.images.drawing import (
     _label,
     _sureness,
     contact_sheet,
-    exemplar_crop,
     exemplar_image,
     label_map_png,
     outlined_crop,
     overlay,
     png,
+    reduced_crop,
+    release_crop,
+    resampled,
+    scaled_box,
 )
 from service.problems import Problem
 
@@ -133,7 +136,7 @@ def test_an_exemplar_is_cropped_from_its_source_image(release: Release) -> None:
     source = release.sources[int(release.exemplars.image_ids[row])]
     image = exemplar_image(release, int(release.exemplars.image_ids[row]))
     assert image.size == (source.width, source.height)
-    crop = np.asarray(exemplar_crop(release, row))
+    crop = np.asarray(release_crop(release, row))
     mask = decode_rle(release.exemplars.masks[row], (source.height, source.width))
     assert (crop == np.asarray(outlined_crop(np.asarray(image), mask, (x, y, width, height)))).all()
 
@@ -159,7 +162,8 @@ def test_a_contact_sheet_has_a_row_for_each_segment(release: Release) -> None:
     exemplar = {"exemplar_id": release.exemplars.ids[0], "class_name": "brick", "similarity": 0.5, "weight": 0.25}
     segment = {"class_name": "brick", "known": True, "confidence": 0.9, "area": 8000, "bbox": [0, 0, 200, 40]}
     segments = [segment | {"exemplars": [exemplar]}, segment | {"exemplars": [], "area": 9000, "known": False}]
-    sheet = contact_sheet(image, halves(), {"segments": segments}, release, release.rows)
+    body = {"segments": segments, "height": 40, "width": 400}
+    sheet = contact_sheet(image, halves(), body, release, release.rows)
     tile, gap, text = 120, 8, 34
     assert sheet.size == (gap + 3 * (tile + gap), gap + 2 * (tile + text + gap))
     column = gap + tile + gap + tile // 2  # of the first exemplar, which only the smaller segment has
@@ -167,3 +171,27 @@ def test_a_contact_sheet_has_a_row_for_each_segment(release: Release) -> None:
     first, second = pixels[gap : gap + tile, column : column + tile], pixels[gap + tile + text + gap :, column:]
     assert (first == 255).all()
     assert not (second == 255).all()
+
+
+def test_a_crop_of_a_reduced_image_shows_the_same_part() -> None:
+    mask = np.zeros((80, 160), dtype=bool)
+    mask[30:50, 101:141] = True
+    image = np.zeros((40, 80, 3), dtype=np.uint8)
+    image[15:25, 50:71] = 200
+    crop = np.asarray(reduced_crop(image, mask, [101, 30, 40, 20]))
+    box = scaled_box([101, 30, 40, 20], (80, 160), (40, 80))
+    assert box == [50, 15, 21, 10], "it covers every pixel that the box touches"
+    assert crop.shape == (10 + 24, 12 + 21 + 9, 3), "the margin ends at the edge of the image"
+    assert (crop[14:20, 15:30] == 200).all()
+    whole = np.zeros((80, 160, 3), dtype=np.uint8)
+    assert (
+        np.asarray(reduced_crop(whole, mask, [101, 30, 40, 20]))
+        == np.asarray(outlined_crop(whole, mask, [101, 30, 40, 20]))
+    ).all()
+
+
+def test_a_map_at_another_size_has_the_nearest_values() -> None:
+    values = np.arange(12).reshape(3, 4)
+    assert resampled(values, (3, 4)) is values
+    assert resampled(values, (1, 2)).tolist() == [[0, 2]]
+    assert resampled(values, (2, 3)).tolist() == [[0, 1, 2], [4, 5, 6]]

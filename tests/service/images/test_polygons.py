@@ -41,3 +41,13 @@ def test_a_hole_has_a_ring_of_its_own() -> None:
     mask[2, 2] = False
     assert len(polygons(mask)) == 2
     assert polygons(np.zeros((3, 3), dtype=bool)) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_outlines_of_a_part_are_those_of_the_whole(seed: int) -> None:
+    mask = np.zeros((30, 40), dtype=bool)
+    mask[5:17, 9:31] = np.random.default_rng(seed).random((12, 22)) < 0.6
+    rows, columns = np.nonzero(mask)
+    top, left = int(rows.min()), int(columns.min())
+    part = mask[top : rows.max() + 1, left : columns.max() + 1]
+    assert polygons(part, (top, left)) == polygons(mask)
