@@ -130,7 +130,8 @@ def recorded_answer_json(live: LiveRelease, answered: Answered, options: AnswerO
     known = np.array([segment["known"] for segment in answered.segments])
     labels = SegmentLabels(answered.similarities, rows, votes, confidence, known, facts.image_similarity)
     body = compose_answer(view, Shapes.of_answer(answered), labels, options, facts.segmentation_id).body
-    return body | {"image_id": facts.image_id, "image_url": image_url(facts.segmentation_id) if kept else None}
+    url = image_url(facts.segmentation_id) if kept else None
+    return body | {"image_id": facts.image_id, "image_url": url, "conversion": facts.conversion}
 
 
 def rows_of(state: LiveExemplars, ids: Sequence[str], received: str) -> np.ndarray:

@@ -53,12 +53,17 @@ class Answer(NamedTuple):
 
 
 class _Retrieved(NamedTuple):
-    """The result of the stage "retrieve": the release as it voted, labels, shapes, and the file of the image."""
+    """The result of the stage "retrieve".
+
+    view: the release as it voted; labels, shapes: of the segments; image_file: the file of the image; conversion: what
+    was done to its values, in words; None: nothing.
+    """
 
     view: ReleaseView
     labels: SegmentLabels
     shapes: Shapes
     image_file: ImageFile
+    conversion: str | None
 
 
 class Engine:
@@ -185,28 +190,27 @@ class Engine:
             sized = self.decode(content, served)
         found = self.segmenter.segments_of(served.predictor, sized, request.segments, stages)[1]
         with stages.stage("retrieve"), self.segmenter.cores.share():
-            retrieved = self._retrieve(served, found, request.k, content, sized.size)
+            retrieved = self._retrieve(served, found, request.k, content, sized)
         with stages.stage("record"):
             composed = self._record(retrieved, request, author)
         timings = {name: stages.ms[name] for name in ("decode", "embed", "sort", "retrieve")}
         timings["total"] = (time.perf_counter() - started) * 1000
         url = image_url(composed.facts["segmentation_id"]) if self.records.images.budget else None
-        image = {"image_id": retrieved.image_file.image_id, "image_url": url}
+        image = {"image_id": retrieved.image_file.image_id, "image_url": url, "conversion": retrieved.conversion}
         body = composed.body | image | {"timings_ms": rounded_timings(timings)}
         return Answer(body, found.labels, retrieved.labels.vote.class_ids, retrieved.view.infos)
 
     @staticmethod
-    def _retrieve(
-        served: ServedRelease, found: Segments, k: int | None, content: bytes, size: tuple[int, int]
-    ) -> _Retrieved:
-        encoded = run_in_background(lambda: (Shapes.of_segments(found), ImageFile.of(content, size)))
+    def _retrieve(served: ServedRelease, found: Segments, k: int | None, content: bytes, sized: Sized) -> _Retrieved:
+        encoded = run_in_background(lambda: (Shapes.of_segments(found), ImageFile.of(content, sized.size)))
         view = ReleaseView.current(served.live)  # taken here and not earlier, to include the latest edit
         labels = served.predictor.retrieve(found.prototypes, found.areas, k, view.state)
-        return _Retrieved(view, labels, *encoded())
+        return _Retrieved(view, labels, *encoded(), sized.conversion)
 
     def _record(self, retrieved: _Retrieved, request: SegmentRequest, author: str | None) -> ComposedAnswer:
         composed = compose_answer(retrieved.view, retrieved.shapes, retrieved.labels, request.options, k=request.k)
         facts = composed.facts | {"image_id": retrieved.image_file.image_id, "author": author}
+        facts |= {"conversion": retrieved.conversion}
         self.records.add(facts, composed.segments, composed.retrieved, retrieved.image_file)
         return composed
 

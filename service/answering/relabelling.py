@@ -48,10 +48,11 @@ def relabel(
     if split is None:
         split = Split(Shapes.of_answer(answered), np.arange(len(answered.segments)))
     composed = _compose(served, answered, split.shapes, options)
-    image_id = answered.facts.image_id
-    engine.records.add(composed.facts | {"image_id": image_id, "author": author}, composed.segments, composed.retrieved)
+    image_id, conversion = answered.facts.image_id, answered.facts.conversion
+    facts = composed.facts | {"image_id": image_id, "author": author, "conversion": conversion}
+    engine.records.add(facts, composed.segments, composed.retrieved)
     url = image_url(composed.facts["segmentation_id"]) if engine.records.images.has(image_id) else None
-    body = composed.body | {"image_id": image_id, "image_url": url}
+    body = composed.body | {"image_id": image_id, "image_url": url, "conversion": conversion}
     changed = _changes(served, answered, split.origins.tolist(), body["segments"])
     body |= {"relabelled_from": answered.facts.segmentation_id, "changed": changed}
     milliseconds = (time.perf_counter() - started) * 1000

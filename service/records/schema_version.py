@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from service.records.connection import BUSY_TIMEOUT, connect, durable_transaction
 
-CURRENT = "0002"  # the newest revision of `service.records.migrations`
+CURRENT = "0003"  # the newest revision of `service.records.migrations`
 VERSION_TABLE = "segsort_schema_version"  # not Alembic's default, which other programs may use in the same database
 _VERSION_QUERY = text(f"SELECT version_num FROM {VERSION_TABLE}")
 _MIGRATION_WAIT = 600  # seconds; longest wait for another process that migrates the database

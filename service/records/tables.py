@@ -28,6 +28,8 @@ class SegmentationRow(Base):
         similarities: [S, R] float32, cosines to the neighbours.
         image_id: SHA-256 of the image file; None in answers of versions that did not keep images.
         author: name of the key that asked; None without keys.
+        conversion: what was done to the values of the image when it was decoded, in words; None: nothing, or an answer
+            of a version that did not record it.
     """
 
     __tablename__ = "segmentations"
@@ -50,6 +52,7 @@ class SegmentationRow(Base):
     similarities: Mapped[bytes] = mapped_column(LargeBinary)
     image_id: Mapped[str | None]
     author: Mapped[str | None]
+    conversion: Mapped[str | None]
 
 
 class ImageRow(Base):

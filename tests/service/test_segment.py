@@ -228,3 +228,13 @@ def test_classes_probes_document_and_pages_are_served(client: TestClient) -> Non
 def test_metrics_count_the_answers(client: TestClient, photo: bytes) -> None:
     client.post("/segment", content=photo)
     assert 'segsort_stage_seconds_count{stage="total"} 1.0' in client.get("/metrics").text
+
+
+def test_what_was_done_to_the_values_of_an_image_is_stated_and_recorded(client: TestClient, photo: bytes) -> None:
+    assert client.post("/segment", content=photo).json()["conversion"] is None
+    deep = encoded((np.arange(72 * 96).reshape(72, 96) % 4096).astype(np.uint16), "PNG")
+    answer = client.post("/segment", content=deep).raise_for_status().json()
+    assert answer["conversion"] == "whole numbers up to 4095: as 12 bits, 0..255"
+    path = f"/segmentations/{answer['segmentation_id']}"
+    assert client.get(path).json()["conversion"] == answer["conversion"]
+    assert client.post(f"{path}/relabel").json()["conversion"] == answer["conversion"]

@@ -59,6 +59,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
         "segments": [_LAMP_POST, _POLE],
         "image_id": IMAGE,
         "image_url": f"/segmentations/{ANSWER}/image",
+        "conversion": None,
         "timings_ms": {"decode": 8.067, "embed": 90.477, "sort": 9.454, "retrieve": 1.657, "total": 111.473},
     },
     ("list_segmentations", 200): [
@@ -95,6 +96,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
         "segments": [_LAMP_POST, _POLE],
         "image_id": IMAGE,
         "image_url": f"/segmentations/{ANSWER}/image",
+        "conversion": None,
     },
     ("relabel_segmentation", 200): {
         "segmentation_id": RELABELLED,
@@ -121,6 +123,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
         ],
         "image_id": IMAGE,
         "image_url": f"/segmentations/{RELABELLED}/image",
+        "conversion": None,
         "relabelled_from": ANSWER,
         "changed": [
             {

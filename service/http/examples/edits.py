@@ -96,6 +96,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
             ],
             "image_id": IMAGE,
             "image_url": f"/segmentations/{CORRECTED}/image",
+            "conversion": None,
             "relabelled_from": ANSWER,
             "changed": [
                 {

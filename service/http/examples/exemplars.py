@@ -149,6 +149,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
             ],
             "image_id": IMAGE,
             "image_url": f"/segmentations/{DIVIDED}/image",
+            "conversion": None,
             "relabelled_from": ANSWER,
             "changed": [
                 {

@@ -84,6 +84,11 @@ class Answer(Wire):
     segments: list[Segment] = Field(description="The segments. Each pixel of the image is in exactly one of them.")
     image_id: ImageId
     image_url: ImageUrl
+    conversion: str | None = Field(
+        description="What was done to the values of the image when it was decoded, if they were not 8 bits of grey "
+        "or RGB; null: nothing, or an old answer.",
+        examples=["whole numbers up to 4095: as 12 bits, 0..255"],
+    )
 
 
 class NewAnswer(Answer):

@@ -58,6 +58,12 @@ def dump(file: Path) -> list[str]:
         return list(database.iterdump())
 
 
+def answers_of(file: Path) -> list[dict[str, object]]:
+    with closing(sqlite3.connect(file)) as database:
+        database.row_factory = sqlite3.Row
+        return [dict(row) for row in database.execute("SELECT * FROM segmentations ORDER BY segmentation_id")]
+
+
 def set_version(file: Path, version: str) -> None:
     with closing(sqlite3.connect(file)) as database:
         database.execute(f"UPDATE {VERSION_TABLE} SET version_num = ?", (version,))
@@ -145,10 +151,14 @@ def test_processes_that_start_at_once_upgrade_one_database_once(tmp_path: Path, 
 def test_the_schema_version_is_read_by_a_service_that_starts_again(tmp_path: Path) -> None:
     file = tmp_path / "a.sqlite"
     restore("before_versions", file)
-    before = dump(file)
+    before, answers = dump(file), "segmentations"
+    rows = answers_of(file)
     open_database(url(file)).dispose()
     after = dump(file)
-    assert [line for line in after if VERSION_TABLE not in line and "jobs" not in line] == before
+    assert [line for line in after if VERSION_TABLE not in line and "jobs" not in line and answers not in line] == [
+        line for line in before if answers not in line
+    ]
+    assert answers_of(file) == [{**row, "conversion": None} for row in rows]
 
 
 def test_the_version_table_of_another_program_is_left_alone(tmp_path: Path) -> None:
