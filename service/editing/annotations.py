@@ -45,15 +45,12 @@ class _Strict(BaseModel):
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
 _POINT = _NUMBERS | {"minItems": 2, "maxItems": 2}
 _RING = {"anyOf": [_NUMBERS, {"type": "array", "items": _POINT}]}
-Polygons = Annotated[
-    list[Any],
-    WithJsonSchema({"anyOf": [{"type": "array", "items": _RING}, _RING]}),
-    Field(
-        description="Outlines in pixels of the upright image, each [x, y, x, y, ...] or [[x, y], ...]; or one outline "
-        "alone. A pixel belongs to the shape if its centre is inside an odd number of them: an outline inside another "
-        "is a hole. Parts outside the image are left out."
-    ),
-]
+Polygons = Annotated[list[Any], WithJsonSchema({"type": "array", "items": _RING})]
+_OUTLINES = (
+    "outlines in pixels of the upright image, each [x, y, x, y, ...] or [[x, y], ...]. One outline needs no list "
+    "around it. A pixel belongs to the shape if its centre is inside an odd number of outlines: an outline inside "
+    "another is a hole. Parts outside the image are left out."
+)
 
 
 class ShapeMask(_Strict):
@@ -70,7 +67,7 @@ class ShapeMask(_Strict):
             "outside. They are compressed as COCO does, or a list of numbers."
         ),
     ] = None
-    polygons: Polygons | None = None
+    polygons: Annotated[Polygons | None, Field(description=f"Instead of run lengths: {_OUTLINES}")] = None
 
 
 _OF_COCO = ("id", "image_id", "iscrowd", "area", "bbox", "keypoints", "num_keypoints", "attributes", "score")
@@ -95,7 +92,7 @@ class Annotation(BaseModel):
     ] = None
     color: Annotated[str | None, Field(description="Colour #rrggbb of the class if it is created.")] = None
     mask: Annotated[ShapeMask | None, Field(description="Its pixels as run lengths or polygons.")] = None
-    polygons: Annotated[Polygons | None, Field(description="Instead of a mask: its outlines.")] = None
+    polygons: Annotated[Polygons | None, Field(description=f"Instead of a mask: {_OUTLINES}")] = None
     segmentation: Annotated[
         Polygons | ShapeMask | None, Field(description="COCO's name for polygons or mask; instead of these.")
     ] = None

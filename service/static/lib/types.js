@@ -55,14 +55,25 @@
  */
 
 /**
- * A labelled shape: a class by name or id, and a mask or polygons.
+ * A labelled shape: a class by name or id, and a mask or polygons. An annotation of a COCO file is one too.
  *
  * @typedef {object} Annotation
  * @property {string|null} [class_name] Name of its class; a new name creates a class.
  * @property {number|null} [class_id] Id of its class, instead of a name.
+ * @property {number|null} [category_id] Instead of a name or id of its class: id of an entry of `categories`, as in COCO files.
  * @property {string|null} [color] Colour #rrggbb of the class if it is created.
- * @property {RunLengths|null} [mask] Its pixels as run lengths.
- * @property {number[][]|null} [polygons] Instead of a mask: outlines [x, y, x, y, ...] in pixels of the upright image. A pixel inside any of them belongs to the shape.
+ * @property {ShapeMask|null} [mask] Its pixels as run lengths or polygons.
+ * @property {(number[]|[number, number][])[]|null} [polygons] Instead of a mask: outlines in pixels of the upright image, each [x, y, x, y, ...] or [[x, y], ...]. One outline needs no list around it. A pixel belongs to the shape if its centre is inside an odd number of outlines: an outline inside another is a hole. Parts outside the image are left out.
+ * @property {(number[]|[number, number][])[]|ShapeMask|null} [segmentation] COCO's name for polygons or mask; instead of these.
+ * @property {unknown} [id] A field of COCO. It is not used.
+ * @property {unknown} [image_id] A field of COCO. It is not used.
+ * @property {unknown} [iscrowd] A field of COCO. It is not used.
+ * @property {unknown} [area] A field of COCO. It is not used.
+ * @property {unknown} [bbox] A field of COCO. It is not used.
+ * @property {unknown} [keypoints] A field of COCO. It is not used.
+ * @property {unknown} [num_keypoints] A field of COCO. It is not used.
+ * @property {unknown} [attributes] A field of COCO. It is not used.
+ * @property {unknown} [score] A field of COCO. It is not used.
  */
 
 /**
@@ -78,6 +89,7 @@
  * @property {Segment[]} segments The segments. Each pixel of the image is in exactly one of them.
  * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
+ * @property {string|null} conversion What was done to the values of the image when it was decoded, if they were not 8 bits of grey or RGB; null: nothing, or an old answer.
  */
 
 /**
@@ -134,6 +146,14 @@
  */
 
 /**
+ * A class of a COCO file. Other fields are not used.
+ *
+ * @typedef {object} Category
+ * @property {number} id What `category_id` of annotations refers to.
+ * @property {string} name Name of the class; a new name creates a class.
+ */
+
+/**
  * A new class, or, with a class_id, the changes to an existing class.
  *
  * @typedef {object} ClassBody
@@ -178,6 +198,15 @@
  * @property {string} sorting What sorts pixels.
  * @property {string} search What searches exemplars.
  * @property {string} name Name of the device or of the processor.
+ */
+
+/**
+ * A part of the annotations that is not used.
+ *
+ * @typedef {object} DroppedShape
+ * @property {number} annotation Number of the annotation, from 0.
+ * @property {number|null} ring Number of the polygon in the annotation, from 0; null: the whole annotation.
+ * @property {"fewer than three points"|"outside the image"|"covers no pixel"} reason Why it is not used.
  */
 
 /**
@@ -284,6 +313,7 @@
  * @property {AddedExemplar[]} exemplars One for each labelled part, whether it is new or not.
  * @property {ClassInfo[]} classes Classes that the edit created.
  * @property {number} already Number of exemplars that existed before.
+ * @property {DroppedShape[]} dropped Annotations, and polygons of annotations, that are not used because they cover no pixel.
  * @property {RelabelledAnswer|null} relabelled The whole image, labelled again; null without `segmentation_id`, with relabel=false, or where that failed.
  */
 
@@ -355,6 +385,27 @@
  * @property {string} chosen Description of this head: its kind and its maps.
  * @property {Record<string, number>} [cross_validated] Mean intersection over union, 0 to 1, of each head that was tried, by its description. It is measured on images that the head was not fitted on, or on such strokes if there is one image. Empty: nothing could be compared.
  * @property {number} [seconds] Time to choose and fit the head, seconds.
+ */
+
+/**
+ * The labelled images of an archive as exemplars.
+ *
+ * @typedef {object} Imported
+ * @property {number} index_revision Number of the last edit that the answer takes into account; 0: none.
+ * @property {string} format Format of the labels.
+ * @property {ImportedImage[]} images Images whose labelled parts are exemplars now.
+ * @property {SkippedFile[]} skipped Files that were not used.
+ * @property {string[]} notes Other things that a user should know, such as shapes that were left out.
+ */
+
+/**
+ * The exemplars of one image of an archive.
+ *
+ * @typedef {object} ImportedImage
+ * @property {string} name Name of the file in the archive.
+ * @property {number|null} revision Number of the edit; null if all exemplars existed before.
+ * @property {number} exemplars Number of exemplars that were added.
+ * @property {number} already Number of exemplars that existed before.
  */
 
 /**
@@ -468,6 +519,7 @@
  * @property {Segment[]} segments The segments. Each pixel of the image is in exactly one of them.
  * @property {string} image_id SHA-256 of the image file.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
+ * @property {string|null} conversion What was done to the values of the image when it was decoded, if they were not 8 bits of grey or RGB; null: nothing, or an old answer.
  * @property {Timings} timings_ms Time of each stage in milliseconds.
  */
 
@@ -550,6 +602,7 @@
  * @property {Segment[]} segments The segments. Each pixel of the image is in exactly one of them.
  * @property {string|null} image_id SHA-256 of the image file; null where none was recorded.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
+ * @property {string|null} conversion What was done to the values of the image when it was decoded, if they were not 8 bits of grey or RGB; null: nothing, or an old answer.
  * @property {string} relabelled_from Id of the earlier answer.
  * @property {LabelChange[]} changed Segments whose label is different.
  * @property {RelabelTimings} timings_ms Time of each stage in milliseconds.
@@ -630,14 +683,6 @@
  */
 
 /**
- * COCO run lengths of a mask.
- *
- * @typedef {object} RunLengths
- * @property {[number, number]} size [height, width] of the upright image in pixels.
- * @property {string|number[]} counts Lengths of runs of pixels, column by column, alternately outside and inside; the first is outside. They are compressed as COCO does, or a list of numbers.
- */
-
-/**
  * The class with the second largest share.
  *
  * @typedef {object} RunnerUp
@@ -685,6 +730,15 @@
  */
 
 /**
+ * The pixels of a shape: as COCO run lengths, or as polygons. Either form is that of answers.
+ *
+ * @typedef {object} ShapeMask
+ * @property {[number, number]} size [height, width] of the upright image in pixels.
+ * @property {string|number[]|null} [counts] Lengths of runs of pixels, column by column, alternately outside and inside; the first is outside. They are compressed as COCO does, or a list of numbers.
+ * @property {(number[]|[number, number][])[]|null} [polygons] Instead of run lengths: outlines in pixels of the upright image, each [x, y, x, y, ...] or [[x, y], ...]. One outline needs no list around it. A pixel belongs to the shape if its centre is inside an odd number of outlines: an outline inside another is a hole. Parts outside the image are left out.
+ */
+
+/**
  * A key to sign in with.
  *
  * @typedef {object} SignIn
@@ -701,6 +755,14 @@
  * @property {number} similarity Cosine of the two prototypes; 1: same direction. A float32 with all its digits.
  * @property {string|null} image_url Path of the image file; null once the image is no longer stored.
  * @property {string} crop_url Path of a PNG of its part of the image, with its outline.
+ */
+
+/**
+ * A file of an archive that was not used.
+ *
+ * @typedef {object} SkippedFile
+ * @property {string} name Name of the file in the archive.
+ * @property {string} reason Why it was not used.
  */
 
 /**

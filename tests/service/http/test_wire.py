@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from service.http import wire
 from service.http.wire import ReleaseCard, Wire
+from tests.service.test_importing import folder_files, zipped
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")  # the form of all times
 
@@ -111,6 +112,7 @@ def test_every_success_of_every_operation_conforms_to_the_document(ask: Conforma
     _classes_and_edits(ask)
     _releases(ask, answer["release"])
     _jobs(ask)
+    _files(ask)
     for path in ("/me", "/livez", "/readyz", "/metrics"):
         ask("GET", path)
     ask("POST", "/session", json={"key": "any"})
@@ -185,6 +187,13 @@ def _jobs(ask: Conformance) -> None:
     ask("GET", "/jobs")
     ask("GET", "/jobs/{job_id}", ids=ids)
     ask("POST", "/jobs/{job_id}/cancel", ids=ids)
+
+
+def _files(ask: Conformance) -> None:
+    for form in ("csv", "png", "cvat"):
+        ask("GET", "/export", params={"format": form, "limit": 1})
+    content = {"content": zipped(folder_files(1)), "headers": {"content-type": "application/zip"}}
+    assert ask("POST", "/import", **content)["images"][0]["exemplars"] > 0
 
 
 @pytest.mark.parametrize(
