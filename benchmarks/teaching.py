@@ -5,8 +5,8 @@ python -m benchmarks.teaching --data DIR [--out DIR] [--page docs/teaching-resul
 Each row of the table is a data set, a number of labelled images, and a way of labelling: full masks, or two strokes of
 30 pixels for each class and image. All methods learn from the same labelled pixels and are scored on the same pixels of
 the same test images: 3,000 labelled ones of each, drawn once. Each chooses its settings by cross-validation over the
-labelled images alone, within about the same time. `segsort` is the whole way of a release: head, pixel sorting, and the
-vote of exemplars; the peers label pixel by pixel.
+labelled images alone, within about the same time. `segsort` is what a release does: it sorts the pixels that its head
+embeds into segments, and exemplars vote on each segment. The peers label pixel by pixel.
 
 Results are appended to a JSON lines file, so that a run that is stopped goes on where it stopped.
 """
@@ -315,20 +315,22 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
 
 def page(lines: Sequence[dict[str, Any]]) -> str:
     """The page with the table and how it was measured."""
-    where, seeds = lines[-1]["circumstances"], len({one["seed"] for one in lines})
+    where, seeds = lines[-1]["circumstances"], sorted({one["seed"] for one in lines})
+    commits = sorted({one["circumstances"].get("commit", "?") for one in lines})
     return f"""# Teaching: results
 
 {(__doc__ or "").split("Results are appended")[0].split(chr(10) + chr(10), 2)[2].strip()}
 
-mIoU in %, mean over {seeds} seed(s), which choose the images and the strokes; ± is 1.96 standard errors of the
-difference. The best peer of a row is the one with the best mean on the test pixels, which is kind to the peers.
-facades, nuclei and camvid were looked at while the method was made, so their rows are kinder than new data would be;
-textures, which are painted, were not. CamVid's labelled images and test images are of different drives, and the
+mIoU in %, mean over the seeds {", ".join(map(str, seeds))}, which choose the images and the strokes. ± is 1.96 standard
+errors of the difference, where there are several seeds. The best peer of a row is the one with the best mean on the
+test pixels, which favours the peers. The method was developed with the training images of facades, nuclei and camvid,
+and tables of earlier versions on these test images were seen meanwhile, so other data may give lower rows. It was not
+developed with textures, which are painted. CamVid's labelled images and test images are of different drives, and the
 embedding that was trained on CamVid is not among the features there.
 
 {table(lines)}
 
-Written by `python -m benchmarks.teaching` at commit {where.get("commit", "?")} on {where.get("machine", "?")}.
+Written by `python -m benchmarks.teaching` at commit {", ".join(commits)} on {where.get("machine", "?")}.
 """
 
 
