@@ -14,6 +14,7 @@ import { request, upload, url } from "./http.js";
  * @typedef {import("./types.js").Exemplar} Exemplar
  * @typedef {import("./types.js").ExemplarList} ExemplarList
  * @typedef {import("./types.js").Explanation} Explanation
+ * @typedef {import("./types.js").Imported} Imported
  * @typedef {import("./types.js").NewAnswer} NewAnswer
  * @typedef {import("./types.js").OfferedClass} OfferedClass
  * @typedef {import("./types.js").RelabelledAnswer} RelabelledAnswer
@@ -46,6 +47,10 @@ export const relabel = (segmentationId) => request("POST", `/segmentations/${id(
 /** @param {string} segmentationId */
 export const imageUrl = (segmentationId) => url(`/segmentations/${id(segmentationId)}/image`);
 
+/** The answer in the format of another tool. @param {string} segmentationId @param {string} format */
+export const exportUrl = (segmentationId, format) =>
+  url(`/export?segmentation_id=${id(segmentationId)}&format=${id(format)}`);
+
 /** @param {string} segmentId @returns {Promise<Explanation>} */
 export const explain = (segmentId) => request("GET", `/explain/${id(segmentId)}`);
 /** The explanation as a page to print. @param {string} segmentId */
@@ -59,6 +64,14 @@ export const listExemplars = (query) => request("GET", `/exemplars?${query}`);
 export const getExemplar = (exemplarId) => request("GET", `/exemplars/${id(exemplarId)}`);
 /** @param {string} exemplarId */
 export const cropUrl = (exemplarId) => url(`/exemplars/${id(exemplarId)}/crop`);
+/**
+ * Add the labelled images of a ZIP archive.
+ * @param {Blob} file
+ * @param {(share: number|null) => void} progress share that is sent, 0..1; null: sent, being read
+ * @param {AbortSignal} signal
+ * @returns {Promise<Imported>}
+ */
+export const importArchive = (file, progress, signal) => upload("/import", file, progress, signal);
 /** @param {string[]} exemplarIds @returns {Promise<Edited>} */
 export const removeExemplars = (exemplarIds) =>
   exemplarIds.length === 1

@@ -34,6 +34,17 @@ export class Edits extends Emitter {
     await this.#finish(await api.labelSegment(segmentId, choice));
   }
 
+  /**
+   * Add the labelled images of a ZIP archive: one edit for each image.
+   * @param {File} file
+   * @param {(share: number|null) => void} progress share that is sent, 0..1; null: sent, being read
+   */
+  async importArchive(file, progress) {
+    const imported = await api.importArchive(file, progress, new AbortController().signal);
+    await this.#finish({ edit: null });
+    return imported;
+  }
+
   /** @param {string[]} exemplarIds */
   async removeExemplars(exemplarIds) {
     await this.#finish(await api.removeExemplars(exemplarIds));

@@ -5,6 +5,7 @@ import { button, h } from "../lib/dom.js";
 import { iconButton, swatch } from "../lib/elements.js";
 import { counted } from "../lib/format.js";
 import { icon } from "../lib/icons.js";
+import { archiveButton } from "../parts/archive_button.js";
 import { classForm } from "../parts/class_form.js";
 import { exemplarCard } from "../parts/exemplar_card.js";
 
@@ -37,6 +38,7 @@ export class ExemplarsPage {
     this.removed = h("input", { type: "checkbox", id: "removed-ones", on: { change: () => this.#load(true) } });
     this.head = h("div", { class: "page-head" });
     this.cards = h("ul", { class: "cards wide-cards" });
+    this.imported = h("p", { class: "fine", role: "status" });
     this.status = h("p", { class: "fine", role: "status" });
     this.more = button({ class: "wide", hidden: true, on: { click: () => this.#load(false) } }, "Show more");
     this.selection = h("div", { class: "tray", hidden: true });
@@ -76,6 +78,7 @@ export class ExemplarsPage {
           h("span", { class: "search" }, icon("search"), this.query),
           h("label", { class: "check", htmlFor: "removed-ones" }, this.removed, "Show removed exemplars"),
         ),
+        this.imported,
         this.status,
         this.cards,
         this.more,
@@ -119,9 +122,10 @@ export class ExemplarsPage {
     const edit = info
       ? iconButton("edit", `Change the name or the colour of ${info.name}`, { on: { click: form } })
       : button({ class: "small", on: { click: form } }, icon("plus"), "New class");
+    const edits = [edit, ...(info ? [] : [archiveButton(this.context, (told) => (this.imported.textContent = told))])];
     this.head.replaceChildren(
       h("h1", {}, info ? swatch(info.color) : null, h("span", { class: "name" }, info ? info.name : "All exemplars")),
-      ...(this.context.session.mayEdit ? [edit] : []),
+      ...(this.context.session.mayEdit ? edits : []),
     );
   }
 

@@ -11,6 +11,16 @@ import { icon } from "../lib/icons.js";
 const LARGEST = 4096; // pixels a side; larger canvases fail on phones
 const THIN_UNTIL = 1200; // pixels; lines get wider on larger images
 
+const EXPORTS = [
+  ["coco", "For COCO (JSON)"],
+  ["label-studio", "For Label Studio (JSON)"],
+  ["cvat", "For CVAT (XML)"],
+  ["labelme", "For labelme (JSON)"],
+  ["yolo", "For YOLO (ZIP)"],
+  ["geojson", "Outlines (GeoJSON)"],
+  ["csv", "Areas of the classes (CSV)"],
+]; // formats of the service, and what the menu calls them
+
 export class DownloadMenu {
   /**
    * @param {ImageView} view
@@ -37,6 +47,7 @@ export class DownloadMenu {
         this.#item("Image with labels (PNG)", (answer) => this.#saveImage(answer)),
         this.#item("Labels only (PNG)", (answer) => saveCanvas(labelCanvas(answer), fileName(answer, "labels.png"))),
         this.#item("Segments with masks (JSON)", (answer) => this.#saveJson(answer)),
+        ...EXPORTS.map(([format, name]) => this.#item(name, (answer) => this.#export(answer, format))),
       ),
     );
     this.#closeWhenLeft();
@@ -87,6 +98,11 @@ export class DownloadMenu {
     });
     drawing.hatch = null;
     saveCanvas(canvas, fileName(answer, "image.png"));
+  }
+
+  /** Let the browser save what the service exports. @param {Answer} answer @param {string} format */
+  #export(answer, format) {
+    h("a", { href: api.exportUrl(answer.segmentation_id, format), download: "" }).click();
   }
 
   /** @param {Answer} answer */
