@@ -133,4 +133,4 @@ def test_errors_of_the_framework_say_what_is_wrong_where(failing: TestClient) ->
     assert invalid.json()["detail"].startswith("query.limit: ")
     assert failing.get("/nothing").json()["detail"] == "No route has the path /nothing."
     refused = failing.post("/fail")
-    assert (refused.status_code, refused.headers["allow"], refused.json()["allowed"]) == (405, "GET", "GET")
+    assert (refused.status_code, refused.headers["allow"], refused.json()["allowed"]) == (405, "GET, HEAD", "GET, HEAD")
