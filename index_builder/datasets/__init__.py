@@ -84,6 +84,7 @@ def open_dataset(name: str, root: Path | None, split: str, *, count: int | None 
     data = open_format(root, detect(root) if name == "auto" else name, split)
     if count is not None:
         data.keep(evenly_spread(len(data), count))
+        data.survey.use(data.image_file(i) for i in range(len(data)))
     return data
 
 

@@ -75,6 +75,10 @@ def test_a_build_says_what_it_read_and_records_it(data: Path, tiny_release: Path
     assert found["files"]["skipped"]["no mask"] == {"count": 1, "files": ["images/bare.png"]}  # type: ignore[index]
 
 
+def test_a_count_limits_the_images_that_are_told(data: Path, tiny_release: Path) -> None:
+    assert "2 images are used" in build(data, tiny_release, "--count", "2").stderr
+
+
 def test_a_strict_build_ends_with_3_if_there_is_a_warning(data: Path, tiny_release: Path) -> None:
     assert build(data, tiny_release, "--strict").exit_code == 3
     assert (data.parent / "built" / "card.json").is_file()
