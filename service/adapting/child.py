@@ -94,7 +94,11 @@ class Child:
         return found
 
     def kill(self) -> None:
-        """End it, and every process that it has started."""
+        """End it, and every process that it has started.
+
+        Raises:
+            TimeoutExpired: if the system takes very long to end it.
+        """
         if self._process.poll() is None:  # else its number may belong to another process
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(_ENDING)

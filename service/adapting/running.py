@@ -106,8 +106,10 @@ class Running:
             self._check_not_ended()
             found = child.result()
         finally:
-            child.kill()
-            child.close()
+            try:
+                child.kill()
+            finally:
+                child.close()
         with self._lock:
             self._check_not_ended()
             self._last = True
