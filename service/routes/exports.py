@@ -19,7 +19,7 @@ _FILES: Responses = {
     200: {
         "description": "Of one answer, the file of its labels, if the format has one; otherwise a ZIP archive.",
         "content": dict.fromkeys(
-            ("application/zip", "application/json", "application/geo+json", "image/png", "text/csv", "application/xml"),
+            ("application/zip", "application/json", "application/geo+json", "text/csv", "application/xml"),
             BINARY,
         ),
     }
