@@ -1,7 +1,10 @@
 """Labelled images in an archive: unpacked, and read in whatever format they have."""
 
+import errno
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,7 +105,7 @@ def _unpack(content: bytes, folder: Path, most: int) -> None:
                 )  # fmt: skip
             for entry in entries:
                 archive.extract(entry, folder)  # keeps files inside the folder whatever their names are
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
         raise Problem(
             415 if content[:2] != b"PK" else 422, "The archive is not a complete ZIP archive.",
             received=f"{len(content)} bytes that begin with {content[:4].hex(' ')}: {error}", allowed="a ZIP archive",
@@ -116,6 +119,16 @@ def _unpack(content: bytes, folder: Path, most: int) -> None:
             allowed="ZIP with Deflate, without a password",
             fix=_FIX,
         ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Problem(
+                503, "The disk of the service is full.", received=f"{size} bytes to unpack",
+                allowed="an archive that fits on the disk", fix="Send smaller archives, or ask the operator for space.",
+            ) from error  # fmt: skip
+        raise Problem(
+            422, "The archive has names of files that cannot be written.", received=str(error.strerror)[:200],
+            allowed="names of at most 255 bytes, of which none is a file and a folder", fix=_FIX,
+        ) from error  # fmt: skip
 
 
 def _root(folder: Path) -> Path:

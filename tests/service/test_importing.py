@@ -125,6 +125,9 @@ def test_an_image_that_cannot_be_used_does_not_stop_the_others(client: TestClien
         (b"", 400, "contains no archive"),
         (b"no archive", 415, "not a complete ZIP archive"),
         (zipped(folder_files())[:500], 422, "not a complete ZIP archive"),
+        (zipped(folder_files()).replace(b"IDAT", b"IDEA"), 422, "not a complete ZIP archive"),
+        (zipped({"a" * 300 + ".png": b"x"}), 422, "names of files that cannot be written"),
+        (zipped({"a": b"x", "a/b.png": b"x"}), 422, "names of files that cannot be written"),
         (zipped({"notes.txt": b"none"}), 422, "no format that is known"),
         (
             zipped(folder_files(1) | {"export/masks/block0.png": b"no mask"}),
