@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from index_builder.build_report import label_facts
 from index_builder.calibration import HeldOut, calibrate_on
 from index_builder.clustering import Unlabelled, find_centres, in_clusters, nearest_centres
 from index_builder.datasets import IGNORE, Dataset, Sample, licence_of, origin_of
@@ -191,7 +192,7 @@ def build_release(
         licence=_licence(dataset, source, notes),
         data={
             "exemplars": builder.summary(gathered, exemplars, len(sources)),
-            "labels": builder.labels(gathered.pixels),
+            "labels": label_facts(dataset, gathered.pixels),
             **notes.data,
         },
         training=source.training,
@@ -329,15 +330,6 @@ class _Builder:
             "balance": self.options.balance,
             "min_area": self.options.min_area,
             "min_share": self.options.min_share,
-        }
-
-    def labels(self, pixels: np.ndarray) -> dict[str, Any]:
-        """Pixels by label [256] and the files that were found, for the card."""
-        survey = getattr(self.dataset, "survey", None)
-        return {
-            "pixels_per_class": {info.name: int(pixels[info.class_id]) for info in self.dataset.classes},
-            "unlabelled_share": round(float(pixels[IGNORE] / max(pixels.sum(), 1)), 6),
-            **({} if survey is None else {"files": survey.facts()}),
         }
 
     def _segments(self, image: np.ndarray, position: int | None = None) -> tuple[Any, Segments]:

@@ -2,8 +2,20 @@
 
 from typing import Any
 
+import numpy as np
+
 from model_store.card import Card
-from model_store.labelled import Survey
+from model_store.labelled import IGNORE, Dataset, Survey
+
+
+def label_facts(dataset: Dataset, pixels: np.ndarray) -> dict[str, Any]:
+    """Pixels by label [256], IGNORE among them, and the files that were found, for the card."""
+    survey = getattr(dataset, "survey", None)
+    return {
+        "pixels_per_class": {info.name: int(pixels[info.class_id]) for info in dataset.classes},
+        "unlabelled_share": round(float(pixels[IGNORE] / max(pixels.sum(), 1)), 6),
+        **({} if survey is None else {"files": survey.facts()}),
+    }
 
 
 def report_lines(card: Card, survey: Survey | None) -> list[str]:

@@ -78,7 +78,7 @@ def test_polygons_are_an_option_and_segments_with_holes_stay_masks(tmp_path: Pat
 
 
 def test_supervision_reads_exactly_the_masks(exported: Path) -> None:
-    sv = pytest.importorskip("supervision", reason="supervision is in the extra `formats`")
+    sv = pytest.importorskip("supervision", reason="supervision is in the extra `test`")
     data = sv.DetectionDataset.from_coco(
         str(exported / "images"), str(exported / "annotations" / "instances_default.json"), force_masks=True
     )

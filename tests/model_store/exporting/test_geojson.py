@@ -92,7 +92,7 @@ def test_a_map_is_named_unless_it_is_wgs_84(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", [None, UTM])
 def test_shapely_takes_all_geometries_as_valid(place: MapPlace | None, tmp_path: Path) -> None:
-    shapely = pytest.importorskip("shapely", reason="shapely is in the extra `formats`")
+    shapely = pytest.importorskip("shapely", reason="shapely is in the extra `test`")
     write("geojson", [image._replace(place=place) for image in results()], CLASSES, tmp_path)
     scale = abs(TRANSFORM[0] * TRANSFORM[4] - TRANSFORM[1] * TRANSFORM[3]) if place else 1
     for name in WRITTEN:
@@ -104,7 +104,7 @@ def test_shapely_takes_all_geometries_as_valid(place: MapPlace | None, tmp_path:
 
 
 def test_gdal_reads_the_map_and_the_features(tmp_path: Path) -> None:
-    pyogrio = pytest.importorskip("pyogrio", reason="pyogrio is in the extra `formats`")
+    pyogrio = pytest.importorskip("pyogrio", reason="pyogrio is in the extra `test`")
     image: ExportImage = results(1)[0]._replace(place=UTM)
     write("geojson", [image], CLASSES, tmp_path)
     meta, _, geometry, columns = pyogrio.raw.read(tmp_path / "Größe 1.geojson")

@@ -59,7 +59,7 @@ def test_ids_with_gaps_become_positions(tmp_path: Path) -> None:
 
 
 def test_supervision_reads_the_labels(tmp_path: Path) -> None:
-    sv = pytest.importorskip("supervision", reason="supervision is in the extra `formats`")
+    sv = pytest.importorskip("supervision", reason="supervision is in the extra `test`")
     write("yolo", results(), CLASSES, tmp_path)
     data = sv.DetectionDataset.from_yolo(
         str(tmp_path / "images"), str(tmp_path / "labels"), str(tmp_path / "data.yaml"), force_masks=True

@@ -152,9 +152,9 @@ def test_exports_state_pixels(tmp_path):
     assert data.survey.notes == []
 
 
-def test_a_polygon_around_a_blob_gives_the_blob():
+def test_a_polygon_around_a_blob_gives_the_blob() -> None:
     """Contours of pixels, from the same library that Supervisely's SDK draws with."""
-    cv2 = pytest.importorskip("cv2")
+    cv2 = pytest.importorskip("cv2", reason="opencv comes with the extra `bench` only")
     from scipy.ndimage import binary_fill_holes, gaussian_filter
 
     for seed in range(5):
