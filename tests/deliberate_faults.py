@@ -89,7 +89,7 @@ FAULTS = (
           '"k": retrieval.k if k is None else k', '"k": labels.vote.weights.shape[1]',
           ("tests/service/test_empty_release.py",)),
     Fault("no class: label maps wrap -1 to another value", "service.images.drawing",
-          "np.where(without, NO_CLASS_VALUE, class_map)", "np.where(without, 0, class_map)",
+          "values[without] = NO_CLASS_VALUE", "values[without] = 0",
           ("tests/service/images/test_drawing.py",)),
     Fault("familiarity: image not weighted by area, seen from the predictor", "segsort.retrieval",
           ", weights=areas", "", _PREDICTOR),
