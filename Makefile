@@ -14,12 +14,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH_INSTALL := pip install --no-deps --retries 1 --timeout 10 --extra-index-url $(TORCH_INDEX) $(TORCH)
 # The whole suite must reach the coverage that pyproject.toml asks for; a part of it cannot.
 COVERAGE := $(if $(ARGS),,--cov --cov-report=term:skip-covered)
-# Two processes, each with whole files, because most tests of services and browsers wait more than they compute.
+# Two processes, each with whole files, because most tests of services and browsers wait more than they compute. Each computes in one
+# thread: threads of two processes that wait for each other on two cores take several times as long.
 WORKERS := $(if $(ARGS),,-n 2 --dist loadfile)
+THREADS := $(if $(ARGS),,OMP_NUM_THREADS=1)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test faults check format openapi docs structure lock wheel test-oldest test-newest bench clean
+.PHONY: help serve test faults check format openapi docs structure lock audit sbom wheel test-oldest test-newest bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
@@ -28,7 +30,7 @@ serve: $(VENV)/.runtime ## install what serving needs, serve the bundled release
 	exec $(BIN)/segsort serve --port $(PORT) $(ARGS)
 
 test: $(VENV)/.test ## run all tests and check their coverage; ARGS="-k name" runs some, without coverage
-	$(BIN)/python -m pytest $(COVERAGE) $(WORKERS) $(ARGS)
+	$(THREADS) $(BIN)/python -m pytest $(COVERAGE) $(WORKERS) $(ARGS)
 
 faults: $(VENV)/.test ## break the code in known ways, one at a time, and see that a test fails; ARGS=flip picks by name
 	$(BIN)/python -m tests.deliberate_faults $(if $(ARGS),"$(ARGS)")
@@ -58,9 +60,15 @@ structure: $(VENV)/.check ## print rooms, floors, arrows and circles of service;
 lock: $(VENV)/.check ## rewrite requirements/*.txt; ARGS=--upgrade takes the newest versions
 	$(BIN)/python -m tools.lock $(ARGS)
 
-wheel: $(VENV)/.test ## build the wheel into dist, and serve from it in a new environment
-	$(PIP) wheel --no-deps --wheel-dir dist .
-	$(BIN)/python -m pytest tests/packaging/test_wheel.py $(ARGS)
+audit: $(VENV)/.check ## look for known vulnerabilities of the locked packages; ARGS="--flavour slim" for one image
+	$(BIN)/python -m tools.audit $(ARGS)
+
+sbom: $(VENV)/.test ## write an SBOM (CycloneDX) of each container image into dist
+	$(BIN)/python -m tools.sbom $(ARGS)
+
+wheel: $(VENV)/.test ## build the wheels of service, client and integrations into dist, and use them in new environments
+	$(PIP) wheel --no-deps --wheel-dir dist . ./client $(patsubst %/pyproject.toml,./%,$(wildcard integrations/*/pyproject.toml))
+	$(BIN)/python -m pytest tests/packaging/test_wheel.py tests/packaging/test_client.py $(ARGS)
 
 test-oldest: ## run the tests with the oldest direct dependencies that pyproject.toml allows; ARGS picks tests
 test-newest: ## run the tests with the newest versions of all dependencies; ARGS picks tests
@@ -69,7 +77,7 @@ test-newest: RESOLUTION := highest
 test-oldest test-newest: test-%: $(VENV)/.check
 	$(PYTHON) -m venv --clear $(VENV)-$*
 	$(VENV)-$*/bin/python -m $(TORCH_INSTALL)
-	$(BIN)/uv pip install --python $(VENV)-$*/bin/python --resolution $(RESOLUTION) -e '.[cpu,test]'
+	$(BIN)/uv pip install --python $(VENV)-$*/bin/python --resolution $(RESOLUTION) -e '.[cpu,test]' -e client
 	$(VENV)-$*/bin/python -m pytest $(ARGS)
 
 bench: $(VENV)/.bench ## run the benchmarks; JSON goes to out/benchmarks
@@ -79,7 +87,7 @@ bench: $(VENV)/.bench ## run the benchmarks; JSON goes to out/benchmarks
 	$(BIN)/python -m benchmarks.latency
 
 clean: ## remove the environments and all caches
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest tools/typescript/node_modules build dist site *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest .venv-napari .venv-fiftyone tools/typescript/node_modules build dist site *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -97,12 +105,12 @@ $(VENV)/.runtime: $(VENV)/.torch
 	$(PIP) install -e '.[cpu]'
 	touch $@
 
-$(VENV)/.test: $(VENV)/.torch
-	$(PIP) install -e '.[cpu,test]'
+$(VENV)/.test: $(VENV)/.torch client/pyproject.toml
+	$(PIP) install -e '.[cpu,test]' -e client
 	touch $@ $(VENV)/.runtime $(VENV)/.docs
 
-$(VENV)/.check: $(VENV)/.torch
-	$(PIP) install -e '.[cpu,test,dev]'
+$(VENV)/.check: $(VENV)/.torch client/pyproject.toml
+	$(PIP) install -e '.[cpu,test,dev]' -e client
 	touch $@ $(VENV)/.test $(VENV)/.runtime $(VENV)/.docs
 
 $(VENV)/.docs: pyproject.toml | $(BIN)/python
@@ -114,6 +122,6 @@ $(VENV)/.typescript: tools/typescript/package-lock.json $(VENV)/.check
 	cd tools/typescript && PATH="$(abspath $(BIN)):$$PATH" npm ci --no-audit --no-fund --ignore-scripts
 	touch $@
 
-$(VENV)/.bench: $(VENV)/.torch
-	$(PIP) install -e '.[cpu,bench]'
+$(VENV)/.bench: $(VENV)/.torch client/pyproject.toml
+	$(PIP) install -e '.[cpu,bench]' -e client
 	touch $@ $(VENV)/.runtime

@@ -163,14 +163,14 @@ def _edit_until(editor: Editor, ended: threading.Event) -> None:
 
 def _block(pid: int, client: httpx.Client, jpeg: bytes, seconds: float) -> Block:
     """Call POST /segment for some seconds, and return the means of the block."""
-    start, cpu_before, count = time.perf_counter(), _cpu(pid), 0
+    start, cpu_before, count = time.perf_counter(), cpu_of(pid), 0
     while (elapsed := time.perf_counter() - start) < seconds:
         client.post("/segment", content=jpeg).raise_for_status()
         count += 1
-    return Block(elapsed / count, (_cpu(pid) - cpu_before) / count)
+    return Block(elapsed / count, (cpu_of(pid) - cpu_before) / count)
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """CPU time of a process in seconds, from /proc (Linux only)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -185,7 +185,7 @@ def measure(
     with tempfile.TemporaryDirectory() as data:
         process, address = start_service(Path(data), "--release", str(release.path), patience=300)
         try:
-            started = _cpu(process.pid)
+            started = cpu_of(process.pid)
             editor = Editor.of(address, jpeg, names)
             seconds = time_edits(editor, arguments.rounds)
             blocks = time_requests(process.pid, editor, jpeg, arguments.block, arguments.blocks)

@@ -1,6 +1,7 @@
 """POST /segment over real HTTP, one caller, beside the network's own session.run on the same image in the same run.
 
-Both are called several times in a row, in turn.
+The network alone is run in float32 and in the numbers that the service uses. All are called several times in a row, in
+turn.
 
 python -m benchmarks.latency [--rounds 20] [--image photo.jpg] [--release NAME|PATH] [--out DIR]
 """
@@ -41,7 +42,7 @@ def photo(path: Path | None) -> bytes:
 
 def measure(address: str, release: Release, jpeg: bytes, rounds: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Rows of the table, and the service's own timings."""
-    embedder = Embedder(release)
+    embedder, served = Embedder(release, precision="float32"), Embedder(release)
     network_input = embedder.prepare(np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")))
     answers: list[bytes] = []
     host = address.removeprefix("http://")
@@ -52,12 +53,13 @@ def measure(address: str, release: Release, jpeg: bytes, rounds: int) -> tuple[l
             answers.append(client.getresponse().read())
 
         tasks: dict[str, Callable[[], object]] = {
-            "session.run": lambda: embedder.run(network_input),
+            "session.run, float32": lambda: embedder.run(network_input),
+            "session.run, as served": lambda: served.run(network_input),
             "POST /segment": request,
         }
         seconds = interleave(tasks, rounds, warmup=2, block=BLOCK)
     steps = [json.loads(answer)["timings_ms"] for answer in answers]
-    network = float(np.median(seconds["session.run"]))
+    network = float(np.median(seconds["session.run, float32"]))
     rows = [
         {"what": name, **spread(taken), "of session.run": float(np.median(taken)) / network}
         for name, taken in seconds.items()

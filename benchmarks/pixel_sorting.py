@@ -28,6 +28,7 @@ from model_store.embedder import STRIDE, Embedder
 from model_store.release import Release
 from model_store.store import BUNDLED, ReleaseStore
 from segsort import loops
+from segsort.arrays import on_host
 from segsort.pixel_sorting import SortingOptions
 from segsort.sphere import normalize
 
@@ -60,7 +61,7 @@ def street(embedder: Embedder, size: tuple[int, int]) -> Tensor:
     image = Image.fromarray(open_dataset("streets", None, "val", count=1)[0].image).resize(shape)
     means, stds = np.array([embedder.preprocessing.mean, embedder.preprocessing.std], dtype=np.float32)
     x = ((np.asarray(image, dtype=np.float32) - means) / stds).transpose(2, 0, 1)[None]
-    return embedder.run(np.ascontiguousarray(x)).cpu()
+    return torch.from_numpy(on_host(embedder.run(np.ascontiguousarray(x))))
 
 
 def images(size: tuple[int, int]) -> Iterable[tuple[str, Tensor]]:

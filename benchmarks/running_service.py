@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,13 +28,27 @@ def running_service(data: Path, *flags: str, patience: float = 90.0) -> Iterator
         stop(process)
 
 
-def start_service(data: Path, *flags: str, patience: float = 90.0) -> tuple[subprocess.Popen[bytes], str]:
+def start_service(
+    data: Path,
+    *flags: str,
+    patience: float = 90.0,
+    files: int | None = None,
+    port: int | None = None,
+    log: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    session: bool = False,
+) -> tuple[subprocess.Popen[bytes], str]:
     """Start the service and wait until it is ready.
 
     Args:
         data: folder for the database and the log.
         flags: further options of `segsort serve`.
         patience: maximum time until `/readyz` answers, seconds.
+        files: hard limit of its open files; None: that of this process.
+        port: to listen on; None: a free one.
+        log: file of its output; None: `service.log` in `data`.
+        settings: further environment variables.
+        session: whether it leads a session of its own. Linux shares processors among sessions first.
 
     Returns:
         The process and its address.
@@ -42,10 +56,9 @@ def start_service(data: Path, *flags: str, patience: float = 90.0) -> tuple[subp
     Raises:
         ServiceStartError: if the process ends or `/readyz` does not answer 200 within `patience`.
     """
-    port = free_port()
+    port, log = port or free_port(), log or data / "service.log"
     address = f"http://127.0.0.1:{port}"
-    log = data / "service.log"
-    environment = {**os.environ, "SEGSORT_DATA_DIR": str(data)}
+    environment = {**os.environ, "SEGSORT_DATA_DIR": str(data), **(settings or {})}
     with log.open("wb") as sink:
         process = subprocess.Popen(
             [str(COMMAND), "serve", "--host", "127.0.0.1", "--port", str(port), *flags],
@@ -53,6 +66,8 @@ def start_service(data: Path, *flags: str, patience: float = 90.0) -> tuple[subp
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
+            start_new_session=session,
+            preexec_fn=None if files is None else lambda: _limit_files(files),  # no thread runs yet
         )
     try:
         _wait(address, process, log, patience)
@@ -60,6 +75,12 @@ def start_service(data: Path, *flags: str, patience: float = 90.0) -> tuple[subp
         stop(process)
         raise
     return process, address
+
+
+def _limit_files(files: int) -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

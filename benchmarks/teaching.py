@@ -37,8 +37,9 @@ from model_store.embedder import working_shape
 from model_store.index import ExemplarIndex
 from model_store.store import open_store
 from segsort.head import columns_of
+from segsort.labelled_segments import split_by_label
 from segsort.retrieval import vote
-from segsort.segments import segment_image, split_by_label
+from segsort.segments import segment_image
 
 PIXELS = 3000  # of each test image
 COUNTS = (1, 3, 10, 0)  # labelled images; 0: all

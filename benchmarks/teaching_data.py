@@ -68,7 +68,7 @@ def stroked(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
         places = np.argwhere(labels == class_id)
         for _ in range(STROKES):
             start = places[random.integers(len(places))]
-            ends = [_end(labels, start, angle, LENGTH * unit) for angle in random.uniform(0, 2 * np.pi, 8)]
+            ends = [end_of_stroke(labels, start, angle, LENGTH * unit) for angle in random.uniform(0, 2 * np.pi, 8)]
             end = max(ends, key=lambda one: float(((one - start) ** 2).sum()))
             along = end - start
             share = ((y - start[0]) * along[0] + (x - start[1]) * along[1]) / max(1e-9, float((along**2).sum()))
@@ -78,7 +78,7 @@ def stroked(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return kept
 
 
-def _end(labels: np.ndarray, start: np.ndarray, angle: float, length: float) -> np.ndarray:
+def end_of_stroke(labels: np.ndarray, start: np.ndarray, angle: float, length: float) -> np.ndarray:
     """The last point on a straight line that is still of the class of its start."""
     end = start.astype(np.float64)
     for step in np.arange(0, length, 1.0):

@@ -1,16 +1,14 @@
 """Command `segsort adapt`: fit the head of a release again, to its exemplars and those that edits added."""
 
 import json
-import os
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from index_builder.child_process import ReportStage, reporting, use_threads, yield_to_parent
 
 if TYPE_CHECKING:
     from service.editing.snapshot import Snapshot
@@ -49,14 +47,13 @@ def adapt(
     The new release begins with all exemplars. The served release does not change.
     """
     if background is not None:
-        _yield_to_parent(background)
-    if threads is not None:  # read when the numeric libraries are loaded, below
-        os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads)))
+        yield_to_parent(background)
+    use_threads(threads)
     from index_builder.adapt import adapt_release
     from service.settings import load_settings
 
     settings = load_settings(release=release, database_url=database)
-    with _reporting(progress) as report, _snapshot(settings, keep_snapshot, report) as snapshot:
+    with reporting(progress) as report, _snapshot(settings, keep_snapshot, report) as snapshot:
         name = name or (out.name if out is not None else f"{snapshot.origin}-a{snapshot.revision}")
         folder = out if out is not None else _new_folder(settings, name)
         done = adapt_release(
@@ -70,6 +67,7 @@ def adapt(
         "index_revision": snapshot.revision,
         "before": done.before,
         "after": done.after,
+        "images": done.images,
         "better": done.better,
         "head": done.head,
         "seconds": round(done.seconds, 3),
@@ -77,27 +75,8 @@ def adapt(
     typer.echo(json.dumps(result) if as_json else _described(result))
 
 
-_Report = Callable[[str, int, int], None]
-
-
 @contextmanager
-def _reporting(as_json: bool) -> Iterator[_Report]:
-    """How progress is shown: JSON lines or bars, both on standard error."""
-    if as_json:
-        yield _print_step
-        return
-    from index_builder.progress import StageBars
-
-    with StageBars() as stages:
-        yield stages.show
-
-
-def _print_step(stage: str, done: int, total: int) -> None:
-    print(json.dumps({"stage": stage, "done": done, "total": total}), file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _snapshot(settings: "Settings", keep: Path | None, report: _Report) -> "Iterator[Snapshot]":
+def _snapshot(settings: "Settings", keep: Path | None, report: ReportStage) -> "Iterator[Snapshot]":
     """The release with its edits, in a folder that is removed after the block unless it is to be kept."""
     from tempfile import TemporaryDirectory
 
@@ -131,15 +110,3 @@ def _described(result: dict[str, Any]) -> str:
         f"{result['release']}: {result['head']}; {compared}; {result['path']}; run `segsort releases activate "
         f"{result['release']}` to serve it from the next start on"
     )
-
-
-def _yield_to_parent(niceness: int) -> None:
-    """Lower the priority, and end with the process that holds the other end of standard input."""
-    os.nice(niceness)
-
-    def watch() -> None:
-        while os.read(sys.stdin.fileno(), 1024):
-            pass
-        os.killpg(os.getpgrp(), signal.SIGKILL)  # the processes that this one has started, and this one
-
-    threading.Thread(target=watch, name="segsort-parent", daemon=True).start()

@@ -10,12 +10,20 @@ from typing import Annotated
 import typer
 
 from command_line.adapt_command import adapt
-from index_builder.build_commands import build, evaluate, train
+from command_line.carry_command import carry
+from command_line.segment_command import segment
+from index_builder.build_commands import build
+from index_builder.evaluate_commands import evaluate
+from index_builder.quantise_commands import quantise
 from index_builder.regions_commands import app as regions_app
 from index_builder.report_commands import report
 from index_builder.teach_commands import new
+from index_builder.train_commands import train
 from model_store.release_commands import app as releases_app
-from service.commands import keys, segment, serve, snapshot
+from service.commands import kept, keys, serve, snapshot
+from service.image_commands import app as images_app
+from service.storage_commands import app as database_app
+from service.verifying.commands import recover, verify
 
 cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -39,20 +47,28 @@ def _options(
     """Segment images, explain every label by labelled examples, and fix wrong labels while the service runs."""
 
 
-for command in (serve, new, build, adapt, segment, evaluate, train, report):
+for command in (serve, new, build, quantise, adapt, segment, evaluate, train, report, verify, recover):
     cli.command()(command)
-releases_app.command()(snapshot)  # defined in service: it reads the database of edits, which model_store cannot import
+for of_releases in (snapshot, carry, kept):  # in service: they read the database, which model_store cannot import
+    releases_app.command()(of_releases)
 cli.add_typer(releases_app, name="releases")
 cli.add_typer(regions_app, name="regions")
 cli.add_typer(keys, name="keys")
+cli.add_typer(database_app, name="database")
+cli.add_typer(images_app, name="images")
 
 
 def app() -> None:
-    """Run the command. Invalid input is reported as one line on standard error with exit status 2."""
+    """Run the command. Invalid input, and PyTorch where it is missing, is reported as one line, with exit status 2."""
     try:
         cli()
     except ValueError as error:
         print(f"segsort: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        print("segsort: this command needs PyTorch, which is not installed: pip install torch", file=sys.stderr)
         raise SystemExit(2) from error
 
 

@@ -1,0 +1,1 @@
+"""Short programs that use the client, and nothing else of this project."""

@@ -1,5 +1,6 @@
 """Adaptation: the head of a release is fitted again, to the images of its exemplars."""
 
+import hashlib
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
 
 from index_builder.datasets import IGNORE, Photograph, Sample
 from index_builder.fit_release import CrossValidation, exemplar_embeddings
@@ -31,8 +31,7 @@ from model_store.exemplar_table import Exemplars, exemplar_ids
 from model_store.images import read_image
 from model_store.release import FEATURES, HEAD, Release, write_release
 from segsort.masks import decode_rle
-from segsort.pixel_sorting import sorting_features
-from segsort.segments import prototypes
+from segsort.segments import prototypes_of_labels
 
 __all__ = ["Adapted", "LabelledByExemplars", "Progress", "adapt_release"]
 
@@ -41,20 +40,25 @@ class Adapted(NamedTuple):
     """The result of an adaptation.
 
     release: the new release; before, after: cross-validated mIoU, 0..1, of the head of the old release (see
-    `HeadFitting.score_before`) and of the new head, None where images (or strokes) cannot be compared; better: whether
-    the new head is better; head: what it is; seconds: how long it took.
+    `HeadFitting.score_before`) and of the new head, None where images (or strokes) cannot be compared; images: number
+    of images with marks; better: whether the new head is better; head: what it is; seconds: how long it took.
     """
 
     release: Release
     before: float | None
     after: float | None
+    images: int
     better: bool
     head: str
     seconds: float
 
 
 class LabelledByExemplars:
-    """The images of a release as a data set, labelled where their exemplars are. Later exemplars cover earlier ones."""
+    """The images of a release as a data set, labelled where their exemplars are. Later exemplars cover earlier ones.
+
+    An image that was marked again after an adaptation is in the release twice, with different exemplars. Here it is one
+    image, so that cross-validation never holds out one copy and fits to the other.
+    """
 
     split = None
 
@@ -62,15 +66,17 @@ class LabelledByExemplars:
         self.name = f"exemplars of {release.card.name}"
         self.classes = tuple(release.card.classes)
         self._release = release
-        self._rows: list[list[int]] = [[] for _ in release.sources]
+        self._image_ids, number = _distinct(release)
+        self._rows: list[list[int]] = [[] for _ in self._image_ids]
         for row, image_id in enumerate(release.exemplars.image_ids.tolist()):
-            self._rows[image_id].append(row)
+            self._rows[number[image_id]].append(row)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def photograph(self, i: int) -> Photograph:
-        return Photograph(read_image(self._release.image_path(i)).pixels, self._release.sources[i].source)
+        image_id = self._image_ids[i]
+        return Photograph(read_image(self._release.image_path(image_id)).pixels, self._release.sources[image_id].source)
 
     def __getitem__(self, i: int) -> Sample:
         image, source = self.photograph(i)
@@ -81,9 +87,23 @@ class LabelledByExemplars:
 
     def masks(self, i: int) -> Iterator[tuple[int, np.ndarray]]:
         """Row and mask [H, W] bool of each exemplar of an image."""
-        source = self._release.sources[i]
+        source = self._release.sources[self._image_ids[i]]
         for row in self._rows[i]:
             yield row, decode_rle(self._release.exemplars.masks[row], (source.height, source.width))
+
+
+def _distinct(release: Release) -> tuple[list[int], list[int]]:
+    """The first of equal images of a release, by image_id, and the position there of each image of the release."""
+    positions: dict[bytes, int] = {}
+    first: list[int] = []
+    number = []
+    for image_id in range(len(release.sources)):
+        digest = hashlib.sha256(release.image_path(image_id).read_bytes()).digest()
+        if digest not in positions:
+            positions[digest] = len(first)
+            first.append(image_id)
+        number.append(positions[digest])
+    return first, number
 
 
 def adapt_release(
@@ -125,6 +145,7 @@ def adapt_release(
         fitted, card = fitting.fit(), release.card
         before = fitting.score_before(fitted, stored, "" if card.head is None else card.head.chosen)
         after = fitted.info.cross_validated.get(fitted.info.chosen)
+        compared = len(np.unique(fitted.samples.images))
         calibration = CrossValidation(dataset, fitting, fitted, card.sorting, card.retrieval).calibration(report)
         exemplars = _again(release, dataset, fitting, fitted, report)
         network, values = Path(folder) / "network.onnx", Path(folder) / HEAD
@@ -137,14 +158,17 @@ def adapt_release(
             "calibration": calibration.model_dump(),
             "head": fitted.info.model_dump(),
             "metrics": {},
-            "data": {**card.data, "adapted": {"from": card.name, "before": before, "after": after}},
+            "data": {
+                **card.data,
+                "adapted": {"from": card.name, "before": before, "after": after, "images": compared},
+            },
         }
         new = Card.model_validate({**card.model_dump(), **changes})
         images = ((one.file, (release.path / one.file).read_bytes()) for one in release.sources)
         attachments = {FEATURES: source.file, HEAD: values}
         written = write_release(out, new, network, exemplars, release.sources, images, attachments)
     better = before is not None and after is not None and after > before
-    return Adapted(written, before, after, better, fitted.info.chosen, time.perf_counter() - started)
+    return Adapted(written, before, after, compared, better, fitted.info.chosen, time.perf_counter() - started)
 
 
 def _source(release: Release, out: Path) -> FeatureSource:
@@ -174,7 +198,7 @@ def _again(
     for i in range(len(dataset)):
         embeddings = exemplar_embeddings(fitting, fitted, cells, i)
         for rows, labels in _layers(dataset, i):
-            found[rows] = _prototypes(embeddings, labels, len(rows))
+            found[rows] = prototypes_of_labels(embeddings, labels, len(rows))
         report(Progress("exemplars", i + 1, len(dataset)))
     names = [release.card.classes[c].name for c in old.class_ids.tolist()]
     sources = [release.sources[i].source for i in old.image_ids.tolist()]
@@ -197,7 +221,3 @@ def _layers(dataset: LabelledByExemplars, i: int) -> Iterator[tuple[np.ndarray, 
                 rows.append(row)
         yield np.array(rows), labels
         waiting = later
-
-
-def _prototypes(embeddings: Tensor, labels: np.ndarray, count: int) -> np.ndarray:
-    return prototypes(embeddings, sorting_features(embeddings[None].float(), 0)[0], labels, count)

@@ -45,7 +45,8 @@ def warnings_of(card: Card) -> list[str]:
     skipped: dict[str, Any] = labels.get("files", {}).get("skipped", {})
     for reason, files in skipped.items():
         if reason not in HARMLESS:
-            told.append(f"{files['count']} files were skipped, {reason}: {', '.join(files['files'][:5])}")
+            count = "1 file was" if files["count"] == 1 else f"{files['count']} files were"
+            told.append(f"{count} skipped, {reason}: {', '.join(files['files'][:5])}")
     return told
 
 

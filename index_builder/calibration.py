@@ -32,12 +32,13 @@ class HeldOut(NamedTuple):
 class HeldOutVotes(NamedTuple):
     """Votes on S segments.
 
-    share: [S] winning share, 0..1; correct: [S] bool, whether the label is the majority class of the segment; familiar:
-    [S] familiarity; area: [S] labelled pixels.
+    share: [S] winning share, 0..1; correct: [S] bool, whether the label is the majority class of the segment; right:
+    [S] share of its labelled pixels that have the label, 0..1; familiar: [S] familiarity; area: [S] labelled pixels.
     """
 
     share: np.ndarray
     correct: np.ndarray
+    right: np.ndarray
     familiar: np.ndarray
     area: np.ndarray
 
@@ -52,9 +53,10 @@ def calibrate_on(
 ) -> Calibration:
     """Fit the confidence curve and the threshold of known segments on labelled segments.
 
-    Confidence is the probability, weighted by area, that the label of a segment is its majority class. It is a
-    non-decreasing function of the winning share, linear between at most 12 knots. A segment is known if its familiarity
-    (`segsort.retrieval.familiarity`) reaches the value that 95 % of the correctly labelled held-out area reaches.
+    Confidence is the probability that a pixel of the segment has the segment's label. It is a non-decreasing function
+    of the winning share, linear between at most 12 knots. A segment is known if its familiarity
+    (`segsort.retrieval.familiarity`) reaches the value that 95 % of the correctly labelled held-out area reaches; a
+    segment is correctly labelled if its label is its majority class.
 
     Args:
         held_out: labelled segments. Exemplars from a segment's own image are excluded from its vote.
@@ -89,10 +91,11 @@ def calibration_of(outcomes: Sequence[HeldOutVotes], how: str) -> Calibration:
         return Calibration(
             calibrated=False, confidence_x=[0.0, 1.0], confidence_y=[0.0, 1.0], known_threshold=-1.0, how=how
         )
-    x, y = rising_curve(joined.share, joined.correct.astype(np.float64), joined.area)
-    right = joined.correct.astype(bool)
-    threshold = weighted_quantile(joined.familiar[right], joined.area[right], 1 - KNOWN_SHARE) if right.any() else -1.0
-    how = f"{how}; {len(joined.area)} segments of {len(outcomes)} images, weighted by area"
+    x, y = rising_curve(joined.share, joined.right, joined.area)
+    correct = joined.correct.astype(bool)
+    familiar, area = joined.familiar[correct], joined.area[correct]
+    threshold = weighted_quantile(familiar, area, 1 - KNOWN_SHARE) if correct.any() else -1.0
+    how = f"{how}; pixels of {len(joined.area)} segments of {len(outcomes)} images"
     return Calibration(confidence_x=x, confidence_y=y, known_threshold=round(threshold, 6), how=how)
 
 
@@ -110,12 +113,14 @@ def outcomes_of(
     cosines = np.take_along_axis(np.where(others, cosines, -np.inf), first, axis=1)
     classes = class_ids[np.take_along_axis(rows, first, axis=1)]
     result = vote(cosines, classes, image.counts.shape[1], retrieval.kappa)
-    counts = image.counts[labelled]
+    counts, found = image.counts[labelled], result.class_ids[labelled]
+    area = counts.sum(axis=1)
     return HeldOutVotes(
         share=result.shares.max(axis=1)[labelled],
-        correct=majority_agrees(counts, result.class_ids[labelled]),
+        correct=majority_agrees(counts, found),
+        right=counts[np.arange(len(found)), found] / area,
         familiar=familiarity(cosines[:, 0], image.areas)[0][labelled],
-        area=counts.sum(axis=1),
+        area=area,
     )
 
 

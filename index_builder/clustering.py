@@ -3,14 +3,13 @@
 import colorsys
 from collections.abc import Sequence
 
-import faiss
 import numpy as np
 
 from index_builder.calibration import HeldOut
 from index_builder.datasets import Images, Photograph, Sample
 from model_store.card import ClassInfo
+from model_store.clustering import nearest_centres
 
-ITERATIONS, STARTS, SEED = 50, 5, 0
 GOLDEN = 0.618034  # hue step between consecutive clusters; the golden ratio keeps all hues apart
 
 
@@ -57,35 +56,6 @@ def cluster_classes(count: int) -> tuple[ClassInfo, ...]:
 def _color(hue: float, value: float) -> tuple[int, int, int]:
     red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.75, value))
     return red, green, blue
-
-
-def find_centres(prototypes: np.ndarray, areas: np.ndarray, count: int) -> np.ndarray:
-    """Cluster segments by spherical k-means; each segment is weighted by its area.
-
-    Args:
-        prototypes: [S, D] float32 unit vectors.
-        areas: [S], pixels.
-        count: number of clusters.
-
-    Returns:
-        [count, D] float32 unit vectors, the cluster centres.
-
-    Raises:
-        ValueError: if there are fewer segments than clusters.
-    """
-    if len(prototypes) < count:
-        raise ValueError(f"{len(prototypes)} segments cannot form {count} clusters; ask for fewer or give more images")
-    means = faiss.Kmeans(
-        prototypes.shape[1], count, niter=ITERATIONS, nredo=STARTS, spherical=True, seed=SEED,
-        min_points_per_centroid=1, max_points_per_centroid=len(prototypes),
-    )  # fmt: skip
-    means.train(prototypes, weights=(areas / areas.mean()).astype(np.float32))
-    return np.asarray(means.centroids)
-
-
-def nearest_centres(prototypes: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Nearest centre of each segment: [S, D], [K, D] -> [S] int64."""
-    return np.asarray((prototypes @ centres.T).argmax(axis=1))
 
 
 def in_clusters(held_out: Sequence[HeldOut], centres: np.ndarray) -> list[HeldOut]:

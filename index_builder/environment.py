@@ -22,7 +22,7 @@ def circumstances() -> dict[str, Any]:
         "commit": _git("rev-parse", "HEAD") or "unknown",
         "uncommitted_changes": bool(_git("status", "--porcelain")),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": gpu or f"{cores} cores, {processor}",
+        "machine": gpu or f"{cores} core{'s' if cores > 1 else ''}, {processor}",
         "threads": torch.get_num_threads(),
         "processor": processor,
         "cores": cores,

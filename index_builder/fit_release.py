@@ -1,6 +1,8 @@
 """Builds a release whose head is fitted to its own labelled images."""
 
+import hashlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -14,6 +16,8 @@ from index_builder.calibration import HeldOut, HeldOutVotes, calibration_of, out
 from index_builder.datasets import IGNORE, Dataset
 from index_builder.embedder_source import EmbedderSource
 from index_builder.heads import (
+    FeatureExtractor,
+    FeatureSource,
     FitSettings,
     FittedHead,
     HeadFitting,
@@ -24,13 +28,19 @@ from index_builder.heads import (
     append_head,
     save_head,
 )
+from index_builder.kept_results import Working, file_digest, make_folder
 from index_builder.new_release import SORTING, network_info
 from index_builder.scores import label_counts
 from index_builder.subsets import evenly_spread
 from model_store.card import Calibration, RetrievalInfo, SortingInfo
 from model_store.index import ExemplarIndex
+from model_store.predictor import splitting_of
 from model_store.release import FEATURES, HEAD, Release
-from segsort.segments import segment_image, split_by_label
+from model_store.spreading import CarriedFile
+from segsort.head import Head
+from segsort.labelled_segments import split_by_label
+from segsort.segments import Segments, segment_image
+from segsort.splitting import Splitting
 
 CALIBRATION_IMAGES = 24  # that are embedded by the head of each fold
 
@@ -52,6 +62,7 @@ def fit_release(
     options: BuildOptions | None = None,
     notes: Notes | None = None,
     report: Report | None = None,
+    working: Working | None = None,
 ) -> FitResult:
     """Fit a head to the labelled images of a data set, and build a release of them.
 
@@ -67,6 +78,7 @@ def fit_release(
         options: of the build; `sorting` and `retrieval` apply to the fitted network.
         notes: texts and facts for the card.
         report: called as the fit goes on.
+        working: how the steps are done that look at one image at a time; None: in this process. It changes no result.
 
     Raises:
         ValueError: if `out` exists, or no pixel is labelled.
@@ -74,8 +86,10 @@ def fit_release(
     if out.exists():
         raise ValueError(f"{out} exists, and a release is never overwritten; give another folder with --out")
     options, settings, report = options or BuildOptions(), settings or FitSettings(), report or (lambda progress: None)
+    working = working or Working()
     with TemporaryDirectory(prefix="segsort-features-") as folder:
-        fitting = HeadFitting(dataset, features.source, features.statistics, Path(folder), settings, report)
+        maps = _maps_folder(working, features.source) or Path(folder)
+        fitting = HeadFitting(dataset, features.source, features.statistics, maps, settings, report, working.spread)
         fitted = fitting.fit()
         sorting, retrieval = options.sorting or SORTING, options.retrieval or RetrievalInfo()
         trial = CrossValidation(dataset, fitting, fitted, sorting, retrieval, options.min_share)
@@ -91,9 +105,12 @@ def fit_release(
             retrieval=retrieval,
             licence=dict(features.source.licence),
         )
-        cells = HeadOnCells(fitted.head, settings.threads)
+        shared, trees = maps if working.spread.shares_disk else None, TreeEmbeddings.of(fitted)
         parts = FittedParts(
-            embed=lambda i: exemplar_embeddings(fitting, fitted, cells, i),
+            embedding=partial(
+                _FittedEmbedding, CarriedFile(features.source.file), features.source, shared, fitted.head, trees
+            ),
+            facts="" if trees is None else trees.digest(),
             calibration=calibration,
             features=features.source.info,
             head=fitted.info,
@@ -101,24 +118,91 @@ def fit_release(
         )
         built = replace(options, sorting=sorting, retrieval=retrieval)
         release = build_release(
-            dataset, source, out, name=name, options=built, notes=notes, threads=settings.threads, fitted=parts
+            dataset,
+            source,
+            out,
+            name=name,
+            options=built,
+            notes=notes,
+            threads=settings.threads,
+            fitted=parts,
+            working=working,
         )
     return FitResult(release, fitted)
 
 
-def exemplar_embeddings(fitting: HeadFitting, fitted: FittedHead, cells: HeadOnCells, i: int) -> Tensor:
-    """Embeddings of an image that becomes exemplars: [D, h, w] unit vectors.
+class TreeEmbeddings(NamedTuple):
+    """Embeddings of the pixels that a forest was grown on, by the trees that did not see them.
 
-    A forest knows the pixels that it was grown on too well. Those have the posteriors of the trees that did not see
-    them, so that exemplars lie where pixels of other images will.
+    A forest knows these pixels too well. With these embeddings, exemplars lie where pixels of other images will.
+
+    images, places: [N] int64, image of each pixel, and its cell y * w + x; embeddings: [N, D] unit vectors.
     """
-    found = cells.embed(fitting.maps(i))
-    if fitted.head.trees is not None or fitted.head.logits:
-        mine = np.flatnonzero(fitted.samples.images == i)
+
+    images: np.ndarray
+    places: np.ndarray
+    embeddings: np.ndarray
+
+    @classmethod
+    def of(cls, fitted: FittedHead) -> "TreeEmbeddings | None":
+        """Those of a fitted head; None if it is no forest."""
+        if fitted.head.trees is None and not fitted.head.logits:
+            return None
+        return cls(fitted.samples.images, fitted.samples.places, fitted.embeddings.numpy())
+
+    def put(self, found: Tensor, i: int) -> Tensor:
+        """Put them into the embeddings [D, h, w] of image i."""
+        mine = np.flatnonzero(self.images == i)
         flat = found.flatten(1)
-        flat[:, torch.from_numpy(fitted.samples.places[mine])] = fitted.embeddings[torch.from_numpy(mine)].T
-        found = flat.reshape(found.shape)
-    return found
+        flat[:, torch.from_numpy(self.places[mine])] = torch.from_numpy(self.embeddings[mine]).T
+        return flat.reshape(found.shape)
+
+    def digest(self) -> str:
+        """SHA-256 of all values."""
+        return hashlib.sha256(b"".join(np.ascontiguousarray(one).tobytes() for one in self)).hexdigest()
+
+
+def exemplar_embeddings(fitting: HeadFitting, fitted: FittedHead, cells: HeadOnCells, i: int) -> Tensor:
+    """Embeddings of an image that becomes exemplars: [D, h, w] unit vectors, see `TreeEmbeddings`."""
+    found, trees = cells.embed(fitting.maps(i)), TreeEmbeddings.of(fitted)
+    return found if trees is None else trees.put(found, i)
+
+
+class _FittedEmbedding:
+    """Embeds the images of the data set that a head was fitted to, in any process.
+
+    Args:
+        file: of the extractor; source: describes it.
+        folder: where the maps of these images are; None: they are computed again.
+        head: the fitted head; trees: see `TreeEmbeddings`.
+        threads: of ONNX Runtime; None: all cores.
+    """
+
+    def __init__(
+        self,
+        file: CarriedFile,
+        source: FeatureSource,
+        folder: Path | None,
+        head: Head,
+        trees: TreeEmbeddings | None,
+        threads: int | None,
+    ) -> None:
+        self._extractor = FeatureExtractor(replace(source, file=file.path), folder, threads)
+        self._cells, self._trees = HeadOnCells(head, threads), trees
+
+    def __call__(self, position: int, image: np.ndarray) -> Tensor:
+        found = self._cells.embed(self._extractor.maps(image))
+        return found if self._trees is None else self._trees.put(found, position)
+
+
+def _maps_folder(working: Working, source: FeatureSource) -> Path | None:
+    """Where feature maps outlive this process; None: nowhere."""
+    if working.folder is None:
+        return None
+    told = f"{file_digest(source.file)} {source.preprocessing.model_dump_json()}"
+    folder = working.folder / f"features-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    make_folder(folder)
+    return folder
 
 
 class CrossValidation:
@@ -166,21 +250,26 @@ class CrossValidation:
         """HeldOutVotes of the images of one fold. held: [I] bool."""
         head = self.fitting.refit(self.fitted, np.flatnonzero(~held))
         cells = HeadOnCells(head, self.fitting.settings.threads)
-        prototypes, class_ids, image_ids, asked = [], [], [], []
-        for i in used.tolist():
-            labels = self.dataset[i].labels
-            embeddings = cells.embed(self.fitting.maps(i))
-            found = segment_image(embeddings, labels.shape, self.sorting.options(), self.sorting.min_area)
-            if held[i]:
-                counts = label_counts(found.labels, labels, len(found.areas), len(self.dataset.classes))
-                asked.append(HeldOut(found.prototypes, found.areas, counts, -1))
-            else:
-                pieces = split_by_label(found, embeddings, labels, IGNORE, self.sorting.min_area, self.min_share)
-                prototypes.append(pieces.prototypes)
-                class_ids.append(pieces.class_ids)
-                image_ids.append(np.full(len(pieces.class_ids), i))
+        prototypes, class_ids, image_ids = [], [], []
+        for i in used[~held[used]].tolist():
+            labels, embeddings, found = self._segments(cells, i, None)
+            pieces = split_by_label(found, embeddings, labels, IGNORE, self.sorting.min_area, self.min_share)
+            prototypes.append(pieces.prototypes)
+            class_ids.append(pieces.class_ids)
+            image_ids.append(np.full(len(pieces.class_ids), i))
         if not prototypes or not sum(len(one) for one in prototypes):
             return []
-        index = ExemplarIndex.build(np.concatenate(prototypes), "Flat")
-        known, images = np.concatenate(class_ids), np.concatenate(image_ids)
+        rows, known, images = np.concatenate(prototypes), np.concatenate(class_ids), np.concatenate(image_ids)
+        index, splitting = ExemplarIndex.build(rows, "Flat"), splitting_of(self.sorting, rows, known)
+        asked = []
+        for i in used[held[used]].tolist():
+            labels, _, found = self._segments(cells, i, splitting)
+            counts = label_counts(found.labels, labels, len(found.areas), len(self.dataset.classes))
+            asked.append(HeldOut(found.prototypes, found.areas, counts, -1))
         return [outcomes_of(one, index, known, images, self.retrieval) for one in asked]
+
+    def _segments(self, cells: HeadOnCells, i: int, splitting: Splitting | None) -> tuple[np.ndarray, Tensor, Segments]:
+        """Labels [H, W], embeddings [D, h, w] and segments of one image."""
+        labels, embeddings = self.dataset[i].labels, cells.embed(self.fitting.maps(i))
+        options, min_area = self.sorting.options(), self.sorting.min_area
+        return labels, embeddings, segment_image(embeddings, labels.shape, options, min_area, splitting)

@@ -10,7 +10,8 @@ import onnx
 from onnx import numpy_helper
 
 from index_builder.heads import DIMENSION, OPSET, Candidate, FeatureSource, OpenedFeatures, append_head, save_head
-from model_store.card import Calibration, Card, HeadInfo, NetworkInfo, RetrievalInfo, SortingInfo
+from model_store.card import Card, HeadInfo, NetworkInfo, RetrievalInfo, SortingInfo
+from model_store.empty_release import NOT_CALIBRATED
 from model_store.exemplar_table import Exemplars
 from model_store.release import FEATURES, HEAD, Release, write_release
 from segsort.head import FeatureStatistics, Head, identity_head, principal_basis
@@ -96,15 +97,3 @@ def write_new(out: Path, features: OpenedFeatures, *, name: str, description: st
     if head is None or head.kind != "identity":
         head = identity_head(source.groups, principal_basis(statistics, source.groups, DIMENSION))
     return write_empty(out, source, head, statistics, name=name, description=description)
-
-
-# Between the cosines of segments of one class and of two. With the features `general`, over four street images of the
-# painter and four facades: 65 to 80 % of the pairs of one class and image reach it, and 1 to 3 % of the other pairs.
-UNTAUGHT_THRESHOLD = 0.5
-NOT_CALIBRATED = Calibration(
-    calibrated=False,
-    confidence_x=[0.0, 1.0],
-    confidence_y=[0.0, 1.0],
-    known_threshold=UNTAUGHT_THRESHOLD,
-    how="not calibrated: there are no labelled images yet",
-)

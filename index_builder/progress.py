@@ -1,15 +1,22 @@
 """Progress bars on standard error; standard output is kept for results."""
 
-from collections.abc import Iterator
-from typing import Self
+from collections.abc import Iterable, Iterator
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, track
+
+T = TypeVar("T")
 
 
 def counted(count: int, what: str) -> Iterator[int]:
     """Yield 0..count-1 and show a progress bar with the text `what`."""
     yield from track(range(count), description=what, total=count, console=Console(stderr=True))
+
+
+def shown(results: Iterable[T], count: int, what: str) -> Iterator[T]:
+    """Yield results as they come and show a progress bar of `count` steps with the text `what`."""
+    yield from track(results, description=what, total=count, console=Console(stderr=True))
 
 
 class StageBars:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict, cast
 
 import numpy as np
+import torch
 import typer
 from torch import Tensor
 
@@ -122,7 +123,7 @@ class ServingSweep:
 def _embedded(embedder: Embedder, dataset: Dataset) -> Embedded:
     """Images and their embeddings. Half precision lets hundreds fit in memory."""
     samples = ((i, dataset[i]) for i in counted(len(dataset), f"embedding {dataset.name}"))
-    return [(sample, embedder.embed(sample.image).half()) for _, sample in samples]
+    return [(sample, torch.as_tensor(embedder.embed(sample.image)).half()) for _, sample in samples]
 
 
 def _with_fewer(score: RetrievalScore, count: int) -> RetrievalScore:

@@ -1,10 +1,14 @@
 """Exemplars that edits add to a served release: columns that only grow, shared by all snapshots."""
 
 import threading
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+Scope = Literal["all", "image"]
 
 _FIRST_CAPACITY = 64  # rows; doubled whenever they are full
 
@@ -24,6 +28,7 @@ class AddedExemplar:
         bbox: (x, y, width, height), in pixels of that image.
         area: pixels of that image.
         mask: COCO compressed run lengths, in pixels of that image.
+        scope: "all": it votes for segments of every image; "image": only for those of images with its `image_id`.
     """
 
     exemplar_id: str
@@ -37,11 +42,12 @@ class AddedExemplar:
     bbox: tuple[int, int, int, int]
     area: int
     mask: str
+    scope: Scope = "all"
 
     def same_as(self, other: "AddedExemplar") -> bool:
-        """Whether both have the same class, strength and prototype."""
+        """Whether both have the same class, strength, scope and prototype."""
         equal = (self.class_id, np.float32(self.strength)) == (other.class_id, np.float32(other.strength))
-        return equal and np.array_equal(self.prototype, other.prototype)
+        return equal and self.scope == other.scope and np.array_equal(self.prototype, other.prototype)
 
 
 class _Columns:
@@ -53,6 +59,8 @@ class _Columns:
         self.strengths = np.empty(_FIRST_CAPACITY, dtype=np.float32)
         self.exemplars: list[AddedExemplar] = []
         self.rows: dict[str, int] = {}
+        self.of_image: dict[str, list[int]] = {}  # rows in ascending order
+        self.of_one_image: list[int] = []  # rows with the scope "image", in ascending order
         self.lock = threading.Lock()
 
     def append(self, exemplars: Sequence[AddedExemplar]) -> None:
@@ -66,8 +74,25 @@ class _Columns:
         for row, exemplar in enumerate(exemplars, start):
             self.prototypes[row] = exemplar.prototype
             self.class_ids[row], self.strengths[row] = exemplar.class_id, exemplar.strength
-            self.rows[exemplar.exemplar_id] = row
+            self._note(row, exemplar)
         self.exemplars.extend(exemplars)
+
+    def copy(self, count: int) -> "_Columns":
+        """A copy of the first rows."""
+        copied = _Columns(self.prototypes.shape[1])
+        capacity = max(count, _FIRST_CAPACITY)
+        copied.prototypes = _grown(self.prototypes[:count], capacity)
+        copied.class_ids, copied.strengths = (_grown(one[:count], capacity) for one in (self.class_ids, self.strengths))
+        copied.exemplars = self.exemplars[:count]
+        for row, exemplar in enumerate(copied.exemplars):
+            copied._note(row, exemplar)
+        return copied
+
+    def _note(self, row: int, exemplar: AddedExemplar) -> None:
+        self.rows[exemplar.exemplar_id] = row
+        self.of_image.setdefault(exemplar.image_id, []).append(row)
+        if exemplar.scope == "image":
+            self.of_one_image.append(row)
 
 
 class AddedRows:
@@ -100,6 +125,15 @@ class AddedRows:
         row = self._columns.rows.get(exemplar_id)
         return row if row is not None and row < self._count else None
 
+    def of_image(self, image_id: str) -> list[int]:
+        """Rows of the exemplars of an image, in ascending order."""
+        return self._included(self._columns.of_image.get(image_id, ()))
+
+    @property
+    def of_one_image(self) -> list[int]:
+        """Rows of the exemplars with the scope "image", in ascending order."""
+        return self._included(self._columns.of_one_image)
+
     def extended(self, exemplars: Sequence[AddedExemplar]) -> "AddedRows":
         """These rows with more behind them. This object stays unchanged.
 
@@ -110,9 +144,13 @@ class AddedRows:
             if len(columns.exemplars) == self._count:
                 columns.append(exemplars)
                 return AddedRows(columns, len(columns.exemplars))
-        copied = _Columns(self.prototypes.shape[1])
-        copied.append([*columns.exemplars[: self._count], *exemplars])
+        copied = columns.copy(self._count)
+        copied.append(exemplars)
         return AddedRows(copied, len(copied.exemplars))
+
+    def _included(self, rows: Sequence[int]) -> list[int]:
+        """Those of ascending rows that are among these."""
+        return list(rows[: bisect_left(rows, self._count)])
 
 
 def _grown(column: np.ndarray, capacity: int) -> np.ndarray:

@@ -3,26 +3,32 @@
 from itertools import pairwise
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from model_store.class_info import ClassInfo, Frozen
 from segsort.pixel_sorting import SortingOptions
+
+__all__ = [
+    "FORMAT_VERSION",
+    "Calibration",
+    "Card",
+    "ClassInfo",
+    "FeatureGroupInfo",
+    "FeaturesInfo",
+    "HeadInfo",
+    "NetworkInfo",
+    "Preprocessing",
+    "QuantisedInfo",
+    "QuantisedScores",
+    "RetrievalInfo",
+    "SearchInfo",
+    "SortingInfo",
+]
 
 FORMAT_VERSION: Literal[1] = 1
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ClassInfo(_Frozen):
-    """A class of the label map."""
-
-    class_id: int = Field(ge=0, description="Number of the class; it never changes.")
-    name: str = Field(description="Name of the class, unique in the release.")
-    color: tuple[int, int, int] = Field(description="Colour as [red, green, blue], each 0 to 255.")
-
-
-class Preprocessing(_Frozen):
+class Preprocessing(Frozen):
     """Preprocessing of the network's input: resize, then (rgb - mean) / std, then pad."""
 
     working_size: int = Field(ge=32, description="Longest side of the resized image in pixels.")
@@ -40,7 +46,7 @@ class Preprocessing(_Frozen):
     resample: Literal["bilinear"] = Field(default="bilinear", description="Interpolation of the resized image.")
 
 
-class NetworkInfo(_Frozen):
+class NetworkInfo(Frozen):
     """Description of the network of a release."""
 
     name: str = Field(description="Name of the network: its backbone and what was trained or fitted on it.")
@@ -51,7 +57,37 @@ class NetworkInfo(_Frozen):
     opset: int = Field(description="Version of the ONNX operators that it uses.")
 
 
-class FeatureGroupInfo(_Frozen):
+class QuantisedScores(Frozen):
+    """What a network in bytes loses on labelled images, beside the same release with its network in float32."""
+
+    images: int = Field(ge=1, description="Number of images.")
+    miou: float = Field(ge=0, le=1, description="Mean intersection over union with the network in bytes.")
+    miou_float32: float = Field(ge=0, le=1, description="Mean intersection over union with the network in float32.")
+    agreement: float = Field(ge=0, le=1, description="Share of the pixels that get the same class from both.")
+
+
+class QuantisedInfo(Frozen):
+    """The network in bytes, `network.int8.onnx`, which computes faster on processors that multiply bytes."""
+
+    calibrated_on: str = Field(description="Images on which the ranges of its maps were found.")
+    chosen_on: str = Field(description="Images on which its layers in float32 were chosen.")
+    float_layers: list[str] = Field(description="Names of the layers that compute in float32.")
+    layers: int = Field(ge=1, description="Number of convolutions.")
+    cosine: float = Field(
+        ge=-1, le=1, description="Mean cosine between its embeddings and those in float32, on the images of the choice."
+    )
+    cosine_p01: float = Field(ge=-1, le=1, description="The cosine that 99 of 100 embeddings exceed.")
+    measured: dict[str, QuantisedScores] = Field(
+        default_factory=dict, description="What it loses, by the labelled images that it was measured on."
+    )
+
+    @property
+    def loss(self) -> float | None:
+        """The largest loss of mIoU on any of the measured images; None: it was not measured."""
+        return max((one.miou_float32 - one.miou for one in self.measured.values()), default=None)
+
+
+class FeatureGroupInfo(Frozen):
     """One map of a feature extractor."""
 
     name: str = Field(description="Name of the map.")
@@ -59,14 +95,14 @@ class FeatureGroupInfo(_Frozen):
     stride: int = Field(ge=4, description="Pixels of the network's input between neighbouring positions.")
 
 
-class FeaturesInfo(_Frozen):
+class FeaturesInfo(Frozen):
     """The feature extractor in `features.onnx` of a release that can be adapted."""
 
     name: str = Field(description="Name of the feature extractor.")
     groups: list[FeatureGroupInfo] = Field(min_length=1, description="The maps that it computes.")
 
 
-class HeadInfo(_Frozen):
+class HeadInfo(Frozen):
     """The head that makes embeddings of features."""
 
     kind: Literal["identity", "linear", "mlp", "forest", "softmax", "ensemble"] = Field(
@@ -83,7 +119,7 @@ class HeadInfo(_Frozen):
     seconds: float = Field(default=0.0, ge=0, description="Time to choose and fit the head, seconds.")
 
 
-class SortingInfo(_Frozen):
+class SortingInfo(Frozen):
     """Settings of pixel sorting, which divides an image into segments."""
 
     segments: int = Field(
@@ -116,6 +152,12 @@ class SortingInfo(_Frozen):
         description="Numbers in which pixels are compared with segments. int8 is faster on some processors, and "
         "changes only assignments that are almost equally good.",
     )
+    min_part: int = Field(
+        default=0,
+        ge=0,
+        description="Segments are split where their pixels look like several classes of the exemplars. A part of at "
+        "least this many pixels, at the network's stride, becomes a segment of its own. 0: segments are not split.",
+    )
 
     def options(self, segments: int | None = None) -> SortingOptions:
         """Options for `segsort.segments`; `segments` replaces the number of the card if it is given."""
@@ -130,7 +172,7 @@ class SortingInfo(_Frozen):
         )
 
 
-class RetrievalInfo(_Frozen):
+class RetrievalInfo(Frozen):
     """Settings of the vote of the nearest exemplars."""
 
     k: int = Field(default=20, ge=1, description="Number of exemplars that vote on a segment.")
@@ -140,9 +182,46 @@ class RetrievalInfo(_Frozen):
     index_factory: str = Field(
         default="Flat", description="Kind of the search index, in the notation of the FAISS index factory."
     )
+    nprobe: int | None = Field(
+        default=None,
+        ge=1,
+        description="Inverted lists that a search visits for each segment. More find more and take longer. null: as "
+        "stored with the index; when a release is written, it is chosen so that the index finds 99 of 100.",
+    )
+    rerank: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Candidates for each exemplar that votes, of which the exact cosines are computed; for an index "
+        "that keeps compressed vectors. null: 1; when a release is written, it is chosen as `nprobe` is.",
+    )
+    shards: int = Field(
+        default=1, ge=1, le=1000, description="Parts of the index, each in its own file, that are searched in parallel."
+    )
+    on_disk: bool = Field(
+        default=False,
+        description="Whether index and exemplars are mapped from their files instead of read into memory. Only what "
+        "searches need is then in memory, and several processes share it.",
+    )
 
 
-class Calibration(_Frozen):
+class SearchInfo(Frozen):
+    """What an approximate search index finds of the exemplars that are nearest, measured when the release was written.
+
+    A query was a prototype of an exemplar, moved as far as its nearest other exemplar is away.
+    """
+
+    index_factory: str = Field(description="Kind of the search index, in the notation of the FAISS index factory.")
+    k: int = Field(ge=1, description="Number of nearest exemplars that were asked for.")
+    recall: float = Field(ge=0, le=1, description="Share of the nearest exemplars that the index found, in the mean.")
+    recall_p05: float = Field(ge=0, le=1, description="The share that 95 of 100 queries reached.")
+    queries: int = Field(ge=1, description="Number of queries.")
+    nearest: float | None = Field(
+        default=None, ge=0, le=1, description="Share of the queries of which the index found the very nearest exemplar."
+    )
+
+
+class Calibration(Frozen):
     """Confidence as a function of the winning share, and the threshold of known segments."""
 
     confidence_x: list[float] = Field(
@@ -173,7 +252,7 @@ class Calibration(_Frozen):
         return self
 
 
-class Card(_Frozen):
+class Card(Frozen):
     """The card of a release."""
 
     format_version: Literal[1] = Field(default=FORMAT_VERSION, description="Version of the card's format.")
@@ -194,11 +273,17 @@ class Card(_Frozen):
     calibration: Calibration = Field(
         description="How a share becomes a confidence, and from which familiarity on a segment is known."
     )
+    search: SearchInfo | None = Field(
+        default=None, description="What the index finds; null: it compares with every exemplar, or was not measured."
+    )
     features: FeaturesInfo | None = Field(
         default=None, description="The feature extractor; null: the release cannot be adapted."
     )
     head: HeadInfo | None = Field(
         default=None, description="The head that makes embeddings of features; null: the network has none."
+    )
+    quantised: QuantisedInfo | None = Field(
+        default=None, description="The network in bytes, and what it loses; null: there is none."
     )
     provenance: dict[str, Any] = Field(
         default_factory=dict, description="What it was built with: the version of the software, and the network."

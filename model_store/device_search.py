@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from model_store.flavour import Device
 from segsort import loops
 
 _AT_ONCE = 1 << 26  # cosines held at once
@@ -19,8 +20,8 @@ class DeviceSearch:
         device: where they are compared; it holds a copy.
     """
 
-    def __init__(self, prototypes: np.ndarray, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, prototypes: np.ndarray, device: Device) -> None:
+        self.device = torch.device(device)
         self._prototypes = prototypes
         self._columns = torch.from_numpy(prototypes).to(device).T
 

@@ -1,33 +1,39 @@
-"""From an image to pixel embeddings: preparation in numpy, the network in ONNX Runtime."""
+"""From an image to pixel embeddings: preparation in numpy, the network in ONNX Runtime.
+
+On a CPU, embeddings are numpy arrays and PyTorch is not imported. On a GPU, they are tensors.
+"""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from model_store.card import Preprocessing
 from model_store.cores import available_cores
 from model_store.flavour import Device, check_device
 from model_store.half import in_half_precision
+from model_store.images import MIN_SIDE, working_shape
+from model_store.precision import choose_precision
+from model_store.precision_names import AskedPrecision
 from model_store.release import Release
 from segsort import loops
+from segsort.arrays import AnyArray, on_host
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    from segsort import lazy_torch as torch
 
 __all__ = ["MIN_SIDE", "STRIDE", "Device", "Embedder", "prepare", "working_shape"]
 
 STRIDE = 4  # pixels of the network's input for one cell of the embedding, in each direction
-MIN_SIDE = 32  # pixels; a shorter side of an elongated image is stretched to this
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-
-
-def working_shape(height: int, width: int, working_size: int) -> tuple[int, int]:
-    """Height and width at which the network sees an image: the longest side is working_size, no side under 32."""
-    scale = working_size / max(height, width)
-    return max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale))
 
 
 def prepare(image: np.ndarray, preprocessing: Preprocessing) -> tuple[np.ndarray, tuple[int, int]]:
@@ -48,10 +54,10 @@ def prepare(image: np.ndarray, preprocessing: Preprocessing) -> tuple[np.ndarray
     padded, cells = _padded(planes.shape[1], planes.shape[2], preprocessing.multiple_of)
     mean = np.array(preprocessing.mean, dtype=np.float32)
     scale = np.array([1 / std for std in preprocessing.std], dtype=np.float32)
-    return loops.normalise_planes(planes.numpy(), mean, scale, padded), cells
+    return loops.normalise_planes(planes, mean, scale, padded), cells
 
 
-def resize(image: np.ndarray, working_size: int) -> Tensor:
+def resize(image: np.ndarray, working_size: int) -> np.ndarray:
     """An image at the size at which the network sees it, before padding: [H, W, 3] uint8 -> [3, h, w] uint8.
 
     Raises:
@@ -63,10 +69,7 @@ def resize(image: np.ndarray, working_size: int) -> Tensor:
             "convert it to RGB first"
         )
     size = working_shape(image.shape[0], image.shape[1], working_size)
-    planes = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)
-    if image.shape[:2] != size:  # equals Pillow's bilinear, in a third of the time
-        planes = F.interpolate(planes[None], size, mode="bilinear", antialias=True)[0]
-    return planes.contiguous()
+    return loops.resize_planes(np.require(image, requirements=["C", "W"]), size)
 
 
 def prepare_on(
@@ -82,13 +85,13 @@ def prepare_on(
     Returns:
         [B, 3, h, w] float32, padded, and the number of rows and columns of the embedding that lie on the image.
     """
-    planes = torch.stack([resize(image, preprocessing.working_size) for image in images]).to(device)
+    planes = torch.from_numpy(np.stack([resize(image, preprocessing.working_size) for image in images])).to(device)
     height, width = planes.shape[2:]
     (rows, columns), cells = _padded(height, width, preprocessing.multiple_of)
     scale = [1 / std for std in preprocessing.std]
     mean, scale_ = (torch.tensor(values, device=device)[:, None, None] for values in (preprocessing.mean, scale))
     x = (planes.float() - mean) * scale_
-    return F.pad(x, (0, columns - width, 0, rows - height), mode="replicate").contiguous(), cells
+    return torch.nn.functional.pad(x, (0, columns - width, 0, rows - height), mode="replicate").contiguous(), cells
 
 
 def _padded(height: int, width: int, multiple: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -106,10 +109,11 @@ class Embedder:
         device: "cpu" or "cuda".
         threads: threads of one run on a CPU; None: as many as there are cores for this process. A caller
             that allows itself one thread (`segsort.loops.at_most`), because it shares the cores, gets one.
-        half: run the network in float16, see `model_store.half`.
+        precision: in which the network runs; see `choose_precision`. A file alone runs in float32, or in float16.
 
     Raises:
-        ValueError: if the file is no such network, the device is unknown, or ONNX Runtime does not run on it.
+        ValueError: if the file is no such network, the device is unknown, ONNX Runtime does not run on it, or the
+            network cannot run in this precision.
     """
 
     def __init__(
@@ -117,38 +121,37 @@ class Embedder:
         source: Release | tuple[Path, Preprocessing],
         device: Device = "cpu",
         threads: int | None = None,
-        half: bool = False,
+        precision: AskedPrecision = "auto",
     ) -> None:
         check_device(device)
         if threads is not None and threads < 1:
             raise ValueError(f"threads={threads} must be at least 1; leave it out to use every core")
-        network, self.preprocessing = (
-            (source.network_path, source.card.preprocessing) if isinstance(source, Release) else source
-        )
-        self.device = torch.device(device)
+        release = source if isinstance(source, Release) else None
+        self.precision = choose_precision(precision, release.card.quantised if release else None, device)
+        network, self.preprocessing = _chosen(source, self.precision == "int8")
+        self.device = device
         count = threads if threads is not None else available_cores()
-        opened = in_half_precision(network) if half else None
+        opened = in_half_precision(network) if self.precision == "float16" else None
         self.session = _open_session(network, opened, device, count)
         self._single = _open_session(network, opened, device, 1) if device == "cpu" and count > 1 else self.session
-        self.half = half
         self.dimension = _dimension(self.session, network)
         self.takes_batches = not isinstance(self.session.get_inputs()[0].shape[0], int)  # a name: any batch size
-        if isinstance(source, Release) and source.card.network.dimension != self.dimension:
+        if release is not None and release.card.network.dimension != self.dimension:
             raise ValueError(
                 f"{network} gives {self.dimension} dimensions, the card of its release says "
-                f"{source.card.network.dimension}; build the release again"
+                f"{release.card.network.dimension}; build the release again"
             )
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """The network's input for an image: [H, W, 3] uint8 RGB -> [1, 3, h, w] float32."""
         return prepare(image, self.preprocessing)[0]
 
-    def run(self, x: np.ndarray) -> Tensor:
-        """Run the network: [B, 3, H, W] float32 -> [B, D, H/4, W/4] on this embedder's device."""
-        if self.device.type == "cuda":
+    def run(self, x: np.ndarray) -> AnyArray:
+        """Run the network: [B, 3, H, W] float32 -> [B, D, H/4, W/4] float32: numpy's, or a tensor on a GPU."""
+        if self.device == "cuda":
             return self.run_bound(torch.from_numpy(x).to(self.device))
         session = self._single if loops.thread_limit() == 1 else self.session
-        return torch.from_numpy(session.run(["embedding"], {"image": x})[0])
+        return np.asarray(session.run(["embedding"], {"image": x})[0])
 
     @property
     def network_device(self) -> str:
@@ -156,7 +159,7 @@ class Embedder:
         provider = self.session.get_providers()[0]
         return next((device for device, name in _PROVIDERS.items() if name == provider), provider)
 
-    def try_out(self) -> Tensor:
+    def try_out(self) -> AnyArray:
         """The embedding of a small grey image."""
         return self.run(np.zeros((1, 3, 64, 96), dtype=np.float32))
 
@@ -175,19 +178,20 @@ class Embedder:
         """The size at which the network sees an image of this size; images of one bucket can be embedded at once."""
         return working_shape(height, width, self.preprocessing.working_size)
 
-    def embed(self, image: np.ndarray) -> Tensor:
+    def embed(self, image: np.ndarray) -> AnyArray:
         """Embed the pixels of an image.
 
         Args:
             image: [H, W, 3] uint8 RGB, upright, of any size.
 
         Returns:
-            [D, h, w] float32 unit vectors on this embedder's device, at a quarter of the working size, without padding.
+            [D, h, w] float32 unit vectors, at a quarter of the working size, without padding: numpy's, or a tensor on a
+            GPU.
         """
         return self.embed_all([image])[0]
 
-    def embed_all(self, images: Sequence[np.ndarray]) -> Tensor:
-        """Embed several images of one bucket: [B, D, h, w] float32 unit vectors on this embedder's device.
+    def embed_all(self, images: Sequence[np.ndarray]) -> AnyArray:
+        """Embed several images of one bucket: [B, D, h, w] float32 unit vectors, numpy's or a tensor on a GPU.
 
         Raises:
             ValueError: if the images are of several buckets, or none is given.
@@ -195,15 +199,20 @@ class Embedder:
         buckets = {self.bucket(image.shape[0], image.shape[1]) for image in images}
         if len(buckets) != 1:
             raise ValueError(f"the images are of the buckets {sorted(buckets)}; give one or more of the same")
+        if self.device == "cuda":
+            return self._embed_on_device(images)
         if len(images) > 1 and not self.takes_batches:
-            return torch.cat([self.embed_all([image]) for image in images])
-        if self.device.type == "cuda":
-            x, (rows, columns) = prepare_on(self.device, images, self.preprocessing)
-            return self.run_bound(x)[:, :, :rows, :columns]
+            return np.concatenate([on_host(self.embed_all([image])) for image in images])
         prepared = [prepare(image, self.preprocessing) for image in images]
         rows, columns = prepared[0][1]
         whole = prepared[0][0] if len(prepared) == 1 else np.concatenate([x for x, _ in prepared])
         return self.run(whole)[:, :, :rows, :columns]
+
+    def _embed_on_device(self, images: Sequence[np.ndarray]) -> Tensor:
+        if len(images) > 1 and not self.takes_batches:
+            return torch.cat([self._embed_on_device([image]) for image in images])
+        x, (rows, columns) = prepare_on(torch.device(self.device), images, self.preprocessing)
+        return self.run_bound(x)[:, :, :rows, :columns]
 
     def run_bound(self, x: Tensor) -> Tensor:
         """Run the network on a tensor of its device; the embedding [B, D, H/4, W/4] is written there.
@@ -220,6 +229,13 @@ class Embedder:
         self.session.run_with_iobinding(binding)
         binding.synchronize_outputs()
         return out
+
+
+def _chosen(source: Release | tuple[Path, Preprocessing], quantised: bool) -> tuple[Path, Preprocessing]:
+    """The file of a network, and what it expects of an image."""
+    if not isinstance(source, Release):
+        return source
+    return source.quantised_path if quantised else source.network_path, source.card.preprocessing
 
 
 def _open_session(network: Path, content: bytes | None, device: Device, threads: int) -> onnxruntime.InferenceSession:

@@ -1,12 +1,14 @@
 """The table of exemplars, which are labelled segments, and the images that they come from."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+
+from model_store.mapped_columns import Names, RowsByName, Texts, map_columns, save_aligned
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,21 @@ class Exemplars:
         areas: [N] int64, pixels of that image.
         masks: N COCO compressed run lengths, pixels of that image.
         strengths: [N] float32 above 0, factor of each exemplar's weight in the vote; None: 1 for all.
+        order: [N] int64, rows by rising id, if the table is mapped from its file; None: it is in memory.
 
     Raises:
         ValueError: if lengths or shapes differ, or a strength is not finite and above 0.
     """
 
-    ids: list[str]
+    ids: Sequence[str]
     prototypes: np.ndarray
     class_ids: np.ndarray
     image_ids: np.ndarray
     bboxes: np.ndarray
     areas: np.ndarray
-    masks: list[str]
+    masks: Sequence[str]
     strengths: np.ndarray | None = None
+    order: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         N = len(self.ids)
@@ -92,30 +96,52 @@ class Exemplars:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def save(self, file: Path) -> None:
-        """Write a compressed .npz file without pickled objects."""
+    def rows(self) -> Mapping[str, int]:
+        """Row of each exemplar by its id."""
+        if self.order is not None and isinstance(self.ids, Names):
+            return RowsByName(self.ids.column, self.order)
+        return {exemplar_id: row for row, exemplar_id in enumerate(self.ids)}
+
+    def save(self, file: Path, to_map: bool = False) -> None:
+        """Write an .npz file without pickled objects.
+
+        Args:
+            file: the file.
+            to_map: whether it can be mapped into memory; if not, it is compressed.
+        """
         masks = [mask.encode("ascii") for mask in self.masks]
+        ids = np.array(self.ids, dtype="S16")
         columns = {
-            "ids": np.array(self.ids, dtype="S16"),
-            "prototypes": self.prototypes,
-            "class_ids": self.class_ids,
-            "image_ids": self.image_ids,
-            "bboxes": self.bboxes,
-            "areas": self.areas,
+            "ids": ids,
+            "prototypes": self.prototypes.astype(np.float32, copy=False),
+            "class_ids": self.class_ids.astype(np.int64, copy=False),
+            "image_ids": self.image_ids.astype(np.int32, copy=False),
+            "bboxes": self.bboxes.astype(np.int32, copy=False),
+            "areas": self.areas.astype(np.int64, copy=False),
             "masks": np.frombuffer(b"".join(masks), dtype=np.uint8),
             "mask_ends": np.cumsum([len(mask) for mask in masks], dtype=np.int64),
         }
         if self.strengths is not None:
             columns["strengths"] = self.strengths.astype(np.float32)
+        if to_map:
+            columns["order"] = np.argsort(ids, kind="stable")
+            return save_aligned(file, columns)
         np.savez_compressed(file, allow_pickle=False, **columns)
 
     @classmethod
-    def load(cls, file: Path) -> "Exemplars":
+    def load(cls, file: Path, to_map: bool = False) -> "Exemplars":
         """Read a file that `save` wrote.
+
+        Args:
+            file: the file.
+            to_map: whether to map it into memory if it was written for that. Rows are then read when they are used.
 
         Raises:
             ValueError, KeyError, OSError, zipfile.BadZipFile: if the file is damaged or lacks a field.
         """
+        mapped = map_columns(file) if to_map else None
+        if mapped is not None:
+            return cls._of_mapped(mapped)
         with np.load(file, allow_pickle=False) as arrays:
             text = arrays["masks"].tobytes().decode("ascii")
             ends = [int(end) for end in arrays["mask_ends"]]
@@ -129,6 +155,20 @@ class Exemplars:
                 masks=[text[start:end] for start, end in pairwise([0, *ends])],
                 strengths=arrays["strengths"].astype(np.float32) if "strengths" in arrays else None,
             )
+
+    @classmethod
+    def _of_mapped(cls, columns: Mapping[str, np.ndarray]) -> "Exemplars":
+        return cls(
+            ids=Names(columns["ids"]),
+            prototypes=columns["prototypes"],
+            class_ids=columns["class_ids"],
+            image_ids=columns["image_ids"],
+            bboxes=columns["bboxes"],
+            areas=columns["areas"],
+            masks=Texts(columns["masks"], columns["mask_ends"]),
+            strengths=columns.get("strengths"),
+            order=columns["order"],
+        )
 
 
 def exemplar_id(prototype: np.ndarray, class_name: str, source: str, mask: str) -> str:

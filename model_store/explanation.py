@@ -16,7 +16,7 @@ State = TypeVar("State", Release, LiveExemplars)  # a release stands for its liv
 
 
 def exemplar_facts(state: Release | LiveExemplars, row: int) -> dict[str, Any]:
-    """An exemplar as JSON: id, class, strength, source image, and its box, area and mask in pixels of that image."""
+    """An exemplar as JSON: id, class, strength, scope, source, and its box, area and mask in pixels of its image."""
     live = _live(state)
     class_id = int(live.class_ids(np.array([row]))[0])
     facts = {
@@ -24,6 +24,7 @@ def exemplar_facts(state: Release | LiveExemplars, row: int) -> dict[str, Any]:
         "class_id": class_id,
         "class_name": live.classes[class_id].name,
         "strength": float(live.strengths(np.array([row]))[0]),
+        "scope": live.scope(row),
     }
     added = live.added(row)
     if added is not None:

@@ -5,11 +5,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import faiss
 import onnxruntime
-import torch
+
+if TYPE_CHECKING:
+    import torch
+else:
+    from segsort import lazy_torch as torch
 
 Device = Literal["cpu", "cuda"]
 

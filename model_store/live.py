@@ -6,17 +6,20 @@ from typing import Literal
 
 import numpy as np
 
-from model_store.added import AddedExemplar, AddedRows
+from model_store.added import AddedExemplar, AddedRows, Scope
 from model_store.card import ClassInfo
 from model_store.index import ExemplarIndex
 from model_store.release import Release
 from segsort import loops
 from segsort.retrieval import Vote, vote
 
-__all__ = ["MAX_CLASSES", "NO_CLASS_VALUE", "AddedExemplar", "LiveExemplars"]
+__all__ = ["MAX_CLASSES", "NO_CLASS_VALUE", "AddedExemplar", "LiveExemplars", "Scope"]
 
 NO_CLASS_VALUE = 255  # of pixels without a class in a label map, which has eight bits for each pixel
 MAX_CLASSES = NO_CLASS_VALUE
+_AT_ONCE = (
+    1 << 15
+)  # values of queries that are searched at once; for more, BLAS starts threads that wait for each other
 _MAX_STORED = 256  # classes in edits that earlier versions wrote
 
 
@@ -28,12 +31,15 @@ class LiveExemplars:
     removed exemplar keeps its row, so that recorded answers can be explained. There may be no exemplar at all. Calls
     from several threads are safe, `edited` included.
 
+    Exemplars with the scope "image" vote only in the view for their own image, which `for_image` returns.
+
     Attributes:
         release: the release as it was built.
         index: over the release's exemplars.
         revision: number of the last edit that is included; 0: none.
         classes: all classes by class_id, retired ones too, so that recorded votes keep their names.
         retired: ids of classes that are no longer offered. Their ids are not used again.
+        image_id: the image whose own exemplars vote too; None: exemplars with the scope "image" do not vote.
     """
 
     release: Release
@@ -44,6 +50,8 @@ class LiveExemplars:
     _added: AddedRows
     _gone: np.ndarray | None  # [N + added] bool, removed rows; None: no row is removed
     _counts: np.ndarray | None  # [C] int64, alive exemplars of each class; None: those of the release
+    image_id: str | None = None
+    _silent: np.ndarray | None = None  # [N + added] bool, rows that do not vote in this view; None: all vote
 
     @classmethod
     def of_release(
@@ -96,17 +104,31 @@ class LiveExemplars:
         rows = self._added.extended(new) if new else self._added
         state = replace(self, revision=revision, classes=new_classes, retired=new_retired, _added=rows)
         changed = {exemplar.exemplar_id: True for exemplar in added} | dict(alive or {})
-        return state._with_alive(self, changed) if changed or len(new_classes) > len(self.classes) else state
+        if changed or len(new_classes) > len(self.classes):
+            state = state._with_alive(self, changed)._with_voters()
+        return state
+
+    def for_image(self, image_id: str | None) -> "LiveExemplars":
+        """The view for one image: the exemplars that vote for its segments, those of this image alone among them.
+
+        Args:
+            image_id: SHA-256 of the image's content; None: an unknown image.
+        """
+        if image_id is not None and not any(
+            self._added[row].scope == "image" for row in self._added.of_image(image_id)
+        ):
+            image_id = None
+        return self if image_id == self.image_id else replace(self, image_id=image_id)._with_voters()
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Find the nearest exemplars of each query among those alive.
+        """Find the nearest exemplars of each query among those that vote in this view.
 
         The search is exact if the release's index is exact. An approximate index (HNSW, an inverted file) may miss
         exemplars of the release. Added exemplars are never missed.
 
         Args:
             queries: [Q, D] float32 unit vectors.
-            k: number of exemplars for each query. If fewer are alive, all of them are found; perhaps none.
+            k: number of exemplars for each query. If fewer vote, all of them are found; perhaps none.
 
         Returns:
             Cosines [Q, k'] float32, best first, and rows [Q, k'] int64; equal cosines are in the order of their rows.
@@ -114,12 +136,21 @@ class LiveExemplars:
         Raises:
             ValueError: if queries are not [Q, D] or k is below 1.
         """
-        N, gone = self.index.ntotal, self._gone
-        found = self.index.search(queries, k, None if gone is None else gone[:N])
+        most = max(1, _AT_ONCE // queries.shape[1]) if queries.ndim == 2 and queries.shape[1] else len(queries)
+        if self.index.device == "cpu" and len(queries) > most:
+            parts = [self._search(queries[start : start + most], k) for start in range(0, len(queries), most)]
+            return np.concatenate([cosines for cosines, _ in parts]), np.concatenate([rows for _, rows in parts])
+        return self._search(queries, k)
+
+    def _search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        N, silent = self.index.ntotal, self._silent
+        found = self.index.search(queries, k, None if self._gone is None else self._gone[:N])
         if not len(self._added):
             return found
         queries = np.ascontiguousarray(queries, dtype=np.float32)
-        return loops.insert_nearest(found, self._added.prototypes, N, queries, k, None if gone is None else gone[N:])
+        return loops.insert_nearest(
+            found, self._added.prototypes, N, queries, k, None if silent is None else silent[N:]
+        )
 
     def vote(self, similarities: np.ndarray, rows: np.ndarray, kappa: float | None = None) -> Vote:
         """Label segments by the vote of exemplars, alive or not, with their classes and strengths.
@@ -140,16 +171,32 @@ class LiveExemplars:
         return vote(similarities, self.class_ids(rows), len(self.classes), kappa, self.strengths(rows))
 
     @property
+    def released(self) -> int:
+        """Number of the release's own exemplars, alive or not: they have the first rows."""
+        return self.index.ntotal
+
+    @property
     def count(self) -> int:
-        """Number of exemplars alive."""
+        """Number of exemplars alive, those of one image included."""
         return self.index.ntotal if self._counts is None else int(self._counts.sum())
 
     @property
     def counts_per_class(self) -> np.ndarray:
-        """[C] int64, number of alive exemplars of each class, by class_id. The array is read-only."""
+        """[C] int64, number of alive exemplars of each class, by class_id, those of one image included. Read-only."""
         counts = self._class_counts()
         counts.flags.writeable = False
         return counts
+
+    @property
+    def has_exemplars_of_one_image(self) -> bool:
+        """Whether an edit added an exemplar with the scope "image", alive or not."""
+        return bool(self._added.of_one_image)
+
+    @property
+    def counts_of_one_image(self) -> np.ndarray:
+        """[C] int64, number of alive exemplars of each class with the scope "image", by class_id."""
+        rows = [row for row in self._added.of_one_image if self.is_alive(self.index.ntotal + row)]
+        return np.bincount(self._added.class_ids[rows], minlength=len(self.classes))
 
     def class_ids(self, rows: np.ndarray) -> np.ndarray:
         """Classes of exemplars, alive or not: int64, in the shape of rows."""
@@ -197,15 +244,48 @@ class LiveExemplars:
         """The exemplar that an edit added in this row; None if the row belongs to the release."""
         return None if row < self.index.ntotal else self._added[row - self.index.ntotal]
 
+    def taught(self, rows: np.ndarray) -> np.ndarray:
+        """Whether exemplars were added by edits, alive or not: bool, in the shape of rows."""
+        return np.asarray(rows) >= self.index.ntotal
+
+    def added_to_image(self, image_id: str) -> list[AddedExemplar]:
+        """The alive exemplars of an image that edits added, the oldest first."""
+        N = self.index.ntotal
+        return [self._added[row] for row in self._added.of_image(image_id) if self.is_alive(N + row)]
+
+    def scope(self, row: int) -> Scope:
+        """Which images' segments an exemplar votes for, see `AddedExemplar`."""
+        added = self.added(row)
+        return "all" if added is None else added.scope
+
+    def votes(self, row: int) -> bool:
+        """Whether an exemplar votes in this view.
+
+        Raises:
+            ValueError: if there is no such row.
+        """
+        return self.is_alive(row) and not (self._silent is not None and self._silent[row])
+
     def rows_of_class(self, class_id: int) -> np.ndarray:
         """[n] int64, rows of the alive exemplars of a class."""
         base, added = self.release.exemplars.class_ids, self._added.class_ids
         found = np.concatenate([np.flatnonzero(base == class_id), np.flatnonzero(added == class_id) + len(base)])
         return found if self._gone is None else found[~self._gone[found]]
 
+    def rows_of_other_images(self, image_id: str | None) -> np.ndarray:
+        """[n] int64, rows of the exemplars, alive or not, that vote only for segments of an image other than this."""
+        N = self.index.ntotal
+        rows = [N + n for n in self._added.of_one_image if self._added[n].image_id != image_id]
+        return np.array(rows, dtype=np.int64)
+
     def alive_rows(self) -> np.ndarray:
-        """[n] int64, rows of all alive exemplars."""
+        """[n] int64, rows of all alive exemplars, those of one image included."""
         return np.arange(self.index.ntotal + len(self._added)) if self._gone is None else np.flatnonzero(~self._gone)
+
+    def voting_rows(self) -> np.ndarray:
+        """[n] int64, rows of the exemplars that vote in this view."""
+        count = self.index.ntotal + len(self._added)
+        return np.arange(count) if self._silent is None else np.flatnonzero(~self._silent)
 
     def _column(self, base: np.ndarray, added: np.ndarray, rows: np.ndarray) -> np.ndarray:
         rows, N = np.asarray(rows), len(base)
@@ -264,6 +344,16 @@ class LiveExemplars:
         np.add.at(counts, self.class_ids(rows), gone[rows].astype(np.int64) - ~lives)
         gone[rows] = ~lives
         return replace(self, _gone=gone if gone.any() else None, _counts=counts)
+
+    def _with_voters(self) -> "LiveExemplars":
+        """This state with the rows that do not vote in it: removed ones, and those of other images alone."""
+        N = self.index.ntotal
+        others = self.rows_of_other_images(self.image_id)
+        if not len(others):
+            return replace(self, _silent=self._gone)
+        silent = np.zeros(N + len(self._added), dtype=bool) if self._gone is None else self._gone.copy()
+        silent[others] = True
+        return replace(self, _silent=silent)
 
     def _rows_of(self, ids: Iterable[str]) -> np.ndarray:
         """[n] int64, rows of exemplars by id.

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
 
-from model_store.card import Calibration
+from model_store.card import Calibration, SortingInfo
 from model_store.embedder import Embedder
 from model_store.flavour import Device, DeviceUse
 from model_store.live import LiveExemplars
+from model_store.precision_names import AskedPrecision
 from model_store.release import Release
+from segsort.arrays import AnyArray, device_of
 from segsort.retrieval import Vote, calibrate, familiarity
 from segsort.segments import Outlined, Segments, merge_outlined, outline_images, segment_image
+from segsort.splitting import Splitting, class_directions
 
 RESERVE = 3  # times k neighbours are searched: those after the k-th are needed for flip sets
 
@@ -49,16 +51,34 @@ class SegmentLabels(NamedTuple):
     image_similarity: float
 
 
-def known_segments(calibration: Calibration, nearest: np.ndarray, areas: np.ndarray) -> tuple[np.ndarray, float]:
+def splitting_of(sorting: SortingInfo, prototypes: np.ndarray, class_ids: np.ndarray) -> Splitting | None:
+    """How a release with these exemplars splits segments; None: not at all.
+
+    Args:
+        sorting: settings of its card.
+        prototypes: [N, D] float32 unit vectors of its exemplars as it was built. Edits leave the segments of an image
+            as they are, so that answers before and after an edit can be compared segment by segment.
+        class_ids: [N] int64.
+    """
+    if not sorting.min_part or len(np.unique(class_ids)) < 2:
+        return None
+    return Splitting(class_directions(prototypes, class_ids, int(class_ids.max()) + 1), sorting.min_part)
+
+
+def known_segments(
+    calibration: Calibration, nearest: np.ndarray, areas: np.ndarray, taught: np.ndarray
+) -> tuple[np.ndarray, float]:
     """Decide which segments of one image are familiar enough for their labels to be trusted.
 
-    The familiarity of a segment counts its image too (`segsort.retrieval.familiarity`). In a release that is not
-    calibrated it is the cosine of the segment alone: a few exemplars resemble few parts of an image.
+    The familiarity of a segment counts its image too (`segsort.retrieval.familiarity`). It is the cosine of the segment
+    alone in a release that is not calibrated, and where the nearest exemplar was taught by an edit: a few exemplars
+    resemble few parts of an image, and a person who labels a segment of a foreign image knows that image.
 
     Args:
         calibration: of the release; its threshold decides.
         nearest: [S] cosine of each segment to its nearest exemplar, S >= 1.
         areas: [S] pixels.
+        taught: [S] bool, whether the nearest exemplar was added by an edit.
 
     Returns:
         [S] bool; and the cosine of the image, the mean of `nearest`, weighted by area.
@@ -66,6 +86,7 @@ def known_segments(calibration: Calibration, nearest: np.ndarray, areas: np.ndar
     familiar, image_similarity = familiarity(nearest, areas)
     if not calibration.calibrated:
         familiar = nearest
+    familiar = np.where(taught, nearest, familiar)
     return familiar >= calibration.known_threshold, image_similarity
 
 
@@ -98,22 +119,28 @@ class Predictor:
         release: network, exemplars and card.
         device: "cpu" or "cuda", for the network, pixel sorting and retrieval.
         threads: threads of the network on a CPU; None: one for each core of this process.
-        half: run the network in float16.
+        precision: in which the network runs, see `model_store.precision.choose_precision`.
 
     Raises:
         ValueError: if the release cannot be used, or cannot be used on this device.
     """
 
     def __init__(
-        self, release: Release, device: Device = "cpu", threads: int | None = None, half: bool = False
+        self,
+        release: Release,
+        device: Device = "cpu",
+        threads: int | None = None,
+        precision: AskedPrecision = "auto",
     ) -> None:
         self.release = release
-        self.embedder = Embedder(release, device, threads, half)
+        self.embedder = Embedder(release, device, threads, precision)
         self.index = release.index if device == "cpu" else release.index.to(device)
+        exemplars = release.exemplars
+        self.splitting = splitting_of(release.card.sorting, exemplars.prototypes, exemplars.class_ids)
         self.device_use = DeviceUse.checked(
             device,
             network=self.embedder.network_device,
-            sorting=self.embedder.try_out().device.type,
+            sorting=device_of(self.embedder.try_out()),
             search=self.index.device,
         )
 
@@ -150,7 +177,7 @@ class Predictor:
         timings = {"embed": embedded - started, "sort": sorted_ - embedded, "retrieve": ended - sorted_}
         return Prediction(found, *retrieved, {name: seconds * 1000 for name, seconds in timings.items()})
 
-    def sort(self, embeddings: Tensor, size: tuple[int, int], segments: int | None = None) -> Segments:
+    def sort(self, embeddings: AnyArray, size: tuple[int, int], segments: int | None = None) -> Segments:
         """Sort the pixels of one image into segments.
 
         Args:
@@ -159,7 +186,7 @@ class Predictor:
             segments: K at the start of pixel sorting; None: the card's.
         """
         sorting = self.release.card.sorting
-        return segment_image(embeddings, size, sorting.options(segments), sorting.min_area)
+        return segment_image(embeddings, size, sorting.options(segments), sorting.min_area, self.splitting)
 
     def outline(self, images: Sequence[Sized], segments: int | None = None) -> tuple[list[Outlined], dict[str, float]]:
         """Embed several images of one bucket together and sort their pixels. Call `finish` for each of them.
@@ -175,7 +202,7 @@ class Predictor:
         embeddings = self.embedder.embed_all([one.image for one in images])
         embedded = time.perf_counter()
         options = self.release.card.sorting.options(segments)
-        outlined = outline_images(embeddings, [one.size for one in images], options)
+        outlined = outline_images(embeddings, [one.size for one in images], options, self.splitting)
         sorted_ = time.perf_counter()
         return outlined, {"embed": (embedded - started) * 1000, "sort": (sorted_ - embedded) * 1000}
 
@@ -215,5 +242,5 @@ class Predictor:
         confidence, calibration = unmeasured, card.calibration
         if calibration.calibrated:
             confidence = calibrate(result.shares.max(axis=1), calibration.confidence_x, calibration.confidence_y)
-        known, image_similarity = known_segments(calibration, similarities[:, 0], areas)
+        known, image_similarity = known_segments(calibration, similarities[:, 0], areas, state.taught(rows[:, 0]))
         return SegmentLabels(similarities, rows, result, confidence, known, image_similarity)

@@ -1,10 +1,10 @@
 """A release: an immutable folder with everything that serving needs. Its files are verified when it is opened."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,17 +12,23 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
+from model_store.candidates import is_shard_of, shard_files
 from model_store.card import FORMAT_VERSION, Card
 from model_store.exemplar_table import Exemplars, SourceImage
-from model_store.index import ExemplarIndex
+from model_store.index import Effort, ExemplarIndex
+from model_store.mapped_columns import all_finite
+from model_store.recall import tuned
+from model_store.unfinished import is_being_written, unfinished
 
 CARD, NETWORK, INDEX = "card.json", "network.onnx", "index.faiss"
 EXEMPLARS, SOURCES, CHECKSUMS = "exemplars.npz", "sources.json", "checksums.json"
+QUANTISED = "network.int8.onnx"  # the network in bytes, in some releases
 FEATURES, HEAD = "features.onnx", "head.npz"  # only in releases that can be adapted
 IMAGES = "images"
+
+_DECIDING = ("name", "classes", "retired", "preprocessing", "sorting", "retrieval", "calibration")  # fields of the card
 
 _FIX = "copy or build the release again"
 
@@ -40,12 +46,14 @@ class Release:
         card: origin of the release and settings for serving.
         exemplars: N labelled segments; 0 in a release that is still to be taught.
         sources: images of the exemplars; `exemplars.image_ids` are positions in this list.
+        digest: SHA-256 of the content, see `read_digest`. It identifies the release; its name may be given again.
     """
 
     path: Path
     card: Card
     exemplars: Exemplars
     sources: list[SourceImage]
+    digest: str
 
     @classmethod
     def open(cls, path: Path | str, verify: bool = True) -> "Release":
@@ -65,7 +73,29 @@ class Release:
         card = _parse_card(path / CARD, fields)
         sources = _read_sources(path / SOURCES)
         exemplars = _read_exemplars(path / EXEMPLARS, card, len(sources))
-        return cls(path, card, exemplars, sources)
+        return cls(path, card, exemplars, sources, _digest(fields, _checksums(path)))
+
+    @classmethod
+    def open_without_network(cls, path: Path, digest: str) -> "Release":
+        """Read a copy of a release that may lack its network, its index, and the files for adapting.
+
+        Its exemplars and images can be looked up. It cannot label images.
+
+        Args:
+            path: folder of the copy.
+            digest: of the release.
+
+        Raises:
+            ReleaseError: if a file is missing or altered, or the copy is one of another release.
+        """
+        fields, listed = _card_fields(path), _checksums(path)
+        if _digest(fields, listed) != digest:
+            raise ReleaseError(f"{path} is not a copy of the release with digest {digest[:16]}...; {_FIX}")
+        for file, expected in listed.items():
+            if file not in (NETWORK, QUANTISED, FEATURES, HEAD) and not is_shard_of(file, INDEX):
+                _verify_file(path, file, expected)
+        card, sources = _parse_card(path / CARD, fields), _read_sources(path / SOURCES)
+        return cls(path, card, _read_exemplars(path / EXEMPLARS, card, len(sources)), sources, digest)
 
     @property
     def network_path(self) -> Path:
@@ -73,27 +103,42 @@ class Release:
         return self.path / NETWORK
 
     @property
+    def quantised_path(self) -> Path:
+        """Path of the network in bytes, which is there if the card describes it."""
+        return self.path / QUANTISED
+
+    @property
+    def has_network(self) -> bool:
+        """Whether its network is there. A kept copy has none, see `model_store.kept`."""
+        return self.network_path.is_file()
+
+    @property
     def attachments(self) -> dict[str, Path]:
-        """The files for adapting that this release has, by name: the feature extractor and the values of the head."""
-        return {name: self.path / name for name in (FEATURES, HEAD) if (self.path / name).is_file()}
+        """The files beside the network that this release has, by name.
+
+        They are the network in bytes and, for adapting, the feature extractor and the values of the head.
+        """
+        return {name: self.path / name for name in (QUANTISED, FEATURES, HEAD) if (self.path / name).is_file()}
 
     @cached_property
     def index(self) -> ExemplarIndex:
         """The index of the exemplars, on the CPU.
 
         Raises:
-            ReleaseError: if the file is unreadable or has other exemplars than the table.
+            ReleaseError: if a file is missing, unreadable or has other exemplars than the table.
         """
-        file = self.path / INDEX
+        file, card = self.path / INDEX, self.card
+        effort = Effort(card.retrieval.nprobe, card.retrieval.rerank or 1, card.calibration.known_threshold)
+        files = shard_files(file, card.retrieval.shards)
         try:
-            return ExemplarIndex.load(file, self.exemplars.prototypes)
+            return ExemplarIndex.load(files, self.exemplars.prototypes, on_disk=card.retrieval.on_disk, effort=effort)
         except ValueError as error:
             raise ReleaseError(f"{file}: {error}; {_FIX}") from error
 
     @cached_property
-    def rows(self) -> dict[str, int]:
+    def rows(self) -> Mapping[str, int]:
         """Row of each exemplar by its id."""
-        return {exemplar_id: row for row, exemplar_id in enumerate(self.exemplars.ids)}
+        return self.exemplars.rows()
 
     def image_path(self, image_id: int) -> Path:
         """Path of a source image, by its position in `sources`.
@@ -119,39 +164,66 @@ def write_release(
 
     Args:
         path: folder of the release; it must not exist.
-        card: card of the release. `card.retrieval.index_factory` sets the type of the index.
+        card: card of the release. `card.retrieval` sets the type of the index. If it is approximate, the written card
+            states the effort of a search, which is chosen unless it is given, and what is found with it.
         network_file: ONNX file, which is copied.
         exemplars: the exemplars; there may be none, with prototypes [0, D].
         sources: images of the exemplars.
         images: file name and content of each source image; the names are those in `sources`.
-        attachments: files to copy beside the network, by name; see `Release.attachments`.
+        attachments: files to copy beside the network, by name; see `Release.attachments`. Without a network in bytes,
+            the written card has none.
 
     Raises:
-        ReleaseError: if the folder exists, or the written release cannot be opened.
+        ReleaseError: if the folder exists or another process writes it, the card does not describe the network in bytes
+            among the attachments, or the written release cannot be opened.
     """
-    path = Path(path)
+    path, attachments = Path(path), attachments or {}
+    if QUANTISED not in attachments:
+        card = card.model_copy(update={"quantised": None})
+    elif card.quantised is None:
+        raise ReleaseError(f"{attachments[QUANTISED]} is a network in bytes, which the card does not describe; {_FIX}")
     if path.exists():
         raise ReleaseError(f"{path} exists, and a release is never overwritten; give another folder, or remove it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    if is_being_written(path):
+        raise ReleaseError(
+            f"the name {path.name!r} is taken: another process is writing this release; give another name"
+        )
+    with unfinished(path) as folder:
         (folder / IMAGES).mkdir()
         for image, content in images:
             (folder / image).write_bytes(content)
-        for name, file in {NETWORK: network_file, **(attachments or {})}.items():
+        for name, file in {NETWORK: network_file, **attachments}.items():
             shutil.copyfile(file, folder / name)
-        exemplars.save(folder / EXEMPLARS)
-        ExemplarIndex.build(exemplars.prototypes, card.retrieval.index_factory).save(folder / INDEX)
+        exemplars.save(folder / EXEMPLARS, to_map=card.retrieval.on_disk)
+        factory = card.retrieval.index_factory
+        index = ExemplarIndex.build(exemplars.prototypes, factory, shards=card.retrieval.shards)
+        index.save(folder / INDEX)
+        retrieval, search = tuned(index, card.retrieval)
+        card = card.model_copy(update={"retrieval": retrieval, "search": search})
         _write_json(folder / SOURCES, [asdict(source) for source in sources])
         _write_json(folder / CARD, card.model_dump(mode="json"))
         _write_json(folder / CHECKSUMS, {file: _sha256(folder / file) for file in _files(folder)})
         Release.open(folder)
         folder.chmod(0o755)  # temporary folders are readable only by their owner
-        os.replace(folder, path)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        move_into_place(folder, path)
     return Release.open(path, verify=False)
+
+
+def move_into_place(folder: Path, path: Path) -> None:
+    """Move a complete release of the same file system to its path in one step.
+
+    Raises:
+        ReleaseError: if there is a release at the path.
+    """
+    try:
+        os.rename(folder, path)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        raise ReleaseError(
+            f"the name {path.name!r} is taken: another process has written a release of this name meanwhile; "
+            "give another name"
+        ) from error
 
 
 def read_card(path: Path) -> Card:
@@ -161,6 +233,27 @@ def read_card(path: Path) -> Card:
         ReleaseError: if it is missing, unreadable, of an unknown format, or lacks a field.
     """
     return _parse_card(path / CARD, _card_fields(path))
+
+
+def read_digest(path: Path) -> str:
+    """The digest of a release, 64 hexadecimal digits, from its card and its checksums. The files are not verified.
+
+    It covers the name, and all that decides results: the network, the exemplars with their images, the index, and the
+    fields `_DECIDING` of the card as they are written in the file. It does not cover descriptions and metrics, nor the
+    time of the build, so a release that is built again with the same content is the same release.
+
+    Raises:
+        ReleaseError: if the card or the checksums are missing or unreadable.
+    """
+    return _digest(_card_fields(path), _checksums(path))
+
+
+def _digest(fields: Mapping[str, Any], checksums: Mapping[str, str]) -> str:
+    """Fields of the card are taken as they were written: a later version of this software may add others."""
+    card = {name: fields[name] for name in _DECIDING if name in fields}
+    files = {file: digest for file, digest in checksums.items() if file != CARD}
+    content = json.dumps({"card": card, "files": files}, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(content.encode("ascii")).hexdigest()
 
 
 def _card_fields(path: Path) -> dict[str, Any]:
@@ -190,27 +283,38 @@ def _parse_card(file: Path, fields: dict[str, Any]) -> Card:
 
 def _verify_files(path: Path) -> None:
     """Compare every file of a release with its checksum."""
-    listed = _read_json(path / CHECKSUMS)
-    if not isinstance(listed, dict) or not all(isinstance(digest, str) for digest in listed.values()):
-        raise ReleaseError(f"{path / CHECKSUMS} is not an object of file: SHA-256; {_FIX}")
+    listed = _checksums(path)
     present = set(_files(path))
     for file in (CARD, NETWORK, INDEX, EXEMPLARS, SOURCES):
         if file not in listed:
             raise ReleaseError(f"{path / CHECKSUMS} does not list {file}, which every release has; {_FIX}")
     for file, digest in listed.items():
-        if file not in present:
-            raise ReleaseError(f"{path / file} is missing, though {CHECKSUMS} lists it; {_FIX}")
-        found = _sha256(path / file)
-        if found != digest:
-            raise ReleaseError(
-                f"{path / file} was altered or truncated: it has {(path / file).stat().st_size} bytes with SHA-256 "
-                f"{found[:16]}..., but {CHECKSUMS} lists {digest[:16]}...; {_FIX}"
-            )
+        _verify_file(path, file, digest)
     extra = sorted(present - listed.keys())
     if extra:
         raise ReleaseError(
             f"{path / extra[0]} is not listed in {CHECKSUMS}, and a release is immutable; move the file elsewhere"
         )
+
+
+def _verify_file(path: Path, file: str, digest: str) -> None:
+    """Compare one file of a release with its checksum."""
+    if not (path / file).is_file():
+        raise ReleaseError(f"{path / file} is missing, though {CHECKSUMS} lists it; {_FIX}")
+    found = _sha256(path / file)
+    if found != digest:
+        raise ReleaseError(
+            f"{path / file} was altered or truncated: it has {(path / file).stat().st_size} bytes with SHA-256 "
+            f"{found[:16]}..., but {CHECKSUMS} lists {digest[:16]}...; {_FIX}"
+        )
+
+
+def _checksums(path: Path) -> dict[str, str]:
+    """SHA-256 by file, as the release lists them."""
+    listed = _read_json(path / CHECKSUMS)
+    if not isinstance(listed, dict) or not all(isinstance(digest, str) for digest in listed.values()):
+        raise ReleaseError(f"{path / CHECKSUMS} is not an object of file: SHA-256; {_FIX}")
+    return listed
 
 
 def _read_sources(file: Path) -> list[SourceImage]:
@@ -231,7 +335,7 @@ def _read_sources(file: Path) -> list[SourceImage]:
 def _read_exemplars(file: Path, card: Card, images: int) -> Exemplars:
     """Read the exemplars and check them against the card and the number of images."""
     try:
-        exemplars = Exemplars.load(file)
+        exemplars = Exemplars.load(file, to_map=card.retrieval.on_disk)
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ReleaseError(f"{file} cannot be read: {error}; {_FIX}") from error
     if exemplars.prototypes.shape[1] != card.network.dimension:
@@ -247,7 +351,7 @@ def _read_exemplars(file: Path, card: Card, images: int) -> Exemplars:
             raise ReleaseError(
                 f"{file} has {name} from {values.min()} to {values.max()}; allowed are 0..{count - 1}; {_FIX}"
             )
-    if not np.isfinite(exemplars.prototypes).all():
+    if not all_finite(exemplars.prototypes):
         raise ReleaseError(f"{file} has prototypes with values that are not finite; {_FIX}")
     return exemplars
 

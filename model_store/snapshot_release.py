@@ -25,29 +25,33 @@ def write_live(
     out: Path,
     images: Callable[[str], bytes],
     name: str | None = None,
+    pixels_of: Callable[[bytes], np.ndarray] | None = None,
 ) -> Release:
-    """Write the live state of a release as a new release that gives the same answers.
+    """Write the live state of a release as a new release that gives the same answers to new images.
 
     Exemplars keep their ids, order and strengths. Classes keep their ids and current names, and retired classes stay
-    retired. Images of the original are copied unchanged; images of added exemplars are stored as WebP.
+    retired. Exemplars that vote for one image alone are left out, because they would vote for every image; the card has
+    their number. Images of the original are copied unchanged; images of added exemplars are stored as WebP.
 
     Args:
         state: live state. If no exemplar is alive, the new release has none.
         out: folder of the release; it must not exist.
         images: returns the content of the image of an added exemplar by its image_id.
         name: name of the release; None: the name of the folder.
+        pixels_of: decodes an image to [H, W, 3] uint8 RGB, or raises ValueError; None: as `model_store.images.decode`.
 
     Raises:
         ReleaseError: if `out` exists, or an image cannot be decoded or differs in size from what its exemplars state.
             No files are left behind.
     """
     out = Path(out)
-    rows = state.alive_rows()
+    rows = state.for_image(None).voting_rows()
     kept = _kept_images(state, rows)
     exemplars = _exemplars(state, rows, kept)
     sources = [image.source for image in kept.values()]
     card = _card(state, name or out.name, exemplars)
-    files = _files(state.release, list(kept.values()), images)
+    decoder = pixels_of if pixels_of is not None else lambda content: decode(content).pixels
+    files = _files(state.release, list(kept.values()), images, decoder)
     return write_release(out, card, state.release.network_path, exemplars, sources, files, state.release.attachments)
 
 
@@ -101,8 +105,8 @@ def _card(state: LiveExemplars, name: str, exemplars: Exemplars) -> Card:
 
     If it has images that users added, its description and licence say so.
     """
-    old, counts = state.release.card, state.counts_per_class
-    original = int((state.alive_rows() < state.index.ntotal).sum())
+    old, of_one_image = state.release.card, state.counts_of_one_image
+    counts, original = state.counts_per_class - of_one_image, int((state.alive_rows() < state.index.ntotal).sum())
     added = len(exemplars) - original
     edited: dict[str, Any] = {
         "release": old.name,
@@ -111,6 +115,7 @@ def _card(state: LiveExemplars, name: str, exemplars: Exemplars) -> Card:
         "exemplars_per_class": {info.name: int(counts[info.class_id]) for info in state.classes},
         "added": added,
         "removed": state.index.ntotal - original,
+        **({"left_out_for_one_image_only": int(of_one_image.sum())} if of_one_image.any() else {}),
     }
     changes = {
         "name": name,
@@ -150,19 +155,21 @@ def _unique_classes(state: LiveExemplars) -> list[dict[str, Any]]:
     return classes
 
 
-def _files(release: Release, kept: list[_Kept], images: Callable[[str], bytes]) -> Iterator[tuple[str, bytes]]:
+def _files(
+    release: Release, kept: list[_Kept], images: Callable[[str], bytes], pixels_of: Callable[[bytes], np.ndarray]
+) -> Iterator[tuple[str, bytes]]:
     """File name and content of each image, one at a time, so that they are not all in memory."""
     for image in kept:
         if isinstance(image.origin, int):
             yield image.source.file, release.image_path(image.origin).read_bytes()
         else:
-            yield image.source.file, _encoded(image.source, images(image.origin))
+            yield image.source.file, _encoded(image.source, images(image.origin), pixels_of)
 
 
-def _encoded(source: SourceImage, content: bytes) -> bytes:
+def _encoded(source: SourceImage, content: bytes, pixels_of: Callable[[bytes], np.ndarray]) -> bytes:
     """Encode an image for a release, as WebP or PNG."""
     try:
-        image = Image.fromarray(decode(content).pixels)
+        image = Image.fromarray(pixels_of(content))
     except ValueError as error:
         raise ReleaseError(f"the image {source.source!r} cannot be decoded ({error}); remove its exemplars") from error
     if image.size != (source.width, source.height):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from model_store.card import Card
+from model_store.kept import KeptReleases
 from model_store.release import CARD, Release, ReleaseError, read_card
 
 BUNDLED = Path(__file__).parent / "releases"
@@ -53,6 +54,11 @@ def open_store(folder: Path | None = None) -> "ReleaseStore":
     """
     folder = folder or data_dir()
     return ReleaseStore([BUNDLED, folder / "releases"], folder / "active.json")
+
+
+def kept_releases(folder: Path | None = None) -> KeptReleases:
+    """The copies of releases that explanations need, in `kept/` of a data folder; None: `data_dir()`."""
+    return KeptReleases((folder or data_dir()) / "kept")
 
 
 class _State(BaseModel):

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from segsort.depthwise import depthwise_convolution
+
 
 class _Stage(NamedTuple):
     """A stage of blocks: how many, kernel size, stride of the first, expansion, and channels of its output."""
@@ -114,6 +116,8 @@ class _SameConv2d(nn.Conv2d):
         if self.asymmetric is not None:
             before, after = self.asymmetric
             x = F.pad(x, (before, after, before, after), value=0.0)  # stated, so that ONNX Runtime fuses it
+        if self.groups > 1:
+            return depthwise_convolution(x, self.weight, self.stride[0], self.padding[0])  # type: ignore[arg-type]
         return super().forward(x)
 
 

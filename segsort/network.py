@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoBackbone, AutoConfig, MobileNetV2Config, MobileNetV2Model
 
+from segsort.efficientnet_lite import EfficientNetLite2
 from segsort.sphere import normalize
 
 STRIDE = 4  # pixels of the image along a side of one embedding cell
@@ -146,11 +147,15 @@ class EmbeddingNetwork(nn.Module):
         return normalize(self.unscaled(image), dim=1)
 
 
+FIRST_SCALE = 10.0  # of the unit vectors of a frozen network, where their classifier starts to learn
+
+
 class ClassifyingNetwork(nn.Module):
     """A linear softmax classifier of each pixel on an embedding network: the baseline that SegSort is compared with.
 
     The classifier reads the embeddings before they are scaled to unit length, as in an ordinary segmentation network.
-    On a frozen network it reads the unit vectors.
+    On a frozen network it reads the unit vectors times a learnt scale; without one their logits are too small
+    to be sure of anything.
 
     Args:
         network: backbone and decoder.
@@ -163,6 +168,7 @@ class ClassifyingNetwork(nn.Module):
         self.network, self.frozen = network, frozen
         self.classifier = nn.Conv2d(network.decoder.head.out_channels, classes, 1)
         if frozen:
+            self.scale = nn.Parameter(torch.tensor(FIRST_SCALE))
             network.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "ClassifyingNetwork":
@@ -175,7 +181,7 @@ class ClassifyingNetwork(nn.Module):
         """[B, 3, H, W] -> unit vectors [B, D, H/4, W/4] and logits [B, C, H/4, W/4]."""
         unscaled = self.network.unscaled(image)
         embedding = normalize(unscaled, dim=1)
-        return embedding, self.classifier(embedding if self.frozen else unscaled)
+        return embedding, self.classifier(embedding * self.scale if self.frozen else unscaled)
 
 
 def build_network(
@@ -187,11 +193,12 @@ def build_network(
     """Build a network from the name of its backbone.
 
     Args:
-        backbone: "mobilenet_v2", or a name or folder that transformers' AutoConfig understands, such as
-            "microsoft/resnet-50"; with the prefix "scratch:" its weights are not loaded. A model type
+        backbone: "mobilenet_v2", "efficientnet_lite2", or a name or folder that transformers' AutoConfig understands,
+            such as "microsoft/resnet-50"; with the prefix "scratch:" its weights are not loaded. A model type
             ("scratch:resnet") has its default configuration.
         dimension: length of an embedding.
-        weights: state of MobileNetV2Model to start from (ImageNet's); None starts from scratch.
+        weights: state of MobileNetV2Model, or of `EfficientNetLite2`, to start from (ImageNet's); None starts from
+            scratch.
         config: of "scratch:TYPE", values that differ from the default, such as {"depths": [1, 2, 2, 1]}.
 
     Raises:
@@ -201,6 +208,8 @@ def build_network(
         raise ValueError(f"config {dict(config)} is for a backbone 'scratch:TYPE', not {backbone!r}; leave it out")
     if backbone == "mobilenet_v2":
         return EmbeddingNetwork(MobileNetV2Features(weights), dimension)
+    if backbone == "efficientnet_lite2":
+        return EmbeddingNetwork(EfficientNetLite2(weights), dimension)
     name = backbone.removeprefix("scratch:")
     try:
         chosen = (
@@ -209,8 +218,9 @@ def build_network(
         features = BackboneFeatures(chosen, None if name != backbone else name)
     except (OSError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"backbone={backbone!r} could not be built ({str(error).splitlines()[0]}); use 'mobilenet_v2', the name of "
-            "a transformers backbone such as 'facebook/dinov2-small', a local folder, or 'scratch:resnet'"
+            f"backbone={backbone!r} could not be built ({str(error).splitlines()[0]}); use 'mobilenet_v2', "
+            "'efficientnet_lite2', the name of a transformers backbone such as 'facebook/dinov2-small', a local "
+            "folder, or 'scratch:resnet'"
         ) from error
     return EmbeddingNetwork(features, dimension)
 

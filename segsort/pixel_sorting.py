@@ -13,18 +13,29 @@ A label is a segment number here, not a class. A pixel is one position of the em
 
 Functions under `@loops.on_cpu(...)` have a compiled form with the same result up to rounding. It runs on a CPU, and
 stops sorting when no pixel moves. The code here runs on other devices. The compiled forms are tested against it.
+
+Embeddings are numpy arrays or tensors, and results are of the same kind. With numpy arrays, hard sorting runs without
+PyTorch.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeAlias
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from segsort import loops
+from segsort.arrays import Array, as_float32, without_autocast
 from segsort.sphere import normalize
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    from segsort import lazy_torch as torch
 
 
 @dataclass(frozen=True)
@@ -72,18 +83,18 @@ class SortingOptions:
             )
 
 
-class SortedPixels(NamedTuple):
+class SortedPixels(NamedTuple, Generic[Array]):
     """Result of pixel sorting.
 
     labels: [B, h, w] int64, segment number of each pixel, 0..K-1, -1 where a pixel was left out.
     theta: [B, K, D+2] float32, means of the segments, zeros for empty segments.
     """
 
-    labels: Tensor
-    theta: Tensor
+    labels: Array
+    theta: Array
 
 
-EM = Callable[[Tensor, Tensor, int, Tensor | None], tuple[Tensor, Tensor]]
+EM: TypeAlias = "Callable[[Tensor, Tensor, int, Tensor | None], tuple[Tensor, Tensor]]"
 
 
 class Means(NamedTuple):
@@ -93,7 +104,7 @@ class Means(NamedTuple):
     sizes: Tensor
 
 
-def sort_pixels(embeddings: Tensor, options: SortingOptions, valid: Tensor | None = None) -> SortedPixels:
+def sort_pixels(embeddings: Array, options: SortingOptions, valid: Array | None = None) -> SortedPixels[Array]:
     """Sort the pixels of each image into segments, starting from a grid.
 
     Args:
@@ -109,16 +120,16 @@ def sort_pixels(embeddings: Tensor, options: SortingOptions, valid: Tensor | Non
     """
     _check_shapes(embeddings, valid)
     B, _, h, w = embeddings.shape
-    with torch.no_grad(), torch.autocast(embeddings.device.type, enabled=False):  # cosines near 1 need float32
-        features = sorting_features(embeddings.detach().float(), options.location_weight)
+    with without_autocast(embeddings):  # cosines near 1 need float32
+        features = sorting_features(as_float32(embeddings), options.location_weight)
         left_out = None if valid is None else ~valid.reshape(B, h * w)
         labels, theta = sort_features(features, (h, w), options, left_out)
     return SortedPixels(labels.reshape(B, h, w), theta)
 
 
 def sort_features(
-    features: Tensor, size: tuple[int, int], options: SortingOptions, left_out: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+    features: Array, size: tuple[int, int], options: SortingOptions, left_out: Array | None = None
+) -> tuple[Array, Array]:
     """Sort pixels whose location is already appended, starting from a grid.
 
     Args:
@@ -130,10 +141,23 @@ def sort_features(
     Returns:
         Segment numbers [B, h*w] int64, -1 for pixels left out, and means [B, K, D+2].
     """
-    grid, count = _grid(*size, options.segments), min(options.segments, size[0] * size[1])
-    if options.assignment == "soft":
-        return sort_soft(features, grid, count, options.iterations, options.coarse_iterations, options.kappa, left_out)
-    return sort_hard(features, grid, count, options.iterations, options.coarse_iterations, options.precision, left_out)
+    if isinstance(features, np.ndarray):
+        if options.assignment == "hard":
+            return sort_hard(features, _grid(*size, options.segments), *_schedule(size, options), left_out)
+        out = None if left_out is None else torch.from_numpy(left_out)
+        labels, theta = sort_features(torch.from_numpy(features), size, options, out)
+        return labels.numpy(), theta.numpy()
+    grid = torch.from_numpy(_grid(*size, options.segments))
+    if options.assignment == "hard":
+        return sort_hard(features, grid, *_schedule(size, options), left_out)
+    count, _, coarse_iterations, _ = _schedule(size, options)
+    return sort_soft(features, grid, count, options.iterations, coarse_iterations, options.kappa, left_out)
+
+
+def _schedule(size: tuple[int, int], options: SortingOptions) -> tuple[int, int, int, Literal["float32", "int8"]]:
+    """K, at most one for each pixel, both numbers of iterations, and the precision, as `sort_hard` takes them."""
+    count = min(options.segments, size[0] * size[1])
+    return count, options.iterations, options.coarse_iterations, options.precision
 
 
 @loops.on_cpu(loops.sorting_features)
@@ -158,19 +182,19 @@ def grid_labels(height: int, width: int, segments: int) -> Tensor:
     An image with fewer pixels has one cell for each pixel. Rows of the grid may hold different numbers of cells, so
     that any number of cells fits any aspect ratio.
     """
-    return _grid(height, width, segments).clone()
+    return torch.from_numpy(_grid(height, width, segments).copy())
 
 
 @lru_cache(maxsize=8)  # a service sees few sizes
-def _grid(height: int, width: int, segments: int) -> Tensor:
+def _grid(height: int, width: int, segments: int) -> np.ndarray:
     """`grid_labels` for callers that do not change the result."""
     segments = min(segments, height * width)
     rows = min(max(round((segments * height / width) ** 0.5), -(-segments // width), 1), height, segments)
-    row = torch.arange(height, device="cpu") * rows // height  # [h], row of the grid
-    first = torch.arange(rows + 1, device="cpu") * segments // rows  # [rows+1], first label of each row of the grid
-    columns = first.diff()[row]  # [h], number of cells
-    cell = torch.arange(width, device="cpu")[None, :] * columns[:, None] // width
-    cells: Tensor = first[row][:, None] + cell
+    row = np.arange(height) * rows // height  # [h], row of the grid
+    first = np.arange(rows + 1) * segments // rows  # [rows+1], first label of each row of the grid
+    columns = np.diff(first)[row]  # [h], number of cells
+    cell = np.arange(width)[None, :] * columns[:, None] // width
+    cells: np.ndarray = first[row][:, None] + cell
     return cells
 
 
@@ -333,8 +357,8 @@ def _membership(features: Tensor, labels: Tensor, count: int, left_out: Tensor |
     return member if left_out is None else member.masked_fill(left_out[:, :, None], 0)
 
 
-def _check_shapes(embeddings: Tensor, valid: Tensor | None) -> None:
-    if embeddings.dim() != 4 or 0 in embeddings.shape:
+def _check_shapes(embeddings: Array, valid: Array | None) -> None:
+    if embeddings.ndim != 4 or 0 in embeddings.shape:
         raise ValueError(
             f"embeddings has shape {tuple(embeddings.shape)}; it must be [B, D, h, w] with no empty side: "
             "add a batch axis"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 NO_CLASS = -1  # class id of a segment that no exemplar votes on
+_TINY = 1e-12  # in place of a first knot at 0
 _ROUNDING = 1e-6  # added to a strength, so that the share is reached in spite of rounding errors in the vote
 
 
@@ -50,7 +51,7 @@ def vote(
         has `NO_CLASS`.
 
     Raises:
-        ValueError: if shapes differ, a class is out of range, or a strength is not above 0.
+        ValueError: if shapes differ, a similarity is NaN, a class is out of range, or a strength is not above 0.
     """
     if similarities.shape != class_ids.shape or similarities.ndim != 2:
         raise ValueError(
@@ -61,6 +62,8 @@ def vote(
     if not similarities.shape[1]:
         Q = len(similarities)
         return Vote(np.zeros((Q, 0)), np.zeros((Q, num_classes)), np.full(Q, NO_CLASS, dtype=np.int64))
+    if np.isnan(similarities).any():
+        raise ValueError("similarities has values that are not numbers; they must be cosines")
     scaled = kappa * similarities.astype(np.float64)
     weights = np.exp(scaled - scaled.max(axis=1, keepdims=True)) if len(scaled) else scaled
     if strengths is not None:
@@ -91,7 +94,9 @@ def familiarity(nearest: np.ndarray, areas: np.ndarray) -> tuple[np.ndarray, flo
 
 
 def calibrate(share: np.ndarray, knots_x: Sequence[float], knots_y: Sequence[float]) -> np.ndarray:
-    """Map a winning share to a confidence: piecewise linear between knots, constant outside them.
+    """Map a winning share to a confidence: piecewise linear, and constant above the last knot.
+
+    Below the first knot the line goes to the origin, because a smaller share of the vote is less likely to be right.
 
     Raises:
         ValueError: if the numbers of knots differ, x does not increase, or y decreases.
@@ -101,7 +106,8 @@ def calibrate(share: np.ndarray, knots_x: Sequence[float], knots_y: Sequence[flo
         raise ValueError(
             f"knots x={list(knots_x)}, y={list(knots_y)}: they must be equally many, x increasing, y not decreasing"
         )
-    return np.asarray(np.interp(share, x, y))
+    below = np.asarray(share, dtype=np.float64) / max(float(x[0]), _TINY)
+    return np.asarray(np.interp(share, x, y) * below.clip(0, 1))
 
 
 def flip_set(

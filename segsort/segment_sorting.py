@@ -97,9 +97,13 @@ def sample_pixels(weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Returns:
         Positions [P], P = min(count, N), and [P] bool, False where no pixel of positive weight was left.
     """
-    keys = weights / torch.empty_like(weights).exponential_().clamp(min=1e-12)
-    drawn = keys.topk(min(count, len(weights)))
+    drawn = sampling_keys(weights).topk(min(count, len(weights)))
     return drawn.indices, drawn.values > 0
+
+
+def sampling_keys(weights: Tensor) -> Tensor:
+    """Random keys [N] of pixels with weights [N]: those with the largest keys are a sample as of `sample_pixels`."""
+    return weights / torch.empty_like(weights).exponential_().clamp(min=1e-12)
 
 
 def frequencies(classes: Tensor, counted: Tensor, number: int) -> Tensor:

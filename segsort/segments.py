@@ -1,24 +1,31 @@
-"""Segments of an image at its own resolution, from pixel embeddings, and labelled segments from a mask.
+"""Segments of an image at its own resolution, from pixel embeddings.
 
-`segment_image` consists of two steps. `outline_images` sorts the pixels at the network's stride, and then gives every
-pixel of the image a segment number. `merge_outlined` merges small connected components into neighbours and computes the
-prototypes. `split_by_label` splits segments along the classes of a mask.
+`segment_image` consists of two steps. `outline_images` sorts the pixels at the network's stride, splits segments of
+several classes if that is asked for, and then gives every pixel of the image a segment number. `merge_outlined` merges
+small connected components into neighbours and computes the prototypes.
 
-An embedding cell is one position of the embedding. A label is a segment number, except in a mask, where it is a class.
+An embedding cell is one position of the embedding. A label is a segment number.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from segsort import loops
+from segsort.arrays import AnyArray, Array, as_float32, on_host, vectors_of_cells
 from segsort.cells import cells_below, centres_of_cells
-from segsort.masks import bounding_boxes
 from segsort.pixel_sorting import SortingOptions, sort_features, sorting_features
 from segsort.sphere import unit_rows
+from segsort.splitting import Splitting, split
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    from segsort import lazy_torch as torch
 
 _AT_ONCE = 1 << 20  # pixels whose outlines are found at once: 16 cosines each, and as many temporary values
 
@@ -36,23 +43,6 @@ class Segments(NamedTuple):
     areas: np.ndarray
 
 
-class LabelledSegments(NamedTuple):
-    """Segments split by class: each part holds the pixels of one segment that have one class.
-
-    labels: [H, W] int32, part number of each pixel, -1 where a pixel is ignored or its part is too small.
-    prototypes: [S, D] float32 unit vectors.
-    class_ids: [S] int64.
-    areas: [S] int64, pixels of each part.
-    bboxes: [S, 4] int32, (x, y, width, height).
-    """
-
-    labels: np.ndarray
-    prototypes: np.ndarray
-    class_ids: np.ndarray
-    areas: np.ndarray
-    bboxes: np.ndarray
-
-
 class Outlined(NamedTuple):
     """Segments of an image before small connected components are merged.
 
@@ -62,11 +52,17 @@ class Outlined(NamedTuple):
     """
 
     labels: np.ndarray
-    embeddings: Tensor
-    features: Tensor
+    embeddings: AnyArray
+    features: AnyArray
 
 
-def segment_image(embeddings: Tensor, size: tuple[int, int], options: SortingOptions, min_area: float) -> Segments:
+def segment_image(
+    embeddings: AnyArray,
+    size: tuple[int, int],
+    options: SortingOptions,
+    min_area: float,
+    splitting: Splitting | None = None,
+) -> Segments:
     """Sort one image's pixels, and outline its segments at the image's own resolution.
 
     EM runs at the network's stride. Then each pixel of the image is assigned to the nearest of the segments of the four
@@ -77,16 +73,22 @@ def segment_image(embeddings: Tensor, size: tuple[int, int], options: SortingOpt
         size: (H, W) of the answer, in pixels.
         options: how pixels are sorted.
         min_area: a connected component smaller than this share of the image is merged: see `merge_small`.
+        splitting: how segments of several classes are split; None: not at all.
 
     Raises:
         ValueError: if `embeddings` is not [D, h, w] or not finite, or `size` is not positive.
     """
-    if embeddings.dim() != 3:
+    if embeddings.ndim != 3:
         raise ValueError(f"embeddings has shape {tuple(embeddings.shape)}; it must be [D, h, w]: pass one image")
-    return merge_outlined(outline_images(embeddings[None], [size], options)[0], min_area)
+    return merge_outlined(outline_images(embeddings[None], [size], options, splitting)[0], min_area)
 
 
-def outline_images(embeddings: Tensor, sizes: Sequence[tuple[int, int]], options: SortingOptions) -> list[Outlined]:
+def outline_images(
+    embeddings: AnyArray,
+    sizes: Sequence[tuple[int, int]],
+    options: SortingOptions,
+    splitting: Splitting | None = None,
+) -> list[Outlined]:
     """Sort the pixels of several images and outline their segments, the first part of `segment_image`.
 
     On a GPU, only the segment numbers are copied to the host.
@@ -95,25 +97,38 @@ def outline_images(embeddings: Tensor, sizes: Sequence[tuple[int, int]], options
         embeddings: [B, D, h, w] unit vectors.
         sizes: (H, W) of each answer, in pixels.
         options: how pixels are sorted.
+        splitting: how segments of several classes are split; None: not at all.
 
     Raises:
         ValueError: if there is not one positive size for each image.
     """
-    if embeddings.dim() != 4 or len(sizes) != len(embeddings) or min(min(size) for size in sizes) < 1:
+    if embeddings.ndim != 4 or len(sizes) != len(embeddings) or min(min(size) for size in sizes) < 1:
         raise ValueError(
             f"embeddings has shape {tuple(embeddings.shape)}, the sizes are {list(sizes)}; they must be [B, D, h, w] "
             "and (H, W) with H, W >= 1 for each of the B images"
         )
     cells = (embeddings.shape[2], embeddings.shape[3])
-    with torch.no_grad():
-        features = sorting_features(embeddings.float(), options.location_weight)
-        assigned, theta = sort_features(features, cells, options)
-        found = [outline(features[b], theta[b], assigned[b].reshape(cells), size) for b, size in enumerate(sizes)]
-        # up to here, the host does not synchronise with a GPU
-        return [
-            Outlined(labels.cpu().numpy().astype(np.int32, copy=False), embeddings[b], features[b])
-            for b, labels in enumerate(found)
-        ]
+    features = sorting_features(as_float32(cast("Tensor", embeddings)), options.location_weight)  # or an array
+    assigned, theta = sort_features(features, cells, options)
+    found = []
+    for b, size in enumerate(sizes):
+        kept = (assigned[b], theta[b])
+        if splitting is not None:  # a GPU has to say how many parts there are
+            kept = _split(features[b], assigned[b], len(theta[b]), splitting)
+        found.append(outline(features[b], kept[1], kept[0].reshape(cells), size))
+    # without splitting, the host does not synchronise with a GPU up to here
+    return [
+        Outlined(on_host(labels).astype(np.int32, copy=False), embeddings[b], features[b])
+        for b, labels in enumerate(found)
+    ]
+
+
+def _split(features: Array, labels: Array, segments: int, splitting: Splitting) -> tuple[Array, Array]:
+    """`split` for arrays or tensors."""
+    weights, offsets = splitting.directions
+    if isinstance(features, np.ndarray):
+        return split(features, labels, segments, weights, offsets, splitting.least)
+    return split(features, labels, segments, torch.from_numpy(weights), torch.from_numpy(offsets), splitting.least)
 
 
 def merge_outlined(outlined: Outlined, min_area: float) -> Segments:
@@ -128,9 +143,9 @@ def merge_outlined(outlined: Outlined, min_area: float) -> Segments:
     Raises:
         ValueError: if the embeddings are not finite.
     """
-    with torch.no_grad():
-        labels, areas = loops.merge_small(outlined.labels, max(min_area * outlined.labels.size, 1), numbered=True)
-        directions = prototypes(outlined.embeddings, outlined.features, labels, len(areas))
+    labels, areas = loops.merge_small(outlined.labels, max(min_area * outlined.labels.size, 1), numbered=True)
+    embeddings, features = cast("tuple[Tensor, Tensor]", (outlined.embeddings, outlined.features))  # or two arrays
+    directions = prototypes(embeddings, features, labels, len(areas))
     if not np.isfinite(directions).all():
         raise ValueError("the embeddings of this image are not finite; check the network")
     return Segments(labels, directions, areas)
@@ -198,7 +213,7 @@ def _bands(height: int, width: int) -> Iterator[slice]:
         yield slice(first, first + rows)
 
 
-@loops.on_cpu(loops.prototypes)
+@loops.on_cpu(loops.prototypes, gives_tensors=False)
 def prototypes(embeddings: Tensor, features: Tensor, labels: np.ndarray, count: int) -> np.ndarray:
     """Mean direction of the embeddings that each segment covers.
 
@@ -225,7 +240,57 @@ def prototypes(embeddings: Tensor, features: Tensor, labels: np.ndarray, count: 
     groups = torch.from_numpy(np.where(segment < 0, count, segment)).to(device)  # the last group takes what is in none
     rows = embeddings.flatten(1).T[torch.from_numpy(cell).to(device)].double()
     sums = rows.new_zeros(count + 1, D).index_add_(0, groups, rows)
-    return unit_rows(sums[:count].cpu().numpy())
+    return unit_rows(on_host(sums[:count]))
+
+
+def prototypes_of_labels(embeddings: AnyArray, labels: np.ndarray, count: int) -> np.ndarray:
+    """Mean direction of the embeddings that each segment covers, where no location was appended yet.
+
+    Args:
+        embeddings: [D, h, w] unit vectors.
+        labels: [H, W] int32 segment number of each pixel, 0..count-1; -1: none.
+        count: S.
+
+    Returns:
+        [S, D] float32 unit vectors, as of `prototypes`.
+    """
+    of_one_kind = cast("Tensor", embeddings)  # or an array
+    features = sorting_features(as_float32(of_one_kind)[None], 0)
+    return prototypes(of_one_kind, features[0], labels, count)
+
+
+def prototypes_in_window(
+    embeddings: AnyArray, labels: np.ndarray, corner: tuple[int, int], size: tuple[int, int], count: int
+) -> np.ndarray:
+    """Mean directions of the embeddings below segments in a part of an image, as of `prototypes`.
+
+    Args:
+        embeddings: [D, h, w] unit vectors of the whole image.
+        labels: [H', W'] int, segment number of each pixel of the part, 0..count-1; negative: none.
+        corner: row and column of the part in the image.
+        size: (H, W) of the image.
+        count: S; each has a pixel.
+
+    Returns:
+        [S, D] float32 unit vectors.
+    """
+    _, h, w = embeddings.shape
+    rows, columns = (
+        centres_of_cells(cells, pixels) - start for cells, pixels, start in zip((h, w), size, corner, strict=True)
+    )
+    inside = [
+        np.flatnonzero((at >= 0) & (at < length)) for at, length in zip((rows, columns), labels.shape, strict=True)
+    ]
+    centres = labels[rows[inside[0]]][:, columns[inside[1]]].ravel().astype(np.int64)
+    cell = (inside[0][:, None] * w + inside[1]).ravel()
+    for segment in np.setdiff1d(np.arange(count), centres).tolist():
+        y, x = np.nonzero(labels == segment)
+        below = ((y + corner[0]) * h // size[0]) * w + (x + corner[1]) * w // size[1]
+        cell, centres = np.append(cell, below), np.append(centres, np.full(len(below), segment))
+    cell, centres = cell[centres >= 0], centres[centres >= 0]
+    sums = np.zeros((count, len(embeddings)))
+    np.add.at(sums, centres, vectors_of_cells(embeddings, cell))
+    return unit_rows(sums)
 
 
 def merge_small(labels: np.ndarray, min_pixels: float) -> np.ndarray:
@@ -250,68 +315,3 @@ def merge_small(labels: np.ndarray, min_pixels: float) -> np.ndarray:
             "number the segments from 0 on"
         )
     return loops.merge_small(labels, min_pixels)[0]
-
-
-def check_mask_size(segments: Segments, mask: np.ndarray) -> None:
-    """Refuse a mask [h, w] of another size than the segments of its image.
-
-    Raises:
-        ValueError: if the sizes differ.
-    """
-    if mask.shape != segments.labels.shape:
-        raise ValueError(
-            f"mask has size {mask.shape}, the image's segments have {segments.labels.shape}; "
-            "pass a mask of the same height and width as the image"
-        )
-
-
-def split_by_label(
-    segments: Segments, embeddings: Tensor, mask: np.ndarray, ignore: int, min_area: float, min_share: float = 0.0
-) -> LabelledSegments:
-    """Split segments along a mask of classes: each part holds the pixels of one segment that have one class.
-
-    Args:
-        segments: of the image.
-        embeddings: [D, h, w] unit vectors of the image.
-        mask: [H, W] int, class id of each pixel, in the size of `segments.labels`.
-        ignore: value of `mask` that is no class.
-        min_area: parts smaller than this share of the labelled pixels are left out. In a sparse mask, whose labels are
-            thin strokes, parts of a few pixels stay.
-        min_share: parts with less than this share of the labelled pixels of their segment are left out, except for the
-            largest part of each class. They show where a segment crosses a border rather than what their class is like.
-            In a sparse mask, which labels less than half of the image, every part was marked on purpose and stays.
-
-    Raises:
-        ValueError: if the mask has another size than the segments.
-    """
-    check_mask_size(segments, mask)
-    classed = mask != ignore
-    classes = int(mask.max(initial=0, where=classed)) + 1
-    key = segments.labels.astype(np.int64) * classes + np.where(classed, mask, 0)
-    pairs = np.arange(len(segments.areas) * classes) if len(segments.areas) * classes <= 4 * mask.size else None
-    if pairs is None:  # class ids are large and few occur
-        pairs, key = np.unique(key, return_inverse=True)
-    areas = np.bincount(key[classed], minlength=len(pairs))
-    kept = (areas > 0) & (areas >= min_area * int(classed.sum()))
-    if min_share > 0 and 2 * int(classed.sum()) >= mask.size:
-        kept &= _has_share(areas, pairs // classes, pairs % classes, min_share)
-    row = np.where(kept, np.cumsum(kept) - 1, -1)
-    labels, values = np.where(classed, row[key], -1).astype(np.int32), np.flatnonzero(kept)
-    count = len(values)
-    return LabelledSegments(
-        labels=labels,
-        prototypes=prototypes(embeddings, sorting_features(embeddings[None].float(), 0)[0], labels, count),
-        class_ids=pairs[values] % classes,
-        areas=areas[values],
-        bboxes=bounding_boxes(labels, count),
-    )
-
-
-def _has_share(areas: np.ndarray, segments: np.ndarray, class_ids: np.ndarray, share: float) -> np.ndarray:
-    """Whether each part has a share of the area of its segment or is the largest part of its class: [P] bool."""
-    _, segment = np.unique(segments, return_inverse=True)
-    found = np.asarray(areas >= share * np.bincount(segment, areas)[segment])
-    by_class = np.lexsort((-areas, class_ids))  # within a class, the largest part first
-    _, first = np.unique(class_ids[by_class], return_index=True)
-    found[by_class[first]] = True
-    return found

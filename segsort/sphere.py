@@ -1,14 +1,21 @@
 """Unit vectors and mean directions."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    from segsort import lazy_torch as torch
 
 
 def normalize(vectors: Tensor, dim: int = -1) -> Tensor:
     """Scale vectors to unit length along `dim`; a zero vector stays zero instead of becoming NaN."""
-    return F.normalize(vectors, dim=dim, eps=1e-12)
+    return torch.nn.functional.normalize(vectors, dim=dim, eps=1e-12)
 
 
 def mean_direction(vectors: Tensor, labels: Tensor, count: int) -> Tensor:

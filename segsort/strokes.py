@@ -9,18 +9,19 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from scipy import ndimage
-from torch import Tensor
 
+from segsort.arrays import vectors_of_cells
+from segsort.labelled_segments import LabelledSegments, check_mask_size
 from segsort.masks import bounding_boxes
 from segsort.pixel_sorting import SortingOptions, sort_pixels
-from segsort.segments import LabelledSegments, Segments, check_mask_size
-from segsort.sphere import mean_direction, unit_rows
+from segsort.segments import Segments
+from segsort.sphere import unit_rows
 
 PIECES = 16  # pieces at most that the rest of a crossed segment is sorted into
 _ROUNDS = 10  # assignments of pieces to strokes or to the rest, each with a new mean of the rest
 _AT_ONCE = 1 << 20  # pixels that are assigned at once
+_FEW = 1 << 22  # largest key that is numbered by a table
 
 
 class Region(NamedTuple):
@@ -33,6 +34,27 @@ class Region(NamedTuple):
     top: int
     left: int
     size: tuple[int, int]
+
+
+class Pixels(NamedTuple):
+    """Some pixels of an image. rows, columns: [n] int64; size: (H, W) of the image."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    size: tuple[int, int]
+
+
+class Pieces(NamedTuple):
+    """Pieces of marked pixels.
+
+    numbers: [n] int64, the piece of each pixel, 0..P-1; prototypes: [P, D] float32 unit vectors; class_ids: [P] int64;
+    areas: [P] int64, pixels.
+    """
+
+    numbers: np.ndarray
+    prototypes: np.ndarray
+    class_ids: np.ndarray
+    areas: np.ndarray
 
 
 class _Cells(NamedTuple):
@@ -68,7 +90,7 @@ class _Cells(NamedTuple):
         return np.flatnonzero((self.centres >= 0) & (self.centres < len(self.before)))
 
 
-def pieces_of_strokes(segments: Segments, embeddings: Tensor, mask: np.ndarray, ignore: int) -> LabelledSegments:
+def pieces_of_strokes(segments: Segments, embeddings: np.ndarray, mask: np.ndarray, ignore: int) -> LabelledSegments:
     """Group marked pixels into pieces. Every marked pixel belongs to one piece.
 
     A piece holds the marked pixels of one segment that have one class. A piece smaller than an embedding cell joins the
@@ -85,24 +107,37 @@ def pieces_of_strokes(segments: Segments, embeddings: Tensor, mask: np.ndarray, 
         ValueError: if the mask has another size than the segments.
     """
     check_mask_size(segments, mask)
-    _, h, w = embeddings.shape
     marked = np.flatnonzero(mask != ignore)
     values = mask.ravel()[marked].astype(np.int64)
-    classes = int(values.max(initial=0)) + 1
-    keys, piece = np.unique(segments.labels.ravel()[marked].astype(np.int64) * classes + values, return_inverse=True)
-    areas, class_ids = np.bincount(piece, minlength=len(keys)), keys % classes
-    sums = _sums_below(embeddings, marked, piece, len(keys), mask.shape)
-    joined = _join_small(sums, areas, class_ids, mask.size / (h * w))
-    kept, number = np.unique(joined, return_inverse=True)
+    pixels = Pixels(marked // mask.shape[1], marked % mask.shape[1], mask.shape)
+    found = pieces_of_pixels(embeddings, pixels, segments.labels.ravel()[marked], values)
     labels = np.full(mask.shape, -1, dtype=np.int32)
-    labels.ravel()[marked] = number[piece]
-    return LabelledSegments(
-        labels, unit_rows(sums[kept]), class_ids[kept], areas[kept], bounding_boxes(labels, len(kept))
-    )
+    labels.ravel()[marked] = found.numbers
+    boxes = bounding_boxes(labels, len(found.areas))
+    return LabelledSegments(labels, found.prototypes, found.class_ids, found.areas, boxes)
+
+
+def pieces_of_pixels(embeddings: np.ndarray, pixels: Pixels, segments: np.ndarray, classes: np.ndarray) -> Pieces:
+    """Group marked pixels into pieces, see `pieces_of_strokes`.
+
+    Args:
+        embeddings: [D, h, w] unit vectors of the image.
+        pixels: the n marked pixels.
+        segments: [n] int, the segment of each, 0 or above.
+        classes: [n] int, the class of each, 0 or above.
+    """
+    (_, h, w), (H, W) = embeddings.shape, pixels.size
+    count = int(classes.max(initial=0)) + 1
+    keys, piece = _numbered(segments.astype(np.int64) * count + classes)
+    areas, class_ids = np.bincount(piece, minlength=len(keys)), keys % count
+    sums = _sums_below(embeddings, pixels, piece, len(keys))
+    joined = _join_small(sums, areas, class_ids, H * W / (h * w))
+    kept, number = np.unique(joined, return_inverse=True)
+    return Pieces(number[piece], unit_rows(sums[kept]), class_ids[kept], areas[kept])
 
 
 def parts_like(
-    region: Region, embeddings: Tensor, prototypes: np.ndarray, class_ids: np.ndarray, options: SortingOptions
+    region: Region, embeddings: np.ndarray, prototypes: np.ndarray, class_ids: np.ndarray, options: SortingOptions
 ) -> np.ndarray:
     """Find the parts of a segment that are more like one of the strokes across it than like the rest of it.
 
@@ -119,10 +154,10 @@ def parts_like(
         options: how pixels are sorted; `segments` and `precision` are replaced.
 
     Returns:
-        [H', W'] int64, in the size of `region.pixels`: the class of each of these pixels, -1 for the rest and outside
+        [H', W'] int32, in the size of `region.pixels`: the class of each of these pixels, -1 for the rest and outside
         of the segment.
     """
-    parts = np.full(region.pixels.shape, -1, dtype=np.int64)
+    parts = np.full(region.pixels.shape, -1, dtype=np.int32)
     _, h, w = embeddings.shape
     if not region.pixels.any():
         return parts
@@ -134,31 +169,44 @@ def parts_like(
         return parts
     cropped = embeddings[:, rows.first : rows.first + len(rows), columns.first : columns.first + len(columns)]
     wanted = replace(options, segments=min(PIECES, valid.size), precision="float32")
-    pieces = sort_pixels(cropped[None], wanted, torch.from_numpy(valid)[None].to(cropped.device)).labels[0]
+    pieces = sort_pixels(cropped[None], wanted, valid[None]).labels[0]
     classes = _classes_of_pieces(cropped, pieces, prototypes, class_ids)
-    cells = np.where(valid, classes[pieces.cpu().numpy()], -1)
+    cells = np.where(valid, classes[pieces], -1)
     nearest = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
     _outline(parts, region.pixels, cells[tuple(nearest)], rows, columns)
     _return_small(parts, region.pixels, region.size[0] * region.size[1] / (h * w))
     return parts
 
 
-def _sums_below(
-    embeddings: Tensor, pixels: np.ndarray, piece: np.ndarray, count: int, size: tuple[int, int]
-) -> np.ndarray:
+def _numbered(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct keys, which are 0 or above, in ascending order, and the place of each key among them.
+
+    Small keys are numbered without sorting.
+    """
+    most = int(keys.max(initial=-1)) + 1
+    if most > _FEW:
+        found, places = np.unique(keys, return_inverse=True)
+        return found, places
+    numbers = np.zeros(most, dtype=np.int64)
+    numbers[keys] = 1
+    found = np.flatnonzero(numbers)
+    numbers[found] = np.arange(len(found))
+    return found, numbers[keys]
+
+
+def _sums_below(embeddings: np.ndarray, pixels: Pixels, piece: np.ndarray, count: int) -> np.ndarray:
     """The sum of the embeddings below the pixels of each piece: [count, D] float64.
 
     Args:
         embeddings: [D, h, w].
-        pixels: [n] int64, y * W + x of each pixel.
+        pixels: n pixels.
         piece: [n] int64, its piece, 0..count-1.
         count: number of pieces.
-        size: (H, W).
     """
-    (_, h, w), (H, W) = embeddings.shape, size
-    y, x = pixels // W, pixels % W
-    pairs, times = np.unique((piece * h + y * h // H) * w + x * w // W, return_counts=True)
-    below = embeddings.flatten(1).T[torch.from_numpy(pairs % (h * w)).to(embeddings.device)].cpu().double().numpy()
+    (_, h, w), (H, W) = embeddings.shape, pixels.size
+    pairs, places = _numbered((piece * h + pixels.rows * h // H) * w + pixels.columns * w // W)
+    times = np.bincount(places, minlength=len(pairs))
+    below = vectors_of_cells(embeddings, pairs % (h * w))
     sums = np.zeros((count, below.shape[1]))
     np.add.at(sums, pairs // (h * w), below * times[:, None])
     return sums
@@ -192,7 +240,9 @@ def _join_small(sums: np.ndarray, areas: np.ndarray, class_ids: np.ndarray, leas
     return joined
 
 
-def _classes_of_pieces(embeddings: Tensor, pieces: Tensor, prototypes: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
+def _classes_of_pieces(
+    embeddings: np.ndarray, pieces: np.ndarray, prototypes: np.ndarray, class_ids: np.ndarray
+) -> np.ndarray:
     """The class of each piece of a segment, -1 for the rest of the segment.
 
     Args:
@@ -200,10 +250,12 @@ def _classes_of_pieces(embeddings: Tensor, pieces: Tensor, prototypes: np.ndarra
         pieces: [h, w] int64 piece of each cell, -1: none.
         prototypes, class_ids: of the strokes, as of `parts_like`.
     """
-    rows, labels = embeddings.flatten(1).T.double(), pieces.flatten()
-    count = int(labels.max()) + 1
-    directions = mean_direction(rows, labels, count).cpu().numpy()
-    sizes = np.bincount(labels[labels >= 0].cpu().numpy(), minlength=count)[:, None]
+    labels, count = pieces.ravel(), int(pieces.max()) + 1
+    inside = np.flatnonzero(labels >= 0)
+    sums = np.zeros((count, len(embeddings)))
+    np.add.at(sums, labels[inside], vectors_of_cells(embeddings, inside))
+    directions = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+    sizes = np.bincount(labels[inside], minlength=count)[:, None]
     cosines = directions @ prototypes.astype(np.float64).T
     best, classes = cosines.max(axis=1), class_ids[cosines.argmax(axis=1)]
     rest = np.ones(count, dtype=bool)
@@ -221,19 +273,21 @@ def _outline(parts: np.ndarray, pixels: np.ndarray, classes: np.ndarray, rows: _
     """Give each pixel the class with the largest weight among the four cells around it, interpolated bilinearly.
 
     Args:
-        parts: [H', W'] int64; changed in place at `pixels`.
+        parts: [H', W'] int32; changed in place at `pixels`.
         pixels: [H', W'] bool.
         classes: class of each cell above the window, -1 for the rest.
         rows, columns: the cells.
     """
     values, place = np.unique(classes, return_inverse=True)
     place = place.reshape(classes.shape)
+    below, right = (np.minimum(np.arange(len(cells)) + 1, len(cells) - 1) for cells in (rows, columns))
+    even = (place == place[below]) & (place == place[:, right]) & (place == place[below][:, right])  # all four cells
+    np.copyto(parts, values.astype(np.int32)[place][rows.before][:, columns.before], where=pixels)
     width = pixels.shape[1]
-    for some in _bands(np.flatnonzero(pixels)):
+    for some in _bands(np.flatnonzero(pixels & ~even[rows.before][:, columns.before])):
         y, down = rows.before[some // width], rows.share[some // width]
         x, along = columns.before[some % width], columns.share[some % width]
-        below, right = np.minimum(y + 1, len(rows) - 1), np.minimum(x + 1, len(columns) - 1)
-        corners = ((y, x), (y, right), (below, x), (below, right))
+        corners = ((y, x), (y, right[x]), (below[y], x), (below[y], right[x]))
         shares = ((1 - down) * (1 - along), (1 - down) * along, down * (1 - along), down * along)
         weights = np.zeros((len(values), len(some)))
         for value in range(len(values)):
@@ -249,11 +303,11 @@ def _bands(pixels: np.ndarray) -> Iterator[np.ndarray]:
 
 def _return_small(parts: np.ndarray, pixels: np.ndarray, least: float) -> None:
     """Return parts of fewer than `least` pixels to the rest, or a smaller rest to the largest part, in place."""
-    classes, areas = np.unique(parts[pixels], return_counts=True)
-    for class_id, area in zip(classes.tolist(), areas.tolist(), strict=True):
-        if class_id >= 0 and area < least:
-            parts[parts == class_id] = -1
-    rest = pixels & (parts < 0)
-    classes, areas = np.unique(parts[pixels & ~rest], return_counts=True)
-    if len(classes) and rest.sum() < least:
-        parts[rest] = classes[areas.argmax()]
+    areas = np.bincount(parts[pixels] + 1)  # of the rest, and of each class
+    small = [class_id for class_id in range(len(areas) - 1) if 0 < areas[class_id + 1] < least]
+    for class_id in small:
+        parts[parts == class_id] = -1
+        areas[0] += areas[class_id + 1]
+        areas[class_id + 1] = 0
+    if 0 < areas[0] < least and areas[1:].any():
+        parts[pixels & (parts < 0)] = int(areas[1:].argmax())

@@ -1,4 +1,4 @@
-"""Commands of the online side: serve, segment, releases snapshot, keys."""
+"""Commands of the online side: serve, releases snapshot, keys."""
 
 import sys
 from enum import StrEnum
@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 keys = typer.Typer(help="API keys of the service.", no_args_is_help=True)
-Images = Annotated[list[Path], typer.Argument(help="Image files, or folders of images.")]
 
 
 def serve(
@@ -17,24 +16,17 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
 ) -> None:
     """Serve segmentation over HTTP."""
-    import gc
-
-    import torch
-
     from service.app import create_app
     from service.http.keys import read_access
-    from service.logs import set_up_logs
+    from service.process import prepare_process, settle_process
     from service.server import Server
     from service.settings import load_settings
 
     settings = load_settings(release=release, host=host, port=port)
     print(f"segsort: {read_access(settings).describe(settings)}", file=sys.stderr)
-    set_up_logs(settings.log_format)
-    torch.set_num_threads(1)  # torch does only small operations here, where more threads cost more than they save
+    prepare_process(settings)
     app = create_app(settings)
-    gc.collect()
-    gc.freeze()  # objects of the start live as long as the process; the collector skips them from here on
-    gc.set_threshold(20_000, 10, 10)  # an answer makes some thousand objects without cycles; collect less often
+    settle_process()
     server = Server(app, settings)
     server.run()
     if not server.started:
@@ -58,59 +50,37 @@ def snapshot(
     )
 
 
-def segment(
-    images: Images,
-    out: Annotated[Path, typer.Option(help="Output folder for images and JSON.")] = Path("segments"),
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on standard output; write no files.")
-    ] = False,
-    export: Annotated[
-        str | None,
-        typer.Option(
-            help="Write only labels, in this format: coco, png, color-png, yolo, geojson, label-studio, cvat, labelme "
-            "or csv."
-        ),
-    ] = None,
-    with_images: Annotated[
-        bool, typer.Option("--with-images", help="With --export: copy the images beside their labels.")
-    ] = False,
-    release: Annotated[str | None, typer.Option(help="Name or path of a release. Default: the active release.")] = None,
+def kept(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    tidy: Annotated[bool, typer.Option("--tidy", help="Remove the copies that no answer and no edit needs.")] = False,
 ) -> None:
-    """Segment images without a server. Writes an overlay, a label map, JSON and a sheet of exemplars per image.
-
-    Exit status 1: an image could not be segmented; the others are written.
-    """
+    """List the copies that are kept of served releases, so that their answers can be explained when they are gone."""
     import json
 
-    from service.answering.engine import Engine
-    from service.answering.files import exported, found_images, output_names, segment_file
-    from service.problems import Problem
+    from model_store.store import kept_releases
+    from service.answering.keeping import GRACE, is_used
     from service.records.database import Records
     from service.settings import load_settings
 
-    if as_json and export is not None:
-        raise ValueError("--json prints answers and --export writes files; give one of the two")
-    files = found_images(images)
-    settings = load_settings(release=release)
-    engine = Engine(settings, Records("sqlite://"))
-    failures: list[Path] = []
-
-    def failed(file: Path, error: Exception) -> None:
-        failures.append(file)
-        print(f"{file}: {error}", file=sys.stderr)
-
-    if export is not None:
-        print(exported(engine, files, export, out, with_images, failed), file=sys.stderr)
-        raise typer.Exit(1 if failures else 0)
-    bodies: list[dict[str, Any]] = []
-    for file, stem in zip(files, output_names(files), strict=True):
-        try:
-            bodies.append({"image": str(file), **segment_file(engine, file, None if as_json else out / stem)})
-        except (OSError, Problem) as error:
-            failed(file, error)
+    settings = load_settings()
+    copies, records = kept_releases(settings.data_dir), Records.of(settings)
+    try:
+        if tidy:
+            copies.remove_unused(lambda copy: is_used(records.engine, copy), GRACE)
+        entries: list[dict[str, Any]] = [
+            {"name": one.name, "digest": one.digest, "bytes": one.size, "needed": is_used(records.engine, one)}
+            for one in copies.all()
+        ]
+    finally:
+        records.close()
     if as_json:
-        print(json.dumps(bodies))
-    raise typer.Exit(1 if failures else 0)
+        print(json.dumps(entries))
+        return
+    for entry in entries:
+        needed = "needed" if entry["needed"] else "not needed"
+        print(f"{entry['name']}  {entry['digest']}  {entry['bytes'] / 1e6:.1f} MB  {needed}")
+    total = sum(one.size for one in copies.all())
+    print(f"{len(entries)} copies, {total / 1e6:.1f} MB, in {copies.folder}")
 
 
 class _Role(StrEnum):
@@ -118,15 +88,13 @@ class _Role(StrEnum):
     curator = "curator"
 
 
-@keys.callback()
-def _keep_group() -> None:
-    """Keep `new` a subcommand: typer would merge a group's only command into the group."""
-
-
 @keys.command("new")
 def new_key(
     name: Annotated[str, typer.Argument(help="Owner of the key; edits are signed with this name.")],
     role: Annotated[_Role, typer.Option(help="reader: segment and read; curator: edit as well.")],
+    limit: Annotated[
+        list[str] | None, typer.Option(help="A limit of this key, such as images_per_day=1000. May be repeated.")
+    ] = None,
 ) -> None:
     """Create a key. The key goes to standard error, once; the line that the service needs goes to standard output.
 
@@ -134,9 +102,59 @@ def new_key(
     SEGSORT_API_KEYS_FILE names.
     """
     from service.http.keys import new_key as make_key
+    from service.http.limits import parse_option
 
-    secret, key = make_key(name, role.value)
+    secret, key = make_key(name, role.value, [parse_option(one, "--limit") for one in limit or ()])
     print(f"Key of {name}. It is shown only once. Send it as Authorization: Bearer KEY:", file=sys.stderr)
     print(secret, file=sys.stderr)
     print("Line for SEGSORT_API_KEYS_FILE, or entry of SEGSORT_API_KEYS:", file=sys.stderr, flush=True)
     print(key.line)
+
+
+_KeyFile = Annotated[
+    Path | None, typer.Option("--file", help="File of keys. Default: the file that SEGSORT_API_KEYS_FILE names.")
+]
+
+
+@keys.command("list")
+def list_keys(
+    file: _KeyFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+) -> None:
+    """List the keys of a file: names, roles and limits."""
+    import json
+
+    from service.http.key_edits import keys_of
+
+    found = keys_of(_key_file(file))
+    if as_json:
+        listed = [{"name": one.caller.name, "role": one.caller.role, "limits": dict(one.options)} for one in found]
+        print(json.dumps(listed))
+        return
+    for one in found:
+        limits = " ".join(f"{name}={'none' if most is None else most}" for name, most in one.options)
+        print(f"{one.caller.name} {one.caller.role} {limits}".rstrip())
+
+
+@keys.command("revoke")
+def revoke_key(
+    name: Annotated[str, typer.Argument(help="Owner of the key.")],
+    file: _KeyFile = None,
+) -> None:
+    """Remove a key from a file. Running services refuse it, and end its sessions, within seconds."""
+    from service.http.key_edits import revoke_key as revoke
+
+    revoked = revoke(_key_file(file), name)
+    print(f"{revoked.caller.name} ({revoked.caller.role}) is revoked", file=sys.stderr)
+
+
+def _key_file(given: Path | None) -> Path:
+    from service.settings import load_settings
+
+    file = given if given is not None else load_settings().api_keys_file
+    if file is None:
+        raise ValueError(
+            "no file of keys is known; give it with --file, or set SEGSORT_API_KEYS_FILE. Keys of the variable "
+            "SEGSORT_API_KEYS change with a restart"
+        )
+    return file

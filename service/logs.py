@@ -10,7 +10,39 @@ import orjson
 LogFormat = Literal["text", "json"]
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)  # id of the current request
-_EXTRA = ("method", "path", "status", "ms")  # further fields of a record about a request
+
+
+class Touched:
+    """What a request read, made and edited, for the access log and for problems.
+
+    Attributes:
+        ids: of answers and segments.
+        edit: number of the edit that it made; None: none.
+    """
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.edit: int | None = None
+
+
+touched: ContextVar[Touched | None] = ContextVar("touched", default=None)  # of the current request
+
+
+def note_touched(*ids: str) -> None:
+    """Note what the current request reads or makes."""
+    current = touched.get()
+    if current is not None:
+        current.ids.extend(ids)
+
+
+def note_edit(revision: int) -> None:
+    """Note the edit that the current request made."""
+    current = touched.get()
+    if current is not None:
+        current.edit = revision
+
+
+_EXTRA = ("method", "path", "status", "ms", "caller", "address")  # further fields of a record about a request
 
 
 class TextFormatter(logging.Formatter):
@@ -28,7 +60,7 @@ class JsonFormatter(logging.Formatter):
     """Formats a record as one JSON object.
 
     Its fields are time, level, logger, message, request_id and exception; a record about a request also has method,
-    path, status and ms.
+    path, status, ms, caller (name of the key) and address (of the client).
     """
 
     def format(self, record: logging.LogRecord) -> str:

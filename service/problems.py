@@ -12,19 +12,26 @@ from typing import Any, TypeVar, cast
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from service.logs import request_id
+from service.logs import request_id, touched
 
 E = TypeVar("E", bound=Exception)
 _log = logging.getLogger("segsort.problems")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _MAX_ERRORS = 20  # listed for one request
+_READING = ("GET", "HEAD")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+AGAIN = {"Retry-After": "1"}  # of an answer 503 to a request that was not carried out
 CLIENT_CLOSED_REQUEST = 499  # nginx uses this status where the caller closed the connection
 PROBLEM_TYPE = "application/problem+json"
+REPAIR = (
+    "run `segsort verify` for everything that is wrong, then restore a backup or run `segsort recover` "
+    "(docs/database.md, Recover)"
+)
 
 REFUSALS: dict[int | str, dict[str, Any]] = {  # answers of every route in the OpenAPI document
     "4XX": {
@@ -38,7 +45,7 @@ class Problem(Exception):
     """A refused request. The app answers with it as problem JSON and does not log it as an error.
 
     Args:
-        status: HTTP status, 4xx, 503 or 504.
+        status: HTTP status, 4xx, 503, 504 or 507.
         detail: what is wrong, in one sentence.
         received: what the request contained; it is shortened by `brief`.
         allowed: what it may contain.
@@ -82,6 +89,11 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
         problem: the problem.
         headers: headers in addition to those of the problem.
     """
+    return Response(problem_body(problem), problem.status, problem.headers | (headers or {}), PROBLEM_TYPE)
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """The JSON of a problem, without the id of a request."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -89,16 +101,42 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
         "detail": problem.detail,
     }
     named = {"received": problem.received, "allowed": problem.allowed, "fix": problem.fix}
-    named["request_id"] = request_id.get()
-    body |= {name: value for name, value in named.items() if value is not None}
-    return Response(_encoded(body), problem.status, problem.headers | (headers or {}), PROBLEM_TYPE)
+    return body | {name: value for name, value in named.items() if value is not None}
 
 
-def _encoded(body: dict[str, Any]) -> bytes:
+def problem_body(problem: Problem) -> bytes:
+    """The JSON of a problem, with the id of the present request."""
+    body, known = problem_json(problem), request_id.get()
+    if known is not None:
+        body["request_id"] = known
     try:
         return orjson.dumps(body)
     except TypeError:  # a lone surrogate: JSON can escape it, UTF-8 cannot encode it
         return json.dumps(body, default=str).encode()
+
+
+class DamageError(ValueError):
+    """Stored data is not as it was written. The app answers with it as problem JSON.
+
+    Args:
+        table: name of the table; None: the database as a whole.
+        row: which row of it, in words; None: the table as a whole.
+        what: what is wrong, in one sentence.
+        fix: what the operator can do; empty: `REPAIR`.
+        status: HTTP status: 503, or 410 where only the one row that was asked for is of no use.
+    """
+
+    def __init__(
+        self, table: str | None, row: str | None, what: str, fix: str | None = None, status: int = 503
+    ) -> None:
+        self.table, self.row, self.what, self.status = table, row, what, status
+        self.fix = REPAIR if fix is None else fix
+        super().__init__(f"{self.place}: {what}; {self.fix}")
+
+    @property
+    def place(self) -> str:
+        """The table and the row, in words."""
+        return ", ".join(filter(None, (f"table {self.table}" if self.table else "the database", self.row)))
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -106,6 +144,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     add_handler(app, Problem, _on_problem)
     add_handler(app, CallerLeft, _on_caller_left)
     add_handler(app, SQLAlchemyError, _on_database_error)
+    add_handler(app, DamageError, _on_damage)
     add_handler(app, OSError, _on_os_error)
     add_handler(app, RequestValidationError, _on_validation_error)
     add_handler(app, HTTPException, _on_http_error)
@@ -141,6 +180,7 @@ async def _on_validation_error(request: Request, error: RequestValidationError) 
             422,
             "; ".join(f"{_place(e['loc'])}: {e['msg']}" for e in errors) or "The request is not valid.",
             received={_place(e["loc"]): e.get("input") for e in errors},
+            allowed={_place(e["loc"]): e["msg"].removeprefix("Input should be ") for e in errors},
             fix="Correct these values. /docs lists the allowed values.",
         )
     )
@@ -156,7 +196,11 @@ async def _on_http_error(request: Request, error: HTTPException) -> Response:
         405: f"The method {request.method} is not allowed at {path}.",
     }.get(status, str(error.detail))
     headers = {"Allow": allowed} if allowed else None
-    return problem_response(Problem(status, detail, allowed=allowed, fix="/docs lists all routes."), headers)
+    received, fix = {404: path, 405: request.method}.get(status), "/docs lists all routes."
+    if status == HTTPStatus.BAD_REQUEST:  # FastAPI cannot read a body
+        received, allowed = str(error.__cause__ or detail), "JSON in UTF-8 that is not nested very deeply"
+        fix = "Correct the body. /docs has an example of each."
+    return problem_response(Problem(status, detail, received=received, allowed=allowed, fix=fix), headers)
 
 
 def _methods_of(request: Request) -> str:
@@ -184,16 +228,39 @@ async def _on_os_error(request: Request, error: OSError) -> Response:
     )
 
 
+async def _on_damage(request: Request, error: DamageError) -> Response:
+    _log.error("stored data is damaged: %s", error)
+    detail = f"What the database holds is damaged: {error.what}."
+    fix = f"The operator should look at the log and {error.fix}."
+    return problem_response(Problem(error.status, detail, received=error.place, fix=fix))
+
+
 async def _on_database_error(request: Request, error: SQLAlchemyError) -> Response:
+    return problem_response(database_problem(error, request.method in _READING))
+
+
+def database_problem(error: SQLAlchemyError, reading: bool = False) -> Problem:
+    """503: the database does not answer. The error is logged.
+
+    Args:
+        error: of the database.
+        reading: whether the request changes nothing. It may be sent again then, and also where nothing was changed yet.
+    """
     _log.error("the database does not answer: %s", error)
-    return problem_response(
-        Problem(
-            503,
-            "The database does not answer.",
-            received=str(getattr(error, "orig", error))[:200],
-            fix="Try again later. The operator should check the database.",
-        )
+    again = reading or (_changed_nothing(error) and (noted := touched.get()) is not None and noted.edit is None)
+    return Problem(
+        503,
+        "The database does not answer.",
+        received=str(getattr(error, "orig", error))[:200],
+        fix="Try again later. The operator should check the database.",
+        headers=AGAIN if again else None,
     )
+
+
+def _changed_nothing(error: SQLAlchemyError) -> bool:
+    """Whether there was no connection to the database, or it refused a transaction: not that its answer was lost."""
+    refused = isinstance(error, DBAPIError) and error.statement is None and not error.connection_invalidated
+    return refused or isinstance(error, PoolTimeout)
 
 
 def brief(value: Any, longest: int = 500, most: int = 20) -> Any:

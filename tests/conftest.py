@@ -1,6 +1,7 @@
 """A tiny but real release: a two-node ONNX network, and images of blocks in three colours."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,13 @@ from onnx import TensorProto, helper, numpy_helper
 from index_builder.build import BuildOptions, build_release
 from index_builder.datasets import IGNORE, Photograph, Sample
 from index_builder.embedder_source import load_embedder_source
+from index_builder.quantising import quantise_release
 from model_store.card import Calibration, ClassInfo, NetworkInfo, Preprocessing, RetrievalInfo, SortingInfo
 from model_store.exemplar_table import Exemplars
 from model_store.release import Release, write_release
+
+# Tests send thousands of bad requests from one address. Those of the delay set it themselves.
+os.environ.setdefault("SEGSORT_REFUSALS_PER_MINUTE", "0")
 
 BLOCK_CLASSES = (
     ClassInfo(class_id=0, name="brick", color=(200, 40, 30)),
@@ -82,6 +87,39 @@ def write_network(folder: Path, dimension: int = 32) -> None:
     (folder / "network.json").write_text(json.dumps(described))
 
 
+def write_layered_network(folder: Path) -> None:
+    """What `segsort train` leaves, of a network with the embeddings of `write_network` and three convolutions.
+
+    The first two give positive and negative parts of the mean colour, which the head puts together again.
+    """
+    write_network(folder)
+    kernel = numpy_helper.to_array(onnx.load(folder / "network.onnx").graph.initializer[0])
+    head = np.concatenate([kernel[:, :, 0, 0], -kernel[:, :, 0, 0]], axis=1)[:, :, None, None] * 16
+    mean = np.eye(3, dtype=np.float32)[:, :, None, None].repeat(4, axis=2).repeat(4, axis=3) / 16
+    weights = {
+        "mean": np.concatenate([mean, -mean]),
+        "same": np.eye(6, dtype=np.float32)[:, :, None, None],
+        "head": head,
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["image", "mean"], ["parts"], "first", strides=[4, 4]),
+            helper.make_node("Relu", ["parts"], ["positive"], "first/relu"),
+            helper.make_node("Conv", ["positive", "same"], ["again"], "second"),
+            helper.make_node("Relu", ["again"], ["more"], "second/relu"),
+            helper.make_node("Conv", ["more", "head"], ["unscaled"], "head"),
+            helper.make_node("LpNormalization", ["unscaled"], ["embedding"], axis=1, p=2),
+        ],
+        "layered",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, "height", "width"])],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", 32, "h", "w"])],
+        [numpy_helper.from_array(values, name) for name, values in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    onnx.save(model, folder / "network.onnx")
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a training run: network.onnx and network.json."""
@@ -97,6 +135,25 @@ def tiny_release(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     options = BuildOptions(max_exemplars=60, webp_quality=60)
     build_release(Blocks(), load_embedder_source(tiny_run), out, options=options, calibrate_with=Blocks("val", count=3))
     return out
+
+
+@pytest.fixture(scope="session")
+def layered_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a release like the tiny one, whose network has three convolutions; read only."""
+    folder = tmp_path_factory.mktemp("layered")
+    write_layered_network(folder)
+    options = BuildOptions(max_exemplars=60, webp_quality=60)
+    val = Blocks("val", count=3)
+    return build_release(
+        Blocks(), load_embedder_source(folder), folder / "tiny", options=options, calibrate_with=val
+    ).path
+
+
+@pytest.fixture(scope="session")
+def quantised_release(layered_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the layered release with a network in bytes; read only."""
+    out = tmp_path_factory.mktemp("quantised") / "tiny"
+    return quantise_release(Release.open(layered_release), out, {"blocks/val": Blocks("val", count=3)}).path
 
 
 @pytest.fixture(scope="session")

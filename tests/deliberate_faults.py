@@ -40,6 +40,13 @@ _POSTERIORS = "tests/segsort/test_posterior_heads.py"
 _CHOICE = "tests/index_builder/heads/test_choice.py"
 _PREDICTOR = ("tests/model_store/test_predictor.py::test_a_segment_is_known_by_its_own_cosine_and_its_images",)
 _EMPTY = ("tests/model_store/test_predictor.py",)
+_WEBHOOKS = "tests/service/webhooks"
+_DELIVERY = f"{_WEBHOOKS}/test_delivery.py"
+_REDIRECT = (f"{_WEBHOOKS}/test_posting.py::test_a_redirect_is_not_followed",)
+_ADDRESS = (f"{_WEBHOOKS}/test_addresses.py",)
+_PAUSES = (f"{_DELIVERY}::test_pauses_grow_and_heed_what_the_receiver_asks_for[sqlite]",)
+_LEASE = (f"{_WEBHOOKS}/test_leases.py::test_a_process_that_lost_its_lease_changes_nothing[sqlite]",)
+_JOB_ONCE = (f"{_WEBHOOKS}/test_events.py::test_a_job_that_ends_during_a_delivery_is_sent_once[sqlite]",)
 
 
 class Fault(NamedTuple):
@@ -118,8 +125,8 @@ FAULTS = (
           "row is not None and row <= self._count", _ADDED),
     Fault("added rows: written over those of another", "model_store.added",
           "if len(columns.exemplars) == self._count:", "if len(columns.exemplars) >= self._count:", _ADDED),
-    Fault("added rows: copied without the last", "model_store.added", "*columns.exemplars[: self._count]",
-          "*columns.exemplars[: self._count - 1]", _ADDED),
+    Fault("added rows: copied without the last", "model_store.added", "copied.exemplars = self.exemplars[:count]",
+          "copied.exemplars = self.exemplars[: count - 1]", _ADDED),
     Fault("added rows: growth loses old rows", "model_store.added", "grown[: len(column)] = column",
           "grown[: len(column) // 2] = column[: len(column) // 2]", _ADDED),
     Fault("added rows: strengths forgotten", "model_store.added",
@@ -151,10 +158,25 @@ FAULTS = (
           "units = np.arange(len(samples.images))",
           (f"{_CHOICE}::test_what_only_tells_images_apart_does_not_raise_a_score",)),
     Fault("head: an old head is scored on its own images", "index_builder.heads.fitting",
-          "if candidate is None or not seen.any():", "if candidate is None or seen.any():",
+          "if not seen.any():", "if candidate is None or seen.any():",
           ("tests/index_builder/test_adapt.py::test_a_head_is_not_scored_on_images_that_it_was_fitted_to",)),
-    Fault("head: thin strokes are lost", "segsort.segments", "min_area * int(classed.sum())", "min_area * mask.size",
-          ("tests/segsort/test_segments.py::test_a_thin_stroke_in_a_mask_without_other_labels_is_not_too_small",)),
+    Fault("head: thin strokes are lost", "segsort.labelled_segments", "min_area * int(classed.sum())",
+          "min_area * mask.size",
+          ("tests/segsort/test_labelled_segments.py::test_a_thin_stroke_in_a_mask_without_other_labels_is_not_too_small",)),
+    Fault("webhook: the body is not signed", "service.webhooks.signing", "message_id.encode(), seconds, body)",
+          'message_id.encode(), seconds, b"")', (f"{_WEBHOOKS}/test_signing.py",)),
+    Fault("webhook: a redirect counts as delivered", "service.webhooks.posting", "if 200 <= status < 300:",
+          "if 200 <= status < 400:", _REDIRECT),
+    Fault("webhook: addresses of a link are sent to", "service.webhooks.addresses",
+          "if address.is_link_local or address", "if address", _ADDRESS),
+    Fault("webhook: IPv6 addresses hide IPv4 ones", "service.webhooks.addresses", "return address.ipv4_mapped",
+          "return address", _ADDRESS),
+    Fault("webhook: Retry-After is not heeded", "service.webhooks.rules",
+          "return max(own, min(retry_after or 0.0, _LONGEST_WAIT_S))", "return own", _PAUSES),
+    Fault("webhook: pauses do not grow", "service.webhooks.rules", "2.0 ** min(failures, 60)", "2.0", _PAUSES),
+    Fault("webhook: two processes have the lease", "service.records.webhook_rows",
+          "columns.stopped.is_(False), is_free)", "columns.stopped.is_(False))", _LEASE),
+    Fault("webhook: a cursor goes back", "service.webhooks.delivery", "max(at.job, end.job)", "end.job", _JOB_ONCE),
 )  # fmt: skip
 
 

@@ -1,20 +1,23 @@
 """Every command of the documents is checked; commands that take seconds are run. Links and named functions exist.
 
-`SEGMENTATION_ID`, `SEGMENT_ID`, `EXEMPLAR_ID`, `REVISION` and `NAME` stand for those of a real answer, edit and
-release. Every image name stands for an image of the bundled release. A program without a checker fails: add one to
-`tests/written_commands.py`.
+Words in capitals, such as `SEGMENTATION_ID`, `SURVEY_ID`, `JOB_ID` and `NAME`, stand for those of a real answer, edit,
+survey, job and release. Every image name stands for an image of the bundled release. A program without a checker fails:
+add one to `tests/written_commands.py`.
 """
 
 import io
+import json
 import os
 import re
 import subprocess
+import time
 import zipfile
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -28,8 +31,13 @@ DOCUMENTS = (*PAGES, *sorted(file.relative_to(ROOT).as_posix() for file in (ROOT
 ALL = [command for document in DOCUMENTS for command in commands(document)]
 REQUESTS = [command for command in ALL if command.program == "curl"]
 CHEAP = {("segment",), ("releases", "list"), ("releases", "verify")}
-RUN = [command for command in ALL if command.program == "segsort" and segsort_subcommand(command) in CHEAP]
+RUN = [
+    command
+    for command in ALL
+    if command.program == "segsort" and segsort_subcommand(command) in CHEAP and "--engine" not in command.flags
+]  # those with Ray are run by tests/command_line/test_ray_engine.py
 CHECKED = [command for command in ALL if command.program not in ("curl", "git", "cd")]
+ARCHIVED = ("kerb", "truck", "car", "sky")  # classes of the archive
 IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
@@ -49,19 +57,35 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def ids(service: str, photo: Path) -> dict[str, str]:
-    """The values of the placeholders."""
+def kept(service: str, photo: Path) -> dict[str, str]:
+    """The values of the placeholders that no command deletes."""
+    zipped = {"content-type": "application/zip"}
+    survey = httpx.post(f"{service}/releases/survey", content=archive(photo), headers=zipped, timeout=60)
+    job = httpx.post(f"{service}/adapt", json={}, timeout=60).raise_for_status().json()["job_id"]
+    httpx.post(f"{service}/jobs/{job}/cancel", timeout=60)
+    return {"SURVEY_ID": survey.raise_for_status().json()["survey_id"], "JOB_ID": job}
+
+
+@pytest.fixture
+def ids(service: str, photo: Path, kept: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The values of the placeholders. Each command has an answer of its own, because some delete it."""
     kind = {"content-type": "image/jpeg"}
     answer = httpx.post(f"{service}/segment", content=photo.read_bytes(), headers=kind, timeout=60).raise_for_status()
     segment = answer.json()["segments"][0]
-    made = httpx.post(f"{service}/classes", json={"name": "made beforehand"}, timeout=60).raise_for_status()
-    return {
+    name = f"made for {segment['segment_id']}"
+    made = httpx.post(f"{service}/classes", json={"name": name}, timeout=60).raise_for_status()
+    webhook = httpx.post(f"{service}/webhooks", json={"url": "http://localhost:9/"}, timeout=60).raise_for_status()
+    webhook_id = str(webhook.json()["webhook_id"])
+    yield kept | {
+        "WEBHOOK_ID": webhook_id,
         "SEGMENTATION_ID": str(answer.json()["segmentation_id"]),
+        "ANOTHER_SEGMENT_ID": str(answer.json()["segments"][1]["segment_id"]),
         "SEGMENT_ID": str(segment["segment_id"]),
         "EXEMPLAR_ID": str(segment["exemplars"][0]["exemplar_id"]),
         "REVISION": str(made.json()["index_revision"]),
         "NAME": str(answer.json()["release"]),
     }
+    httpx.delete(f"{service}/webhooks/{webhook_id}", timeout=60)  # there may be few
 
 
 @pytest.mark.parametrize(
@@ -111,6 +135,9 @@ def test_a_command_that_does_not_exist_is_noticed(words: tuple[str, ...]) -> Non
 @pytest.mark.parametrize("command", RUN, ids=str)
 def test_a_command_that_takes_seconds_runs(command: Written, photo: Path, tmp_path: Path) -> None:
     for word in command.words[1:]:
+        if word == "photos":
+            (tmp_path / word).mkdir()
+            (tmp_path / word / "a.jpg").write_bytes(photo.read_bytes())
         if Path(word).suffix in IMAGES:
             (tmp_path / word).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / word).write_bytes(photo.read_bytes())
@@ -125,8 +152,10 @@ def test_a_written_request_is_answered(command: Written, service: str, photo: Pa
     request = _curl().parse_args(command.words[1:])
     url = re.fullmatch(r"(?:http://)?(?:localhost|127\.0\.0\.1):8000(/.*)?", request.url)
     assert url, f"{command}: {request.url} is not the address of `make serve` and of the container"
+    if "IMAGES_JOB_ID" in (url[1] or ""):
+        ids = ids | {"IMAGES_JOB_ID": _ended_job(service, photo)}
     path, data = (_filled(text or "", ids) for text in (url[1] or "/", request.data))
-    body = archive(photo) if request.data_binary == "@export.zip" else photo.read_bytes()
+    body = archive(photo) if str(request.data_binary).endswith(".zip") else photo.read_bytes()
     fields = [tuple(field.split("=", 1)) for field in request.form]
     sent = [(name, ("photo.jpg", body, "image/jpeg") if text[0] == "@" else (None, text)) for name, text in fields]
     answer = httpx.request(
@@ -137,25 +166,40 @@ def test_a_written_request_is_answered(command: Written, service: str, photo: Pa
         files=sent or None,
         timeout=60,
     )
+    if path in (f"/jobs/{ids['JOB_ID']}/accept", f"/jobs/{ids.get('IMAGES_JOB_ID')}/cancel"):  # they have ended
+        assert answer.status_code == httpx.codes.CONFLICT, answer.text
+        return
     assert answer.is_success, f"{command}: {answer.status_code} {answer.text[:500]}"
     if answer.status_code == httpx.codes.ACCEPTED:  # one job runs at a time, and other documents start one too
         httpx.post(f"{service}{answer.headers['location']}/cancel", timeout=60)
+
+
+def _ended_job(service: str, photo: Path) -> str:
+    """The id of a job of images that has ended."""
+    job = httpx.post(f"{service}/jobs/segment", content=archive(photo), timeout=60).raise_for_status().json()
+    end = time.monotonic() + 60
+    while not httpx.get(f"{service}/jobs/{job['job_id']}", timeout=60).json()["ended"]:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return str(job["job_id"])
 
 
 def archive(photo: Path) -> bytes:
     """A ZIP archive of one labelled image, as a tool exports it."""
     content, mask = io.BytesIO(), io.BytesIO()
     with Image.open(photo) as image:
-        Image.new("L", image.size).save(mask, "PNG")
+        labels = np.indices(image.size[::-1])[1] * len(ARCHIVED) // image.width  # stripes
+        Image.fromarray(labels.astype(np.uint8)).save(mask, "PNG")
     with zipfile.ZipFile(content, "w") as files:
         files.writestr("images/photo.jpg", photo.read_bytes())
         files.writestr("masks/photo.png", mask.getvalue())
-        files.writestr("classes.json", '{"classes": [{"name": "kerb", "color": [9, 9, 9]}]}')
+        classes = [{"name": name, "color": [n, 9, 9]} for n, name in enumerate(ARCHIVED)]
+        files.writestr("classes.json", json.dumps({"classes": classes}))
     return content.getvalue()
 
 
 def _filled(text: str, ids: dict[str, str]) -> str:
-    return re.sub("|".join(ids), lambda placeholder: ids[placeholder[0]], text)
+    return re.sub("|".join(sorted(ids, key=len, reverse=True)), lambda placeholder: ids[placeholder[0]], text)
 
 
 def _curl() -> ArgumentParser:

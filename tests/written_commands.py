@@ -12,7 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from benchmarks.running_service import COMMAND
+from service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -65,14 +68,14 @@ def simple_commands(line: str) -> Iterator[tuple[str, ...]]:
 def _words(piece: Sequence[str]) -> tuple[str, ...]:
     redirections = [position for position, word in enumerate(piece) if set(word) <= set("<>&")]
     words = list(piece[: min(redirections, default=len(piece))])
-    while words and re.fullmatch(r"\w+=\S*", words[0]):
+    while words and (words[0] == "do" or re.fullmatch(r"\w+=\S*", words[0])):
         del words[0]
-    return tuple(words)
+    return () if words and words[0] in ("for", "done") else tuple(words)
 
 
 def segsort_subcommand(command: Written) -> tuple[str, ...]:
     """The words that name the subcommand: two of them for the groups."""
-    return command.words[1:3] if command.words[1] in ("keys", "releases", "regions") else command.words[1:2]
+    return command.words[1:3] if command.words[1] in ("images", "keys", "releases", "regions") else command.words[1:2]
 
 
 def check_make(command: Written) -> None:
@@ -113,19 +116,75 @@ def check_pip(command: Written) -> None:
         assert set(extras.split(",")) <= set(declared), f"{command}: extras are {sorted(declared)}"
 
 
+def check_export(command: Written) -> None:
+    """Settings of the service that it sets exist."""
+    for name in (word.partition("=")[0] for word in command.words[1:]):
+        known = not name.startswith("SEGSORT_") or name.removeprefix("SEGSORT_").lower() in Settings.model_fields
+        assert known or name in (ROOT / "docker-compose.yml").read_text(), f"{command}: there is no setting {name}"
+
+
+def check_kubectl(command: Written) -> None:
+    """Folders named exist."""
+    for flag, value in zip(command.words, command.words[1:], strict=False):
+        if flag == "--kustomize":
+            assert (ROOT / value / "kustomization.yaml").is_file(), f"{command}: there is no {value}"
+
+
+def check_nginx(command: Written) -> None:
+    """The configuration exists."""
+    file = command.words[command.words.index("-c") + 1].replace("$PWD", str(ROOT))
+    assert Path(file).is_file(), f"{command}: there is no {file}"
+
+
+def check_shell(command: Written) -> None:
+    """Options of the shell, which it takes."""
+    done = subprocess.run(["sh", "-c", shlex.join(command.words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def check_sourced(command: Written) -> None:
+    """The file of variables exists."""
+    assert (ROOT / command.words[1]).is_file(), f"{command}: there is no {command.words[1]}"
+
+
+def check_ray(command: Written) -> None:
+    """The subcommand of `ray` or `serve` exists, with its flags; files and applications that it names exist."""
+    program = Path(sys.executable).with_name(command.program)
+    if not program.is_file():
+        pytest.skip("Ray is not installed; pip install 'segsort[ray]'")
+    _check_flags(command, _help(str(program), command.words[1]))
+    for word in command.words[2:]:
+        if word.endswith(".yaml"):
+            assert (ROOT / word).is_file(), f"{command}: there is no {word}"
+        name, separator, _ = word.partition("=")
+        if separator and not name.startswith("-"):
+            assert name in Settings.model_fields, f"{command}: there is no setting {name}"
+        if word.startswith("service."):
+            module, _, attribute = word.partition(":")
+            source = (ROOT / module.replace(".", "/")).with_suffix(".py").read_text()  # Ray warns when it is imported
+            assert re.search(rf"^def {attribute}\(", source, re.MULTILINE), f"{command}: there is no {word}"
+
+
 def check_standard(command: Written) -> None:
     """A program of every system."""
     assert shutil.which(command.program), f"{command}: there is no {command.program}"
 
 
 CHECKERS: dict[str, Callable[[Written], None]] = {
+    "": check_sourced,  # the command "."
     "cp": check_standard,
     "docker": check_docker,
     "docker-compose": check_docker,
+    "export": check_export,
+    "kubectl": check_kubectl,
     "make": check_make,
+    "nginx": check_nginx,
     "pip": check_pip,
     "python": check_python,
+    "ray": check_ray,
     "segsort": check_segsort,
+    "serve": check_ray,
+    "set": check_shell,
 }
 
 

@@ -35,6 +35,23 @@ MODULES = (
     "model_store.embedder",
     "model_store.index",
     "model_store.card",
+    "segsort_client.clients",
+    "segsort_client.operations.segmenting",
+    "segsort_client.operations.batching",
+    "segsort_client.operations.editing",
+    "segsort_client.operations.exemplars",
+    "segsort_client.operations.exporting",
+    "segsort_client.operations.releases",
+    "segsort_client.operations.webhooks",
+    "segsort_client.strokes",
+    "segsort_client.many",
+    "segsort_client.results.answers",
+    "segsort_client.results.explanations",
+    "segsort_client.results.edits",
+    "segsort_client.results.additions",
+    "segsort_client.results.jobs",
+    "segsort_client.results.batches",
+    "segsort_client.errors",
 )
 
 

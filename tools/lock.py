@@ -2,9 +2,9 @@
 
 python -m tools.lock [--upgrade]
 
-requirements/cpu.txt and requirements/gpu.txt hold the dependencies of the flavours. requirements/build.txt holds what
-builds the package itself. Versions that are locked already are kept if pyproject.toml still allows them. `--upgrade`
-takes the newest versions instead.
+requirements/cpu.txt and requirements/gpu.txt hold the dependencies of the flavours, the driver of PostgreSQL (the extra
+`postgres`) and the client of S3 (the extra `s3`). requirements/build.txt holds what builds the package itself. Versions
+that are locked already are kept if pyproject.toml still allows them. `--upgrade` takes the newest versions instead.
 
 PyTorch's CPU build is not in cpu.txt. PyTorch publishes its CPU builds on an index of its own, with other hashes than
 the package registry. The image installs that build first, by its exact version. The CUDA libraries that the registry's
@@ -51,7 +51,7 @@ def compile_lock(arguments: Sequence[str], out: Path, left_out: Iterable[str] = 
 
 def lock_flavour(flavour: str, options: Sequence[str]) -> None:
     """Write the lock file of an extra of pyproject.toml: `cpu` or `gpu`."""
-    arguments = ["pyproject.toml", "--extra", flavour, *options]
+    arguments = ["pyproject.toml", "--extra", flavour, "--extra", "postgres", "--extra", "s3", *options]
     out = FOLDER / f"{flavour}.txt"
     compile_lock(arguments, out)
     if flavour == "cpu":

@@ -13,8 +13,8 @@ import io
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,11 +136,11 @@ def sources(commit: str | None, repository: Path) -> Iterator[Path]:
     if commit is None:
         yield repository
         return
-    done = subprocess.run(["git", "archive", "--format=tar", commit], cwd=repository, capture_output=True, check=False)
+    done = subprocess.run(["git", "archive", "--format=zip", commit], cwd=repository, capture_output=True, check=False)
     if done.returncode:
         raise ValueError(f"git has no sources of {commit!r}: {done.stderr.decode().strip()}")
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(io.BytesIO(done.stdout)) as archive:
+        archive.extractall(folder)
         yield Path(folder)
 
 

@@ -11,15 +11,18 @@ from index_builder.evaluation.foreign_photographs import (
     joined,
     separation,
 )
+from index_builder.evaluation.left_out import LeftOutReport, evaluate_left_out
 from index_builder.evaluation.retrieval import evaluate, matched
 
 __all__ = [
     "ExplanationReport",
     "Familiar",
+    "LeftOutReport",
     "Photographs",
     "Report",
     "evaluate",
     "evaluate_classifier",
+    "evaluate_left_out",
     "familiar",
     "familiar_in",
     "is_classifier",

@@ -10,13 +10,12 @@ from pydantic import TypeAdapter
 from index_builder.datasets import IGNORE, Dataset
 from index_builder.embedder_source import DESCRIPTION, load_embedder_source
 from index_builder.evaluation.evaluation_report import TOLERANCES, Outcomes, Report, scores_of
+from index_builder.pixel_scores import BINS, binned
 from index_builder.progress import counted
 from index_builder.scores import boundary_f, class_lookup
 from model_store.card import ClassInfo
 from model_store.embedder import Device, Embedder, prepare
 from model_store.pixel_classifier import classify_pixels
-
-BINS = 15  # bins of confidence; pixels are summed up by bin, because there are too many to keep
 
 
 def is_classifier(run: Path) -> bool:
@@ -57,7 +56,7 @@ def evaluate_classifier(run: Path, dataset: Dataset, *, device: Device = "cpu", 
         predicted, probability = classify_pixels(logits, labels.shape)
         known = labels != IGNORE
         np.add.at(confusion, (labels[known], predicted[known]), 1)
-        bins += _binned(probability[known], (predicted == labels)[known])
+        bins += binned(probability[known], (predicted == labels)[known])
         boundary.append(boundary_f(labels, predicted, TOLERANCES))
     ours = [int(lookup[info.class_id]) for info in dataset.classes]
     order = ours + [info.class_id for info in classes if info.class_id not in ours]
@@ -69,10 +68,16 @@ def evaluate_classifier(run: Path, dataset: Dataset, *, device: Device = "cpu", 
         confidence=bins[1, used] / bins[0, used],
         correct=bins[2, used] / bins[0, used],
         weights=bins[0, used],
+        raw=bins[1, used] / bins[0, used],
+        right=bins[2, used] / bins[0, used],
     )
+    scores = scores_of(outcomes, dataset)
+    error = scores["ece"]  # of pixels: a classifier has no segments, and is not calibrated
     return Report.model_validate(
         {
-            **scores_of(outcomes, dataset),
+            **scores,
+            "ece": None,
+            "pixel_ece": {"raw": error, "calibrated": None},
             "release": run.name,
             "protocol": "softmax",
             "known_share": None,
@@ -81,10 +86,3 @@ def evaluate_classifier(run: Path, dataset: Dataset, *, device: Device = "cpu", 
             "seconds": time.perf_counter() - started,
         }
     )
-
-
-def _binned(probability: np.ndarray, correct: np.ndarray) -> np.ndarray:
-    """Sums by bin of probability: pixels, probability and correct pixels. [N], [N] bool -> [3, BINS]."""
-    row = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
-    values = (np.ones_like(probability), probability, correct)
-    return np.stack([np.bincount(row, weights=value, minlength=BINS) for value in values])

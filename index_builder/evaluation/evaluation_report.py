@@ -59,7 +59,9 @@ class Report(BaseModel):
         mean_accuracy: mean recall of the classes that occur.
         boundary_f: boundary F by tolerance in pixels: mean over images of the mean over their classes.
         ece: expected calibration error of the confidence of segments, weighted by labelled pixels, 15 bins; null if
-            the release is not calibrated.
+            the release is not calibrated. A segment is right if its label is its majority class.
+        pixel_ece: expected calibration error of pixels, 15 bins. "raw": of the winning share of the vote, or of the
+            softmax; "calibrated": of the calibrated confidence. Only these compare retrieval with a classifier.
         known_share: share of all pixels, labelled or not, that are in known segments.
         segments_per_image: mean number of segments; null for a classifier.
         timings_ms: median times of "embed", "sort" and "retrieve", milliseconds.
@@ -84,6 +86,7 @@ class Report(BaseModel):
     mean_accuracy: float | None
     boundary_f: dict[str, float | None]
     ece: float | None
+    pixel_ece: dict[str, float | None] = {}
     known_share: float | None
     segments_per_image: float | None
     timings_ms: dict[str, float]
@@ -109,7 +112,9 @@ class Report(BaseModel):
         yield "mean accuracy", self.mean_accuracy
         for pixels, value in self.boundary_f.items():
             yield f"boundary F, {pixels} px", value
-        yield "calibration error", self.ece
+        yield "calibration error of segments", self.ece
+        for name, value in self.pixel_ece.items():
+            yield f"calibration error of pixels, {name}", value
         yield "known share", self.known_share
         yield "segments per image", self.segments_per_image
         for name, score in self.foreign.items():
@@ -141,7 +146,8 @@ class Outcomes(NamedTuple):
     confusion: [C, C'] labelled pixels by true and predicted class; the first C predicted classes are the true ones;
     names: names of the C' predicted classes; boundary: [I, T] boundary F of each image at each of `TOLERANCES`;
     confidence: [S] confidence of segments or pixels, 0..1, NaN if not calibrated; correct: [S] whether the label is
-    correct, or the share of correct ones; weights: [S] labelled pixels.
+    correct, or the share of correct ones; weights: [S] labelled pixels; raw: [S] confidence before calibration; right:
+    [S] share of a segment's pixels that have its label.
     """
 
     confusion: np.ndarray
@@ -150,6 +156,8 @@ class Outcomes(NamedTuple):
     confidence: np.ndarray
     correct: np.ndarray
     weights: np.ndarray
+    raw: np.ndarray
+    right: np.ndarray
 
 
 def scores_of(outcomes: Outcomes, dataset: Dataset) -> dict[str, object]:
@@ -165,6 +173,10 @@ def scores_of(outcomes: Outcomes, dataset: Dataset) -> dict[str, object]:
         "mean_accuracy": mean_of_defined(recall(confusion)),
         "boundary_f": {str(t): mean_of_defined(outcomes.boundary[:, column]) for column, t in enumerate(TOLERANCES)},
         "ece": defined(calibration_error(*judged)),
+        "pixel_ece": {
+            "raw": defined(calibration_error(outcomes.raw, outcomes.right, outcomes.weights)),
+            "calibrated": defined(calibration_error(outcomes.confidence, outcomes.right, outcomes.weights)),
+        },
         "predicted_classes": outcomes.names,
         "confusion": confusion.tolist(),
         "reliability": _bins(reliability(*judged)),

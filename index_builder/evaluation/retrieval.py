@@ -35,6 +35,8 @@ class _Tally:
     confidence: list[np.ndarray] = field(default_factory=list)
     correct: list[np.ndarray] = field(default_factory=list)
     weights: list[np.ndarray] = field(default_factory=list)
+    raw: list[np.ndarray] = field(default_factory=list)
+    right: list[np.ndarray] = field(default_factory=list)
     timings: list[dict[str, float]] = field(default_factory=list)
     familiar: list[Familiar] = field(default_factory=list)
 
@@ -47,6 +49,8 @@ class _Tally:
         self.confidence.append(prediction.confidence)
         self.correct.append(majority_agrees(counts, class_ids))
         self.weights.append(counts.sum(axis=1))
+        self.raw.append(prediction.vote.shares.max(axis=1))
+        self.right.append(counts[np.arange(len(counts)), class_ids] / np.maximum(counts.sum(axis=1), 1))
         self.timings.append(prediction.timings_ms)
         self.familiar.append(familiar(prediction))
 
@@ -180,6 +184,8 @@ def _report(tally: _Tally, predictor: Predictor, dataset: Dataset, numbering: _N
         confidence=np.concatenate(tally.confidence),
         correct=np.concatenate(tally.correct),
         weights=np.concatenate(tally.weights),
+        raw=np.concatenate(tally.raw),
+        right=np.concatenate(tally.right),
     )
     return Report.model_validate(
         {

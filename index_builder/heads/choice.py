@@ -38,6 +38,7 @@ TRIAL_SORTING, TRIAL_POSTERIORS = (
     PosteriorOptions(trees=20, iterations=20),
 )  # cheaper, for comparing candidates
 K, KAPPA = 20, 10.0  # of the vote on single pixels that scores a head
+SCORE_DIGITS = 4  # decimals of scores, so that rounding never decides which of two heads is better
 _FINE = 8  # largest stride of a fine map
 
 
@@ -221,7 +222,7 @@ def choose(
             progress(number + 1, len(possible))
     unproven = ONE_IMAGE if images == 1 else UNPROVEN
     best = max(scores, key=lambda one: scores[one] - _handicap(one, possible[0], unproven))
-    named = {str(one): round(value, 4) for one, value in scores.items()}
+    named = {str(one): round(value, SCORE_DIGITS) for one, value in scores.items()}
     return Chosen(best, named, folds, time.perf_counter() - started)
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from index_builder.datasets import Dataset
 from index_builder.heads.assemble import head_model
 from index_builder.heads.choice import (
+    SCORE_DIGITS,
     TRIAL_POSTERIORS,
     TRIAL_SORTING,
     Candidate,
@@ -28,10 +30,11 @@ from index_builder.heads.choice import (
     score_head,
 )
 from index_builder.heads.files import StoredHead
-from index_builder.heads.maps import FeatureExtractor, FeatureSource, ImageMaps
+from index_builder.heads.maps import FeatureExtractor, FeatureSource, ImageMaps, MapsWork
 from index_builder.heads.samples import Samples, gather_samples
 from model_store.card import HeadInfo
 from model_store.cores import available_cores
+from model_store.spreading import CarriedFile, Here, Spread
 from segsort.head import FeatureStatistics, Head
 
 MOST_SAMPLES = 8000  # labelled pixels of all images together
@@ -111,6 +114,7 @@ class HeadFitting:
         folder: where feature maps are kept.
         settings: see `FitSettings`.
         report: called as the fit goes on.
+        spread: computes features; None: this process does.
     """
 
     def __init__(
@@ -121,17 +125,39 @@ class HeadFitting:
         folder: Path,
         settings: FitSettings,
         report: Report | None = None,
+        spread: Spread | None = None,
     ) -> None:
         self.dataset, self.source, self.settings = dataset, source, settings
         self._extractor = FeatureExtractor(source, folder, settings.threads)
         self._report = report or (lambda progress: None)
         self._threads = settings.threads or available_cores()
         started = time.perf_counter()
-        for i in range(len(dataset)):
-            self.maps(i)
-            self._report(Progress("features", i + 1, len(dataset)))
+        for count in self._computed(folder, spread or Here()):
+            self._report(Progress("features", count, len(dataset)))
         self.statistics = statistics
         self._feature_seconds = time.perf_counter() - started
+
+    def _computed(self, folder: Path, spread: Spread) -> Iterator[int]:
+        """Compute the feature maps of all images; yields how many are done.
+
+        Machines that do not share the folder cannot find maps that are kept in it, so these images are not sent.
+        """
+        count = len(self.dataset)
+        if spread.is_local:
+            for i in range(count):
+                self.maps(i)
+                yield i + 1
+            return
+        shared = folder if spread.shares_disk else None
+        make = partial(MapsWork, CarriedFile(self.source.file), self.source, shared, 1)
+        read = _Pixels(self.dataset)
+        left = [i for i in range(count) if not self._extractor.has_maps(read(i))] if shared is None else range(count)
+        done = count - len(left)
+        for _, (name, content) in spread.each(make, left, read, read.name):
+            if content:
+                (folder / name).write_bytes(content)
+            done += 1
+            yield done
 
     def maps(self, i: int) -> ImageMaps:
         """Feature maps of an image of the data set, by its position."""
@@ -165,7 +191,8 @@ class HeadFitting:
         """Cross-validated mIoU of a stored head on the images of the data set; None if nothing can be compared.
 
         A head knows the images that it was fitted to. So in each fold its candidate is fitted again to the other ones
-        of these images, and labels the fold by the exemplars of all other folds.
+        of these images, and labels the fold by the exemplars of all other folds. It is rounded as the scores of `fit`
+        are. A head of an unknown candidate that was fitted to some of these images cannot be compared.
 
         Args:
             fitted: what was fitted to the same images.
@@ -180,9 +207,11 @@ class HeadFitting:
         names = [self.dataset.photograph(i).source for i in range(len(self.dataset))]
         seen = np.array([name in stored.fitted_on for name in names])[trial.images]
         with _torch_threads(self._threads):
-            if candidate is None or not seen.any():
-                return score_head(trials, stored.head, trial, folds)
-            return score(trials, candidate, trial, folds, seen)
+            if not seen.any():
+                return round(score_head(trials, stored.head, trial, folds), SCORE_DIGITS)
+            if candidate is None:
+                return None
+            return round(score(trials, candidate, trial, folds, seen), SCORE_DIGITS)
 
     def fit(self) -> FittedHead:
         """Choose a head by cross-validation and fit it to all labelled pixels.
@@ -234,6 +263,21 @@ class HeadFitting:
             candidate = Candidate("identity", candidate.reads)
         with _torch_threads(self._threads):
             return fitter.fit(candidate, samples)[0]
+
+
+class _Pixels:
+    """Reads the pixels of images of a data set, by their positions."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+
+    def __call__(self, i: int) -> np.ndarray:
+        return self._dataset.photograph(i).image
+
+    def name(self, i: int) -> str:
+        """The file of an image, or its position."""
+        file = getattr(self._dataset, "image_file", None)
+        return f"image {i} of {self._dataset.name}" if file is None else str(file(i))
 
 
 def _image_folds(chosen: Chosen, samples: Samples, count: int) -> np.ndarray | None:

@@ -1,9 +1,14 @@
 """Feature maps of images: an extractor in ONNX Runtime, and a cache of its maps on disk."""
 
 import hashlib
+import os
+import shutil
+import weakref
+import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +20,7 @@ from torch.nn import functional as F
 from model_store.card import FeaturesInfo, Preprocessing
 from model_store.cores import available_cores
 from model_store.embedder import prepare
+from model_store.spreading import CarriedFile
 from segsort.features import STRIDE, FeatureGroup
 
 
@@ -77,11 +83,11 @@ class FeatureExtractor:
 
     Args:
         source: the extractor.
-        folder: where maps are kept in float16, one file an image.
+        folder: where maps are kept in float16, one file an image; None: they are not kept.
         threads: threads of ONNX Runtime; None: all cores.
     """
 
-    def __init__(self, source: FeatureSource, folder: Path, threads: int | None = None) -> None:
+    def __init__(self, source: FeatureSource, folder: Path | None, threads: int | None = None) -> None:
         self.source, self.folder = source, folder
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or available_cores()
@@ -92,19 +98,65 @@ class FeatureExtractor:
         self._names = [group.name for group in source.groups]
 
     def maps(self, image: np.ndarray) -> ImageMaps:
-        """Maps of an image [H, W, 3] uint8 RGB, computed once."""
-        file = self.folder / f"{hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()[:32]}.npz"
-        if not file.exists():
-            x, cells = prepare(image, self.source.preprocessing)
-            found = dict(zip(self._names, self._session.run(self._names, {"image": x}), strict=True))
-            kept = {name: values[0].astype(np.float16) for name, values in found.items()}
-            with file.open("wb") as opened:
+        """Maps of an image [H, W, 3] uint8 RGB, computed once if they are kept. They are rounded to float16."""
+        file = None if self.folder is None else self.folder / name_of_maps(image)
+        if file is not None and (stored := self._read(file)) is not None:
+            return stored
+        x, cells = prepare(image, self.source.preprocessing)
+        found = dict(zip(self._names, self._session.run(self._names, {"image": x}), strict=True))
+        kept = {name: values[0].astype(np.float16) for name, values in found.items()}
+        if file is not None:
+            part = file.with_suffix(f".{os.getpid()}.part")
+            with part.open("wb") as opened:
                 np.savez(opened, cells=np.array(cells), **kept)
-            return ImageMaps({name: values.astype(np.float32) for name, values in kept.items()}, cells)
-        with np.load(file) as stored:
-            maps = {name: stored[name].astype(np.float32) for name in self._names}
-            h, w = stored["cells"].tolist()
+            part.replace(file)  # other processes read it
+        return ImageMaps({name: values.astype(np.float32) for name, values in kept.items()}, cells)
+
+    def has_maps(self, image: np.ndarray) -> bool:
+        """Whether the maps of an image are kept and can be read."""
+        return self.folder is not None and self._read(self.folder / name_of_maps(image)) is not None
+
+    def _read(self, file: Path) -> ImageMaps | None:
+        """Maps that are kept; None if there are none, or the file is damaged."""
+        try:
+            with file.open("rb") as opened, np.load(opened) as stored:
+                maps = {name: stored[name].astype(np.float32) for name in self._names}
+                h, w = stored["cells"].tolist()
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
         return ImageMaps(maps, (h, w))
+
+
+def name_of_maps(image: np.ndarray) -> str:
+    """Name of the file that has the maps of an image."""
+    return f"{hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()[:32]}.npz"
+
+
+class MapsWork:
+    """Computes the maps of images in any process.
+
+    Args:
+        file: of the extractor; source: describes it.
+        folder: where maps are kept, a folder of this machine; None: there is none.
+        threads: of ONNX Runtime.
+    """
+
+    def __init__(self, file: CarriedFile, source: FeatureSource, folder: Path | None, threads: int | None) -> None:
+        self._is_kept = folder is not None
+        self._folder = Path(mkdtemp(prefix="segsort-features-")) if folder is None else folder
+        if folder is None:
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._extractor = FeatureExtractor(replace(source, file=file.path), self._folder, threads)
+
+    def __call__(self, image: np.ndarray) -> tuple[str, bytes]:
+        """Name and content of the file of the maps of an image [H, W, 3]; the content is empty where it is kept."""
+        self._extractor.maps(image)
+        file = self._folder / name_of_maps(image)
+        if self._is_kept:
+            return file.name, b""
+        content = file.read_bytes()
+        file.unlink()
+        return file.name, content
 
 
 def _interpolated(values: np.ndarray, factor: int, y: np.ndarray, x: np.ndarray) -> Tensor:

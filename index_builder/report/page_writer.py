@@ -1,10 +1,17 @@
 """Writes the page, and the folder of its plots and images, which has the name of the page."""
 
+import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from index_builder.report.results_page import EXAMPLES, PLOTS, command_line, draw_plots, page, sections
+from index_builder.report.headlines import headlines
+from index_builder.report.results_page import EXAMPLES, PLOTS, below, command_line, draw_plots, page, sections
 from index_builder.report.run_files import read_runs
+from model_store.release import CARD
+from model_store.store import open_store
+
+SHIPPED = "streets"  # the bundled release of streets
 
 
 def page_text(
@@ -45,6 +52,32 @@ def write_page(
     if painter is not None:
         paint_examples(painter, _assets(out) / EXAMPLES)
     out.write_text(text, encoding="utf-8")
+
+
+def headlines_text(claims: Path, out: Path, release: str | None = None) -> str:
+    """The text that `write_headlines` writes.
+
+    Raises:
+        ValueError: if the folder has no document of a drive.
+    """
+    words = [f"segsort report --claims {below(claims, _root(out))} --out {below(out, _root(out))}"]
+    words += [f"--release {shlex.quote(release)}"] if release else []
+    card = json.loads((open_store().resolve(release or SHIPPED) / CARD).read_text(encoding="utf-8"))
+    return headlines(claims, card, " ".join(words))
+
+
+def write_headlines(claims: Path, out: Path, release: str | None = None) -> None:
+    """Write the short page of headline tables. A second call writes the same bytes.
+
+    Args:
+        claims: folder of the documents of `benchmarks.street_scores`.
+        out: the page, such as docs/results.md.
+        release: name or path of the release whose card is shown; None: the bundled one.
+
+    Raises:
+        ValueError: if the folder has no document of a drive.
+    """
+    out.write_text(headlines_text(claims, out, release), encoding="utf-8")
 
 
 def _assets(out: Path) -> Path:

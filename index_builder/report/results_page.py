@@ -31,18 +31,19 @@ def sections(runs: Sequence[Run]) -> list[Section]:
     """The sections of the page about some runs."""
     settings = measured(runs)
     titles = [one.title for group in settings.values() for one in group]
+    peers = any(run.objective in ("softmax", "vmf") for run in runs)
     order = list(dict.fromkeys([*titles, *(run.label for run in runs)]))
     return [
         Section("How the runs were made", run_sections.recipes(runs)),
         Section("Objectives", score_sections.objectives(settings)),
-        Section("Ratios", score_sections.compared(settings)),
+        *([Section("Ratios", score_sections.compared(settings))] if peers else []),
         Section("Classes", score_sections.classes(settings)),
         Section("Boundaries", ["Boundary F, by tolerance in pixels.", *score_sections.boundaries(settings)]),
         Section("Confusion", score_sections.confusions(settings)),
         Section("Explanations", run_sections.explanations(settings, order)),
         Section("Confidence", score_sections.reliability(settings, order)),
         Section("Known and unknown", score_sections.known(settings)),
-        Section("Sweeps", run_sections.sweeps(runs, order)),
+        *([Section("Sweeps", run_sections.sweeps(runs, order))] if any(run.sweeps for run in runs) else []),
         Section("Sources of regions", run_sections.regions(runs)),
         Section("Learning curves", run_sections.learning(runs, order)),
         Section("Speed", run_sections.speed(runs, settings)),
@@ -61,7 +62,7 @@ def page(
         note: a paragraph above everything.
         examples: the example images that `index_builder.report.labelled_images` has made.
     """
-    parts = ["# Results", *([note] if note else []), _preface(command)]
+    parts = ["# Results in detail", *([note] if note else []), _preface(command)]
     parts += [f"- [{section.title}](#{_anchor(section.title)})" for section in shown]
     lines = (
         "\n\n".join(parts[: -len(shown)] if shown else parts)
@@ -103,14 +104,15 @@ def command_line(
     parents = {folder.resolve().parent for folder in folders}
     beside = sorted(one for parent in parents for one in parent.iterdir() if one.is_dir() and one.name[0] != ".")
     whole = len(parents) == 1 and beside == sorted(folder.resolve() for folder in folders) and len(folders) > 1
-    runs = [f"{_below(parents.pop(), base)}/*"] if whole else [shlex.quote(_below(folder, base)) for folder in folders]
-    words = ["segsort report", *runs, "--out", shlex.quote(_below(out, base))]
-    words += ["--release", shlex.quote(_below(Path(release), base) if "/" in release else release)] if release else []
+    runs = [f"{below(parents.pop(), base)}/*"] if whole else [shlex.quote(below(folder, base)) for folder in folders]
+    words = ["segsort report", *runs, "--out", shlex.quote(below(out, base))]
+    words += ["--release", shlex.quote(below(Path(release), base) if "/" in release else release)] if release else []
     words += ["--note", shlex.quote(note)] if note else []
     return " ".join([*words, *([] if images else ["--no-images"])])
 
 
-def _below(path: Path, base: Path) -> str:
+def below(path: Path, base: Path) -> str:
+    """A path relative to `base`, or the name alone of one outside it."""
     path = path.resolve()
     return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name
 

@@ -67,7 +67,9 @@ def _scores(setting: Setting, group: Sequence[Measured]) -> str:
         "mIoU": ("miou",),
         "pixel accuracy": ("pixel_accuracy",),
         "boundary F, 2 px": ("boundary_f", "2"),
-        "ECE": ("ece",),
+        "ECE of segments": ("ece",),
+        "ECE of pixels, raw": ("pixel_ece", "raw"),
+        "ECE of pixels, calibrated": ("pixel_ece", "calibrated"),
     }
     head = [f"on {setting.dataset}", "seeds", "images", *columns]
     rows = [

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from index_builder.training.other_light import WithOtherLight
+from index_builder.training.processes import is_first_process
 from index_builder.training.recipe import Recipe, with_current_names
 from index_builder.training.validation import RetrievalScore
 
-__all__ = ["Recipe", "RetrievalScore", "train", "with_current_names"]
+__all__ = ["Recipe", "RetrievalScore", "WithOtherLight", "is_first_process", "train", "with_current_names"]
 
 
 def train(recipe: Recipe, out: Path) -> Path:

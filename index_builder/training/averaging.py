@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from index_builder.training.crops import Batch, Crops, Domain
+from index_builder.training.ranks import part_of_rank
 from index_builder.training.recipe import Recipe
 from index_builder.training.training_module import TrainingModule
 from segsort.network import ClassifyingNetwork
@@ -97,7 +98,8 @@ class NormStatistics(Callback):
         if not isinstance(module, TrainingModule) or self.recipe.frozen:
             return
         if not self._batches:
-            self._batches = list(islice(self._crops, min(MOST_BATCHES, self.recipe.steps)))
+            whole = islice(self._crops, min(MOST_BATCHES, self.recipe.steps))
+            self._batches = [part_of_rank(batch, self.recipe.views) for batch in whole]
         estimate_statistics(module, self._batches)
         self._estimated_at = step
 

@@ -1,5 +1,7 @@
 """Training batches: random crops of the images of each domain, and their augmentation on the device."""
 
+import io
+from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -7,13 +9,18 @@ from typing import NamedTuple
 import kornia.augmentation as K
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import IterableDataset, get_worker_info
 
 from index_builder.datasets import IGNORE, Dataset, Images
 from index_builder.regions import Regions
+from index_builder.training.photometry import StrongPhotometry
+from index_builder.training.rare_classes import DONORS, ClassPlaces, paste_small_classes, place_of
 from index_builder.training.recipe import Recipe
+
+JPEG = 0.2  # share of crops that are compressed if `photometry` is "strong"
 
 
 class Batch(NamedTuple):
@@ -81,21 +88,68 @@ class Crops(IterableDataset[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         number = worker.id if worker else 0
-        rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
-        random = np.random.default_rng([self.recipe.seed, self.first_step, rank, number])
-        orders = [_endless_order(len(domain), random) for domain in self.domains]
-        read = [lru_cache(maxsize=None)(domain.__getitem__) for domain in self.domains]
+        random = np.random.default_rng([self.recipe.seed, self.first_step, 0, number])  # the same on all devices
+        sources = [_Source(domain, self.recipe, random) for domain in self.domains]
         views = self.recipe.views
         while True:
             crops = [
                 (*crop, w)
-                for w in range(len(self.domains))
+                for w, source in enumerate(sources)
                 for _ in range(self.recipe.batch_per_domain // views)
-                for crop in _views(read[w](next(orders[w])), self.recipe, random)
+                for crop in source.next_views()
             ]
             images, labels, numbers = zip(*crops, strict=True)
             image_of = torch.arange(len(crops)) // views
             yield Batch(torch.stack(images), torch.stack(labels), torch.tensor(numbers), image_of)
+
+
+class _Source:
+    """The crops of one domain. An image is read, and its regions are computed, once."""
+
+    def __init__(self, domain: Domain, recipe: Recipe, random: np.random.Generator) -> None:
+        self.recipe, self.random = recipe, random
+        self._order = _endless_order(len(domain), random)
+        self._read = lru_cache(maxsize=None)(domain.__getitem__)
+        self._places = ClassPlaces()
+        self._donors: deque[tuple[Tensor, Tensor]] = deque(maxlen=DONORS)
+
+    def next_views(self) -> list[tuple[Tensor, Tensor]]:
+        """Crops of the next image: `views` pairs of [3, h, w] uint8 and [h, w] int32."""
+        if self.recipe.objective == "vmf":
+            return _views(self._read(next(self._order)), self.recipe, self.random)
+        chance = self.recipe.rare_crops
+        crop = self._on_rare_class() if chance and self.random.random() < chance else None
+        if crop is None:
+            crop = self._anywhere()
+        if self._donors and self.random.random() < self.recipe.class_mix:
+            crop = paste_small_classes(crop, self._donors[int(self.random.integers(len(self._donors)))], self.random)
+        if self.recipe.photometry == "strong" and self.random.random() < JPEG:
+            crop = (_compressed(crop[0], int(self.random.integers(25, 90))), crop[1])
+        return [crop]
+
+    def _anywhere(self) -> tuple[Tensor, Tensor]:
+        number = next(self._order)
+        labelled = self._read(number)
+        if self.recipe.rare_crops:
+            self._places.add(number, labelled.labels, labelled.unknown)
+        return _crop(labelled, self.recipe, self.random)
+
+    def _on_rare_class(self) -> tuple[Tensor, Tensor] | None:
+        """A crop that shows a pixel of a class, rare ones more often than frequent ones; None before any was read."""
+        drawn = self._places.draw(self.random)
+        if drawn is None:
+            return None
+        labelled = self._read(drawn[0])
+        crop = _crop(labelled, self.recipe, self.random, place_of(labelled.labels, drawn[1], self.random))
+        self._donors.append(crop)
+        return crop
+
+
+def _compressed(image: Tensor, quality: int) -> Tensor:
+    """An image [3, h, w] uint8 after JPEG compression."""
+    file = io.BytesIO()
+    Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
+    return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
 
 
 def _views(labelled: LabelledImage, recipe: Recipe, random: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
@@ -120,10 +174,13 @@ def _endless_order(count: int, random: np.random.Generator) -> Iterator[int]:
         yield from (int(i) for i in random.permutation(count))
 
 
-def _crop(labelled: LabelledImage, recipe: Recipe, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _crop(
+    labelled: LabelledImage, recipe: Recipe, random: np.random.Generator, shown: tuple[int, int] | None = None
+) -> tuple[Tensor, Tensor]:
     """A window of random position and size, flipped with probability 1/2: [3, *crop] uint8 and [*crop] int32.
 
-    Pixels outside the image have the label -1.
+    Pixels outside the image have the label -1. If `shown`, a row and a column of the image, is given, the window shows
+    that pixel.
     """
     height, width = recipe.crop
     image_height, image_width = labelled.labels.shape
@@ -131,8 +188,8 @@ def _crop(labelled: LabelledImage, recipe: Recipe, random: np.random.Generator) 
     scale = working * float(np.exp(random.uniform(*np.log(recipe.scale))))
     window = (max(round(height / scale), 1), max(round(width / scale), 1))
     top, left = (
-        int(random.integers(min(0, n - m), max(0, n - m) + 1))
-        for n, m in zip(labelled.labels.shape, window, strict=True)
+        _start(n, m, random, shown[axis] if shown else None)
+        for axis, (n, m) in enumerate(zip(labelled.labels.shape, window, strict=True))
     )
     image, labels = _window(labelled, top, left, window)
     if random.random() < 0.5:
@@ -142,6 +199,14 @@ def _crop(labelled: LabelledImage, recipe: Recipe, random: np.random.Generator) 
     nearest = [(np.arange(n) * 2 + 1) * m // (2 * n) for n, m in zip((height, width), window, strict=True)]
     classes = torch.from_numpy(labels[nearest[0][:, None], nearest[1]])
     return pixels[0].clamp(0, 255).round().to(torch.uint8), classes
+
+
+def _start(length: int, window: int, random: np.random.Generator, shown: int | None) -> int:
+    """Where a window starts along one axis, so that it covers as much of the image as it can, and `shown`."""
+    low, high = min(0, length - window), max(0, length - window)
+    if shown is not None:
+        low, high = max(low, shown - window + 1), min(high, shown)
+    return int(random.integers(low, high + 1))
 
 
 def _window(labelled: LabelledImage, top: int, left: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -159,18 +224,12 @@ def _window(labelled: LabelledImage, top: int, left: int, size: tuple[int, int])
 class Augment(nn.Module):
     """Random colour, blur and noise on the device: [B, 3, H, W] uint8 -> [B, 3, H, W] float32, normalised.
 
-    mean and std are of RGB in 0..255.
+    mean and std are of RGB in 0..255. strong: change light, colour and sharpness much more.
     """
 
-    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], strong: bool = False) -> None:
         super().__init__()
-        self.colour = K.AugmentationSequential(
-            K.ColorJitter(0.35, 0.35, 0.35, 0.04, p=0.9),
-            K.RandomGrayscale(p=0.05),
-            K.RandomGaussianBlur((5, 5), (0.3, 1.2), p=0.2),
-            K.RandomGaussianNoise(std=0.02, p=0.2),
-            data_keys=["input"],
-        )
+        self.colour = StrongPhotometry() if strong else _plain_photometry()
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("std", torch.tensor(std)[:, None, None])
         self.mean: Tensor
@@ -181,3 +240,13 @@ class Augment(nn.Module):
         jittered = self.colour(images.float() / 255).clamp(0, 1) * 255
         normalised: Tensor = (jittered - self.mean) / self.std
         return normalised.contiguous(memory_format=torch.channels_last)
+
+
+def _plain_photometry() -> nn.Module:
+    return K.AugmentationSequential(
+        K.ColorJitter(0.35, 0.35, 0.35, 0.04, p=0.9),
+        K.RandomGrayscale(p=0.05),
+        K.RandomGaussianBlur((5, 5), (0.3, 1.2), p=0.2),
+        K.RandomGaussianNoise(std=0.02, p=0.2),
+        data_keys=["input"],
+    )

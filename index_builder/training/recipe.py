@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # mean, standard deviation of RGB in 0..255
-MOBILENET = ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # normalisation of the MobileNetV2 weights
+ONE = ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # -1..1: MobileNetV2 and EfficientNet-Lite2
 
 
 FORMER_NAMES = {"pixels_per_world": "pixels_per_domain", "batch_per_world": "batch_per_domain"}
@@ -56,7 +56,9 @@ class Recipe(BaseModel):
         default_factory=dict,
         description="configuration values of a backbone trained from scratch, besides the defaults",
     )
-    weights: str | None = Field(None, description="safetensors file with initial weights of MobileNetV2")
+    weights: str | None = Field(
+        None, description="file with initial weights of MobileNetV2 (.safetensors) or EfficientNet-Lite2 (.pth)"
+    )
     start: str | None = Field(None, description="folder of a run or release whose network training starts from")
     frozen: bool = Field(False, description="softmax: train only the classifier; the embedding of `start` stays fixed")
     dimension: int = Field(32, ge=2)
@@ -83,7 +85,16 @@ class Recipe(BaseModel):
 
     crop: tuple[int, int] = Field((256, 352), description="height, width of a training crop, multiples of 32")
     scale: tuple[float, float] = (0.6, 1.6)
-    batch_per_domain: int = Field(4, ge=1, description="crops of each domain in a batch")
+    photometry: Literal["plain", "strong"] = Field(
+        "plain", description="how much light, colour and sharpness of crops are changed"
+    )
+    rare_crops: float = Field(
+        0.0, ge=0, le=1, description="share of crops that are placed on a pixel of a class, rare classes more often"
+    )
+    class_mix: float = Field(
+        0.0, ge=0, le=1, description="share of crops into which small things of a crop on a rare class are pasted"
+    )
+    batch_per_domain: int = Field(4, ge=1, description="crops of each domain in a batch, of all devices")
     steps: int = Field(2000, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
     backbone_rate: float = Field(0.25, gt=0, description="learning rate of the backbone, as a share of the decoder's")
@@ -115,8 +126,20 @@ class Recipe(BaseModel):
             raise ValueError(f"scale={self.scale}: the minimum must be above 0 and not above the maximum")
         if self.batch_per_domain % self.views:
             raise ValueError(f"batch_per_domain={self.batch_per_domain} must be a multiple of views={self.views}")
+        if (self.batch_per_domain // self.views) % self.devices:
+            raise ValueError(
+                f"batch_per_domain={self.batch_per_domain} with views={self.views} cannot be shared equally between "
+                f"devices={self.devices}: give a multiple of {self.views * self.devices}"
+            )
         if self.objective != "vmf" and self.views > 1:
             raise ValueError(f"views={self.views} belongs to objective 'vmf', not {self.objective!r}; leave it out")
+        if self.objective == "vmf" and (self.rare_crops or self.class_mix):
+            raise ValueError(
+                f"rare_crops={self.rare_crops}, class_mix={self.class_mix}: objective 'vmf' knows no classes; leave "
+                "them out"
+            )
+        if self.class_mix and not self.rare_crops:
+            raise ValueError(f"class_mix={self.class_mix} pastes from crops on rare classes; give rare_crops too")
         if self.frozen and (self.objective != "softmax" or self.start is None):
             raise ValueError(
                 f"frozen with objective={self.objective!r}, start={self.start!r}: frozen needs objective='softmax' and "
@@ -137,4 +160,4 @@ class Recipe(BaseModel):
 
 def normalisation(backbone: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Mean and standard deviation of RGB in 0..255 that the weights of a backbone expect."""
-    return MOBILENET if backbone == "mobilenet_v2" else IMAGENET
+    return ONE if backbone in ("mobilenet_v2", "efficientnet_lite2") else IMAGENET

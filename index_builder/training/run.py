@@ -3,12 +3,15 @@
 import json
 from itertools import islice
 from pathlib import Path
+from pickle import UnpicklingError
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from index_builder.datasets import Dataset, Sample, open_dataset, open_images
@@ -18,6 +21,8 @@ from index_builder.regions import open_regions
 from index_builder.training.averaging import NormStatistics, WarmAveraging
 from index_builder.training.crops import Augment, Crops, Domain, WithClasses, WithRegions
 from index_builder.training.export import write_network
+from index_builder.training.processes import is_first_process
+from index_builder.training.ranks import share_batch_norms
 from index_builder.training.recipe import Recipe, normalisation, with_current_names
 from index_builder.training.softmax_module import SoftmaxModule
 from index_builder.training.sorting_modules import SupervisedModule, UnsupervisedModule
@@ -41,10 +46,26 @@ def make_network(recipe: Recipe) -> EmbeddingNetwork:
     if recipe.start is not None:
         network = starting_network(Path(recipe.start), recipe)
     else:
-        weights = load_file(recipe.weights) if recipe.weights is not None else None
+        weights = _read_weights(Path(recipe.weights)) if recipe.weights is not None else None
         network = build_network(recipe.backbone, recipe.dimension, weights, recipe.backbone_config)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place
     return network
+
+
+def _read_weights(file: Path) -> dict[str, Tensor]:
+    """Read a state dict: a safetensors file, or one that torch saved. No code of the file is run."""
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise ValueError(
+            f"weights={str(file)!r} of the recipe cannot be read ({str(error) or type(error).__name__}); give a state "
+            "dict as .safetensors, or as .pth saved by torch"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"weights={str(file)!r} of the recipe is no state dict; give one that maps names to tensors")
+    return state
 
 
 def open_domain(recipe: Recipe, name: str, split: str) -> Dataset:
@@ -74,7 +95,8 @@ def make_module(recipe: Recipe, domains: list[Domain]) -> TrainingModule:
     Raises:
         ValueError: if the data sets have different classes.
     """
-    augment, network = Augment(*normalisation(recipe.backbone)), make_network(recipe)
+    augment = Augment(*normalisation(recipe.backbone), strong=recipe.photometry == "strong")
+    network = make_network(recipe)
     if recipe.objective == "vmf":
         return UnsupervisedModule(network, recipe, augment, ())
     labelled = [domain.dataset for domain in domains if isinstance(domain, WithClasses)]
@@ -105,15 +127,18 @@ def train(recipe: Recipe, out: Path) -> Path:
     domains = open_domains(recipe)
     module = make_module(recipe, domains)
     validation = _validation(recipe, module, domains)
-    (out / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n")
-    (out / "environment.json").write_text(json.dumps(circumstances(), indent=2) + "\n")
+    if is_first_process():
+        (out / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n")
+        (out / "environment.json").write_text(json.dumps(circumstances(), indent=2) + "\n")
     last = out / "checkpoints" / "last.ckpt"
     first_step = _step_of(last) if last.exists() else 0
-    if 0 < first_step < recipe.steps:
+    if 0 < first_step < recipe.steps and is_first_process():
         _keep_log(out / "logs" / "metrics.csv", first_step)
     elif first_step == 0 and recipe.start is not None and is_release(Path(recipe.start)):
         batches = [batch.images for batch in islice(Crops(domains, recipe), 4)]
         unfold_batch_norms(module.network, module.augment(torch.cat(batches)))
+    if recipe.devices > 1:
+        share_batch_norms(module.network)
     stream = DataLoader(
         Crops(domains, recipe, first_step),
         batch_size=None,
@@ -124,6 +149,8 @@ def train(recipe: Recipe, out: Path) -> Path:
     _trainer(recipe, out, domains, checkpoints).fit(
         module, stream, validation, ckpt_path=str(last) if last.exists() else None, weights_only=False
     )
+    if not is_first_process():
+        return out
     best = checkpoints.best_model_path if recipe.validates and checkpoints.best_model_path else str(last)
     write_network(best, recipe, out, module.classes)
     return out
@@ -147,6 +174,8 @@ def _trainer(recipe: Recipe, out: Path, domains: list[Domain], checkpoints: Mode
         max_steps=recipe.steps,
         accelerator=recipe.accelerator,
         devices=recipe.devices,
+        strategy="ddp" if recipe.devices > 1 else "auto",
+        use_distributed_sampler=False,  # every process validates on all images: exemplars are needed together
         precision=recipe.precision,  # type: ignore[arg-type]
         callbacks=[
             checkpoints,

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from index_builder.datasets import Sample
 from index_builder.training.crops import Batch
+from index_builder.training.ranks import ranks, total
 from index_builder.training.sorting_modules import labels_at_cells
 from index_builder.training.training_module import TrainingModule
 from index_builder.training.validation import PixelScore
@@ -20,14 +21,15 @@ class SoftmaxModule(TrainingModule):
         logits, labels = output[1].float(), labels_at_cells(batch).flatten()
         domains = batch.domains[:, None].expand(len(batch.domains), labels.numel() // len(batch.domains)).flatten()
         flat = logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1])
-        total, terms = logits.new_zeros(()), logits.new_zeros(())
+        summed, terms = logits.new_zeros(()), logits.new_zeros(())
         for domain, name in enumerate(self.recipe.datasets):
             pixels, drawn = self.draw(labels, (labels >= 0) & (domains == domain), len(self.classes))
             target = torch.where(drawn, labels[pixels], -100)  # -100: cross_entropy ignores the pixel
-            loss = F.cross_entropy(flat[pixels], target, reduction="sum") / drawn.sum().clamp(min=1)
-            self.log(f"loss/{name}", loss.detach())
-            total, terms = total + loss, terms + drawn.any()
-        return total / terms.clamp(min=1)
+            pixels_drawn = total(drawn.sum())
+            loss = ranks() * F.cross_entropy(flat[pixels], target, reduction="sum") / pixels_drawn.clamp(min=1)
+            self.log(f"loss/{name}", loss.detach(), sync_dist=ranks() > 1)
+            summed, terms = summed + loss, terms + (pixels_drawn > 0)
+        return summed / terms.clamp(min=1)
 
     def on_validation_epoch_start(self) -> None:
         self.pixel_score = PixelScore(len(self.classes))

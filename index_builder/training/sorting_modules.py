@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from index_builder.training.crops import Augment, Batch
+from index_builder.training.ranks import of_all_ranks, ranks, segments_of_all_ranks, total
 from index_builder.training.recipe import Recipe
 from index_builder.training.training_module import TrainingModule
 from model_store.card import ClassInfo
@@ -33,6 +34,7 @@ class SortingModule(TrainingModule):
         self.bank = MemoryBank(0, recipe.dimension)
 
     def on_fit_start(self) -> None:
+        super().on_fit_start()
         rows = self.recipe.bank_batches * self.recipe.bank_per_batch
         self.bank = MemoryBank(rows, self.recipe.dimension, self.device)
 
@@ -65,22 +67,25 @@ class SortingModule(TrainingModule):
         """Weighted mean, over domains, of the loss within the domain and of the loss against the reference domain."""
         B, D, h, w = embeddings.shape
         flat = embeddings.permute(0, 2, 3, 1).reshape(-1, D)
-        segment_of, domain_of = own.segment_of.flatten(), domains[:, None].expand(B, h * w).flatten()
+        domain_of = domains[:, None].expand(B, h * w).flatten()
         bank = self.bank.read()
+        own = segments_of_all_ranks(own)
         of_batch = (own.directions, own.class_ids, own.domains, own.valid)
+        segment_of = own.segment_of.flatten()
         everything = Remembered(*(torch.cat(pair) for pair in zip(of_batch, bank, strict=True)))
-        total, terms = embeddings.new_zeros(()), embeddings.new_zeros(())
+        summed, terms = embeddings.new_zeros(()), embeddings.new_zeros(())
         for domain in range(len(self.recipe.datasets)):
             usable = (segment_of >= 0) & (domain_of == domain)
             pixels, drawn = self.draw(*self.balanced(own, segment_of, usable))
-            segments = segment_of[pixels].clamp(min=0)
+            segments, pixels_drawn = segment_of[pixels].clamp(min=0), total(drawn.sum())
             for others, weight in self._comparisons(domain):
                 compared = everything.valid & (everything.domains == others)
                 losses = self.pixel_losses(flat[pixels], segments, own, everything, compared)
-                loss = torch.where(drawn, losses, 0).sum() / drawn.sum().clamp(min=1)
-                self.log(f"loss/{self.recipe.datasets[domain]}-{self.recipe.datasets[others]}", loss.detach())
-                total, terms = total + weight * loss, terms + weight * drawn.any()
-        return total / terms.clamp(min=1)
+                loss = ranks() * torch.where(drawn, losses, 0).sum() / pixels_drawn.clamp(min=1)
+                name = f"loss/{self.recipe.datasets[domain]}-{self.recipe.datasets[others]}"
+                self.log(name, loss.detach(), sync_dist=ranks() > 1)
+                summed, terms = summed + weight * loss, terms + weight * (pixels_drawn > 0)
+        return summed / terms.clamp(min=1)
 
     @abstractmethod
     def balanced(self, own: Prototypes, segment_of: Tensor, usable: Tensor) -> tuple[Tensor, Tensor, int]:
@@ -94,7 +99,8 @@ class SortingModule(TrainingModule):
         return [*within, (self.reference, self.recipe.reference_weight)]
 
     def _remember(self, own: Prototypes) -> None:
-        chance = torch.rand(own.valid.shape, device=own.valid.device)
+        chance = of_all_ranks(torch.rand(own.valid.shape, device=own.valid.device))
+        own = segments_of_all_ranks(own)
         chosen = torch.where(own.valid, chance, -1).topk(min(self.recipe.bank_per_batch, len(chance))).indices
         self.bank.add(own.directions[chosen], own.class_ids[chosen], own.domains[chosen], own.valid[chosen])
 

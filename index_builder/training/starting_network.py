@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
@@ -57,6 +58,9 @@ def _read_onnx(file: Path, network: EmbeddingNetwork) -> None:
     """Copy the weights of each convolution into the network, in execution order."""
     graph = onnx.load(str(file)).graph
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Cast" and node.input[0] in values:  # a weight that is stored in 16 bits
+            values[node.output[0]] = values[node.input[0]].astype(np.float32)
     stored = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
     order = _execution_order(network.eval())
     if len(order) != len(stored):

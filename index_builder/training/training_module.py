@@ -14,12 +14,13 @@ from torch.utils.data import DataLoader, Subset
 from index_builder.datasets import Dataset, Sample
 from index_builder.subsets import evenly_spread
 from index_builder.training.crops import Augment, Batch
+from index_builder.training.ranks import part_of_rank, rank, ranks, sample_of_all_ranks, total
 from index_builder.training.recipe import Recipe
 from index_builder.training.validation import RetrievalScore
 from model_store.card import ClassInfo, Preprocessing, SortingInfo
 from model_store.embedder import prepare
 from segsort.network import ClassifyingNetwork, EmbeddingNetwork
-from segsort.segment_sorting import frequencies, sample_pixels
+from segsort.segment_sorting import frequencies
 
 SERVED_SORTING, SERVED_K = SortingInfo(), 20  # validation sorts and votes by a release's default settings
 
@@ -44,11 +45,20 @@ class TrainingModule(L.LightningModule, ABC):
         super().__init__()
         self.network, self.recipe, self.augment, self.classes = network, recipe, augment, classes
 
+    def on_fit_start(self) -> None:
+        """Let each device draw other random numbers. The network has its initial weights already, which are equal."""
+        if ranks() > 1:
+            torch.manual_seed(self.recipe.seed + 1_000_003 * rank())
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Take the part of a training batch that this device works on."""
+        return part_of_rank(batch, self.recipe.views) if isinstance(batch, Batch) else batch
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self.network(self.augment(batch.images))
         with torch.autocast(self.device.type, enabled=False):  # cosines near 1 need float32
             loss = self.compare(output, batch)
-        self.log("loss", loss, prog_bar=True)
+        self.log("loss", loss, prog_bar=True, sync_dist=ranks() > 1)
         return loss
 
     @abstractmethod
@@ -64,11 +74,12 @@ class TrainingModule(L.LightningModule, ABC):
             number: number of classes.
 
         Returns:
-            Positions [P] int64, and [P] bool: False at places left over because too few pixels were usable.
+            Positions [P] int64 of this device's pixels, and [P] bool: False at places left over because too few pixels
+            were usable.
         """
-        weight = frequencies(classes, usable, number).clamp(min=1).pow(-self.recipe.class_balance)
+        weight = total(frequencies(classes, usable, number)).clamp(min=1).pow(-self.recipe.class_balance)
         weights = torch.where(usable, weight[classes.clamp(min=0)], 0)
-        return sample_pixels(weights, self.recipe.pixels_per_domain)
+        return sample_of_all_ranks(weights, self.recipe.pixels_per_domain)
 
     def validation_loaders(self, domains: list[Dataset], queries: Dataset) -> list[DataLoader[Sample]]:
         """Loaders of the images that become exemplars, one a domain; the last loader has the images that query them."""

@@ -4,13 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from index_builder.datasets import IGNORE, Sample
 from index_builder.scores import intersection_over_union, label_counts
+from segsort.arrays import AnyArray
+from segsort.labelled_segments import split_by_label
 from segsort.pixel_sorting import SortingOptions
 from segsort.retrieval import vote
-from segsort.segments import segment_image, split_by_label
+from segsort.segments import segment_image
 
 MIN_AREA = 0.0001  # minimum area of a piece as a share of the image; the default of `segsort build`
 
@@ -38,13 +39,13 @@ class RetrievalScore:
         self.exemplars: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(domains)]
         self.queries: list[Query] = []
 
-    def add_exemplars(self, domain: int, sample: Sample, embeddings: Tensor) -> None:
+    def add_exemplars(self, domain: int, sample: Sample, embeddings: AnyArray) -> None:
         """Add the labelled segments of an image as exemplars of a domain; embeddings: [D, h, w] unit vectors."""
         segments = segment_image(embeddings, sample.labels.shape, self.sorting, MIN_AREA)
         pieces = split_by_label(segments, embeddings, sample.labels, IGNORE, MIN_AREA)
         self.exemplars[domain].append((pieces.prototypes, pieces.class_ids))
 
-    def add_query(self, sample: Sample, embeddings: Tensor) -> None:
+    def add_query(self, sample: Sample, embeddings: AnyArray) -> None:
         """Add the segments of a held-out image; embeddings: [D, h, w] unit vectors."""
         segments = segment_image(embeddings, sample.labels.shape, self.sorting, MIN_AREA)
         pixels = label_counts(segments.labels, sample.labels, len(segments.areas), self.num_classes)

@@ -19,7 +19,8 @@ class Coco(Writer):
     The segmentation is compressed RLE, which is exact. Polygons are an option; pycocotools fills them by a rule of its
     own and adds pixels at their edges. The id of a category is its class id + 1, because many programs take 0 as
     background; ids have the order of classes, so that they are read back with their class ids. Besides the fields of
-    COCO: `color` of categories, `score`, `segment_id` and `exemplars` of annotations, `segsort_id` of images.
+    COCO: `release` and `release_digest` of `info`, `color` of categories, `score`, `segment_id` and `exemplars` of
+    annotations, `segsort_id` of images.
     """
 
     name = "coco"
@@ -32,7 +33,7 @@ class Coco(Writer):
         categories = [
             {"id": info.class_id + 1, "name": info.name, "supercategory": "", "color": info.color} for info in classes
         ]
-        head = {"info": {"description": options.release}, "licenses": [], "categories": categories}
+        head = {"info": {"description": options.release} | options.origin, "licenses": [], "categories": categories}
         self._document = files.document("annotations/instances_default.json")
         self._document.write(orjson.dumps(head)[:-1] + b',\n"annotations": [')
 

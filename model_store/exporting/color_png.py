@@ -31,7 +31,7 @@ class ColorPng(Writer):
         super().__init__(files, classes, options)
         colours, self._unlabelled = distinct_colours(classes)
         self._colours = {info.class_id: colour for info, colour in zip(classes, colours, strict=True)}
-        files.put("classes.json", classes_json(classes, colours, self._unlabelled))
+        files.put("classes.json", classes_json(classes, colours, self._unlabelled, options.origin))
 
     def add(self, image: ExportImage, name: FileName) -> None:
         table = np.full((len(image.segments) + 1, 3), self._unlabelled, dtype=np.uint8)  # the last: in no segment, -1

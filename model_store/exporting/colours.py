@@ -1,6 +1,6 @@
 """Colours that tell classes apart, and classes.json of the format `folder`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -36,15 +36,18 @@ def distinct_colours(classes: Sequence[ClassInfo]) -> tuple[list[Colour], Colour
     return [new.get(info.class_id, info.color) for info in classes], unlabelled
 
 
-def classes_json(classes: Sequence[ClassInfo], colours: Sequence[Colour], ignore: int | Colour) -> bytes:
+def classes_json(
+    classes: Sequence[ClassInfo], colours: Sequence[Colour], ignore: int | Colour, origin: Mapping[str, str]
+) -> bytes:
     """classes.json as `model_store.labelled` reads it: names, colours and ids of classes.
 
     Args:
         classes: in the order of the document.
         colours: of the classes.
         ignore: index or colour of unlabelled pixels.
+        origin: further fields of the document.
     """
     entries = [
         {"id": info.class_id, "name": info.name, "color": colour} for info, colour in zip(classes, colours, strict=True)
     ]
-    return orjson.dumps({"classes": entries, "ignore": ignore}, option=orjson.OPT_INDENT_2)
+    return orjson.dumps({"classes": entries, "ignore": ignore} | dict(origin), option=orjson.OPT_INDENT_2)

@@ -11,7 +11,9 @@ from model_store.exporting.names import FileName
 from model_store.exporting.results import ExportImage, areas_of, class_of
 from model_store.exporting.writer import ExportOptions, Writer, rounded
 
-COLUMNS = ("image", "image_id", "class_id", "class", "segments", "area", "share", "confidence")
+COLUMNS = (
+    "image", "image_id", "class_id", "class", "segments", "area", "share", "confidence", "release", "release_digest",
+)  # fmt: skip
 
 
 class CsvTable(Writer):
@@ -44,7 +46,7 @@ class CsvTable(Writer):
             confidence = _confidence(image, numbers, areas)
             rows.append([str(name), image.image_id, info.class_id, info.name, len(numbers), area, share, confidence])
         rows.append([str(name), image.image_id, "", "", others, rest, rest / image.labels.size, ""])
-        self._rows(rows)
+        self._rows([[*row, self.options.release, self.options.digest or ""] for row in rows])
 
     def _rows(self, rows: list[list[object]]) -> None:
         with io.StringIO(newline="") as text:

@@ -30,7 +30,7 @@ class Cvat(Writer):
         self._count = 0
         self._document = files.document("annotations.xml")
         self._document.write(b'<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n')
-        self._write(_meta(classes, options.release))
+        self._write(_meta(classes, options))
 
     def add(self, image: ExportImage, name: FileName) -> None:
         H, W = image.size
@@ -69,12 +69,13 @@ class Cvat(Writer):
         self._document.write(b"  " + ElementTree.tostring(element, encoding="unicode").encode() + b"\n")
 
 
-def _meta(classes: tuple[ClassInfo, ...], release: str) -> ElementTree.Element:
-    """The description of the task: its labels with their colours and attributes."""
+def _meta(classes: tuple[ClassInfo, ...], options: ExportOptions) -> ElementTree.Element:
+    """The description of the task: the release, and its labels with their colours and attributes."""
     meta = ElementTree.Element("meta")
     task = ElementTree.SubElement(meta, "task")
-    for tag, text in {"name": xml_text(release), "mode": "annotation", "overlap": "0"}.items():
-        ElementTree.SubElement(task, tag).text = text
+    described = {"name": options.release, "mode": "annotation", "overlap": "0"} | options.origin
+    for tag, text in described.items():
+        ElementTree.SubElement(task, tag).text = xml_text(text)
     labels = ElementTree.SubElement(task, "labels")
     for info in classes:
         label = ElementTree.SubElement(labels, "label")
@@ -84,8 +85,8 @@ def _meta(classes: tuple[ClassInfo, ...], release: str) -> ElementTree.Element:
         attributes = ElementTree.SubElement(label, "attributes")
         for name in ("segment_id", "confidence"):
             attribute = ElementTree.SubElement(attributes, "attribute")
-            described = {"name": name, "mutable": "False", "input_type": "text", "default_value": "", "values": ""}
-            for tag, text in described.items():
+            fields = {"name": name, "mutable": "False", "input_type": "text", "default_value": "", "values": ""}
+            for tag, text in fields.items():
                 ElementTree.SubElement(attribute, tag).text = text
     return meta
 

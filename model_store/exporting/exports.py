@@ -10,6 +10,7 @@ import numpy as np
 
 from model_store.card import ClassInfo
 from model_store.exporting.files import Files, FolderFiles, MemoryFiles, ZipFiles
+from model_store.exporting.joining import joined
 from model_store.exporting.names import Names
 from model_store.exporting.results import ExportImage, areas_of, check_labels, class_of
 from model_store.exporting.writer import ExportOptions, Writer
@@ -26,6 +27,7 @@ _WRITERS = {
     "csv": "csv_table:CsvTable",
 }
 EXPORTS = tuple(_WRITERS)
+COMBINED = ("coco", "label-studio", "cvat", "csv")  # formats that have one file of labels for all images
 README = "README.segsort.txt"
 
 
@@ -98,7 +100,9 @@ def archive(
             if labels do not fit their segments. The archive is incomplete then.
     """
     files = ZipFiles()
-    return _pieces(_writer(name, files, classes, options), images, files)
+    pieces = _pieces(_writer(name, files, classes, options), images, files)
+    next(pieces)  # enters the block of `files`, so that closing the pieces removes them
+    return pieces
 
 
 def download(
@@ -128,8 +132,36 @@ def download(
         return Download(path if own else f"{given.stem}-{name}{writer.suffix}", writer.media_type, files.stored[path])
 
 
+def combined(
+    name: str, images: Iterable[ExportImage], classes: Iterable[ClassInfo], options: ExportOptions | None = None
+) -> Download:
+    """Export the labels of several images as one file, which is held in memory.
+
+    Args:
+        name: one of COMBINED.
+        images: taken one at a time, without their content.
+        classes: all that an image may have.
+        options: None: the defaults.
+
+    Raises:
+        ValueError: if the format has a file for each image, labels do not fit their segments, or a format cannot store
+            the classes.
+    """
+    if name not in COMBINED:
+        raise ValueError(f"{name} has a file for each image; allowed as one file: {', '.join(COMBINED)}")
+    writer = _kind(name)
+    with MemoryFiles() as files:
+        for _ in _steps(_writer(name, files, classes, options), images, ExportSummary()):
+            pass
+        path = next(path for path in files.stored if path.endswith(writer.suffix))
+    return Download(
+        f"segsort-{name}{writer.suffix}", writer.media_type or "application/octet-stream", files.stored[path]
+    )
+
+
 def _pieces(writer: Writer, images: Iterable[ExportImage], files: ZipFiles) -> Iterator[bytes]:
     with files:
+        yield b""
         for _ in _steps(writer, images, ExportSummary()):
             if piece := files.taken():
                 yield piece
@@ -145,6 +177,8 @@ def _steps(writer: Writer, images: Iterable[ExportImage], summary: ExportSummary
     names, files = Names(), writer.files
     for image in images:
         check_labels(image)
+        if writer.options.join:
+            image = joined(image)
         given = names.add(image.name, image.content if writer.images is not None else None)
         _count(image, writer, summary)
         writer.add(image._replace(labels=np.ascontiguousarray(image.labels, dtype=np.int32)), given)
@@ -168,8 +202,10 @@ def _count(image: ExportImage, writer: Writer, summary: ExportSummary) -> None:
 
 def _about(writer: Writer, summary: ExportSummary) -> str:
     """The text of README: what the files are, and what differs from the results."""
+    digest = writer.options.digest
     lines = [
         f"Export of {summary.images} images by segsort (release {writer.options.release}), format {writer.name}.",
+        *([] if digest is None else [f"The content of the release has the digest {digest}."]),
         "",
         writer.about,
         "",

@@ -33,6 +33,7 @@ class GeoJson(Writer):
         H, W = image.size
         document: dict[str, Any] = {"type": "FeatureCollection", "name": name.stem}
         document |= {"image": str(name), "image_id": image.image_id, "width": W, "height": H}
+        document |= self.options.origin
         if image.place is not None and image.place.epsg not in (None, _WGS84):
             name_of_map = f"urn:ogc:def:crs:EPSG::{image.place.epsg}"
             document["crs"] = {"type": "name", "properties": {"name": name_of_map}}

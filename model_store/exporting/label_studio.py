@@ -22,7 +22,7 @@ class LabelStudio(Writer):
 
     Segments are brush masks, which are exact, or polygons by option. The image of a task is `image_prefix` and its file
     name; the default fits a local storage whose document root holds images/. The score of a prediction is the mean
-    confidence of its segments by area.
+    confidence of its segments by area. The `meta` of a task names the release and its digest.
     """
 
     name = "label-studio"
@@ -50,7 +50,8 @@ class LabelStudio(Writer):
         if scores:
             prediction["score"] = rounded(float(np.average(scores, weights=areas)))
         address = self.options.image_prefix + quote(str(name))
-        task = {"data": {"image": address, "segsort_id": image.image_id}, "predictions": [prediction]}
+        data = {"image": address, "segsort_id": image.image_id}
+        task = {"data": data, "meta": self.options.origin, "predictions": [prediction]}
         self._document.write((b",\n" if self._count else b"\n") + orjson.dumps(task))
         self._count += 1
 

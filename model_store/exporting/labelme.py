@@ -24,7 +24,7 @@ class Labelme(Writer):
 
     A segment is a polygon, because labelme edits polygons, not masks. A segment with holes is a mask, because polygons
     of labelme have none; the option `polygons` False makes all of them masks. Polygons of one segment have one
-    `group_id`. Labelme keeps the fields `segment_id` and `confidence`.
+    `group_id`. Labelme keeps the fields `segment_id`, `confidence`, `release` and `release_digest`.
     """
 
     name = "labelme"
@@ -42,6 +42,7 @@ class Labelme(Writer):
             "version": _VERSION, "flags": {}, "imagePath": str(name), "imageData": None, "imageHeight": H,
             "imageWidth": W, "shapes": shapes,
         }  # fmt: skip
+        document |= self.options.origin
         self.files.put(f"{name.stem}.json", orjson.dumps(document))
 
     def _entries(self, info: ClassInfo, shape: SegmentShape) -> Iterator[dict[str, Any]]:

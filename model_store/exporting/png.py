@@ -42,7 +42,7 @@ class Png(Writer):
         self._palette = np.zeros((256, 3), dtype=np.uint8)
         self._palette[[info.class_id for info in classes]] = np.array(colours, dtype=np.uint8).reshape(-1, 3)
         self._palette[IGNORE] = unlabelled
-        files.put("classes.json", classes_json(classes, colours, IGNORE))
+        files.put("classes.json", classes_json(classes, colours, IGNORE, options.origin))
 
     def add(self, image: ExportImage, name: FileName) -> None:
         mask = Image.fromarray(class_ids(image, self.by_id))

@@ -18,12 +18,22 @@ class ExportOptions(NamedTuple):
 
     polygons: True: outlines instead of masks, in formats that have both; a segment with holes stays a mask, because
     their polygons have no holes; False: masks; None: masks, but outlines in labelme; release: name of the release that
-    labelled the images; image_prefix: for label-studio, put before the file names of images.
+    labelled the images; image_prefix: for label-studio, put before the file names of images; join: whether touching
+    segments of one class are exported as one, see `joined`; digest: identifies the content of the release; None: not
+    known.
     """
 
     polygons: bool | None = None
     release: str = "segsort"
     image_prefix: str = "/data/local-files/?d=images/"
+    join: bool = False
+    digest: str | None = None
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """The release that labelled the images, as fields of JSON documents and names of elements."""
+        digest = {} if self.digest is None else {"release_digest": self.digest}
+        return {"release": self.release} | digest
 
 
 class Writer(ABC):

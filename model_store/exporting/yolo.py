@@ -28,7 +28,9 @@ class Yolo(Writer):
         super().__init__(files, classes, options)
         self._positions = {info.class_id: position for position, info in enumerate(classes)}
         names = "".join(f"  {position}: {yaml_text(info.name)}\n" for position, info in enumerate(classes))
-        files.put("data.yaml", f"train: images\nval: images\nnames:{'' if classes else ' {}'}\n{names}".encode())
+        origin = "".join(f"{key}: {yaml_text(value)}\n" for key, value in options.origin.items())
+        head = f"train: images\nval: images\n{origin}names:{'' if classes else ' {}'}\n"
+        files.put("data.yaml", f"{head}{names}".encode())
 
     def add(self, image: ExportImage, name: FileName) -> None:
         H, W = image.size

@@ -1,7 +1,6 @@
 """Decoding of image files to upright images. Limits are checked before any pixel is decoded."""
 
 import io
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,19 +9,21 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from model_store.embedder import working_shape
 from model_store.images.faults import NO_LIMIT, ImageFault, check_size, too_large
+from model_store.images.heic import is_heic, reader_of_heic
 from model_store.images.pixels import Decoded, grey, over_white, to_bytes, turned
+from model_store.images.structure import check_exif, check_structure
+from model_store.images.working_size import working_shape
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM")
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".ppm",
-    ".pgm", ".pnm",
+    ".pgm", ".pnm", ".j2k", ".heic", ".heif",
 )  # fmt: skip
 _ALLOWED = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, JPEG 2000 or PNM"
 _SMALL, _FEW_MARKERS = 64_000, 1024  # bytes; in compressed data one byte in 256 equals the start of a marker
 _RATIO_FROM = 1_000_000  # pixels; smaller images are cheap to decode at any ratio
-_JPEG_SCALES = (1, 2, 4, 8)  # divisors of the size that the JPEG decoder can produce
+JPEG_SCALES = (1, 2, 4, 8)  # divisors of the size that the JPEG decoder can produce
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _BITS_PER_SAMPLE = 258  # tag of a TIFF
 
@@ -87,14 +88,33 @@ def decode_within(content: bytes, max_pixels: int, max_full: int) -> Decoded:
     Raises:
         ImageFault: as `decode`.
     """
+    return decode_for_view(content, NO_LIMIT, max_pixels, max_full)
+
+
+def decode_for_view(content: bytes, longest: int, max_pixels: int, max_full: int) -> Decoded:
+    """Decode an image whose longer side is shown with at most `longest` pixels.
+
+    A JPEG is decoded at the smallest fraction that has as many, or at the largest that has at most `max_pixels`.
+    Other formats are decoded at full size.
+
+    Args:
+        content: the file.
+        longest: pixels.
+        max_pixels: largest width times height of what is decoded.
+        max_full: largest width times height of the whole image.
+
+    Raises:
+        ImageFault: as `decode`.
+    """
     with opened(content, FORMATS, _largest(max_pixels, max_full)) as image:
         if image is None:
             from model_store.images.tiff import decode_tiff  # tifffile takes 0.2 s to import
 
             return decode_tiff(content, max_pixels)
         size = image.size
-        fits = (scale for scale in _JPEG_SCALES if -(-size[0] // scale) * -(-size[1] // scale) <= max_pixels)
-        scale = next(fits, _JPEG_SCALES[-1])
+        fits = [scale for scale in JPEG_SCALES if -(-size[0] // scale) * -(-size[1] // scale) <= max_pixels]
+        enough = [scale for scale in JPEG_SCALES if max(size) // scale >= min(longest, max(size))]
+        scale = max(fits[0] if fits else JPEG_SCALES[-1], enough[-1])
         if scale > 1:
             image.draft(None, (max(size[0] // scale, 1), max(size[1] // scale, 1)))  # only affects a JPEG
         check_size(image.width, image.height, max_pixels)
@@ -118,7 +138,7 @@ def read_image(file: Path) -> Decoded:
 def pixels_of(
     content: bytes,
     max_pixels: int,
-    max_ratio: float = math.inf,
+    max_ratio: float | None = None,
     working_size: int | None = None,
     max_full: int | None = None,
 ) -> int:
@@ -127,8 +147,8 @@ def pixels_of(
     Args:
         content: the file.
         max_pixels: largest width times height of what is decoded.
-        max_ratio: largest ratio of decoded bytes, in the image's own mode, to bytes of the file. Images of at most a
-            million pixels are not checked.
+        max_ratio: largest ratio of decoded bytes, in the image's own mode, to bytes of the file; None: any. Images of
+            at most a million pixels are not checked.
         working_size: of the network that the image is decoded for by `decode_reduced`; None: it is decoded in full.
         max_full: largest width times height of the whole image; None: `max_pixels`.
 
@@ -145,7 +165,7 @@ def pixels_of(
             (width, height), channels = image.size, len(image.getbands())
             _reduce(image, working_size, max_pixels)
         ratio = width * height * channels / len(content)
-        if width * height > _RATIO_FROM and ratio > max_ratio:
+        if max_ratio is not None and width * height > _RATIO_FROM and ratio > max_ratio:
             raise ImageFault(
                 "too large", "The image has a suspicious compression ratio.",
                 received=f"{width}x{height} from {len(content)} bytes: a ratio of {ratio:.0f}",
@@ -169,6 +189,7 @@ def opened(content: bytes, formats: tuple[str, ...], max_pixels: int) -> Iterato
     """
     if not content:
         raise ImageFault("empty", "There is no image.", received="0 bytes", allowed=_ALLOWED, fix="Send the file.")
+    check_structure(content)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large images, which `_check_size` limits
@@ -220,6 +241,8 @@ def _reduced(image: Image.Image, size: tuple[int, int], content: bytes, max_pixe
 
 
 def _identified(content: bytes, formats: tuple[str, ...]) -> Image.Image | None:
+    if formats == FORMATS and is_heic(content):
+        formats = reader_of_heic()
     try:
         return Image.open(io.BytesIO(content), formats=formats)
     except UnidentifiedImageError:
@@ -268,6 +291,7 @@ def _deep_png(image: Image.Image, content: bytes) -> tuple[np.ndarray, str | Non
 
 def _apply_orientation(image: Image.Image) -> None:
     """Rotate and flip an image by its EXIF orientation. A damaged EXIF is ignored."""
+    check_exif(image.info.get("exif"))
     try:
         ImageOps.exif_transpose(image, in_place=True)
     except MemoryError:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 NO_LIMIT = 1 << 40  # pixels
-Fault = Literal["empty", "too large", "unsupported", "damaged"]
+Fault = Literal["empty", "too large", "unsupported", "damaged", "no such page", "too complex"]
 
 
 class ImageFault(ValueError):

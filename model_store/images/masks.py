@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from model_store.card import ClassInfo
 from model_store.images.decoding import opened
 from model_store.images.faults import NO_LIMIT, ImageFault
+
+if TYPE_CHECKING:
+    from model_store.class_info import ClassInfo  # takes 0.1 s to import, and a process that decodes needs no classes
 
 FORMATS = ("PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG")
 UNLABELLED = 255  # label of a pixel whose class is unknown
@@ -111,7 +113,7 @@ class MaskValues(NamedTuple):
     @classmethod
     def of(
         cls,
-        classes: Sequence[ClassInfo],
+        classes: "Sequence[ClassInfo]",
         ignore: int | Sequence[int] | None = None,
         indices: Sequence[int] | None = None,
     ) -> "MaskValues":

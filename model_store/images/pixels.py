@@ -1,11 +1,13 @@
 """Pixels as networks expect them: upright, RGB, 0..255."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 _DEPTHS = (8, 10, 12, 14, 16)
+_BLOCK = 1_000_000  # values that are scaled at once
 
 
 class Decoded(NamedTuple):
@@ -39,8 +41,7 @@ def to_bytes(values: np.ndarray) -> Scaled:
     """
     if values.dtype == bool:
         return Scaled(values.astype(np.uint8) * np.uint8(255), "1 bit: 0 and 1 as 0 and 255")
-    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    low, high = _smallest_and_largest(values)
     if values.dtype.kind == "f":
         low, high, how = _range_of_floats(low, high)
     elif low >= 0 and high <= 65535:
@@ -48,8 +49,26 @@ def to_bytes(values: np.ndarray) -> Scaled:
         low, high, how = 0.0, float((1 << depth) - 1), f"whole numbers up to {high:.0f}: as {depth} bits, 0..255"
     else:
         how = f"whole numbers from {low:.0f} to {high:.0f}: their range as 0..255"
-    scaled = np.nan_to_num((values.astype(np.float64) - low) * (255 / max(high - low, 1e-12)))
-    return Scaled(np.rint(scaled.clip(0, 255)).astype(np.uint8), how)
+    scaled = np.empty(values.shape, dtype=np.uint8)
+    for rows in _blocks(values):
+        part = np.nan_to_num((values[rows].astype(np.float64) - low) * (255 / max(high - low, 1e-12)))
+        scaled[rows] = np.rint(part.clip(0, 255)).astype(np.uint8)
+    return Scaled(scaled, how)
+
+
+def _blocks(values: np.ndarray) -> Iterator[slice]:
+    """Rows of at most `_BLOCK` values: temporary arrays of large images would take many times their memory."""
+    step = max(_BLOCK // max(values[:1].size, 1), 1)
+    return (slice(start, start + step) for start in range(0, len(values), step))
+
+
+def _smallest_and_largest(values: np.ndarray) -> tuple[float, float]:
+    """The range of the finite values; 0 and 0 if there are none."""
+    parts = (values[rows] for rows in _blocks(values))
+    if values.dtype.kind == "f":
+        parts = (part[np.isfinite(part)] for part in parts)
+    ranges = [(float(part.min()), float(part.max())) for part in parts if part.size]
+    return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else (0.0, 0.0)
 
 
 def _range_of_floats(low: float, high: float) -> tuple[float, float, str]:

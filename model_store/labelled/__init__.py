@@ -6,6 +6,7 @@ from pathlib import Path
 from model_store.labelled.base import LabelledFiles, MaskedImages, Region, ShapedImages
 from model_store.labelled.camvid import CLASSES as CAMVID_CLASSES
 from model_store.labelled.geotransform import MapPlace, map_place
+from model_store.labelled.holding_out import HeldOut, group_of, hold_out
 from model_store.labelled.image_folder import ImageFolder
 from model_store.labelled.mapping import MappedClasses, read_mapping
 from model_store.labelled.palette import Colour, class_palette
@@ -19,6 +20,7 @@ __all__ = [
     "IGNORE",
     "Colour",
     "Dataset",
+    "HeldOut",
     "ImageFolder",
     "Images",
     "LabelledFiles",
@@ -33,6 +35,8 @@ __all__ = [
     "class_palette",
     "detect",
     "fill_rings",
+    "group_of",
+    "hold_out",
     "image_files",
     "licence_of",
     "map_place",

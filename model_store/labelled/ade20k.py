@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from model_store.card import ClassInfo
+from model_store.class_info import ClassInfo
 from model_store.images import SUFFIXES, UNLABELLED, MaskValues, read_indices
 from model_store.labelled.base import MaskedImages
 from model_store.labelled.class_lists import listed_classes, read_names, read_rows

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model_store.card import ClassInfo
+from model_store.class_info import ClassInfo
 from model_store.images import MaskFault, MaskValues, labels_of, read_image, read_mask
 from model_store.labelled.samples import IGNORE, Photograph, Sample
 from model_store.labelled.survey import Survey

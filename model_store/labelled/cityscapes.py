@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from model_store.card import ClassInfo
+from model_store.class_info import ClassInfo
 from model_store.images import UNLABELLED, MaskValues
 from model_store.labelled.base import MaskedImages
 from model_store.labelled.class_lists import is_void, listed_classes, read_text

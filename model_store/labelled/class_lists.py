@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from model_store.card import ClassInfo
+from model_store.class_info import ClassInfo
 from model_store.labelled.palette import Colour, classes_of
 
 VOID = frozenset({"void", "ignore", "ignored", "unlabeled", "unlabelled"})  # names of pixels without a class

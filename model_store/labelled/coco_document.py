@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from model_store.card import ClassInfo
+from model_store.class_info import ClassInfo
 from model_store.labelled.class_lists import listed_classes
 from model_store.labelled.palette import Colour
 from model_store.labelled.samples import IGNORE

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from model_store.card import ClassInfo
+from model_store.class_info import ClassInfo
 from model_store.images import SUFFIXES
 from model_store.labelled.class_lists import listed_classes
 from model_store.labelled.documents import LARGEST, beginning, shortened

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from model_store.card import ClassInfo
+from model_store.class_info import ClassInfo
 from model_store.labelled.base import Region, ShapedImages
 from model_store.labelled.matching import NamedImages
 from model_store.labelled.shapes import Shape

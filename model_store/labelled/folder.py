@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from model_store.card import ClassInfo
+from model_store.class_info import ClassInfo
 from model_store.class_names import check_names
 from model_store.images import SUFFIXES, MaskValues
 from model_store.labelled.base import MaskedImages

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field, TypeAdapter
 
-from model_store.card import ClassInfo
+from model_store.class_info import ClassInfo
 from model_store.images import decode
 from model_store.labelled.class_lists import listed_classes, read_names
 from model_store.labelled.documents import Document, Point, beginning, conform, from_base64, read_json, shortened

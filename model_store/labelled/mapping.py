@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model_store.card import ClassInfo
+from model_store.class_info import ClassInfo
 from model_store.labelled.samples import IGNORE, Dataset, Photograph, Sample
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model_store.card import ClassInfo
+from model_store.class_info import ClassInfo
 from model_store.images import UNLABELLED, Mask, MaskValues, read_mask
 from model_store.labelled.palette import MOST_CLASSES, Colour, classes_of
 

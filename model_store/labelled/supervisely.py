@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import Field, TypeAdapter
 
-from model_store.card import ClassInfo
+from model_store.class_info import ClassInfo
 from model_store.images import SUFFIXES
 from model_store.labelled.class_lists import listed_classes
 from model_store.labelled.documents import Document, Point, beginning, conform, from_base64, read_json

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from model_store.card import ClassInfo
+from model_store.class_info import ClassInfo
 from model_store.images import SUFFIXES, UNLABELLED, MaskValues
 from model_store.labelled.base import MaskedImages
 from model_store.labelled.class_lists import is_void, listed_classes, read_text

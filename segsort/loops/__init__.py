@@ -3,83 +3,42 @@
 Each function here stands for loops that numba compiles for this processor. The loops and numba are loaded when the
 first of these functions is called, so that importing this module costs nothing.
 
-`on_cpu` is the one place that chooses between compiled and plain code. A step of the method is written in plain torch
-and names its compiled form:
-
-    @loops.on_cpu(loops.sort)
-    def sort_hard(features, ...): ...
-
-A call runs the compiled form where its first argument is a float32 tensor on a CPU without gradient. It runs the plain
-code everywhere else, on the device that holds the tensor. `sort_hard.__wrapped__` is the plain code, the reference of
-the tests.
+They take and give numpy arrays. A step of the method is written in plain torch, and `on_cpu` names the function here
+that does its work on a CPU: see `segsort.loops.choosing`.
 """
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import wraps
-from inspect import signature
-from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
+from typing import Literal
 
-from segsort.loops.threads import at_most, run_in_background, thread_limit
+import numpy as np
 
-if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
+from segsort.loops.choosing import on_cpu, takes
+from segsort.loops.threads import at_most, run_in_background, set_thread_limit, thread_limit
 
 __all__ = [
-    "at_most", "begin_compiling", "bounding_boxes", "cosines_of", "encode_masks", "insert_nearest", "merge_small",
-    "nearest_rows", "normalise_planes", "on_cpu", "outline_labels", "prototypes", "run_in_background", "sort",
-    "sorting_features", "sorts_in_bytes", "takes", "thread_limit",
+    "at_most", "begin_compiling", "bounding_boxes", "check_finite", "column_runs", "cosines_of", "encode_masks",
+    "insert_nearest", "merge_small", "multiplies_bytes", "nearest_rows", "normalise_planes", "on_cpu",
+    "outline_labels", "portable_cosines", "prototypes", "resize_planes", "run_in_background", "set_thread_limit",
+    "sort", "sorting_features", "sorts_in_bytes", "split", "takes", "thread_limit",
 ]  # fmt: skip
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
-
-def takes(tensor: "Tensor") -> bool:
-    """Whether the compiled loops take this tensor: float32 on a CPU, without gradient."""
-    import torch
-
-    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and not tensor.requires_grad
-
-
-def on_cpu(compiled: Callable[P, R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a compiled form do the work of a plain torch function where it can: see the module.
-
-    Args:
-        compiled: a function of this module with the arguments and results of the plain one. The first argument is a
-            tensor. It may be given by position or by name.
-    """
-
-    def decorate(plain: Callable[P, R]) -> Callable[P, R]:
-        name = next(iter(signature(plain).parameters))
-
-        @wraps(plain)
-        def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            first = args[0] if args else kwargs.get(name)
-            return (plain if first is None or not takes(first) else compiled)(*args, **kwargs)  # type: ignore[arg-type]
-
-        return run
-
-    return decorate
-
-
-def sorting_features(embeddings: "Tensor", location_weight: float) -> "Tensor":
+def sorting_features(embeddings: np.ndarray, location_weight: float) -> np.ndarray:
     """Compiled form of `segsort.pixel_sorting.sorting_features`: [B, D, h, w] float32 -> [B, h*w, D+2] float32."""
     from segsort.loops import location
 
-    return _stacked([location.append(one.numpy(), location_weight) for one in embeddings])
+    return _stacked([location.append(one, location_weight) for one in embeddings])
 
 
 def sort(
-    features: "Tensor",
-    grid: "Tensor",
+    features: np.ndarray,
+    grid: np.ndarray,
     count: int,
     iterations: int,
     coarse_iterations: int = 0,
     precision: Literal["float32", "int8"] = "float32",
-    left_out: "Tensor | None" = None,
-) -> tuple["Tensor", "Tensor"]:
+    left_out: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Compiled form of `segsort.pixel_sorting.sort_hard`.
 
     Args:
@@ -96,13 +55,40 @@ def sort(
     """
     from segsort.loops import sort_image
 
-    cells = grid.numpy()
     schedule = sort_image.Schedule(count, iterations, coarse_iterations, precision)
     found = [
-        sort_image.sort(one.numpy(), cells, schedule, None if left_out is None else left_out[b].numpy())
+        sort_image.sort(one, grid, schedule, None if left_out is None else left_out[b])
         for b, one in enumerate(features)
     ]
     return _stacked([labels for labels, _ in found]), _stacked([theta for _, theta in found])
+
+
+def split(
+    features: np.ndarray, labels: np.ndarray, segments: int, weights: np.ndarray, offsets: np.ndarray, least: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compiled form of `segsort.splitting.split`.
+
+    Args:
+        features: [N, D+2] float32 unit vectors, embeddings with their location appended.
+        labels: [N] int64, segment number of each pixel, 0..segments-1.
+        segments: K.
+        weights: [C, D] float32, of a linear classifier of embeddings.
+        offsets: [C] float32.
+        least: smallest part that becomes a segment, in pixels.
+
+    Returns:
+        New segment numbers [N] int64, and the mean directions [S, D+2] float32 of the segments.
+    """
+    from segsort.loops import splitting
+
+    return splitting.split(features, labels, segments, weights, offsets, least)
+
+
+def multiplies_bytes() -> bool:
+    """Whether this processor multiplies bytes by an instruction of x86 or ARM, as networks in bytes need it."""
+    from segsort.loops import processor
+
+    return processor.multiplies_bytes()
 
 
 def sorts_in_bytes() -> bool:
@@ -112,7 +98,7 @@ def sorts_in_bytes() -> bool:
     return kmeans_bytes.supported()
 
 
-def outline_labels(features: "Tensor", theta: "Tensor", cells: "Tensor", size: tuple[int, int]) -> "Tensor":
+def outline_labels(features: np.ndarray, theta: np.ndarray, cells: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Compiled form of `segsort.segments.outline`.
 
     Args:
@@ -124,14 +110,12 @@ def outline_labels(features: "Tensor", theta: "Tensor", cells: "Tensor", size: t
     Returns:
         [H, W] int32 segment number of each pixel.
     """
-    import torch
-
     from segsort.loops import outline
 
-    return torch.from_numpy(outline.labels_of(features.numpy(), theta.numpy(), cells.numpy(), size))
+    return outline.labels_of(features, theta, cells, size)
 
 
-def prototypes(embeddings: "Tensor", features: "Tensor", labels: "np.ndarray", count: int) -> "np.ndarray":
+def prototypes(embeddings: np.ndarray, features: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
     """Compiled form of `segsort.segments.prototypes`.
 
     Args:
@@ -146,10 +130,10 @@ def prototypes(embeddings: "Tensor", features: "Tensor", labels: "np.ndarray", c
     from segsort.loops import directions
     from segsort.sphere import unit_rows
 
-    return unit_rows(directions.sums(features.numpy(), (embeddings.shape[1], embeddings.shape[2]), labels, count))
+    return unit_rows(directions.sums(features, (embeddings.shape[1], embeddings.shape[2]), labels, count))
 
 
-def merge_small(labels: "np.ndarray", min_pixels: float, numbered: bool = False) -> tuple["np.ndarray", "np.ndarray"]:
+def merge_small(labels: np.ndarray, min_pixels: float, numbered: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Merge each connected component of fewer than `min_pixels` pixels into its best neighbour.
 
     A neighbour of at least `min_pixels` pixels is better than a smaller one, then one with a longer common border.
@@ -167,7 +151,7 @@ def merge_small(labels: "np.ndarray", min_pixels: float, numbered: bool = False)
     return components.merge(labels, min_pixels, numbered)
 
 
-def encode_masks(labels: "np.ndarray", count: int) -> tuple["np.ndarray", "np.ndarray", "np.ndarray"]:
+def encode_masks(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """COCO's compressed run lengths and the bounding box of each segment of a label map.
 
     Args:
@@ -183,7 +167,18 @@ def encode_masks(labels: "np.ndarray", count: int) -> tuple["np.ndarray", "np.nd
     return run_lengths.encode_with_boxes(labels, count)
 
 
-def bounding_boxes(labels: "np.ndarray", count: int) -> "np.ndarray":
+def column_runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Runs of equal labels [H, W] int32, down the columns; a run may go on at the top of the next column.
+
+    Returns:
+        Label of each run [R] int32, and the pixel x * H + y at which each starts, with the end H * W [R+1] int64.
+    """
+    from segsort.loops import run_lengths
+
+    return run_lengths.column_runs(labels)
+
+
+def bounding_boxes(labels: np.ndarray, count: int) -> np.ndarray:
     """Smallest box around each segment: [H, W] int -> [count, 4] int32 (x, y, width, height), zeros where empty."""
     from segsort.loops import run_lengths
 
@@ -191,8 +186,8 @@ def bounding_boxes(labels: "np.ndarray", count: int) -> "np.ndarray":
 
 
 def nearest_rows(
-    rows: "np.ndarray", queries: "np.ndarray", k: int, gone: "np.ndarray | None" = None
-) -> tuple["np.ndarray", "np.ndarray"]:
+    rows: np.ndarray, queries: np.ndarray, k: int, gone: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The exact nearest rows of each query, by comparison with every row.
 
     Args:
@@ -203,20 +198,34 @@ def nearest_rows(
 
     Returns:
         Cosines [Q, k'] float32, best first, and rows [Q, k'] int64. Equal cosines are in the order of their rows.
+
+    Raises:
+        ValueError: if a query has values that are not finite.
     """
     from segsort.loops import nearest
 
     return nearest.search(rows, queries, k, gone)
 
 
+def check_finite(queries: np.ndarray) -> None:
+    """Check that all values of queries [Q, D] are finite.
+
+    Raises:
+        ValueError: naming the first query with another value.
+    """
+    from segsort.loops import nearest
+
+    nearest.check_finite(queries)
+
+
 def insert_nearest(
-    found: tuple["np.ndarray", "np.ndarray"],
-    rows: "np.ndarray",
+    found: tuple[np.ndarray, np.ndarray],
+    rows: np.ndarray,
     first: int,
-    queries: "np.ndarray",
+    queries: np.ndarray,
     k: int,
-    gone: "np.ndarray | None" = None,
-) -> tuple["np.ndarray", "np.ndarray"]:
+    gone: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Update the exact nearest rows of each query when more rows follow those that `nearest_rows` searched.
 
     Args:
@@ -235,7 +244,7 @@ def insert_nearest(
     return nearest.insert(found, rows, first, queries, k, gone)
 
 
-def cosines_of(rows: "np.ndarray", queries: "np.ndarray", found: "np.ndarray") -> "np.ndarray":
+def cosines_of(rows: np.ndarray, queries: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Cosines of each query with rows that were found for it.
 
     A pair of vectors has the same cosine to the last bit wherever it is computed here.
@@ -253,9 +262,25 @@ def cosines_of(rows: "np.ndarray", queries: "np.ndarray", found: "np.ndarray") -
     return nearest.cosines(rows, queries, found)
 
 
-def normalise_planes(
-    image: "np.ndarray", mean: "np.ndarray", scale: "np.ndarray", size: tuple[int, int]
-) -> "np.ndarray":
+def portable_cosines(rows: np.ndarray, queries: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Cosines of each query with rows that were found for it, the same to the last bit on every machine.
+
+    They differ from those of a search by some units in the last place.
+
+    Args:
+        rows: [N, D] float32 unit vectors, contiguous.
+        queries: [Q, D] float32 unit vectors, contiguous.
+        found: [Q, k] int64, rows of each query.
+
+    Returns:
+        [Q, k] float32.
+    """
+    from segsort.loops import nearest
+
+    return nearest.portable_cosines(rows, queries, found)
+
+
+def normalise_planes(image: np.ndarray, mean: np.ndarray, scale: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(image - mean) * scale of each channel, padded by repeating the last row and column.
 
     Args:
@@ -270,6 +295,21 @@ def normalise_planes(
     from segsort.loops import planes
 
     return planes.normalise(image, mean, scale, size)
+
+
+def resize_planes(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an image, bilinear with antialiasing: the bytes are those of PyTorch's `interpolate(antialias=True)`.
+
+    Args:
+        image: [H, W, 3] uint8, contiguous, H, W >= 1.
+        size: (h, w), at least 1.
+
+    Returns:
+        [3, h, w] uint8.
+    """
+    from segsort.loops import resizing
+
+    return resizing.resize(image, size)
 
 
 def begin_compiling(processes: int, on_device: bool = False) -> AbstractContextManager[object]:
@@ -290,9 +330,6 @@ def begin_compiling(processes: int, on_device: bool = False) -> AbstractContextM
     return compiling.begin(processes, on_device)
 
 
-def _stacked(arrays: "list[np.ndarray]") -> "Tensor":
-    """One tensor of equal arrays; a single array is not copied."""
-    import torch
-
-    tensors = [torch.from_numpy(array) for array in arrays]
-    return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
+def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
+    """One array of equal ones; a single one is not copied."""
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)

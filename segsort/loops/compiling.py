@@ -18,7 +18,19 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from segsort.loops import components, directions, kmeans, kmeans_bytes, location, nearest, outline, planes, run_lengths
+from segsort.loops import (
+    components,
+    directions,
+    kmeans,
+    kmeans_bytes,
+    location,
+    nearest,
+    outline,
+    planes,
+    resizing,
+    run_lengths,
+    splitting,
+)  # fmt: skip
 from segsort.loops.cache import folder_of_loops, loops_are_kept, mark_complete
 from segsort.loops.sharing import counters
 from segsort.loops.threads import at_most
@@ -55,7 +67,9 @@ def _labels() -> np.ndarray:
 
 def _planes() -> object:
     one = np.ones(3, dtype=np.float32)
-    return planes.normalise(np.zeros((3, 2, 2), dtype=np.uint8), one, one, (2, 2))
+    small = resizing.resize(np.zeros((3, 3, 3), dtype=np.uint8), (2, 2))
+    resizing.split(np.zeros((2, 2, 3), dtype=np.uint8))
+    return planes.normalise(small, one, one, (2, 2))
 
 
 def _features() -> object:
@@ -71,6 +85,11 @@ def _outlines() -> object:
     return outline.labels_of(_rows(), _rows(2), np.array([[0, 0], [1, 0]]), (2, 2))
 
 
+def _parts() -> object:
+    labels, weights = np.array([0, 0, 1, 1]), _rows(2, 2)
+    return splitting.split(_rows(), labels, 2, weights, np.zeros(2, dtype=np.float32), 1)
+
+
 def _components() -> object:
     return components.merge(_labels(), 2.0, True)
 
@@ -80,7 +99,8 @@ def _prototypes() -> object:
 
 
 def _masks() -> object:
-    return run_lengths.encode_with_boxes(_labels(), 2), run_lengths.boxes_of(_labels(), 2)
+    encoded = run_lengths.encode_with_boxes(_labels(), 2)
+    return encoded, run_lengths.boxes_of(_labels(), 2), run_lengths.column_runs(_labels())
 
 
 def _search() -> object:
@@ -93,6 +113,10 @@ def _search_after_edits() -> object:
 
 def _cosines() -> object:
     return nearest.cosines(_rows(), _rows(1), np.zeros((1, 1), dtype=np.int64))
+
+
+def _recorded() -> object:
+    return nearest.portable_cosines(_rows(), _rows(1), np.zeros((1, 1), dtype=np.int64))
 
 
 def _stopping() -> object:
@@ -110,7 +134,9 @@ STEPS = (
     Step("pixel features", _features, 2, _CPU),
     Step("masks", _masks, 5, _BOTH),
     Step("prototypes", _prototypes, 1, _CPU),
-    Step("image planes", _planes, 0.5, _CPU),
+    Step("parts of segments", _parts, 1.5, _CPU),
+    Step("image planes", _planes, 2, _CPU),
+    Step("recorded cosines", _recorded, 0.5, _BOTH),
     Step("nearest exemplars after edits", _search_after_edits, 1.5),
     Step("cosines", _cosines, 0.5, _DEVICE),
     Step("failures", _stopping, 0.5),

@@ -53,6 +53,7 @@ def search(rows: np.ndarray, queries: np.ndarray, k: int, gone: np.ndarray | Non
     """The nearest k of rows [N, D] for queries [Q, D]: cosines [Q, k'] float32 and rows [Q, k'] int64."""
     k = min(k, len(rows) - (0 if gone is None else int(np.count_nonzero(gone))))
     cosines, found = np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64)
+    check_finite(queries)
     if cosines.size:
         work = Search.allocate(rows, queries, gone, cosines, found)
 
@@ -62,6 +63,20 @@ def search(rows: np.ndarray, queries: np.ndarray, k: int, gone: np.ndarray | Non
 
         threads.together(find, threads.useful(rows.size * len(queries), _PRODUCTS_A_THREAD))
     return cosines, found
+
+
+def check_finite(queries: np.ndarray) -> None:
+    """Check the queries of a search: with a value that is not finite, no row is nearer than another.
+
+    Raises:
+        ValueError: naming the first such query.
+    """
+    if not np.isfinite(queries).all():
+        first = int(np.flatnonzero(~np.isfinite(queries).all(axis=1))[0])
+        raise ValueError(
+            f"query {first} of {len(queries)} has values that are not finite, such as {queries[first].tolist()[:3]}; "
+            "search for unit vectors"
+        )
 
 
 def insert(
@@ -88,6 +103,13 @@ def cosines(rows: np.ndarray, queries: np.ndarray, found: np.ndarray) -> np.ndar
     """Cosines of queries [Q, D] with their own rows of [N, D], found [Q, k] int64: [Q, k] float32."""
     result = np.empty(found.shape, dtype=np.float32)
     cosines_of(rows, queries, found, result)
+    return result
+
+
+def portable_cosines(rows: np.ndarray, queries: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Cosines [Q, k] of queries [Q, D] with their own rows of [N, D], found [Q, k] int64, the same on every machine."""
+    result = np.empty(found.shape, dtype=np.float32)
+    portable_cosines_of(rows, queries, found, result)
     return result
 
 
@@ -138,6 +160,32 @@ def cosines_of(rows: np.ndarray, queries: np.ndarray, found: np.ndarray, result:
     for q in range(len(queries)):
         for i in range(found.shape[1]):
             result[q, i] = _cosine(rows[found[q, i]], queries[q])
+
+
+@loop()
+def portable_cosines_of(rows: np.ndarray, queries: np.ndarray, found: np.ndarray, result: np.ndarray) -> None:
+    """Cosines of queries [Q, D] with their own rows of [N, D], found [Q, k], into result [Q, k], all float32.
+
+    The product of two float32 is exact in float64, and the sums are in the order of the dimensions. So neither the
+    processor nor the compiler changes a bit. Four rows are taken at a time, because each sum waits for the one before.
+    """
+    D, k = queries.shape[1], found.shape[1]
+    for q in range(len(queries)):
+        query = queries[q]
+        for first in range(0, k, 4):
+            at = (first, min(first + 1, k - 1), min(first + 2, k - 1), min(first + 3, k - 1))
+            a, b, c, e = rows[found[q, at[0]]], rows[found[q, at[1]]], rows[found[q, at[2]]], rows[found[q, at[3]]]
+            sum_a, sum_b, sum_c, sum_e = np.float64(0), np.float64(0), np.float64(0), np.float64(0)
+            for d in range(D):
+                value = np.float64(query[d])
+                sum_a += np.float64(a[d]) * value
+                sum_b += np.float64(b[d]) * value
+                sum_c += np.float64(c[d]) * value
+                sum_e += np.float64(e[d]) * value
+            result[q, at[0]] = np.float32(sum_a)
+            result[q, at[1]] = np.float32(sum_b)
+            result[q, at[2]] = np.float32(sum_c)
+            result[q, at[3]] = np.float32(sum_e)
 
 
 @loop(fastmath=ORDERED)

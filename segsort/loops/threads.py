@@ -1,5 +1,7 @@
 """Threads: how many a call may use, and how one function runs in several of them (see `sharing`)."""
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,17 +11,42 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 _MOST = 32  # threads in addition to the caller's
-_limit = threading.local()
+_limit = threading.local()  # of `at_most`
+_own: list[int] = []  # the limit of `set_thread_limit`, if it was called
 
 
 def thread_limit() -> int:
-    """Number of threads that compiled loops may use in a call from this thread: the limit of `at_most`, or torch's."""
+    """Number of threads that compiled loops may use in a call from this thread.
+
+    It is the limit of `at_most`, or else of `set_thread_limit`, or else PyTorch's if that is imported. Otherwise it is
+    the number of cores of this process, or OMP_NUM_THREADS.
+    """
     count: int | None = getattr(_limit, "count", None)
     if count is not None:
         return count
-    import torch
+    if _own:
+        return _own[0]
+    torch = sys.modules.get("torch")
+    found: int = torch.get_num_threads() if torch is not None else _cores()
+    return found
 
-    return torch.get_num_threads()
+
+def set_thread_limit(count: int) -> None:
+    """Set how many threads compiled loops may use in calls outside of `at_most`, in all threads of this process.
+
+    Raises:
+        ValueError: if count is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"count={count} must be at least 1: the caller's own thread")
+    _own[:] = [count]
+
+
+@cache
+def _cores() -> int:
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(asked) if asked.isdecimal() and int(asked) else cores
 
 
 @contextmanager

@@ -4,14 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import numpy as np
-
 from model_store.explanation import exemplar_facts
-from model_store.live import LiveExemplars
+from model_store.live import LiveExemplars, Scope
+from segsort.arrays import on_host
 from segsort.masks import decode_rle
-from segsort.pixel_sorting import sorting_features
-from segsort.segments import prototypes
 from service.answering.engine import Engine
+from service.answering.remeasuring import prototypes_of
 from service.answering.served import ServedRelease
 from service.editing.class_names import ClassRef
 from service.editing.curation import Curation
@@ -29,7 +27,7 @@ class Carrier:
 
     Exemplars that were added are embedded again from their images, with the network of the new release. Exemplars that
     were removed are removed, and classes are created, renamed and recoloured. What an edit and its revert undo is left
-    out.
+    out. Exemplars that vote for one image alone are no part of a release; all of them are carried over.
 
     Args:
         engine: embeds images.
@@ -44,7 +42,8 @@ class Carrier:
     def __init__(self, engine: Engine, since: int, ids: dict[str, str]) -> None:
         self._engine, self._ids = engine, ids
         self._classes: dict[int, int] = {}  # classes created since, and their ids in the new release
-        self.revision, self.edits = since, 0
+        self._since = self.revision = since
+        self.edits = 0
 
     @contextmanager
     def __call__(self, old: ServedRelease, new: ServedRelease) -> Iterator[None]:
@@ -55,14 +54,14 @@ class Carrier:
         with self._engine.follower.no_edits():
             self._carry(old, new)
             yield
-            self._engine.follower.close_release(old.name, new.name)
+            self._engine.follower.close_release(old.live, new.name)
 
     def _carry(self, old: ServedRelease, new: ServedRelease) -> bool:
         """Carry over the edits up to the present revision of the old release; whether there were any."""
         state, since = old.live.state, self.revision
         edits = [edit for revision, edit in sorted(old.live.log.edits.items()) if since < revision <= state.revision]
-        if edits:
-            curation = Curation(self._engine.follower, new)
+        if edits or self._of_one_image(old, state):
+            curation = Curation(self._engine.follower, new, self._engine.records.images)
             self._carry_classes(old, curation, state.revision)
             self._carry_added(old, new, curation, state)
             self._carry_removed(old, curation, state.revision)
@@ -88,16 +87,18 @@ class Carrier:
 
     def _carry_added(self, old: ServedRelease, new: ServedRelease, curation: Curation, state: LiveExemplars) -> None:
         log = old.live.log
-        groups: dict[tuple[int, str, str], list[str]] = defaultdict(list)
+        of_one_image = self._of_one_image(old, state)
+        groups: dict[tuple[int, str, str, Scope], list[str]] = defaultdict(list)
         for name in log.touched():
             since = log.alive_since(name, state.revision)
-            if since is not None and since > self.revision and not log.is_alive(name, self.revision):
+            later = since is not None and since > self.revision and not log.is_alive(name, self.revision)
+            if since is not None and (later or name in of_one_image):
                 groups[since, *self._image_of(state, name)].append(name)
-        for (revision, _, source), names in sorted(groups.items()):
+        for (revision, _, source, scope), names in sorted(groups.items()):
             rows = [row for row in map(state.row, names) if row is not None]
             file = exemplar_file(old.live, rows[0], self._engine.records.images)
             pieces = self._pieces(new, file.content, state, rows)
-            added = curation.add(self._author(old, log.edits[revision]), Source(file, source), pieces)
+            added = curation.add(self._author(old, log.edits[revision]), Source(file, source), pieces, scope=scope)
             self._ids |= {name: one.exemplar_id for name, one in zip(names, added.exemplars, strict=True)}
             self.edits += added.edit is not None
 
@@ -117,34 +118,42 @@ class Carrier:
 
     def _pieces(self, new: ServedRelease, content: bytes, state: LiveExemplars, rows: Sequence[int]) -> list[Piece]:
         """The exemplars of one image as pieces, with prototypes of the new network."""
-        embeddings = self._engine.embed(self._engine.decode(content, new), None, new)[0].cpu()
-        features = sorting_features(embeddings[None].float(), 0)[0]
-        pieces = []
-        for row in rows:
-            facts = exemplar_facts(state, row)
-            inside = decode_rle(facts["mask"]["counts"], tuple(facts["mask"]["size"]))
-            labels = np.where(inside, 0, -1).astype(np.int32)
-            prototype = prototypes(embeddings, features, labels, 1)[0]
-            ref = ClassRef(class_id=self._class_of(facts["class_id"]))
-            strong = facts["strength"] > 1
-            pieces.append(Piece(prototype, ref, tuple(facts["bbox"]), facts["area"], facts["mask"]["counts"], strong))
-        return pieces
+        embeddings = on_host(self._engine.embed(self._engine.decode(content, new), None, new)[0])
+        found = [exemplar_facts(state, row) for row in rows]
+        areas = (decode_rle(facts["mask"]["counts"], tuple(facts["mask"]["size"])) for facts in found)
+        return [
+            Piece(
+                prototype, ClassRef(class_id=self._class_of(facts["class_id"])), tuple(facts["bbox"]), facts["area"],
+                facts["mask"]["counts"], stroked=facts["strength"] > 1,
+            )
+            for facts, prototype in zip(found, prototypes_of(embeddings, areas), strict=True)
+        ]  # fmt: skip
 
     def _class_of(self, class_id: int) -> int:
         """The id that a class of the old release has in the new one."""
         return self._classes.get(class_id, class_id)
 
+    def _of_one_image(self, old: ServedRelease, state: LiveExemplars) -> set[str]:
+        """Alive exemplars that vote for one image alone, which the new release lacks because it has no such exemplars.
+
+        They were added up to the revision that the new release was made of. Those of later edits are carried over with
+        these edits.
+        """
+        log, names = old.live.log, state.ids(state.rows_of_other_images(None))
+        before = (name for name in names if name not in self._ids and log.added_in[name] <= self._since)
+        return {name for name in before if log.is_alive(name, state.revision)}
+
     @staticmethod
-    def _image_of(state: LiveExemplars, name: str) -> tuple[str, str]:
-        """Which image an exemplar is of, for sorting, and the name of that image."""
+    def _image_of(state: LiveExemplars, name: str) -> tuple[str, str, Scope]:
+        """Which image an exemplar is of, for sorting, the name of that image, and which images it votes for."""
         row = state.row(name)
         if row is None:
             raise RuntimeError(f"exemplar {name} of an edit is not in its release")
         added = state.added(row)
         if added is not None:
-            return added.image_id, added.source
+            return added.image_id, added.source, added.scope
         image_id = int(state.release.exemplars.image_ids[row])
-        return str(image_id), state.release.sources[image_id].source
+        return str(image_id), state.release.sources[image_id].source, "all"
 
     @staticmethod
     def _author(old: ServedRelease, edit: Edit | None) -> Author:

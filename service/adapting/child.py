@@ -1,4 +1,4 @@
-"""The child process that adapts a release: `segsort adapt`, started, followed and ended."""
+"""The child process of a job: a command of `segsort`, started, followed and ended."""
 
 import json
 import os
@@ -26,28 +26,26 @@ class StageCount(NamedTuple):
 
 
 class Child:
-    """A process of `segsort adapt`. It ends when this process ends, however that happens.
+    """A process of a command of `segsort` that takes --json, --progress and --background.
 
-    It leaves its result and the snapshot that it adapted in `folder`, as `release` and `snapshot`.
+    It ends when this process ends, however that happens.
 
     Args:
         settings: of the service; its environment variables and its settings file apply to the child too.
-        release: folder of the release to adapt.
+        command: the command and its arguments.
         folder: where it works.
-        flags: further flags.
 
     Raises:
         OSError: if it cannot be started.
     """
 
-    def __init__(self, settings: Settings, release: Path, folder: Path, flags: Sequence[str]) -> None:
-        command = [sys.executable, "-m", "command_line.main", "adapt", str(release.absolute())]
-        command += ["--out", str(folder / "release"), "--keep-snapshot", str(folder / "snapshot")]
-        command += ["--json", "--progress", "--background", str(settings.adapt_nice), *flags]
+    def __init__(self, settings: Settings, command: Sequence[str], folder: Path) -> None:
+        arguments = [sys.executable, "-m", "command_line.main", *command]
+        arguments += ["--json", "--progress", "--background", str(settings.adapt_nice)]
         self._result = folder / "result.json"
         with self._result.open("wb") as sink:
             self._process = subprocess.Popen(
-                command,
+                arguments,
                 env=_environment(settings, folder),
                 stdin=subprocess.PIPE,  # the child ends when this process closes it
                 stdout=sink,
@@ -60,7 +58,7 @@ class Child:
             )
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._tail: list[str] = []
-        threading.Thread(target=self._read, name="segsort-adapt-lines", daemon=True).start()
+        threading.Thread(target=self._read, name="segsort-job-lines", daemon=True).start()
 
     def steps(self, patience: float) -> Iterator[StageCount | None]:
         """Its progress, until it ends; None where there was no news for `patience` seconds."""

@@ -4,6 +4,8 @@ import fcntl
 import os
 import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -62,6 +64,30 @@ def remove_leftovers(parent: Path) -> None:
         lock = _locked(file)
         if lock is not None:
             _remove(file, lock)
+
+
+@contextmanager
+def holding(file: Path) -> Iterator[None]:
+    """A block in which this process holds the lock of a file, which is created.
+
+    Raises:
+        OSError: if it cannot be created, or is locked already.
+    """
+    lock = _locked(file, create=True)
+    if lock is None:
+        raise OSError(f"{file} is locked by another process")
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def is_held(file: Path) -> bool:
+    """Whether a process holds the lock of a file, this one included."""
+    lock = _locked(file)
+    if lock is not None:
+        os.close(lock)
+    return lock is None and file.exists()
 
 
 def _locked(file: Path, create: bool = False) -> int | None:

@@ -1,25 +1,22 @@
-"""A running adaptation: a thread that follows the child process, and records how far it is and how it ended."""
+"""A running job: a thread that follows the child process, and records how far it is and how it ended."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.adapting.child import Child, StageCount
 from service.adapting.ownership import WorkFolder
-from service.adapting.requests import AdaptRequest
-from service.answering.served import ServedRelease
+from service.adapting.work import Work
 from service.problems import Problem
 from service.records.jobs import Job, Jobs, State, Step
 from service.settings import Settings
 
 _BEAT = 1.0  # seconds between two reports of a job
 _PATIENCE = 60.0  # seconds that a database which does not answer is tried to record the end of a job
-_SHARES = {"snapshot": 0.1, "features": 0.4, "head": 0.3, "calibration": 0.1, "exemplars": 0.05}  # of the progress
-_LAST = "activation"
 
 _log = logging.getLogger("segsort.adapt")
 
@@ -30,42 +27,26 @@ class Running:
     Args:
         settings: of the service.
         jobs: where the job is recorded.
-        served: the release that is adapted.
         job: as it was recorded.
         folder: where the child works; it is removed at the end.
-        name: of the new release.
-        request: what was asked.
-        finish: called with this object and the JSON of the child after it has succeeded; returns the result of the job.
+        work: what is done.
 
     Attributes:
-        served: the release that is adapted.
         job: as it was recorded at first.
-        folder: where the child works.
-        request: what was asked.
         thread: works on it.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        jobs: Jobs,
-        served: ServedRelease,
-        job: Job,
-        folder: WorkFolder,
-        name: str,
-        request: AdaptRequest,
-        finish: "Callable[[Running, dict[str, Any]], dict[str, Any]]",
-    ) -> None:
-        self._settings, self._jobs, self._name, self._finish = settings, jobs, name, finish
-        self.served, self.job, self.folder, self.request = served, job, folder, request
+    def __init__(self, settings: Settings, jobs: Jobs, job: Job, folder: WorkFolder, work: Work) -> None:
+        self._settings, self._jobs, self._folder, self._job_work = settings, jobs, folder, work
+        self.job = job
         self._child: Child | None = None
         self._ending: State | None = None  # how it was ended from outside
-        self._last = False  # whether the new release is being served, which is not ended from outside
+        self._last = False  # whether the result is being stored, which is not ended from outside
         self._lock = threading.Lock()
-        self.thread = threading.Thread(target=self._work, name="segsort-adapt", daemon=True)
+        self.thread = threading.Thread(target=self._work, name=f"segsort-{work.kind}", daemon=True)
 
     def end(self, state: State) -> bool:
-        """End the child; False if it is too late, because the new release is being served."""
+        """End the child; False if it is too late, because the result is being stored."""
         with self._lock:
             if self._last:
                 return False
@@ -79,7 +60,7 @@ class Running:
         result, problem = None, None
         try:
             self._jobs.begin(self.job.job_id)
-            result = self._finish(self, self._adapt())
+            result = self._job_work.finish(self._folder.path, self.job.author, self._run())
             state = "succeeded"
         except _Ended as ended:
             state = ended.state
@@ -89,18 +70,15 @@ class Running:
             _log.exception("job %s failed", self.job.job_id)
             problem = f"{type(error).__name__}: {error}"[:1000]
         finally:
-            self._record(state, result, problem)
-            self.folder.remove()
+            self._record(state, result, None if problem is None else self._job_work.in_words(problem))
+            self._folder.remove()
 
-    def _adapt(self) -> dict[str, Any]:
+    def _run(self) -> dict[str, Any]:
         """Run the child: the JSON that it printed."""
-        settings = self._settings
-        budget = self.request.budget_s if self.request.budget_s is not None else settings.adapt_budget_s
-        flags = ["--name", self._name, "--fit", self.request.fit, "--budget", str(budget)]
-        flags += ["--threads", str(settings.adapt_cores)]
+        command = self._job_work.command(self._folder.path)
         with self._lock:
             self._check_not_ended()
-            self._child = child = Child(settings, self.served.release.path, self.folder.path, flags)
+            self._child = child = Child(self._settings, command, self._folder.path)
         try:
             self._follow(child)
             self._check_not_ended()
@@ -113,7 +91,7 @@ class Running:
         with self._lock:
             self._check_not_ended()
             self._last = True
-        self._report(Step(_LAST, 0, 1, sum(_SHARES.values())))
+        self._report(Step(self._job_work.last, 0, 1, sum(self._job_work.shares.values())))
         return found
 
     def _follow(self, child: Child) -> None:
@@ -121,7 +99,7 @@ class Running:
         step, progress, reported = None, 0.0, time.monotonic()
         for count in child.steps(_BEAT):
             if count is not None:
-                progress = max(progress, _progress(count))
+                progress = max(progress, _progress(self._job_work.shares, count))
                 step = Step(*count, progress)
             if time.monotonic() - reported >= _BEAT or (count is not None and count.done in (0, count.total)):
                 if self._report(step):
@@ -161,10 +139,10 @@ class _Ended(Exception):
         self.state = state
 
 
-def _progress(count: StageCount) -> float:
+def _progress(shares: Mapping[str, float], count: StageCount) -> float:
     """The progress of the whole job, 0..1. An unknown stage adds nothing."""
-    stages = list(_SHARES)
+    stages = list(shares)
     if count.stage not in stages:
         return 0.0
-    before = sum(_SHARES[stage] for stage in stages[: stages.index(count.stage)])
-    return before + _SHARES[count.stage] * min(1.0, count.done / max(1, count.total))
+    before = sum(shares[stage] for stage in stages[: stages.index(count.stage)])
+    return before + shares[count.stage] * min(1.0, count.done / max(1, count.total))

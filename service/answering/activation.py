@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from model_store.predictor import Predictor
-from model_store.release import Release
+from model_store.release import Release, ReleaseError, read_digest
 from service.answering.engine import Engine
 from service.answering.served import ServedRelease, probe
 from service.problems import Problem
@@ -61,19 +61,23 @@ class Activation:
     def _activate(self, name: str, author: str, handover: Handover) -> dict[str, Any]:
         started, before = time.perf_counter(), self._engine.served
         path, stored = self._find(name)
-        changed = name != before.name
+        changed = name != before.name or self._digest(path) not in (None, before.live.digest)
         served = self._prepare(name, path) if changed else before
         with handover(before, served):
             if stored:
                 self._remember(name)
-            self._engine.follower.reopen(name)
+            self._engine.follower.reopen(served.live)
             self._engine.served = served
         seconds = time.perf_counter() - started
         if changed:
-            _log.info("release %s is served instead of %s, by %s, in %.2f s", name, before.name, author, seconds)
+            _log.info(
+                "release %s (%s) is served instead of %s (%s), by %s, in %.2f s", name, served.live.digest[:12],
+                before.name, before.live.digest[:12], author, seconds,
+            )  # fmt: skip
         state = served.live.state
         return {
             "release": name,
+            "release_digest": served.live.digest,
             "before": before.name,
             "changed": changed,
             "index_revision": state.revision,
@@ -96,12 +100,20 @@ class Activation:
             fix="Take the name from GET /releases, or copy the release into SEGSORT_DATA_DIR/releases.",
         )  # fmt: skip
 
+    @staticmethod
+    def _digest(path: Path) -> str | None:
+        """The digest of the release in a folder; None if the folder is gone, and what was read of it stays served."""
+        try:
+            return read_digest(path)
+        except ReleaseError:
+            return None
+
     def _prepare(self, name: str, path: Path) -> ServedRelease:
         """Open and check a release. If that fails, nothing of it is kept."""
         settings = self._engine.settings
         try:
             release = Release.open(path)
-            predictor = Predictor(release, settings.device, settings.threads, settings.half)
+            predictor = Predictor(release, settings.device, settings.threads, settings.precision)
             probe(ServedRelease(LiveRelease.of(predictor.as_built), predictor))
         except Exception as error:  # a network or a file may raise any error, and the old release must stay
             _log.warning("release %s was not activated", name, exc_info=error)

@@ -15,11 +15,9 @@ from segsort.segments import Segments
 from service.answering.limits import AnswerOptions, MaskFormat
 from service.answering.links import image_url
 from service.answering.release_view import ReleaseView
-from service.answering.rounding import rounded
+from service.answering.rounding import rounded, rounded_all
 from service.images.polygons import polygons
-from service.problems import Problem
-from service.records.database import Answered, RecordedNeighbours
-from service.records.live_release import LiveRelease
+from service.records.answered import Answered, RecordedNeighbours, SharedShapes, gone
 from service.records.tables import NO_SIMILARITY
 
 
@@ -27,7 +25,7 @@ class Shapes(NamedTuple):
     """The shapes and prototypes of the S segments of an image.
 
     size: (H, W); counts: COCO run lengths of each; boxes: x, y, width, height of each, pixels; areas: pixels of each;
-    prototypes: [S, D] float32.
+    prototypes: [S, D] float32; packed: all of this as it is recorded; None: it is not packed yet.
     """
 
     size: tuple[int, int]
@@ -35,6 +33,7 @@ class Shapes(NamedTuple):
     boxes: list[list[int]]
     areas: list[int]
     prototypes: np.ndarray
+    packed: bytes | SharedShapes | None = None
 
     @classmethod
     def of_segments(cls, found: Segments) -> "Shapes":
@@ -48,7 +47,8 @@ class Shapes(NamedTuple):
         """The shapes of a recorded answer."""
         segments, facts = answered.segments, answered.facts
         counts, boxes, areas = ([segment[name] for segment in segments] for name in ("counts", "bbox", "area"))
-        return cls((facts.height, facts.width), counts, boxes, areas, answered.prototypes)
+        size = (facts.height, facts.width)
+        return cls(size, counts, boxes, areas, answered.prototypes, answered.shared_shapes)
 
     def mask(self, n: int) -> np.ndarray:
         """[H, W] bool, the pixels of one segment."""
@@ -63,13 +63,14 @@ class Shapes(NamedTuple):
 class ComposedAnswer(NamedTuple):
     """An answer before it is recorded.
 
-    body: its JSON without timings and image; facts, segments, retrieved: the arguments of `Records.add`.
+    body: its JSON without timings and image; facts, segments, retrieved, shapes: the arguments of `Records.add`.
     """
 
     body: dict[str, Any]
     facts: dict[str, Any]
     segments: list[dict[str, Any]]
     retrieved: RecordedNeighbours
+    shapes: bytes | SharedShapes | None
 
 
 def compose_answer(
@@ -82,7 +83,8 @@ def compose_answer(
 ) -> ComposedAnswer:
     """Compose the answer to an image from its labelled segments.
 
-    A segment that no exemplar voted on has the class null. A confidence that was not measured is null.
+    A segment that no exemplar voted on has the class null. The confidence is null if it was not measured, and for
+    unknown segments, because it was measured on familiar ones.
 
     Args:
         view: the release that voted, with the class names to use.
@@ -96,7 +98,7 @@ def compose_answer(
     rows, places = _numbered(labels.rows)
     ids = view.state.ids(rows)
     facts = {"segmentation_id": segmentation_id, "width": shapes.size[1], "height": shapes.size[0]}
-    facts |= {"release": view.live.name, "index_revision": view.revision}
+    facts |= {"release": view.live.name, "release_digest": view.live.digest, "index_revision": view.revision}
     retrieval, similarity = view.live.release.card.retrieval, labels.image_similarity
     voted: dict[str, Any] = {"k": retrieval.k if k is None else k, "kappa": retrieval.kappa}
     voted |= {"release_path": str(view.live.release.path.absolute())}
@@ -107,15 +109,16 @@ def compose_answer(
         facts | {"classes": view.offered, "segments": segments},
         facts | voted,
         recorded,
-        RecordedNeighbours(shapes.prototypes, ids, places, labels.similarities),
+        RecordedNeighbours(shapes.prototypes, ids, places, labels.similarities, rows, view.state),
+        shapes.packed,
     )
 
 
-def recorded_answer_json(live: LiveRelease, answered: Answered, options: AnswerOptions, kept: bool) -> dict[str, Any]:
+def recorded_answer_json(view: ReleaseView, answered: Answered, options: AnswerOptions, kept: bool) -> dict[str, Any]:
     """The JSON of a recorded answer as it was given, without its timings.
 
     Args:
-        live: the release that answered.
+        view: the release that answered, at the answer's revision.
         answered: the answer.
         options: how it is written.
         kept: whether its image is still kept.
@@ -123,15 +126,21 @@ def recorded_answer_json(live: LiveRelease, answered: Answered, options: AnswerO
     Raises:
         Problem: 410 if the release no longer has an exemplar of it.
     """
-    view, facts = ReleaseView.at_revision(live, answered.facts.index_revision), answered.facts
-    rows = rows_of(live.state, answered.exemplar_ids, facts.segmentation_id)[answered.neighbours]
-    votes = live.state.vote(answered.similarities[:, : facts.k], rows[:, : facts.k], facts.kappa)
+    facts, found = answered.facts, answered.neighbours(view.state)
+    rows = rows_of(view.state, found.exemplar_ids, facts.segmentation_id)[found.places]
+    votes = view.state.vote(found.cosines[:, : facts.k], rows[:, : facts.k], facts.kappa)
     confidence = np.array([segment["confidence"] for segment in answered.segments], dtype=np.float64)  # null: NaN
     known = np.array([segment["known"] for segment in answered.segments])
-    labels = SegmentLabels(answered.similarities, rows, votes, confidence, known, facts.image_similarity)
+    labels = SegmentLabels(found.cosines, rows, votes, confidence, known, facts.image_similarity)
     body = compose_answer(view, Shapes.of_answer(answered), labels, options, facts.segmentation_id).body
     url = image_url(facts.segmentation_id) if kept else None
-    return body | {"image_id": facts.image_id, "image_url": url, "conversion": facts.conversion}
+    image = {"image_id": facts.image_id, "image_url": url, "conversion": facts.conversion}
+    return body | image | page_json(answered)
+
+
+def page_json(answered: Answered) -> dict[str, int]:
+    """The page of a recorded answer, from 0, and how many pages its file had."""
+    return {"page": answered.facts.page or 0, "pages": answered.facts.pages or 1}
 
 
 def rows_of(state: LiveExemplars, ids: Sequence[str], received: str) -> np.ndarray:
@@ -150,10 +159,7 @@ def rows_of(state: LiveExemplars, ids: Sequence[str], received: str) -> np.ndarr
     """
     rows = [state.row(exemplar_id) for exemplar_id in ids]
     if None in rows:
-        raise Problem(
-            410, f"The release {state.release.card.name!r} no longer holds every exemplar of this answer.",
-            received=received, fix="Restore the release and the database as they were when it answered.",
-        )  # fmt: skip
+        raise gone(state.release.card.name, received)
     return np.array(rows, dtype=np.int64)
 
 
@@ -170,18 +176,20 @@ def _segments(
     shares = [
         None if c is None else float(of_segment[c]) for of_segment, c in zip(labels.vote.shares, class_ids, strict=True)
     ]
+    margins = margins_of(labels.vote.shares).tolist()
     confidences = [None if math.isnan(confidence) else confidence for confidence in labels.confidence.tolist()]
-    columns = (class_ids, confidences, labels.known.tolist(), shapes.areas, shapes.boxes, shares)
+    columns = (class_ids, confidences, labels.known.tolist(), shapes.areas, shapes.boxes, shares, margins)
     segments, recorded = [], []
-    for n, (class_id, confidence, known, area, box, share) in enumerate(zip(*columns, strict=True)):
+    for n, (class_id, confidence, known, area, box, share, margin) in enumerate(zip(*columns, strict=True)):
         recorded.append(
             {"class_id": class_id, "confidence": confidence, "known": known, "area": area, "bbox": box, "share": share,
              "counts": shapes.counts[n]}
         )  # fmt: skip
         segment = {
             "segment_id": f"{segmentation_id}-{n}", "class_id": class_id, "class_name": view.name(class_id),
-            "confidence": None if confidence is None else rounded(confidence), "known": known, "area": area,
-            "bbox": box,
+            "confidence": rounded(confidence) if known and confidence is not None else None, "known": known,
+            "share": None if share is None else rounded(share), "margin": None if share is None else rounded(margin),
+            "area": area, "bbox": box,
         }  # fmt: skip
         mask = _mask(masks, shapes, n)
         if mask is not None:
@@ -191,17 +199,28 @@ def _segments(
     return segments, recorded
 
 
+def margins_of(shares: np.ndarray) -> np.ndarray:
+    """The largest share of the vote minus the second largest: [S, C] -> [S]; 0 without classes."""
+    if not shares.shape[1]:
+        return np.zeros(len(shares))
+    best = np.partition(shares, -2, axis=1)[:, -2:] if shares.shape[1] > 1 else np.pad(shares, ((0, 0), (1, 0)))
+    return np.asarray(best[:, 1] - best[:, 0])
+
+
 def _listed_exemplars(
     view: ReleaseView, labels: SegmentLabels | Prediction, ids: list[str], places: np.ndarray, most: int
 ) -> list[list[dict[str, Any]]]:
     """The first exemplars of each segment's vote, as JSON; places: [S, R] of its neighbours in `ids`."""
     most = min(most, labels.vote.weights.shape[1])
     classes = view.state.class_ids(labels.rows[:, :most])
-    columns = (places[:, :most], classes, labels.similarities[:, :most], labels.vote.weights[:, :most])
+    numbers = (places[:, :most].ravel().tolist(), classes.ravel().tolist())
+    values = (labels.similarities[:, :most], labels.vote.weights[:, :most])
     names = [info.name for info in view.infos]
     listed = [
-        {"exemplar_id": ids[i], "class_name": names[c], "similarity": rounded(similarity), "weight": rounded(weight)}
-        for i, c, similarity, weight in zip(*(column.ravel().tolist() for column in columns), strict=True)
+        {"exemplar_id": ids[i], "class_name": names[c], "similarity": similarity, "weight": weight}
+        for i, c, similarity, weight in zip(
+            *numbers, *(rounded_all(column.ravel().tolist()) for column in values), strict=True
+        )
     ]
     return [listed[n * most : (n + 1) * most] for n in range(len(places))]
 

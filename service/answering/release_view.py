@@ -11,7 +11,8 @@ from service.records.live_release import LiveRelease
 class ReleaseView(NamedTuple):
     """A release at a revision.
 
-    live: the release; state: its exemplars, at this revision or a later one; classes: by class_id, at this revision.
+    live: the release; state: its exemplars, at this revision or a later one, perhaps in the view for one image;
+    classes: by class_id, at this revision.
     """
 
     live: LiveRelease
@@ -20,10 +21,15 @@ class ReleaseView(NamedTuple):
     classes: list[ClassState]
 
     @classmethod
-    def current(cls, live: LiveRelease) -> "ReleaseView":
-        """The release at its present revision. Later edits do not change the view."""
+    def current(cls, live: LiveRelease, image_id: str | None = None) -> "ReleaseView":
+        """The release at its present revision, for one image. Later edits do not change the view.
+
+        Args:
+            live: the release.
+            image_id: the image whose own exemplars vote too; None: those of no image.
+        """
         state = live.state
-        return cls(live, state, state.revision, live.log.class_states(state.revision))
+        return cls(live, state.for_image(image_id), state.revision, live.log.class_states(state.revision))
 
     @classmethod
     def at_revision(cls, live: LiveRelease, revision: int) -> "ReleaseView":

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from torch import Tensor
-
 from model_store.predictor import Predictor, Sized
+from segsort.arrays import AnyArray
 from segsort.loops import at_most
 from segsort.segments import Outlined, Segments
 from service.answering.batches import Batches
@@ -38,7 +37,7 @@ class Segmenter:
 
     def segments_of(
         self, predictor: Predictor, sized: Sized, segments: int | None, stages: Stages
-    ) -> tuple[Tensor, Segments]:
+    ) -> tuple[AnyArray, Segments]:
         """Embed an image and sort its pixels into segments.
 
         Args:
@@ -73,7 +72,7 @@ class Segmenter:
         sized: Sized,
         segments: int | None,
         stages: Stages,
-    ) -> tuple[Tensor, Segments]:
+    ) -> tuple[AnyArray, Segments]:
         def outline(images: Sequence[Sized]) -> list[_Batched]:
             with self.cores.network(), at_most(self.cores.cores):  # only the images of this batch use the cores
                 self.on_batch(len(images))

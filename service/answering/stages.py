@@ -27,12 +27,13 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a block.
+        """Time a block. The times of several blocks of one name are added.
 
         Raises:
             StageFailure: if the block raises any other exception than Problem.
         """
-        self.begun_ns[name], started = time.time_ns(), time.perf_counter()
+        self.begun_ns.setdefault(name, time.time_ns())
+        started = time.perf_counter()
         try:
             yield
         except Problem:
@@ -40,4 +41,4 @@ class Stages:
         except Exception as error:
             raise StageFailure(name) from error
         finally:
-            self.ms[name] = (time.perf_counter() - started) * 1000
+            self.ms[name] = self.ms.get(name, 0.0) + (time.perf_counter() - started) * 1000

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from service.editing.class_names import ClassRef, ClassRefs
 from service.editing.rings import Filled, Reason, Work, check_outlines, fill, rings_of
 from service.editing.shapes import other_size, pixels_of_run_lengths, shortened
+from service.json_parsing import FIELD_BYTES, MANY_VALUES, check_json
 from service.problems import Problem
 
 IGNORE = 65535  # value of pixels without a class
@@ -228,8 +229,10 @@ def parsed(adapter: Any, value: Any, name: str, fix: str, allowed: str | None = 
         allowed: what the field may contain, for the message.
 
     Raises:
-        Problem: 422 with the place of the first value that is not valid.
+        Problem: 422 with the place of the first value that is not valid; 400 or 413 for text, see `check_json`.
     """
+    if isinstance(value, (str, bytes)):
+        check_json(value.encode(errors="replace") if isinstance(value, str) else value, MANY_VALUES, FIELD_BYTES)
     check: Callable[[Any], Any] = adapter.validate_json if isinstance(value, (str, bytes)) else adapter.validate_python
     try:
         return check(value)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from model_store.card import ClassInfo
 from model_store.class_names import MAX_NAME_LENGTH, fault_of, matches, name_key, normalized
 from model_store.live import MAX_CLASSES
+from service.editing.class_colors import Color, most_distinct_color
 from service.problems import Problem
 from service.records.edit_log import ClassState
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
-Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -204,17 +204,3 @@ def parse_color(color: str) -> Color:
             allowed="#rrggbb, six hexadecimal digits", fix="Give a colour such as #ff8800.",
         )  # fmt: skip
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
-
-
-def most_distinct_color(taken: Sequence[Color]) -> Color:
-    """The colour that differs most from other colours, neither very dark nor very light."""
-    steps = (0, 51, 102, 153, 204, 255)
-    candidates = [(r, g, b) for r in steps for g in steps for b in steps if 200 <= r + g + b <= 600]
-    return max(candidates, key=lambda c: (min((_distance(c, other) for other in taken), default=0), c))
-
-
-def _distance(one: Color, other: Color) -> float:
-    """The squared difference of two colours as seen: a weighted distance in RGB (T. Riemersma, "Colour metric")."""
-    red = (one[0] + other[0]) / 2
-    r, g, b = (a - c for a, c in zip(one, other, strict=True))
-    return (2 + red / 256) * r * r + 4 * g * g + (2 + (255 - red) / 256) * b * b

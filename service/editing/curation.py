@@ -1,15 +1,16 @@
 """Curation: edits of the served release, each validated in the transaction that writes it."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from http import HTTPStatus
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection
 
-from model_store.live import AddedExemplar
+from model_store.live import AddedExemplar, Scope
+from service.answering.release_view import ReleaseView
 from service.answering.served import ServedRelease, check_release
+from service.editing.class_changes import ClassChange, images_of, relabelled, summary_of
 from service.editing.class_names import Classes, ClassRef, check_name, parse_color
 from service.editing.corrections import correction, corrections_of
 from service.editing.edit_checks import (
@@ -21,13 +22,13 @@ from service.editing.edit_checks import (
     edit_of_another_release,
     image_not_kept,
 )
-from service.editing.pieces import Piece, Source, added_to_image, exemplars_of, overridden, stroked_exemplars
+from service.editing.pieces import Mark, Piece, Source, marks_of
+from service.editing.planning import Planned, plan_marks
 from service.editing.strength import wins_already
-from service.problems import Problem
 from service.records.database import Record
 from service.records.edit_log import Edit, EditLog
 from service.records.follower import Author, Follower, Plan
-from service.records.image_store import image_is_stored, insert_image
+from service.records.image_store import ImageStore, image_is_stored
 from service.records.live_release import LiveRelease
 from service.records.tables import now
 
@@ -50,56 +51,98 @@ class Curation:
     Args:
         follower: appends to the log of edits.
         served: the release that is served when the request begins.
+        images: the stored images.
     """
 
-    def __init__(self, follower: Follower, served: ServedRelease) -> None:
-        self._follower, self.served = follower, served
+    def __init__(self, follower: Follower, served: ServedRelease, images: ImageStore) -> None:
+        self._follower, self.served, self._images = follower, served, images
 
-    def add(self, author: Author, source: Source, pieces: Sequence[Piece], ks: Collection[int] = ()) -> Added:
-        """Make exemplars of labelled pieces of an image, and store the image.
-
-        A piece of a stroke gets the strength that its class needs to win the vote on its pixels. Exemplars of the image
-        that strokes of other classes cover are removed by the same edit.
+    def add(
+        self,
+        author: Author,
+        source: Source,
+        pieces: Sequence[Piece],
+        ks: Collection[int] = (),
+        scope: Scope = "all",
+    ) -> Added:
+        """Make exemplars of labelled pieces of an image, and store the image, see `plan_marks`.
 
         Args:
             author: who edits.
             source: the image of the pieces.
             pieces: labelled segments and pieces of strokes.
             ks: numbers of exemplars that may vote on pieces of strokes, in addition to that of the release's card.
+            scope: which segments the exemplars vote for.
 
         Raises:
             Problem: 404 if a class does not exist, or 422 if a stroke names it; 409 if there would be too many classes;
-                503 if the database refuses the edit.
+                503 if the database refuses the edit, or the object store the image.
         """
+        marks, kept = marks_of(source, pieces), self._images.keep(source.image)
+
+        def prepare(connection: Connection) -> None:
+            self._images.store(connection, kept)
+
+        return self._add(author, "add", marks, scope, ks, prepare)
+
+    def mark(self, author: Author, marks: Sequence[Mark], ks: Collection[int], scope: Scope) -> Added:
+        """Make exemplars of marks on answers of this release, in one edit, see `plan_marks`.
+
+        Args:
+            author: who edits.
+            marks: pieces of the images of answers.
+            ks: numbers of exemplars that may vote on them, in addition to that of the release's card.
+            scope: which segments the exemplars vote for.
+
+        Raises:
+            Problem: 409 if an image is no longer kept, or there would be too many classes; 422 if a class does not
+                exist; 503 if the database refuses the edit.
+        """
+
+        def prepare(connection: Connection) -> None:
+            for mark in {mark.image.image_id: mark for mark in marks}.values():
+                if not image_is_stored(connection, mark.image.image_id):
+                    raise image_not_kept(mark.segment_id or mark.source)
+
+        return self._add(author, "mark", marks, scope, ks, prepare)
+
+    def _add(
+        self,
+        author: Author,
+        kind: Literal["add", "mark"],
+        marks: Sequence[Mark],
+        scope: Scope,
+        ks: Collection[int],
+        prepare: Callable[[Connection], None],
+    ) -> Added:
         live = self._live
-        requested: list[AddedExemplar] = []
-        already: set[str] = set()
+        planned: Planned | None = None
 
         def plan(connection: Connection, revision: int) -> Plan | None:
-            classes = Classes(live.log.class_states())
-            class_ids = [_class_of(classes, piece) for piece in pieces]
-            present = added_to_image(connection, live, source.image.image_id)
-            requested[:] = self._exemplars(source, pieces, class_ids, present, ks)
-            already.update(e.exemplar_id for e in requested if live.log.is_alive(e.exemplar_id))
-            coming = {e.exemplar_id: e for e in requested if e.exemplar_id not in already}
+            nonlocal planned
+            view = ReleaseView.current(live)
+            planned = plan_marks(view, marks, scope, ks, strengthen=kind == "mark")
+            coming = planned.coming
             if not coming:
                 return None
-            insert_image(connection, source.image)
-            names = [classes.name(e.class_id) for e in coming.values()]
-            payload = {"exemplar_ids": list(coming), "classes": [info.model_dump() for info in classes.new]}
-            replaced = _overridden(pieces, class_ids, present)
-            if replaced:
-                payload["replaces"] = [e.exemplar_id for e in replaced]
-            unknown = [e for name, e in coming.items() if live.state.row(name) is None]
-            return Plan("add", payload | {"summary": f"added {counted(names)}"}, unknown)
+            prepare(connection)
+            payload = _payload(view, marks, planned, scope)
+            verb, part = ("added", "exemplar") if kind == "add" else ("marked", "part")
+            only = "" if scope == "all" else ", for one image only"
+            names = [_name(view, planned, e.class_id) for e in coming]
+            payload["summary"] = f"{verb} {counted(names, part)}{only}"
+            return Plan(kind, payload, [e for e in coming if live.state.row(e.exemplar_id) is None])
 
         edit = self._follower.edit(live, author, plan)
-        return Added(edit, requested, already)
+        if planned is None:
+            raise RuntimeError("an edit was not planned")
+        return Added(edit, planned.exemplars, planned.already)
 
-    def label(self, author: Author, record: Record, ref: ClassRef) -> Added:
+    def label(self, author: Author, record: Record, ref: ClassRef, scope: Scope = "all") -> Added:
         """Correct a segment's label: the segment becomes an exemplar that is strong enough to win its own vote.
 
-        A correction replaces earlier corrections of the same segment, also in answers that it was relabelled from.
+        A correction replaces earlier corrections of the same segment, also in answers that it was relabelled from. One
+        for one image alone replaces only such ones, because it must not change other images.
 
         Raises:
             Problem: 404 if the class does not exist; 409 if another release answered, or the image is not kept; 503 if
@@ -115,19 +158,21 @@ class Curation:
                 raise image_not_kept(record.segment_id)
             classes = Classes(live.log.class_states())
             info = classes.find(ref)
-            earlier = corrections_of(connection, live, record)
-            same = [e for e in earlier if e.class_id == info.class_id]
-            if same and wins_already(live.state, record.prototype, info.class_id, ks):
+            present = corrections_of(live, record)
+            earlier = present if scope == "all" else [e for e in present if e.scope == "image"]
+            same = [e for e in present if e.class_id == info.class_id and (scope == "image" or e.scope == "all")]
+            if same and wins_already(live.state.for_image(facts.image_id), record.prototype, info.class_id, ks):
                 requested[:] = same[-1:]
                 return None
-            new = correction(live, record, info.class_id, ks, earlier)
+            new = correction(live, record, info.class_id, ks, earlier, scope)
             requested[:] = [new]
             payload = {
                 "exemplar_ids": [new.exemplar_id],
                 "classes": [info.model_dump() for info in classes.new],
                 "segment_id": record.segment_id,
                 "replaces": [e.exemplar_id for e in earlier if e.exemplar_id != new.exemplar_id],
-                "summary": f"corrected a segment to {info.name}",
+                "scope": scope,
+                "summary": f"corrected a segment to {info.name}" + ("" if scope == "all" else ", for one image only"),
             }
             return Plan("label", payload, [new] if live.state.row(new.exemplar_id) is None else [])
 
@@ -155,6 +200,44 @@ class Curation:
             return Plan("remove", {"exemplar_ids": alive, "summary": f"removed {counted(names)}"})
 
         return _made(self._follower.edit(live, author, plan)), removed_before
+
+    def relabel(self, author: Author, changes: Sequence[ClassChange]) -> Added:
+        """Give exemplars other classes: one edit replaces them by exemplars of the same pixels.
+
+        Exemplars that have their new class already stay as they are.
+
+        Returns:
+            The edit, and the exemplars that have taken their place, in the order of the changes.
+
+        Raises:
+            Problem: 404 if an exemplar or a class does not exist; 409 if an exemplar is removed, or there would be too
+                many classes; 503 if the database refuses the edit.
+        """
+        live = self._live
+        check_known(live, [one.exemplar_id for one in changes])
+        images = images_of(live, [one.exemplar_id for one in changes])
+        kept = {image.image_id: self._images.keep(image) for image in images.values()}
+        found: list[AddedExemplar] = []
+
+        def plan(connection: Connection, revision: int) -> Plan | None:
+            classes = Classes(live.log.class_states())
+            made = relabelled(live, changes, classes, images)
+            found[:] = [one.new for one in made]
+            if not made:
+                return None
+            new = {one.new.exemplar_id: one.new for one in made}
+            for image_id in {one.image.image_id for one in made if one.image is not None}:
+                self._images.store(connection, kept[image_id])
+            payload = {
+                "exemplar_ids": list(new),
+                "classes": [info.model_dump() for info in classes.new],
+                "replaces": [one.old for one in made if one.old not in new],
+                "scope": "image" if all(one.new.scope == "image" for one in made) else "all",
+                "summary": summary_of(live, made, classes),
+            }
+            return Plan("add", payload, [one for name, one in new.items() if live.state.row(name) is None])
+
+        return Added(self._follower.edit(live, author, plan), found, set())
 
     def make_class(self, author: Author, name: str, color: str | None) -> Edit:
         """Create a class without exemplars.
@@ -223,55 +306,38 @@ class Curation:
 
         return _made(self._follower.edit(live, author, plan))
 
-    def _exemplars(
-        self,
-        source: Source,
-        pieces: Sequence[Piece],
-        class_ids: Sequence[int],
-        present: Sequence[AddedExemplar],
-        ks: Collection[int],
-    ) -> list[AddedExemplar]:
-        """The exemplar of each piece, in their order."""
-        made = exemplars_of(self._live.log, source, pieces, class_ids, [1.0] * len(pieces))
-        stroked = [n for n, piece in enumerate(pieces) if piece.stroked]
-        if stroked:
-            of_strokes, classes = [pieces[n] for n in stroked], [class_ids[n] for n in stroked]
-            ks = {*ks, self._live.release.card.retrieval.k}
-            strong = stroked_exemplars(self._live, source, of_strokes, classes, present, ks)
-            for n, exemplar in zip(stroked, strong, strict=True):
-                made[n] = exemplar
-        return made
-
     @property
     def _live(self) -> LiveRelease:
         return self.served.live
 
 
-def _class_of(classes: Classes, piece: Piece) -> int:
-    """The class of a piece. A stroke that names a class that does not exist is malformed."""
-    try:
-        return classes.find(piece.ref).class_id
-    except Problem as problem:
-        if not piece.stroked or problem.status != HTTPStatus.NOT_FOUND:
-            raise
-        raise Problem(
-            422, f"A stroke names an unknown class. {problem.detail}", received=problem.received,
-            allowed=problem.allowed, fix=problem.fix,
-        ) from problem  # fmt: skip
+def _payload(view: ReleaseView, marks: Sequence[Mark], planned: Planned, scope: Scope) -> dict[str, Any]:
+    """The payload of an edit of kind add or mark, without its summary."""
+    payload: dict[str, Any] = {
+        "exemplar_ids": [e.exemplar_id for e in planned.coming],
+        "classes": [info.model_dump() for info in planned.classes],
+        "scope": scope,
+    }
+    if planned.replaced:
+        payload["replaces"] = [e.exemplar_id for e in planned.replaced]
+    pairs = zip(marks, planned.exemplars, strict=True)
+    segments = {mark.segment_id: e.exemplar_id for mark, e in pairs if e.exemplar_id not in planned.already}
+    segments.pop(None, None)
+    return payload | ({"segments": segments} if segments else {})
 
 
-def _overridden(
-    pieces: Sequence[Piece], class_ids: Sequence[int], present: Sequence[AddedExemplar]
-) -> list[AddedExemplar]:
-    stroked = [n for n, piece in enumerate(pieces) if piece.stroked]
-    return overridden([pieces[n] for n in stroked], [class_ids[n] for n in stroked], present)
+def _name(view: ReleaseView, planned: Planned, class_id: int) -> str:
+    """The name of a present or planned class."""
+    known = len(view.classes)
+    return view.classes[class_id].info.name if class_id < known else planned.classes[class_id - known].name
 
 
-def counted(names: Iterable[str]) -> str:
+def counted(names: Iterable[str], what: str = "exemplar") -> str:
     """Count exemplars by the names of their classes, as text such as "3 exemplars: 2 of road, 1 of sky"."""
     counts = Counter(names)
     total = sum(counts.values())
-    many = "an exemplar" if total == 1 else f"{total} exemplars"
+    article = "an" if what[0] in "aeiou" else "a"
+    many = f"{article} {what}" if total == 1 else f"{total} {what}s"
     if len(counts) == 1:
         return f"{many} of {next(iter(counts))}"
     return f"{many}: " + ", ".join(f"{count} of {name}" for name, count in counts.most_common())

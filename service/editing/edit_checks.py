@@ -137,6 +137,12 @@ def edit_of_another_release(connection: Connection, revision: int, release: str)
     found: Edit | None = find_edit(connection, revision)
     if found is None:
         return no_edit(revision)
+    if found.release == release:
+        return Problem(
+            409, f"The edit was made on an earlier release of the name {release!r}, and has no effect on this one.",
+            received=revision, allowed="edits of the served release",
+            fix="Nothing is to be done. If it was carried over, revert the edit of kind carry.",
+        )  # fmt: skip
     return Problem(
         409, "The edit was made on another release than the served one.", received=found.release, allowed=release,
         fix=f"Serve release {found.release!r}, then revert the edit.",

@@ -50,6 +50,7 @@ def edit_json(edit: Edit, reverted: Mapping[int, int]) -> dict[str, Any]:
         "revision": edit.revision,
         "kind": edit.kind,
         "release": edit.release,
+        "release_digest": edit.release_digest,
         "author": edit.author,
         "reason": edit.reason,
         "created": iso(edit.created),
@@ -58,6 +59,10 @@ def edit_json(edit: Edit, reverted: Mapping[int, int]) -> dict[str, Any]:
         "classes": [class_json(info) for info in classes],
         "reverted_by": reverted.get(edit.revision),
     }
+    if edit.scope is not None:
+        fields["scope"] = edit.scope
+    if "segments" in payload:
+        fields["segment_ids"] = list(payload["segments"])
     return fields | {name: payload[name] for name in ("segment_id", "replaces", "reverts") if name in payload}
 
 

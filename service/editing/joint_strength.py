@@ -1,11 +1,13 @@
 """The strengths of several exemplars that one edit adds, each of which must win the vote on its own pixels."""
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
-from model_store.live import LiveExemplars
+from model_store.live import LiveExemplars, Scope
 from segsort.retrieval import winning_strength
 from service.editing.strength import SHARE, STRONGEST
 
@@ -14,12 +16,24 @@ _ROUNDS = 400  # of making pieces stronger that lose to other pieces of their ed
 _ATTEMPTS = 4  # each leaves out the pieces that lost at the end of the one before
 
 
+class OfImages(NamedTuple):
+    """The images of n pieces.
+
+    image_ids: the image of each; its own exemplars vote on it. None: an unknown image; scope: which segments the
+    pieces will vote for: "all", or "image" where each votes for those of its own image.
+    """
+
+    image_ids: Sequence[str | None]
+    scope: Scope
+
+
 def joint_strengths(
     state: LiveExemplars,
     prototypes: np.ndarray,
     class_ids: np.ndarray,
     ks: Collection[int],
     gone: Collection[int | None] = (),
+    of_images: OfImages | None = None,
 ) -> np.ndarray:
     """Compute the strengths with which the pieces of one edit, made exemplars together, win their own votes.
 
@@ -34,12 +48,14 @@ def joint_strengths(
         class_ids: [n] int, their classes.
         ks: numbers of exemplars that may vote, at least one number.
         gone: rows of exemplars that the same edit removes; None is ignored.
+        of_images: the images of the pieces; None: exemplars of one image do not vote, and all pieces vote on all.
 
     Returns:
         [n] float64, whole numbers from 1 to `STRONGEST`.
     """
     removed = np.array([row for row in gone if row is not None], dtype=np.int64)
-    votes = [_Votes(state, prototypes, class_ids, k, removed) for k in sorted(ks)]
+    of_images = OfImages([None] * len(prototypes), "all") if of_images is None else of_images
+    votes = [_Votes(state, prototypes, class_ids, k, removed, of_images) for k in sorted(ks)]
     first = np.array([max(one.alone(n) for one in votes) for n in range(len(prototypes))])
     lost: set[int] = set()
     for _ in range(_ATTEMPTS):
@@ -77,15 +93,25 @@ class _Votes:
         class_ids: [n] int.
         k: number of exemplars that vote.
         removed: [m] int64, rows of exemplars that do not vote.
+        of_images: the images of the pieces.
     """
 
     def __init__(
-        self, state: LiveExemplars, prototypes: np.ndarray, class_ids: np.ndarray, k: int, removed: np.ndarray
+        self,
+        state: LiveExemplars,
+        prototypes: np.ndarray,
+        class_ids: np.ndarray,
+        k: int,
+        removed: np.ndarray,
+        of_images: OfImages,
     ) -> None:
         n, own = len(prototypes), np.arange(len(prototypes))
         self._kappa, self._own_class = state.release.card.retrieval.kappa, class_ids
-        present, rows = _present(state, prototypes, k, removed)
+        present, rows = _present(state, prototypes, k, removed, of_images.image_ids)
         among = prototypes.astype(np.float64) @ prototypes.astype(np.float64).T
+        if of_images.scope == "image":
+            images = np.unique([image_id or "" for image_id in of_images.image_ids], return_inverse=True)[1]
+            among[images[:, None] != images] = -np.inf
         np.fill_diagonal(among, 1.0)
         cosines = np.concatenate([present, among], axis=1)
         order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
@@ -161,10 +187,21 @@ class _Votes:
 
 
 def _present(
-    state: LiveExemplars, prototypes: np.ndarray, k: int, removed: np.ndarray
+    state: LiveExemplars, prototypes: np.ndarray, k: int, removed: np.ndarray, image_ids: Sequence[str | None]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest present exemplars: cosines [n, k'] float64, -inf for removed ones, and rows [n, k'] int64."""
-    if not state.count:
-        return np.zeros((len(prototypes), 0)), np.zeros((len(prototypes), 0), dtype=np.int64)
-    cosines, rows = state.search(prototypes, k + len(removed))
-    return np.where(np.isin(rows, removed), -np.inf, cosines.astype(np.float64)), rows
+    """The nearest present exemplars of each piece: cosines [n, k'] float64 and rows [n, k'] int64.
+
+    The cosines of removed ones, and of places that no exemplar takes, are -inf.
+    """
+    members: dict[str | None, list[int]] = defaultdict(list)
+    for n, image_id in enumerate(image_ids):
+        members[image_id].append(n)
+    found = [
+        (of, state.for_image(image_id).search(prototypes[of], k + len(removed))) for image_id, of in members.items()
+    ]
+    width = max((cosines.shape[1] for _, (cosines, _) in found), default=0)
+    all_cosines, all_rows = np.full((len(prototypes), width), -np.inf), np.zeros((len(prototypes), width), np.int64)
+    for of, (cosines, rows) in found:
+        all_cosines[of, : cosines.shape[1]] = np.where(np.isin(rows, removed), -np.inf, cosines)
+        all_rows[of, : rows.shape[1]] = rows
+    return all_cosines, all_rows

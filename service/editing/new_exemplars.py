@@ -3,11 +3,12 @@
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
 
 from model_store.predictor import Sized
+from segsort.arrays import on_host
+from segsort.labelled_segments import LabelledSegments, split_by_label
 from segsort.masks import encode_rle
-from segsort.segments import LabelledSegments, Segments, split_by_label
+from segsort.segments import Segments
 from segsort.strokes import pieces_of_strokes
 from service.answering.engine import Engine
 from service.answering.served import ServedRelease
@@ -38,7 +39,7 @@ class MarkedImage(NamedTuple):
 
     pieces: list[Piece]
     strokes: LabelledSegments | None
-    embeddings: Tensor
+    embeddings: np.ndarray
 
 
 def pieces_of(engine: Engine, served: ServedRelease, image: Sized, marks: Marks, segments: int | None) -> MarkedImage:
@@ -58,8 +59,8 @@ def pieces_of(engine: Engine, served: ServedRelease, image: Sized, marks: Marks,
     Raises:
         Problem: 422 if there are too many pieces.
     """
-    embeddings, found = engine.embed(image, segments, served)
-    embeddings, pieces = embeddings.cpu(), list[Piece]()
+    embedded, found = engine.embed(image, segments, served)
+    embeddings, pieces = on_host(embedded), list[Piece]()
     if marks.areas is not None:
         pieces += _of_areas(marks.areas, marks.strokes, found, embeddings)
     strokes = None
@@ -74,7 +75,7 @@ def pieces_of(engine: Engine, served: ServedRelease, image: Sized, marks: Marks,
     return MarkedImage(pieces, strokes, embeddings)
 
 
-def _of_areas(areas: LabelMap, strokes: LabelMap | None, found: Segments, embeddings: Tensor) -> list[Piece]:
+def _of_areas(areas: LabelMap, strokes: LabelMap | None, found: Segments, embeddings: np.ndarray) -> list[Piece]:
     values = areas.values if strokes is None else np.where(strokes.values != IGNORE, IGNORE, areas.values)
     if (values == IGNORE).all():  # strokes cover all areas
         return []

@@ -41,7 +41,7 @@ class Work:
         most: largest number of pixels.
     """
 
-    def __init__(self, most: int = 4_000_000_000) -> None:
+    def __init__(self, most: int = 1_000_000_000) -> None:
         self._left = self._most = most
 
     def add(self, pixels: int) -> None:

@@ -29,7 +29,7 @@ def pixels_of_run_lengths(counts: str | list[int], size: tuple[int, int], name: 
         Problem: 422 if the run lengths are malformed, do not cover the image, or cover too much in total.
     """
     H, W = size
-    runs = uncompressed(counts, name) if isinstance(counts, str) else counts
+    runs = uncompressed(counts, name, H * W) if isinstance(counts, str) else counts
     if sum(runs) != H * W:
         raise Problem(
             422, f"{name}.mask.counts do not cover the image.", received=f"runs with {sum(runs)} pixels in total",
@@ -46,18 +46,19 @@ def pixels_of_run_lengths(counts: str | list[int], size: tuple[int, int], name: 
     return Covered(slice(0, H), slice(first, last), np.repeat(inside, lengths).reshape(last - first, H).T)
 
 
-def uncompressed(counts: str, name: str) -> list[int]:
+def uncompressed(counts: str, name: str, most: int) -> list[int]:
     """Decompress COCO run lengths: five bits a character, least significant first, later runs as differences.
 
     Args:
         counts: compressed run lengths.
         name: of the annotation, for messages.
+        most: pixels of the mask. Runs after those that exceed it are left out.
 
     Raises:
         Problem: 422 if they are malformed.
     """
     runs: list[int] = []
-    value, shift = 0, 0
+    value, shift, total = 0, 0, 0
     for character in counts:
         bits = ord(character) - 48
         if not 0 <= bits < 64 or shift > 60:
@@ -74,6 +75,9 @@ def uncompressed(counts: str, name: str) -> list[int]:
         if value < 0:
             raise _malformed(counts, name, f"a run of {value} pixels")
         runs.append(value)
+        total += value
+        if total > most:
+            return runs
         value, shift = 0, 0
     if shift:
         raise _malformed(counts, name, "a number that does not end")

@@ -10,8 +10,11 @@ from model_store.live import LiveExemplars
 from model_store.release import Release
 from model_store.snapshot_release import write_live
 from model_store.store import open_store
+from model_store.unfinished import is_being_written
+from service.answering.examination import Examination
 from service.records.database import Records
 from service.records.follower import Follower
+from service.records.head_file import HeadFile
 from service.records.live_release import LiveRelease
 from service.settings import Settings
 
@@ -36,7 +39,7 @@ def write_snapshot(settings: Settings, name: str | None) -> Release:
     Raises:
         ValueError: if the name is taken or not valid, or the database lacks the image of an exemplar.
     """
-    with _followed(settings) as (live, records):
+    with followed(settings) as (live, records, _):
         name = f"{live.name}-r{live.state.revision}" if name is None else name
         check_new_name(settings, name)
         return _write(settings, live, records, settings.data_dir / "releases" / name, name)
@@ -52,7 +55,7 @@ def write_state(settings: Settings, out: Path) -> Snapshot:
     Raises:
         ValueError: if the database lacks the image of an exemplar, or the folder exists.
     """
-    with _followed(settings) as (live, records):
+    with followed(settings) as (live, records, _):
         revision = live.state.revision
         return Snapshot(_write(settings, live, records, out, live.name), live.name, revision)
 
@@ -65,6 +68,8 @@ def check_new_name(settings: Settings, name: str) -> None:
     """
     taken = [stored.name for stored in open_store(settings.data_dir).list()]
     folder = settings.data_dir / "releases" / name
+    if _NAME.fullmatch(name) and is_being_written(folder):
+        raise ValueError(f"the name {name!r} is taken: another process is writing this release; give another name")
     if not _NAME.fullmatch(name) or name in taken or folder.exists():
         raise ValueError(
             f"name {name!r} cannot be used for a new release; it must consist of letters, digits, dots, dashes and "
@@ -73,13 +78,15 @@ def check_new_name(settings: Settings, name: str) -> None:
 
 
 @contextmanager
-def _followed(settings: Settings) -> Iterator[tuple[LiveRelease, Records]]:
-    """The release of the settings at the end of the edit log, and its database."""
-    store, records = open_store(settings.data_dir), Records(settings.database)
+def followed(settings: Settings) -> Iterator[tuple[LiveRelease, Records, Follower]]:
+    """The release of the settings at the end of the edit log, its database, and what follows the log."""
+    store, records = open_store(settings.data_dir), Records.of(settings)
     try:
         live = LiveRelease.of(LiveExemplars.of_release(Release.open(store.resolve(settings.release))))
-        Follower(records.engine).follow(live)
-        yield live, records
+        keeper = HeadFile.of(settings.data_dir, settings.database)
+        follower = Follower(records.engine, settings.lock_timeout_s, keeper, Examination(settings, records.images))
+        follower.follow(live)
+        yield live, records, follower
     finally:
         records.close()
 

@@ -1,22 +1,23 @@
 """Exemplars as JSON, as rows of a list, and as images: those of the release and those that edits added."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from model_store.explanation import exemplar_facts
+from model_store.images import Decoded
 from model_store.live import LiveExemplars
 from segsort.masks import decode_rle
 from service.answering.links import exemplar_crop_url, exemplar_image_url
 from service.answering.rounding import rounded
-from service.images.decode import decode_within
 from service.images.drawing import exemplar_image, reduced_crop
 from service.problems import Problem
 from service.records.image_store import ImageFile, ImageStore
 from service.records.live_release import LiveRelease
-from service.settings import Settings
+
+Decode = Callable[[str, Callable[[], bytes]], Decoded]
 
 
 def exemplar_json(live: LiveRelease, row: int, state: LiveExemplars | None = None) -> dict[str, Any]:
@@ -86,14 +87,23 @@ def exemplar_file(live: LiveRelease, row: int, images: ImageStore) -> ImageFile:
     return stored
 
 
-def exemplar_crop(live: LiveRelease, row: int, images: ImageStore, settings: Settings) -> Image.Image:
-    """The part of the image around an exemplar, with the outline of its mask."""
-    facts = exemplar_facts(live.state, row)
-    if live.state.added(row) is None:
+def exemplar_crop(live: LiveRelease, row: int, images: ImageStore, decoded: Decode) -> Image.Image:
+    """The part of the image around an exemplar, with the outline of its mask.
+
+    Args:
+        live: the release.
+        row: of the exemplar.
+        images: holds the images of exemplars that edits added.
+        decoded: decodes one of them, from its id and a function that reads it.
+
+    Raises:
+        Problem: 404 if the database does not have the image; or what `decoded` raises.
+    """
+    facts, added = exemplar_facts(live.state, row), live.state.added(row)
+    if added is None:
         image = np.asarray(exemplar_image(live.release, int(live.release.exemplars.image_ids[row])))
     else:
-        content = exemplar_file(live, row, images).content
-        image = decode_within(content, settings.max_pixels, settings.max_full_pixels).pixels
+        image = decoded(added.image_id, lambda: exemplar_file(live, row, images).content).pixels
     return reduced_crop(image, decode_rle(facts["mask"]["counts"], tuple(facts["mask"]["size"])), facts["bbox"])
 
 

@@ -1,71 +1,61 @@
 """Access: dependencies that require a key, and signing in with a browser.
 
-An application calls `add_access(app, settings)` once. Its routes then take `Depends(reader)` or `Depends(curator)`,
-which give the `Caller`.
+An application calls `add_access(app, callers, origins)` once. Its routes then take `Depends(reader)` or
+`Depends(curator)`, which give the `Caller`.
 """
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
 from service.http import wire
-from service.http.keys import Access, Caller, read_access
-from service.http.origins import Origins, is_own
-from service.problems import Problem, add_handler, problem_response
-from service.settings import Settings
+from service.http.addresses import client_address
+from service.http.budgeted import Budgeted, before_the_body
+from service.http.callers.callers import Callers, Identity, TooManyWrongKeys
+from service.http.callers.presented import COOKIE, COOKIES, OLD_COOKIE, cookie_name
+from service.http.callers.refusals import at_least
+from service.http.callers.wrong_keys import DELAY
+from service.http.identified import Identified
+from service.http.keys import LOCAL, Caller, Key
+from service.http.origins import Origins
+from service.http.sites import from_another_site
+from service.problems import Problem
 
-__all__ = ["Caller", "add_access", "curator", "reader", "router"]
-
-COOKIE = "segsort_key"
+__all__ = ["COOKIE", "Caller", "add_access", "curator", "owner", "reader", "router"]
 
 
-def add_access(app: FastAPI, settings: Settings) -> None:
-    """Require the keys of the settings, and add the routes /me and /session.
+def add_access(app: FastAPI, callers: Callers, origins: Origins) -> None:
+    """Identify the sender of each request, and add the routes /me and /session.
 
-    Raises:
-        ValueError: see `read_access` and `Origins.of`.
+    The middleware is outside of those that were added before.
     """
-
-    async def unknown(request: Request, error: UnknownCaller) -> Response:
-        return problem_response(error, {"WWW-Authenticate": 'Bearer realm="segsort"'})
-
-    app.state.access, app.state.origins = read_access(settings), Origins.of(settings)
-    add_handler(app, UnknownCaller, unknown)
+    app.state.callers, app.state.origins = callers, origins
+    app.add_middleware(Identified, callers=callers)
     app.include_router(router)
 
 
-class UnknownCaller(Problem):
-    """401: no valid key. The answer is the same for every reason, so that it does not reveal which names exist."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            401,
-            "A key is needed.",
-            allowed="Authorization: Bearer KEY, X-API-Key: KEY, or the cookie of POST /session",
-            fix="Send a key that the operator gave you; `segsort keys new NAME --role reader` makes one.",
-        )
-
-
+@before_the_body
 async def reader(request: Request) -> Caller:
     """Dependency: a caller who may read.
 
     Raises:
-        UnknownCaller: without a valid key (401).
+        Problem: 401 without a valid key; 429 after too many wrong ones.
     """
-    access: Access = request.app.state.access
-    caller = access.caller(_presented(request))
-    if caller is None:
-        raise UnknownCaller
-    return caller
+    identity: Identity = request.state.identity
+    if identity.caller is None:
+        raise identity.refusal()
+    return identity.caller
 
 
+@before_the_body
 async def curator(request: Request) -> Caller:
     """Dependency: a caller who may edit.
 
     Raises:
-        UnknownCaller: without a valid key (401).
-        Problem: 403 with a reader's key, and for a page of another site in a curator's browser.
+        Problem: 401 and 429 as for a reader; 403 with a reader's key, and for a page of another site in a curator's
+            browser.
     """
     caller = await reader(request)
     if caller.role != "curator":
@@ -73,14 +63,35 @@ async def curator(request: Request) -> Caller:
             403, "This key may read but not edit.", received=caller.role, allowed="curator",
             fix="Ask the operator for a curator's key.",
         )  # fmt: skip
-    if _from_another_site(request):
+    _check_site(request)
+    return caller
+
+
+@before_the_body
+async def owner(request: Request) -> Caller:
+    """Dependency: a caller who changes what is its own, such as an answer that it deletes.
+
+    Raises:
+        Problem: 401 and 429 as for a reader; 403 for a page of another site in the caller's browser.
+    """
+    caller = await reader(request)
+    _check_site(request)
+    return caller
+
+
+def _check_site(request: Request) -> None:
+    """Refuse what a page of another site sends.
+
+    Raises:
+        Problem: 403.
+    """
+    if not request.state.identity.in_header and from_another_site(request.headers, request.app.state.origins):
         raise Problem(
             403, "A page of another site may not edit.", received=request.headers.get("origin"),
             allowed="pages of this service, and callers that send the key in a header",
             fix="Send the key as Authorization: Bearer KEY, or open the service's own page. If a proxy changes the "
             "host or the port, the operator can set SEGSORT_TRUSTED_ORIGINS or SEGSORT_TRUSTED_PROXIES.",
         )  # fmt: skip
-    return caller
 
 
 class SignIn(BaseModel):
@@ -89,7 +100,7 @@ class SignIn(BaseModel):
     key: str = Field(max_length=1000, description="A key of `segsort keys new`.", examples=["segsort_..."])
 
 
-router = APIRouter(tags=["access"])
+router = APIRouter(route_class=Budgeted, tags=["access"])
 
 _SIGNED_IN: dict[int | str, dict[str, Any]] = {
     200: {
@@ -103,8 +114,9 @@ _SIGNED_IN: dict[int | str, dict[str, Any]] = {
     "/me", operation_id="get_caller", summary="Read the name and the role of the caller", response_model=wire.Caller
 )
 def me(request: Request, caller: Annotated[Caller, Depends(reader)]) -> Response:
-    """Read the name and the role of the caller, and whether the service asks for keys."""
-    return _describe(request, caller)
+    """Read the name, the role and the limits of the caller, and whether the service asks for keys."""
+    identity: Identity = request.state.identity
+    return _describe(request, caller, identity.key)
 
 
 @router.post(
@@ -114,28 +126,49 @@ def me(request: Request, caller: Annotated[Caller, Depends(reader)]) -> Response
     response_model=wire.Caller,
     responses=_SIGNED_IN,
 )
-def sign_in(request: Request, body: SignIn) -> Response:
-    """Sign in: store the key in a cookie that scripts cannot read."""
-    access: Access = request.app.state.access
-    caller = access.caller(body.key)
-    if caller is None:
-        raise UnknownCaller
-    answer = _describe(request, caller)
-    if access.keys:
-        answer.set_cookie(
-            COOKIE, body.key, path=_cookie_path(request), httponly=True, samesite="strict", secure=_is_secure(request)
-        )
+async def sign_in(request: Request, body: SignIn) -> Response:
+    """Sign in: begin a session, and store its token in a cookie that scripts cannot read."""
+    _check_site(request)
+    callers: Callers = request.app.state.callers
+    try:
+        key = callers.sign_in(body.key, client_address(request.scope))
+    except TooManyWrongKeys:
+        at_least(request.scope["state"], DELAY)
+        raise
+    answer = _describe(request, LOCAL if key is None else key.caller, key)
+    if key is None:
+        return answer
+    request.state.identity = Identity(key.caller, key)  # for the log
+    await _end_sessions(request, answer)
+    token = await run_in_threadpool(callers.sessions.begin, key)
+    path, secure = _cookie_path(request), _is_secure(request)
+    answer.set_cookie(cookie_name(secure, path), token, path=path, httponly=True, samesite="strict", secure=secure)
     return answer
 
 
 @router.delete(
     "/session", status_code=204, operation_id="sign_out", summary="Sign out", response_description="Signed out."
 )
-def sign_out(request: Request) -> Response:
-    """Sign out: remove the cookie."""
+async def sign_out(request: Request) -> Response:
+    """Sign out: end the session, and remove the cookie."""
+    _check_site(request)
     answer = Response(status_code=204)
-    answer.delete_cookie(COOKIE, path=_cookie_path(request), httponly=True, samesite="strict")
+    await _end_sessions(request, answer)
     return answer
+
+
+async def _end_sessions(request: Request, answer: Response) -> None:
+    """End the sessions that a browser sends, and remove their cookies."""
+    callers: Callers = request.app.state.callers
+    path = _cookie_path(request)
+    for name in (*COOKIES, OLD_COOKIE):
+        token = request.cookies.get(name)
+        if token is None:
+            continue
+        if name != OLD_COOKIE:
+            await run_in_threadpool(callers.sessions.end, token, callers.access)
+        secure = name.startswith("__")
+        answer.delete_cookie(name, path=path, httponly=True, samesite="strict", secure=secure)
 
 
 def _cookie_path(request: Request) -> str:
@@ -148,36 +181,13 @@ def _is_secure(request: Request) -> bool:
     return request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")
 
 
-def _describe(request: Request, caller: Caller) -> Response:
-    body = wire.Caller(name=caller.name, role=caller.role, keys=bool(request.app.state.access.keys))
+def _describe(request: Request, caller: Caller, key: Key | None) -> Response:
+    callers: Callers = request.app.state.callers
+    limits = [
+        wire.Limit(
+            name=one.name, quota=one.quota, window_s=one.window, remaining=one.remaining, reset_s=round(one.reset, 3)
+        )
+        for one in callers.spending.standings(key, client_address(request.scope))
+    ]
+    body = wire.Caller(name=caller.name, role=caller.role, keys=callers.access.asked, limits=limits)
     return Response(body.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"})
-
-
-def _presented(request: Request) -> str | None:
-    """The key of a request: in a header, or else in the cookie."""
-    return _in_header(request) or request.cookies.get(COOKIE)
-
-
-def _in_header(request: Request) -> str | None:
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return value.strip()
-    return request.headers.get("x-api-key")
-
-
-def _from_another_site(request: Request) -> bool:
-    """Whether a page of another origin sends this request through a browser.
-
-    The browser does not send the cookie then, but a service without keys needs no cookie. A key in a header was set by
-    the sender itself, so such a request is trusted.
-    """
-    if request.app.state.access.keys and _in_header(request):
-        return False
-    origins: Origins = request.app.state.origins
-    origin = request.headers.get("origin")
-    if origin in origins.trusted:
-        return False
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site not in ("same-origin", "none")
-    return origin is not None and not is_own(origin, request.headers.get("host"))

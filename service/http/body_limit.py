@@ -1,53 +1,41 @@
 """Limits on request bodies: their size, the time that they may take to arrive, and that they are not compressed."""
 
 import asyncio
-from collections.abc import Mapping
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive
 
-from service.problems import Problem, problem_response
+from service.problems import Problem
 
 _MAX_DIGITS = 20  # a Content-Length with more digits is past every limit; `int` refuses numbers of many digits
 
 
-class BodyLimit:
-    """ASGI middleware that limits the body of every HTTP request.
-
-    - A body whose Content-Length is above the limit is answered with 413 before it is read.
-    - A body with a Content-Encoding is answered with 415 before it is read.
-    - A body that grows past the limit is cut off: the route receives a disconnect.
-    - A body that does not arrive in time raises a Problem with status 408 in the route that reads it.
+def check_declared(headers: Headers, most: int) -> None:
+    """Refuse a body by the headers of its request, before it is read.
 
     Args:
-        app: the ASGI application.
-        max_bytes: largest size of a body in bytes.
-        timeout: seconds from the start of the request until the end of its body.
+        headers: of the request.
+        most: largest size of the body, bytes.
+
+    Raises:
+        Problem: 413 if its Content-Length is above the limit, 415 if it has a Content-Encoding.
     """
-
-    def __init__(self, app: ASGIApp, max_bytes: int, timeout: float) -> None:
-        self._app, self._max_bytes, self._timeout = app, max_bytes, timeout
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request whose headers show that its body is not accepted; pass others on with a limited body."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        problem = self._refusal(dict(scope["headers"]))
-        if problem is not None:
-            await problem_response(problem)(scope, receive, send)
-        else:
-            await self._app(scope, _LimitedBody(receive, self._max_bytes, self._timeout), send)
-
-    def _refusal(self, headers: Mapping[bytes, bytes]) -> Problem | None:
-        declared = headers.get(b"content-length", b"0").lstrip(b"0")
-        if declared.isdigit() and (len(declared) > _MAX_DIGITS or int(declared) > self._max_bytes):
-            return too_large(self._max_bytes)
-        coding = headers.get(b"content-encoding", b"").strip().lower()
-        return _compressed(coding) if coding not in (b"", b"identity") else None
+    declared = headers.get("content-length", "0").lstrip("0")
+    if declared.isdigit() and (len(declared) > _MAX_DIGITS or int(declared) > most):
+        raise too_large(most)
+    coding = headers.get("content-encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        raise _compressed(coding)
 
 
-class _LimitedBody:
-    """The `receive` of one request, with the limits of its body."""
+class LimitedBody:
+    """The `receive` of a request whose route reads the body in parts, with the limits of the body.
+
+    Args:
+        receive: ASGI receive of the request.
+        max_bytes: largest size of the body in bytes.
+        timeout: seconds from now until the end of the body.
+    """
 
     def __init__(self, receive: Receive, max_bytes: int, timeout: float) -> None:
         self._receive, self._max_bytes, self._timeout = receive, max_bytes, timeout
@@ -75,32 +63,34 @@ class _LimitedBody:
             async with asyncio.timeout_at(self._end):
                 message = await self._receive()
         except TimeoutError:
-            raise _too_slow(self._timeout, self._size) from None
+            raise too_slow(self._timeout, self._size) from None
         self._complete = not message.get("more_body", False)
         return message
 
 
-def too_large(max_bytes: int) -> Problem:
-    """413: the body is larger than the limit, which is in bytes."""
+def too_large(max_bytes: int, setting: str = "SEGSORT_MAX_BYTES") -> Problem:
+    """413: the body is larger than the limit, which is in bytes and which a setting raises."""
     return Problem(
         413, "The request body is too large.", received=f"more than {max_bytes} bytes",
         allowed=f"at most {max_bytes} bytes",
-        fix="Compress the image or scale it down, or ask the operator to raise SEGSORT_MAX_BYTES.",
+        fix="Send less in one request, and many images to POST /jobs/segment. Compress an image or scale it down, or "
+        f"ask the operator to raise {setting}.",
     )  # fmt: skip
 
 
-def _compressed(coding: bytes) -> Problem:
-    return Problem(
-        415, "The request body is compressed.", received=f"Content-Encoding: {coding[:40].decode('latin-1')}",
-        allowed="a body without Content-Encoding",
-        fix="Send the body as it is. Image files are compressed already.", headers={"Accept-Encoding": "identity"},
-    )  # fmt: skip
-
-
-def _too_slow(timeout: float, size: int) -> Problem:
+def too_slow(timeout: float, size: int) -> Problem:
+    """408: of a body, `size` bytes arrived in `timeout` seconds."""
     return Problem(
         408, "The request body did not arrive in time.", received=f"{size} bytes in {timeout:g} s",
         allowed=f"the whole body in {timeout:g} s",
         fix="Send a smaller image, use a faster connection, or ask the operator to raise SEGSORT_UPLOAD_TIMEOUT_S.",
         headers={"Connection": "close"},
+    )  # fmt: skip
+
+
+def _compressed(coding: str) -> Problem:
+    return Problem(
+        415, "The request body is compressed.", received=f"Content-Encoding: {coding[:40]}",
+        allowed="a body without Content-Encoding",
+        fix="Send the body as it is. Image files are compressed already.", headers={"Accept-Encoding": "identity"},
     )  # fmt: skip

@@ -1,19 +1,24 @@
 """The OpenAPI document: derived from the routes by FastAPI, completed here with security, problems and tags."""
 
+import threading
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+import orjson
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from starlette.concurrency import run_in_threadpool
 
 from service.http import examples, wire
-from service.http.access import COOKIE, curator, reader
+from service.http.access import COOKIE, curator, owner, reader
 from service.http.requests import REQUEST_ID_HEADER
 
+_ADDRESS = "/openapi.json"
+_MOST_WRITTEN = 4  # documents that are kept, one for each path of a proxy
 _SCHEMAS = "#/components/schemas/{model}"
 _DESCRIPTION = (
     "Segments images and justifies every label. Each segment takes the label of its nearest labelled segments, the "
@@ -33,6 +38,7 @@ _TAGS = {
     "classes": "The classes that segments may take.",
     "releases": "Releases: a network with its exemplars. One of them is served.",
     "jobs": "Work in the background: adapt the served release to its exemplars, follow and cancel jobs.",
+    "webhooks": "Send edits and ended jobs to other programs.",
     "access": "Who the caller is, and signing in with a browser.",
     "health": "Probes and metrics for operators. No key is needed.",
 }
@@ -43,11 +49,13 @@ _SECURITY = {
         "type": "apiKey",
         "in": "cookie",
         "name": COOKIE,
-        "description": "The cookie that `POST /session` sets, for browsers.",
+        "description": "The cookie that `POST /session` sets, for browsers. Over TLS its name has the prefix "
+        "`__Host-`, or `__Secure-` below a path.",
     },
 }
 _ROLES = {
     reader: "Needs the key of a reader or a curator, where the service asks for keys.",
+    owner: "Needs the key that sent the image, or that of a curator, where the service asks for keys.",
     curator: "Needs the key of a curator, where the service asks for keys.",
 }
 
@@ -68,12 +76,16 @@ class DocumentedApp(FastAPI):
             version=version("segsort"),
             openapi_tags=[{"name": name, "description": about} for name, about in _TAGS.items()],
             license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
+            openapi_url=None,  # FastAPI would make the document on the event loop, at each request
             docs_url=None,  # `service.routes.pages` serves /docs without a content delivery network
             redoc_url=None,
             **options,
         )
         self._models: tuple[type[BaseModel], ...] = (wire.Problem, *models)
         self._routers: list[APIRouter] = []
+        self._writing = threading.Lock()
+        self._written: dict[str, bytes] = {}
+        self.add_route(_ADDRESS, self._document, include_in_schema=False)
 
     def openapi(self) -> dict[str, Any]:
         """The document, computed once."""
@@ -96,6 +108,21 @@ class DocumentedApp(FastAPI):
             self.openapi_schema = document
         return self.openapi_schema
 
+    async def _document(self, request: Request) -> Response:
+        """The document as JSON, with the path of the proxy below which the service is."""
+        root = request.scope.get("root_path", "").rstrip("/")
+        if root not in self._written:
+            content = await run_in_threadpool(self._write, root)
+            if len(self._written) < _MOST_WRITTEN:
+                self._written[root] = content
+            return Response(content, media_type="application/json")
+        return Response(self._written[root], media_type="application/json")
+
+    def _write(self, root: str) -> bytes:
+        with self._writing:
+            servers = {"servers": [{"url": root}]} if root else {}
+            return orjson.dumps({**self.openapi(), **servers})
+
     def include_router(self, router: APIRouter, **options: Any) -> None:
         """Add the routes of a router to the app and to the document."""
         super().include_router(router, **options)
@@ -110,7 +137,7 @@ class DocumentedApp(FastAPI):
         """
         first = root_path.strip("/").partition("/")[0]
         paths = [route.path for router in self._routers for route in router.routes if isinstance(route, APIRoute)]
-        taken = sorted({path.strip("/").partition("/")[0] for path in [*paths, str(self.openapi_url)]} - {""})
+        taken = sorted({path.strip("/").partition("/")[0] for path in [*paths, _ADDRESS]} - {""})
         if first in taken:
             raise ValueError(
                 f"SEGSORT_ROOT_PATH={root_path!r} begins like a path of the service ({', '.join(taken)}); choose "
@@ -148,7 +175,7 @@ def _mode(model: type[BaseModel]) -> JsonSchemaMode:
 
 
 def _role(dependant: Dependant) -> Any:
-    """The dependency of a route that checks the key: `reader` or `curator`; None: the route needs no key."""
+    """The dependency of a route that checks the key: `reader`, `owner` or `curator`; None: the route needs no key."""
     return next((one.call for one in dependant.dependencies if one.call in _ROLES), None)
 
 

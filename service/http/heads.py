@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_FOUND = ("route", "state")  # what the app adds to the scope, for the middleware outside
+_FOUND = ("route", "path_params", "state")  # what the app adds to the scope, for the middleware outside
 
 
 class Heads:

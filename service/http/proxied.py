@@ -1,5 +1,6 @@
 """Middleware for a service behind a proxy: the path, the host and the scheme that the caller used."""
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,8 +17,8 @@ class Proxied:
     """ASGI middleware that gives each request the address that its caller used.
 
     - The root path is part of the path, whether the proxy removed it or not. URLs in answers begin with it.
-    - X-Forwarded-Proto and X-Forwarded-Host of a trusted proxy replace the scheme and the header Host. Those of others
-      are ignored.
+    - X-Forwarded-Proto and X-Forwarded-Host of a trusted proxy replace the scheme and the header Host, and
+      X-Forwarded-For the address of the client. Those of others are ignored.
     - Redirects name a path without a host, because the proxy may change the host.
 
     Args:
@@ -46,17 +47,44 @@ class Proxied:
 
     def _forwarded(self, scope: Scope) -> Scope:
         client = scope.get("client")
-        if not self._origins.trusts(client[0] if client else None):
+        if client is None or not self._origins.trusts(client[0]):
             return scope
         headers = Headers(scope=scope)
         scheme = _first(headers.get("x-forwarded-proto", "")).lower()
         host = _first(headers.get("x-forwarded-host", ""))
         if scheme in _SCHEMES:
             scope = {**scope, "scheme": scheme}
+        scope = {**scope, "client": (self._client(headers.getlist("x-forwarded-for"), client[0]), 0)}
         if host:
             others = [(name, value) for name, value in scope["headers"] if name != b"host"]
             scope = {**scope, "headers": [(b"host", host.encode("latin-1")), *others]}
         return scope
+
+    def _client(self, forwarded: list[str], nearest: str) -> str:
+        """The address of the client: in X-Forwarded-For, the last that is not of a trusted proxy.
+
+        Addresses before it were written by the client itself, which may write any.
+        """
+        found = nearest
+        for entry in reversed(",".join(forwarded).split(",")):
+            address = _address(entry)
+            if address is None:
+                break
+            found = address
+            if not self._origins.trusts(address):
+                break
+        return found
+
+
+def _address(entry: str) -> str | None:
+    """The IP address of an entry of X-Forwarded-For, which may have a port; None: it is no address."""
+    bare = entry.strip().removeprefix("[").partition("]")[0]
+    if bare.count(":") == 1:  # an IPv4 address and its port
+        bare = bare.partition(":")[0]
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        return None
 
 
 def path_below_root(scope: Scope) -> str:

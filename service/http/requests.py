@@ -1,5 +1,6 @@
 """Middleware around every request: its id, its metrics, its log line, and an answer to every failure."""
 
+import asyncio
 import logging
 import re
 import time
@@ -10,17 +11,21 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.answering.stages import StageFailure, Stages
+from service.http.addresses import client_address
+from service.http.callers.access_log import AccessLog, Entry
+from service.http.keys import without_keys
 from service.http.metrics import Metrics
+from service.http.probes import PROBE_PATHS
 from service.http.proxied import path_below_root
 from service.http.readiness import Readiness
 from service.http.tracing import Tracing
-from service.logs import request_id
+from service.logs import Touched, request_id, touched
 from service.problems import Problem, problem_response
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _log = logging.getLogger("segsort.requests")
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_PROBES = ("/livez", "/readyz", "/metrics")  # answered during shutdown too
+_LINE = "%(method)s %(path)s %(status)d %(ms).1f ms %(who)s %(where)s"
 _ERRORS = 400  # the first status of an error
 
 
@@ -28,17 +33,26 @@ class Requests:
     """ASGI middleware that gives each request an id, counts it and logs it.
 
     An exception that is not a Problem is logged and answered with 500. During shutdown, every request except a probe
-    is answered with 503.
+    is answered with 503, and so is one that the end of the shutdown cancels.
 
     Args:
         app: the ASGI application.
         metrics: counts each request.
         readiness: whether the service is shutting down; its number of requests in flight is updated here.
         tracing: sends traces; None: traces are off.
+        access_log: records the requests of known callers; None: it is off.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, readiness: Readiness, tracing: Tracing | None = None) -> None:
-        self._app, self._metrics, self._readiness, self._tracing = app, metrics, readiness, tracing
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        readiness: Readiness,
+        tracing: Tracing | None = None,
+        access_log: AccessLog | None = None,
+    ) -> None:
+        self._app, self._metrics, self._readiness = app, metrics, readiness
+        self._tracing, self._access_log = tracing, access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -46,9 +60,10 @@ class Requests:
             return
         one = _Request(scope, send, self._readiness)
         token = request_id.set(one.id)
+        noted = touched.set(one.touched)
         self._readiness.in_flight += 1
         try:
-            if self._readiness.draining and path_below_root(scope) not in _PROBES:
+            if self._readiness.draining and path_below_root(scope) not in PROBE_PATHS:
                 await problem_response(_shutting_down())(scope, receive, one.send)
             else:
                 await self._answer(one, scope, receive)
@@ -56,10 +71,17 @@ class Requests:
             self._readiness.in_flight -= 1
             self._report(one)
             request_id.reset(token)
+            touched.reset(noted)
 
     async def _answer(self, one: "_Request", scope: Scope, receive: Receive) -> None:
         try:
             await self._app(scope, receive, one.send)
+        except asyncio.CancelledError:
+            if not self._readiness.draining:
+                raise
+            _log.warning("%s %s was ended by the shutdown before its answer was complete", scope["method"], one.path)
+            if not one.status:
+                await problem_response(_shutting_down())(scope, receive, one.send)
         except Exception as error:
             stage = f" in the stage {error.stage}" if isinstance(error, StageFailure) else ""
             _log.exception("%s %s failed%s", scope["method"], one.path, stage)
@@ -76,10 +98,15 @@ class Requests:
             self._metrics.answered({**one.stages.ms, "total": seconds * 1000})
         if self._tracing is not None:
             self._tracing.record(one.scope, route, one.status, one.id, one.started_ns, one.stages)
+        if self._access_log is not None and one.caller is not None:
+            self._access_log.add(one.entry(one.caller, route))
         fields = {"method": one.scope["method"], "path": one.path, "status": one.status, "ms": round(seconds * 1000, 1)}
-        level = logging.DEBUG if path_below_root(one.scope) in _PROBES and one.status < _ERRORS else logging.INFO
+        fields |= {"caller": one.caller, "address": client_address(one.scope)}
+        level = logging.DEBUG if path_below_root(one.scope) in PROBE_PATHS and one.status < _ERRORS else logging.INFO
         if _log.isEnabledFor(level):
-            _log.log(level, "%(method)s %(path)s %(status)d %(ms).1f ms", fields, extra=fields)
+            _log.log(
+                level, _LINE, {**fields, "who": one.caller or "-", "where": fields["address"] or "-"}, extra=fields
+            )
 
 
 class _Request:
@@ -91,12 +118,28 @@ class _Request:
         self.id = presented if _SAFE.fullmatch(presented) else uuid.uuid4().hex
         self.started, self.started_ns = time.perf_counter(), time.time_ns()
         self.status = 0
+        self.touched = Touched()
 
     @property
     def path(self) -> str:
-        """The path without control characters, at most 300 characters, for the log."""
-        path: str = self.scope["path"]
+        """The path for the log: without control characters and keys, at most 300 characters."""
+        path: str = without_keys(self.scope["path"])
         return path[:300] if path.isprintable() else ascii(path[:300])
+
+    @property
+    def caller(self) -> str | None:
+        """Name of the key that sent the request; None: nobody that the service knows."""
+        identity = self.scope.get("state", {}).get("identity")
+        return None if identity is None or identity.caller is None else identity.caller.name
+
+    def entry(self, caller: str, route: str) -> Entry:
+        """The request as an entry of the access log."""
+        scope, noted = self.scope, self.touched
+        ids = [*scope.get("path_params", {}).values(), *noted.ids]
+        return Entry(
+            self.started_ns, self.id, caller, client_address(scope), scope["method"], route, map(str, ids),
+            scope.get("query_string", b"").decode("latin-1"), noted.edit, self.status,
+        )  # fmt: skip
 
     @property
     def seconds(self) -> float:
@@ -118,7 +161,7 @@ class _Request:
             stages = self.stages
             timed = {**(stages.ms if stages is not None else {}), "total": self.seconds * 1000}
             headers["Server-Timing"] = ", ".join(f"{name};dur={ms:.2f}" for name, ms in timed.items())
-            if self._readiness.draining:
+            if self._readiness.draining or self._readiness.leaving:
                 headers["Connection"] = "close"
         await self._send(message)
 

@@ -1,7 +1,7 @@
 """Drawing: label maps, overlays, crops of exemplars, contact sheets."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from segsort.retrieval import NO_CLASS
 from service.problems import Problem
 
 NO_CLASS_COLOR = (136, 136, 136)  # of pixels without a class
+LONGEST_CROP = 2048  # pixels of the longer side; a longer part is drawn at a fraction
 _OUTLINE = np.array((255, 64, 160), np.uint8)
 
 
@@ -49,11 +50,11 @@ def overlay(image: np.ndarray, class_map: np.ndarray, labels: np.ndarray, classe
 
     Args:
         image: [H, W, 3] uint8 RGB.
-        class_map: [H, W] class of each pixel, or NO_CLASS.
+        class_map: [H, W] class of each pixel; NO_CLASS where it is unknown.
         labels: [H, W] segment of each pixel.
         classes: their names and colours.
     """
-    entries = [*((info.name, info.color) for info in classes), ("no class", NO_CLASS_COLOR)]
+    entries = [*((info.name, info.color) for info in classes), ("unknown", NO_CLASS_COLOR)]
     places = np.where(class_map == NO_CLASS, len(classes), class_map)
     colors = np.asarray([color for _, color in entries], dtype=np.float32)
     blended = image * 0.5 + colors[places] * 0.5
@@ -83,6 +84,8 @@ def release_crop(release: Release, row: int) -> Image.Image:
 def outlined_crop(image: np.ndarray, mask: np.ndarray, bbox: Sequence[int]) -> Image.Image:
     """Crop an image to a box with a margin, and outline a mask. Pixels outside the mask are dimmed.
 
+    A part whose longer side exceeds `LONGEST_CROP` is drawn at a fraction, so that a crop takes little memory.
+
     Args:
         image: [H, W, 3] uint8 RGB.
         mask: [H, W] bool.
@@ -91,7 +94,9 @@ def outlined_crop(image: np.ndarray, mask: np.ndarray, bbox: Sequence[int]) -> I
     x, y, width, height = bbox
     margin = max(12, round(0.15 * max(width, height)))
     rows, columns = slice(max(y - margin, 0), y + height + margin), slice(max(x - margin, 0), x + width + margin)
-    part, inside = image[rows, columns].copy(), mask[rows, columns]
+    whole = image[rows, columns]
+    step = max(1, -(-max(whole.shape[:2]) // LONGEST_CROP))
+    part, inside = whole[::step, ::step].copy(), mask[rows, columns][::step, ::step]
     part[~inside] = part[~inside] // 2 + 60
     part[_borders(inside)] = _OUTLINE
     return Image.fromarray(part)
@@ -118,7 +123,7 @@ def scaled_box(bbox: Sequence[int], size: tuple[int, int], shape: tuple[int, int
 
 
 def contact_sheet(
-    image: np.ndarray, labels: np.ndarray, body: dict[str, Any], release: Release, rows: dict[str, int]
+    image: np.ndarray, labels: np.ndarray, body: dict[str, Any], release: Release, rows: Mapping[str, int]
 ) -> Image.Image:
     """Draw a row for each segment, the largest first: its crop, its label, and the exemplars that voted for it.
 
@@ -179,7 +184,7 @@ def _tile(sheet: Image.Image, image: Image.Image, left: int, top: int, side: int
 def _label(segment: dict[str, Any]) -> str:
     """The label of a segment in words. The class of an unknown segment is only the nearest one."""
     if segment["class_name"] is None:
-        return "no class"
+        return "unknown"
     return str(segment["class_name"]) if segment["known"] else f"unknown, nearest: {segment['class_name']}"
 
 

@@ -39,7 +39,20 @@ def covered_pixels(points: np.ndarray, width: float, size: tuple[int, int]) -> C
         inside = _filled(lines, width / 2, (top, left, bottom, right))
         if inside.any():
             return Covered(slice(top, bottom), slice(left, right), inside)
-    return _pixels_of_points(points, size)
+    return pixels_of_points(points, size)
+
+
+def pixels_of_points(points: np.ndarray, size: tuple[int, int]) -> Covered | None:
+    """The pixels that points [n, 2] (x, y) lie in; None if there is none inside an image of size (H, W)."""
+    x, y = np.floor(points[:, 0]), np.floor(points[:, 1])
+    inside = (x >= 0) & (y >= 0) & (x < size[1]) & (y < size[0])
+    if not inside.any():
+        return None
+    columns, rows = x[inside].astype(np.int64), y[inside].astype(np.int64)
+    left, top = int(columns.min()), int(rows.min())
+    found = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), dtype=bool)
+    found[rows - top, columns - left] = True
+    return Covered(slice(top, top + found.shape[0]), slice(left, left + found.shape[1]), found)
 
 
 def rows_of_lines(points: np.ndarray, width: float, height: int) -> int:
@@ -131,7 +144,8 @@ def _crossing(lines: np.ndarray, y: np.ndarray, radius: float) -> tuple[np.ndarr
         include(x + half, meets)
     along = lines[:, 1] - lines[:, 0]
     length = np.hypot(along[:, 0], along[:, 1])
-    normal = np.stack([-along[:, 1], along[:, 0]], axis=1) * (radius / np.where(length > 0, length, 1))[:, None]
+    direction = along / np.where(length > 0, length, 1)[:, None]  # first, because radius / length may overflow
+    normal = radius * np.stack([-direction[:, 1], direction[:, 0]], axis=1)
     corners = [lines[:, 0] + normal, lines[:, 1] + normal, lines[:, 1] - normal, lines[:, 0] - normal]
     for one, other in zip(corners, [*corners[1:], corners[0]], strict=True):
         rise = other[:, 1] - one[:, 1]
@@ -148,15 +162,3 @@ def _near(lines: np.ndarray, column: np.ndarray, y: np.ndarray, radius: float) -
     squared = (along**2).sum(axis=1)
     share = np.clip((along * to).sum(axis=1) / np.where(squared > 0, squared, 1), 0, 1)
     return np.asarray(((to - share[:, None] * along) ** 2).sum(axis=1) <= radius**2)
-
-
-def _pixels_of_points(points: np.ndarray, size: tuple[int, int]) -> Covered | None:
-    x, y = np.floor(points[:, 0]), np.floor(points[:, 1])
-    inside = (x >= 0) & (y >= 0) & (x < size[1]) & (y < size[0])
-    if not inside.any():
-        return None
-    columns, rows = x[inside].astype(np.int64), y[inside].astype(np.int64)
-    left, top = int(columns.min()), int(rows.min())
-    found = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), dtype=bool)
-    found[rows - top, columns - left] = True
-    return Covered(slice(top, top + found.shape[0]), slice(left, left + found.shape[1]), found)

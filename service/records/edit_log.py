@@ -8,12 +8,18 @@ result whatever is appended later, and readers need no lock.
 The payload of an edit, by kind:
 
 - add: exemplar_ids; classes, the ones that the edit creates; replaces, exemplars of the image that the edit removes,
-  because strokes mark their pixels with another class (absent if there are none).
+  because strokes mark their pixels with another class (absent if there are none); scope, "all" or "image", which
+  segments the exemplars vote for (absent in edits of earlier versions, which have the scope "all").
+- mark (marks on answers: strokes, areas and whole segments): as add; segments, the exemplar of each whole segment by
+  the segment's id (absent if there are none).
 - label (a correction of a segment): exemplar_ids; classes; segment_id; replaces, the exemplars of earlier corrections
-  of the segment, which the edit removes.
+  of the segment, which the edit removes; scope.
 - remove: exemplar_ids.
 - class: class_id; before and after, each {name, color}. `before` is None where the class is new.
 - revert: reverts, the revision of the edit that it reverts.
+- carry (edits of earlier releases of this name): as add; replaces, exemplars whose counterparts were removed there;
+  changed, classes that it renames or recolours, as they are afterwards; carried, by digest of an earlier release the
+  last of its edits ("" for edits without a digest); counterparts, its exemplars by the ids of those they stand for.
 
 Every payload has a summary for people, with the names that classes had when it was written.
 """
@@ -24,8 +30,10 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from model_store.card import ClassInfo
+from model_store.live import Scope
 
-Kind = Literal["add", "label", "remove", "class", "revert"]
+Kind = Literal["add", "label", "mark", "remove", "class", "revert", "carry"]
+ADDING = ("add", "label", "mark", "carry")  # kinds of edits that add exemplars
 T = TypeVar("T")
 _Dated = list[tuple[int, T]]  # (revision, value from that revision on), revisions ascending
 
@@ -41,14 +49,33 @@ class Edit:
     author: str
     reason: str | None
     created: datetime
+    release_digest: str | None = None  # None: a version that did not record it made the edit
+
+    @property
+    def adds(self) -> bool:
+        """Whether it adds exemplars."""
+        return self.kind in ADDING
 
     @property
     def sets_alive(self) -> dict[str, bool]:
         """The exemplars that it touches, and whether they are alive after it."""
-        if self.kind in ("add", "label"):
+        if self.kind in ADDING:
             gone = dict.fromkeys(self.payload.get("replaces", ()), False)
             return gone | dict.fromkeys(self.payload["exemplar_ids"], True)
         return dict.fromkeys(self.payload["exemplar_ids"], False) if self.kind == "remove" else {}
+
+    @property
+    def scope(self) -> Scope | None:
+        """Which segments the exemplars that it adds vote for; None: it adds none."""
+        return self.payload.get("scope", "all") if self.kind in ADDING else None
+
+    @property
+    def corrected(self) -> Mapping[str, str]:
+        """By segment that it corrects as a whole: the exemplar that the segment became."""
+        if self.kind == "label":
+            return {self.payload["segment_id"]: self.payload["exemplar_ids"][0]}
+        segments: Mapping[str, str] = self.payload.get("segments", {})
+        return segments
 
     @property
     def new_classes(self) -> list[ClassInfo]:
@@ -56,6 +83,13 @@ class Edit:
         if self.kind == "class" and self.payload["before"] is None:
             return [self.class_after]
         return [ClassInfo.model_validate(info) for info in self.payload.get("classes", ())]
+
+    @property
+    def changed_classes(self) -> list[ClassInfo]:
+        """The classes that it renames or recolours, as they are afterwards."""
+        if self.kind == "class":
+            return [] if self.payload["before"] is None else [self.class_after]
+        return [ClassInfo.model_validate(info) for info in self.payload.get("changed", ())]
 
     @property
     def class_after(self) -> ClassInfo:
@@ -117,9 +151,8 @@ class EditLog:
             return self._changes_of_revert(edit)
         alive = {name: lives for name, lives in edit.sets_alive.items() if lives != self.is_alive(name)}
         states = {info.class_id: ClassState(info, False) for info in edit.new_classes}
-        if edit.kind == "class" and edit.payload["before"] is not None:
-            retired = self.class_states()[edit.class_after.class_id].retired
-            states[edit.class_after.class_id] = ClassState(edit.class_after, retired)
+        for info in edit.changed_classes:
+            states[info.class_id] = ClassState(info, self.class_states()[info.class_id].retired)
         return Changes({}, alive, states)
 
     def _changes_of_revert(self, revert: Edit) -> Changes:
@@ -128,7 +161,7 @@ class EditLog:
         names = {name for other in flipped for name in other.sets_alive}
         alive = {name: self._would_live(name, reverted) for name in names}
         classes = {info.class_id for other in flipped for info in other.new_classes}
-        classes |= {other.class_after.class_id for other in flipped if other.kind == "class"}
+        classes |= {info.class_id for other in flipped for info in other.changed_classes}
         return Changes(
             reverted,
             {name: lives for name, lives in sorted(alive.items()) if lives != self.is_alive(name)},
@@ -152,10 +185,10 @@ class EditLog:
                 self.added_in.setdefault(name, revision)
         for info in edit.new_classes:
             self._class_edits.setdefault(info.class_id, []).append(revision)
-        if edit.kind == "class" and edit.payload["before"] is not None:
-            self._class_edits.setdefault(edit.class_after.class_id, []).append(revision)
-        if edit.kind == "label":
-            self.corrections.setdefault(edit.payload["segment_id"], []).append(revision)
+        for info in edit.changed_classes:
+            self._class_edits.setdefault(info.class_id, []).append(revision)
+        for segment_id in edit.corrected:
+            self.corrections.setdefault(segment_id, []).append(revision)
 
     def _apply(self, revision: int, changes: Changes) -> None:
         for other, by in changes.reverted.items():
@@ -240,9 +273,10 @@ class EditLog:
         if class_id >= len(self.classes):
             retired = not self._effective(revisions[0], flips)
         for revision in revisions:
-            edit = self.edits[revision]
-            if edit.kind == "class" and self._effective(revision, flips):
-                info = edit.class_after
+            if self._effective(revision, flips):
+                edit = self.edits[revision]
+                made = [*edit.new_classes, *edit.changed_classes] if edit.kind in ("class", "carry") else []
+                info = next((one for one in made if one.class_id == class_id), info)
         return ClassState(info, retired)
 
 

@@ -1,25 +1,34 @@
-"""Following the log of edits: all processes over one database reach the same state within a second."""
+"""Following the log of edits: all processes over one database reach the same state within a second.
+
+The log is polled. Over PostgreSQL, notices of other processes shorten the wait, see `service.records.notices`.
+"""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, Engine, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from model_store.live import AddedExemplar
-from service.problems import Problem
-from service.records.connection import durable_transaction
+from service.logs import note_edit
+from service.problems import AGAIN, DamageError, Problem
+from service.records.connection import Waits, durable_transaction
 from service.records.edit_log import Edit, Kind
-from service.records.edit_rows import read_edits_and_exemplars, write_edit
+from service.records.edit_rows import read_edits_and_exemplars, unexamined_edits, write_edit, write_fits
+from service.records.head_file import HeadFile
 from service.records.live_release import LiveRelease
-from service.records.tables import RevisionRow, last_revision, now
+from service.records.log_guard import LogGuard
+from service.records.notices import notify
+from service.records.tables import RevisionRow, now
 
 POLL = 0.25  # seconds between two reads of the last revision
 PATIENCE = 2.0  # seconds that a request waits for a revision
+WRITERS = 16  # edits that wait for each other in this process; each holds a thread
 
 _log = logging.getLogger("segsort.live")
 
@@ -39,28 +48,50 @@ class Plan(NamedTuple):
     added: Sequence[AddedExemplar] = ()
 
 
+# Finds out which of some edits without a digest were made on a release: by revision, as far as that can be told.
+Examine = Callable[[Connection, LiveRelease, Sequence[Edit]], Mapping[int, bool]]
+
+
 class Follower:
     """Applies the edits of the log to releases, and appends edits to the log.
 
     Readers do not block: they use `LiveRelease.state`. A lock orders the writers of this process. The first statement
-    of an edit increments the single row of `revisions`; this lock of the database orders the writers of all processes.
+    of an edit updates the single row of `revisions`; this lock of the database orders the writers of all processes.
+    Another lock, which no one holds while the database makes it wait, guards the edits that are applied.
+
+    A release is followed for as long as something else refers to it.
 
     Args:
         database: holds the log.
-        chores: functions that its thread calls after each look at the log; each may raise SQLAlchemyError.
+        patience: seconds that an edit waits for other edits of this process.
+        keeper: the file that knows the head of the log beside the database; None: there is none.
+        examine: examines edits of earlier versions, which recorded no digest, once for each release of their name.
+            None: such edits are not applied unless they were examined before.
+        admit: called before each edit; it raises a Problem where there is no room for one.
 
     Attributes:
         trouble: why the log could not be read last time; None if it was read.
     """
 
-    def __init__(self, database: Engine, chores: Sequence[Callable[[], None]] = ()) -> None:
-        self._database, self._chores = database, chores
-        self._releases: dict[str, LiveRelease] = {}
+    def __init__(
+        self,
+        database: Engine,
+        patience: float = Waits().lock,
+        keeper: HeadFile | None = None,
+        examine: Examine | None = None,
+        admit: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database, self._patience = database, patience
+        self._examine, self._admit = examine, admit
+        self._guard = LogGuard(keeper)
+        self._releases = WeakValueDictionary[str, LiveRelease]()  # by digest
         self.trouble: str | None = None
         self._seen = 0
-        self._closed: dict[str, str] = {}  # releases whose edits another one has taken over, and that one
-        self._changed = threading.Condition(threading.RLock())
-        self._stop = threading.Event()
+        self._closed: dict[str, str] = {}  # digests of releases whose edits another one took over, and its name
+        self._writing = threading.RLock()
+        self._writers = threading.BoundedSemaphore(WRITERS)  # of edits that hold or wait for `_writing`
+        self._changed = threading.Condition(threading.RLock())  # taken after `_writing` and after a connection
+        self._stop, self._woken = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
     def follow(self, live: LiveRelease) -> int:
@@ -70,22 +101,47 @@ class Follower:
             The number of edits that were replayed.
 
         Raises:
-            ValueError: if the edits were made on another release of the same name.
+            ValueError: if the edits that the database has of this release do not fit it.
+            DamageError: if the log is damaged.
         """
-        with self._changed, self._database.connect() as connection:
-            number = last_revision(connection)
-            self._apply(connection, number)
-            edits, added = read_edits_and_exemplars(connection, 0, number, live.name)
-            try:
-                live.advance(number, edits, added)
-                _check_known(live)
-            except ValueError as error:
-                raise ValueError(
-                    f"the {len(edits)} edits of release {live.name!r} in the database do not fit it: {error}; serve "
-                    "the release that they were made on, or give this one another name or database"
-                ) from error
-            self._releases[live.name] = live
+        examined = 0
+        while True:
+            with self._database.connect() as connection:
+                number = self._checked(connection)
+                self._examine_new(connection, examined, number, live)
+                for other in self._followed():
+                    self._examine_new(connection, self._seen, number, other)
+            examined = number
+            with self._database.connect() as connection, self._changed:
+                number = self._guard.check(connection).number
+                if not self._is_new(connection, examined, number, live):
+                    return self._take_up(connection, number, live)
+
+    def _is_new(self, connection: Connection, after: int, until: int, live: LiveRelease) -> bool:
+        """Whether edits were written meanwhile that must be examined, which may make this process wait to write."""
+        if self._examine is None or until <= after:
+            return False
+        return any(unexamined_edits(connection, after, until, one.key) for one in (live, *self._followed()))
+
+    def _take_up(self, connection: Connection, number: int, live: LiveRelease) -> int:
+        """Replay all edits of a release, which were examined, and follow it."""
+        self._apply(connection, number)
+        edits, added = read_edits_and_exemplars(connection, 0, number, live.key)
+        try:
+            live.advance(number, edits, added)
+            _check_known(live)
+        except ValueError as error:
+            raise ValueError(
+                f"the {len(edits)} edits of release {live.name!r} in the database do not fit it: {error}; the "
+                "database was changed by hand or is damaged: restore it from a backup, or give the release another "
+                "name or database"
+            ) from error
+        self._releases[live.digest] = live
         return len(edits)
+
+    def _followed(self) -> list[LiveRelease]:
+        """The releases that are followed."""
+        return [live for ref in self._releases.valuerefs() if (live := ref()) is not None]
 
     def start(self) -> None:
         """Follow the log in a thread."""
@@ -95,18 +151,33 @@ class Follower:
     def stop(self) -> None:
         """End the thread, and wait for it."""
         self._stop.set()
+        self._woken.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+
+    def wake(self) -> None:
+        """Let the thread read the log now and not after `POLL` seconds."""
+        self._woken.set()
 
     def catch_up(self) -> None:
         """Apply the edits that other processes wrote.
 
         Raises:
             SQLAlchemyError: if the database does not answer.
+            DamageError: if the log is damaged.
         """
-        with self._changed, self._database.connect() as connection:
-            self._apply(connection, last_revision(connection))
+        with self._database.connect() as connection:
+            number = self._checked(connection)
+            for live in self._followed():
+                self._examine_new(connection, self._seen, number, live)
+            with self._changed:
+                self._apply(connection, number)
+
+    def _checked(self, connection: Connection) -> int:
+        """The number of the last edit, after the check of the log's head."""
+        with self._changed:
+            return self._guard.check(connection).number
 
     def wait_for(self, live: LiveRelease, revision: int) -> None:
         """Wait until a release has reached a revision.
@@ -143,29 +214,69 @@ class Follower:
 
         Raises:
             Problem: raised by `plan`; 409 if another release has just taken over the edits of this one; 503 if the
-                database refuses the edit.
+                database refuses the edit, or too many edits wait, or one of them for too long; 507 if there is no room
+                for it.
+            DamageError: if the log is damaged. No edit is made.
         """
+        self._admit()
+        complete = False
         try:
-            with self._changed:
+            with self._turn_to_write():
                 self._check_open(live)
                 with durable_transaction(self._database) as connection:
-                    connection.execute(update(RevisionRow).values(number=RevisionRow.number + 1))
-                    revision = last_revision(connection)
-                    self._apply(connection, revision - 1)
+                    connection.execute(update(RevisionRow).values(number=RevisionRow.number))
+                    head = self._guard.check(connection)
+                    revision = head.number + 1
+                    for other in self._followed():
+                        self._examine_new(connection, self._seen, head.number, other, commit=False)
+                    with self._changed:
+                        self._apply(connection, head.number)
                     planned = plan(connection, revision)
                     if planned is None:
                         connection.rollback()
                         return None
-                    edit = Edit(revision, live.name, planned.kind, planned.payload, author.name, author.reason, now())
-                    write_edit(connection, edit, planned.added)
-                self._advance(revision, {live.name: ([edit], list(planned.added))})
+                    edit = Edit(
+                        revision, live.name, planned.kind, planned.payload, author.name, author.reason, now(),
+                        live.digest,
+                    )  # fmt: skip
+                    head = self._guard.append(connection, head, write_edit(connection, edit, planned.added, head.chain))
+                    notify(connection, "edits")
+                    complete = True
+                self._guard.committed(head)
+                note_edit(revision)
+                with self._changed:
+                    if self._seen < revision:  # else the thread has already read it from the log
+                        self._advance(revision, {live.digest: ([edit], list(planned.added))})
                 return edit
         except SQLAlchemyError as error:
-            raise Problem(
-                503, "The database did not confirm the edit.",
-                received=str(getattr(error, "orig", error))[:200],
-                fix="Check GET /edits, then try again. If it fails again, the operator should check the database.",
-            ) from error  # fmt: skip
+            raise _refused(error, complete) from error
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """Wait for other edits of this process.
+
+        Raises:
+            Problem: 503 if too many wait, or this one waited for too long.
+        """
+        if not self._writers.acquire(blocking=False):
+            raise self._too_many(f"{WRITERS} edits before this one")
+        try:
+            if not self._writing.acquire(timeout=self._patience):
+                raise self._too_many(f"an edit that waited for {self._patience:g} s")
+            try:
+                yield
+            finally:
+                self._writing.release()
+        finally:
+            self._writers.release()
+
+    def _too_many(self, received: str) -> Problem:
+        return Problem(
+            503, "Other edits wait for the database. This one was not made.", received=received,
+            allowed=f"{WRITERS} edits, and {self._patience:g} s of waiting",
+            fix="Send it again. If it is refused again, the operator should look for what locks the database.",
+            headers=AGAIN,
+        )  # fmt: skip
 
     @contextmanager
     def no_edits(self) -> Iterator[None]:
@@ -174,22 +285,22 @@ class Follower:
         Raises:
             SQLAlchemyError: if the database does not answer.
         """
-        with self._changed:
+        with self._writing:
             self.catch_up()
             yield
 
-    def close_release(self, name: str, successor: str) -> None:
+    def close_release(self, live: LiveRelease, successor: str) -> None:
         """Refuse edits of a release from now on, because another one has taken them over. Call it in `no_edits`."""
         with self._changed:
-            self._closed[name] = successor
+            self._closed[live.digest] = successor
 
-    def reopen(self, name: str) -> None:
+    def reopen(self, live: LiveRelease) -> None:
         """Accept edits of a release again, because it is served again."""
         with self._changed:
-            self._closed.pop(name, None)
+            self._closed.pop(live.digest, None)
 
     def _check_open(self, live: LiveRelease) -> None:
-        successor = self._closed.get(live.name)
+        successor = self._closed.get(live.digest)
         if successor is not None:
             raise Problem(
                 409, f"Release {successor!r} took the place of {live.name!r} while this edit waited. It was not made.",
@@ -198,36 +309,71 @@ class Follower:
 
     def _run(self) -> None:
         """Follow the log until `stop`. An error is logged once and the step is tried again: the thread does not end."""
-        while not self._stop.wait(POLL):
+        while not self._is_stopped():
             try:
                 self._look()
                 self.trouble = None
             except BaseException as error:
                 if self.trouble is None:
-                    known = isinstance(error, SQLAlchemyError)
+                    known = isinstance(error, (SQLAlchemyError, DamageError))
                     _log.warning("the log of edits cannot be read, trying again: %s", error, exc_info=not known)
-                self.trouble = str(error)[:200] or type(error).__name__
+                self.trouble = str(error)[:400] or type(error).__name__
+
+    def _is_stopped(self) -> bool:
+        """Wait for `POLL` seconds, for a wake or for the stop. Returns whether it is the stop."""
+        self._woken.wait(POLL)
+        self._woken.clear()
+        return self._stop.is_set()
 
     def _look(self) -> None:
         with self._database.connect() as connection:
-            behind = last_revision(connection) > self._seen
+            behind = self._guard.check(connection).number > self._seen
         if behind:
             self.catch_up()
-        for chore in self._chores:
-            chore()
 
     def _apply(self, connection: Connection, number: int) -> None:
         """Apply all edits up to a revision to every release."""
         if number <= self._seen:
             return
-        news = {name: read_edits_and_exemplars(connection, self._seen, number, name) for name in self._releases}
+        news = {
+            live.digest: read_edits_and_exemplars(connection, self._seen, number, live.key) for live in self._followed()
+        }
         self._advance(number, news)
 
+    def _examine_new(
+        self, connection: Connection, after: int, until: int, live: LiveRelease, commit: bool = True
+    ) -> None:
+        """Examine the edits that name a release without a digest, and record which of them were made on it.
+
+        A replica of an earlier version may write such edits at any time. No lock of this process is needed.
+        """
+        if self._examine is None or until <= after:
+            return
+        edits = unexamined_edits(connection, after, until, live.key)
+        if edits:
+            write_fits(connection, live.digest, self._examine(connection, live, edits))
+            if commit:
+                connection.commit()
+
     def _advance(self, number: int, news: dict[str, tuple[list[Edit], list[AddedExemplar]]]) -> None:
-        for name, live in self._releases.items():
-            live.advance(number, *news.get(name, ([], [])))
+        for live in self._followed():
+            live.advance(number, *news.get(live.digest, ([], [])))
         self._seen = number
         self._changed.notify_all()
+
+
+def _refused(error: SQLAlchemyError, complete: bool) -> Problem:
+    """503 for an edit that the database refused. complete: whether only its commit was left, so that it may be made."""
+    received = str(getattr(error, "orig", error))[:200]
+    if complete:
+        return Problem(
+            503, "The database did not confirm the edit.", received=received,
+            fix="Check GET /edits, then try again. If it fails again, the operator should check the database.",
+        )  # fmt: skip
+    return Problem(
+        503, "The database refused the edit. It was not made.", received=received,
+        fix="Send it again. If it is refused again, the operator should check the database.", headers=AGAIN,
+    )  # fmt: skip
 
 
 def _check_known(live: LiveRelease) -> None:

@@ -1,17 +1,23 @@
-"""Jobs in the database: at most one is under way, and each has one owner, which reports how far it is."""
+"""Jobs in the database. Each has one owner, which reports how far it is.
+
+At most one is under way of those that make releases. Jobs of images are in `service.records.job_images`.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
+from service.records.checksums import CHECKSUM, check_row, row_checksum, with_checksum
+from service.records.notices import Topic, notify
 from service.records.tables import JobRow, RevisionRow, now
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 UNDER_WAY = ("queued", "running")
+RESUMED = ("segment",)  # kinds of jobs that another process goes on with when their owner has ended
 START = "start"  # stage of a running job until its owner reports another one
 
 
@@ -43,6 +49,7 @@ class Job(NamedTuple):
     cancel: bool
     owner: Owner
     beat: datetime
+    release_digest: str | None
 
     @property
     def is_under_way(self) -> bool:
@@ -70,7 +77,7 @@ class Jobs:
         self._database = database
 
     def add(self, job: Job, is_dead: Callable[[Job], bool]) -> Job | None:
-        """Record a new job, unless another one is under way.
+        """Record a new job, unless another one is under way. Those of kinds in `RESUMED` do not count.
 
         Args:
             job: the new job.
@@ -89,22 +96,32 @@ class Jobs:
                 if not is_dead(other):
                     return other
                 _interrupt(connection, other.job_id)
-            connection.execute(insert(JobRow.__table__), _row(job))  # type: ignore[arg-type]
+            connection.execute(insert(JobRow.__table__), with_checksum(JobRow.__table__, row_of(job)))  # type: ignore[arg-type]
         return None
 
     def get(self, job_id: str) -> Job | None:
-        """Read a job; None if there is none."""
+        """Read a job; None if there is none.
+
+        Raises:
+            DamageError: 410, if its row was altered.
+        """
         if not (job_id.isascii() and job_id.isalnum()):
             return None  # a database may refuse such characters
         with self._database.connect() as connection:
             row = connection.execute(select(JobRow.__table__).where(JobRow.job_id == job_id)).mappings().first()
-        return None if row is None else _job(row)
+        if row is None:
+            return None
+        check_row("jobs", row, job_id)
+        return job_of(row)
 
-    def newest(self, limit: int) -> list[Job]:
-        """Read the newest jobs, the newest first."""
-        query = select(JobRow.__table__).order_by(JobRow.created.desc(), JobRow.job_id.desc()).limit(limit)
+    def newest(self, limit: int, author: str | None = None) -> list[Job]:
+        """Read the newest jobs, the newest first. author: without jobs of images of others; None: of all."""
+        query = select(JobRow.__table__)
+        if author is not None:
+            query = query.where(or_(JobRow.kind.not_in(RESUMED), JobRow.author == author))
+        query = query.order_by(JobRow.created.desc(), JobRow.job_id.desc()).limit(limit)
         with self._database.connect() as connection:
-            return [_job(row) for row in connection.execute(query).mappings()]
+            return [job_of(row) for row in connection.execute(query).mappings()]
 
     def begin(self, job_id: str) -> None:
         """Record that work on a job has begun, with the stage `START`."""
@@ -128,11 +145,11 @@ class Jobs:
         """Record how a job ended, unless it has ended already. One that succeeded has done all steps of its stage."""
         progress = {"progress": 1.0, "done": JobRow.total} if state == "succeeded" else {}
         encoded = None if result is None else orjson.dumps(result)
-        self._change(job_id, state=state, ended=now(), result=encoded, problem=problem, **progress)
+        self._change(job_id, "jobs", state=state, ended=now(), result=encoded, problem=problem, **progress)
 
     def ask_to_cancel(self, job_id: str) -> None:
         """Ask the owner of a job to cancel it."""
-        self._change(job_id, cancel=True)
+        self._change(job_id, "cancels", cancel=True)
 
     def interrupt(self, is_dead: Callable[[Job], bool]) -> list[Job]:
         """Record the jobs as interrupted that no process works on any more, and return them as they were."""
@@ -142,29 +159,44 @@ class Jobs:
                 _interrupt(connection, job.job_id)
         return dead
 
-    def _change(self, job_id: str, **columns: Any) -> None:
+    def _change(self, job_id: str, topic: Topic | None = None, **columns: Any) -> None:
         under_way = JobRow.state.in_(UNDER_WAY)
         with self._database.begin() as connection:
             connection.execute(update(JobRow).where(JobRow.job_id == job_id, under_way).values(**columns))
+            _renew_checksum(connection, job_id)
+            if topic is not None:
+                notify(connection, topic)
 
 
 def _under_way(connection: Connection) -> list[Job]:
-    query = select(JobRow.__table__).where(JobRow.state.in_(UNDER_WAY))
-    return [_job(row) for row in connection.execute(query).mappings()]
+    """Jobs under way that end with their owner."""
+    query = select(JobRow.__table__).where(JobRow.state.in_(UNDER_WAY), JobRow.kind.not_in(RESUMED))
+    return [job_of(row) for row in connection.execute(query).mappings()]
 
 
 def _interrupt(connection: Connection, job_id: str) -> None:
     connection.execute(update(JobRow).where(JobRow.job_id == job_id).values(state="interrupted", ended=now()))
+    _renew_checksum(connection, job_id)
 
 
-def _row(job: Job) -> dict[str, Any]:
+def _renew_checksum(connection: Connection, job_id: str) -> None:
+    """Compute the checksum of a job whose row this transaction has changed, and so locked."""
+    this = JobRow.job_id == job_id
+    row = connection.execute(select(JobRow.__table__).where(this)).mappings().first()
+    if row is not None:
+        connection.execute(update(JobRow).where(this).values(checksum=row_checksum("jobs", row)))
+
+
+def row_of(job: Job) -> dict[str, Any]:
+    """The columns of a job, without its checksum."""
     result = None if job.result is None else orjson.dumps(job.result)
     columns = {name: value for name, value in job._asdict().items() if name != "owner"}
     return columns | {"result": result} | job.owner._asdict()
 
 
-def _job(row: RowMapping) -> Job:
-    columns = dict(row)
+def job_of(row: RowMapping) -> Job:
+    """The job of a row."""
+    columns = {name: value for name, value in row.items() if name != CHECKSUM}
     owner = Owner(columns.pop("host"), columns.pop("lock_file"))
     result = columns.pop("result")
     return Job(**columns, owner=owner, result=None if result is None else orjson.loads(result))

@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from model_store.live import AddedExemplar, LiveExemplars
 from model_store.release import Release
 from service.records.edit_log import ClassState, Edit, EditLog
+from service.records.edit_rows import ReleaseKey
+from service.records.image_store import unnamed_source
 
 
 @dataclass
@@ -33,6 +38,31 @@ class LiveRelease:
     @property
     def name(self) -> str:
         return self.release.card.name
+
+    @property
+    def digest(self) -> str:
+        """Identifies the content of the release."""
+        return self.release.digest
+
+    @property
+    def key(self) -> ReleaseKey:
+        """Its name and its digest."""
+        return ReleaseKey(self.name, self.digest)
+
+    def exemplars_of_image(self, image_id: str) -> int:
+        """Number of exemplars of an image that vote: those that edits added, and those that were marks of an earlier
+        release when this one was made of it. Corrections of whole segments are not counted among the latter."""
+        return len(self.state.added_to_image(image_id)) + self._built_in.get(unnamed_source(image_id), 0)
+
+    @cached_property
+    def _built_in(self) -> dict[str, int]:
+        """Number of the release's exemplars by the source of their image, of images that have no other name."""
+        counts = np.bincount(self.release.exemplars.image_ids, minlength=len(self.release.sources))
+        return {
+            one.source: int(count)
+            for one, count in zip(self.release.sources, counts.tolist(), strict=True)
+            if one.source.startswith(unnamed_source(""))
+        }
 
     def advance(self, revision: int, edits: Sequence[Edit], added: Sequence[AddedExemplar]) -> None:
         """Apply all edits of this release up to a revision.

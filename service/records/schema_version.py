@@ -16,32 +16,40 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from service.records.connection import BUSY_TIMEOUT, connect, durable_transaction
+from service.problems import DamageError
+from service.records.connection import Waits, connect, durable_transaction
+from service.records.damage import damage_in
 
-CURRENT = "0003"  # the newest revision of `service.records.migrations`
+CURRENT = "0014"  # the newest revision of `service.records.migrations`
 VERSION_TABLE = "segsort_schema_version"  # not Alembic's default, which other programs may use in the same database
 _VERSION_QUERY = text(f"SELECT version_num FROM {VERSION_TABLE}")
 _MIGRATION_WAIT = 600  # seconds; longest wait for another process that migrates the database
 _ADVISORY_LOCK = 7_367_736_072  # any number that no other program over the same PostgreSQL database uses
 _LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE of a lock timeout
 
-_CONNECT_WAIT, _PAUSE = 30, 0.2  # seconds; while another process switches a new SQLite file to write-ahead logging
+_CONNECT_WAIT, _PAUSE = 30, 0.2  # seconds; while the server starts, or another process sets up a new SQLite file
+# What SQLite says while another process switches a new file to write-ahead logging, and libpq while a server starts
+_PASSING = (
+    "locked", "refused", "No such file", "starting up", "not accepting connections", "not yet accepting connections",
+    "in recovery mode", "shutting down",
+)  # fmt: skip
 
 _log = logging.getLogger("segsort.records")
 _one_migration = threading.Lock()  # Alembic keeps the running migration in a global variable
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str, waits: Waits = Waits()) -> Engine:  # noqa: B008  # immutable
     """Connect to a database, and create or upgrade its tables.
 
     Args:
         url: SQLAlchemy URL.
+        waits: how long its statements may wait.
 
     Raises:
         ValueError: if the database cannot be opened, upgraded or written, or a newer version of the program wrote it.
     """
     try:
-        engine = connect(url)
+        engine = connect(url, waits)
         try:
             _connect_with_patience(engine)
             ensure_current_schema(engine)
@@ -50,6 +58,8 @@ def open_database(url: str) -> Engine:
             engine.dispose()
             raise
     except (SQLAlchemyError, OSError, ImportError) as error:
+        if isinstance(error, SQLAlchemyError) and (said := damage_in(error)) is not None:
+            raise DamageError(None, make_url(url).render_as_string(), f"it cannot be read: {said}") from error
         raise ValueError(
             f"the database {make_url(url).render_as_string()} cannot be opened: {error}; "
             "check SEGSORT_DATABASE_URL and SEGSORT_DATA_DIR, and that the folder may be written"
@@ -58,15 +68,18 @@ def open_database(url: str) -> Engine:
 
 
 def _connect_with_patience(engine: Engine) -> None:
-    """Make the first connection, which sets up write-ahead logging of an SQLite file."""
-    deadline = time.monotonic() + _CONNECT_WAIT
+    """Make the first connection, which sets up write-ahead logging of an SQLite file. Wait for a server that starts."""
+    deadline, said = time.monotonic() + _CONNECT_WAIT, False
     while True:
         try:
             return engine.connect().close()
         except OperationalError as error:
-            if "locked" not in str(error.orig) or time.monotonic() > deadline:
+            if not any(word in str(error.orig) for word in _PASSING) or time.monotonic() > deadline:
                 raise
-            _log.info("waiting for another process that locks the database %s", engine.url.render_as_string())
+            if not said:
+                name = engine.url.render_as_string()
+                _log.info("waiting at most %d s for the database %s: %s", _CONNECT_WAIT, name, error.orig)
+            said = True
             time.sleep(_PAUSE)
 
 
@@ -158,10 +171,14 @@ def _exclusive(engine: Engine) -> Iterator[Connection]:
 def _take_advisory_lock(connection: Connection) -> None:
     """Take the lock of PostgreSQL that migrations need, until the end of the transaction.
 
-    The limit also holds for locks that the migration itself waits for.
+    The limit also holds for locks that the migration itself waits for. Its statements may take any time.
     """
     connection.execute(
-        text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{int(_MIGRATION_WAIT * 1000)}ms"}
+        text(
+            "SELECT set_config('lock_timeout', :wait, true), set_config('statement_timeout', '0', true), "
+            "set_config('idle_in_transaction_session_timeout', '0', true)"
+        ),
+        {"wait": f"{int(_MIGRATION_WAIT * 1000)}ms"},
     )
     try:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
@@ -177,8 +194,9 @@ def _take_advisory_lock(connection: Connection) -> None:
 
 def _begin_alone(connection: Connection) -> None:
     _log.info("waiting at most %s s until no other process writes the database, to set up its tables", _MIGRATION_WAIT)
+    usual = int(connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one())
     connection.exec_driver_sql(f"PRAGMA busy_timeout={int(_MIGRATION_WAIT * 1000)}")
     try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000}")
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={usual}")

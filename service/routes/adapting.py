@@ -7,12 +7,12 @@ from pydantic import Field
 
 from service.adapting.adaptations import Adaptations
 from service.adapting.requests import Activate, AdaptRequest, Fit
-from service.answering.links import job_url
 from service.http import wire
-from service.routes.dependencies import Body, Curator, Reason, author, json
-from service.routes.jobs import job_json
+from service.http.budgeted import Budgeted
+from service.routes.dependencies import Body, Curator, Reason, author
+from service.routes.jobs import job_started
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(route_class=Budgeted, tags=["jobs"])
 
 
 class Adapt(Body):
@@ -50,6 +50,4 @@ def adapt_release(request: Request, caller: Curator, body: Adapt | None = None) 
     job = adaptations.begin(
         author(caller, asked.reason), AdaptRequest(asked.name, asked.fit, asked.activate, asked.budget_s)
     )
-    response = json(job_json(job), 202)
-    response.headers["Location"] = job_url(job.job_id)
-    return response
+    return job_started(job)

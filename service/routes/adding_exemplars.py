@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -14,16 +13,18 @@ from service.answering.limits import AnswerOptions, SegmentRequest
 from service.answering.relabelling import relabel as relabel_answer
 from service.answering.release_view import class_json
 from service.answering.served import ServedRelease, check_release
-from service.answering.splitting import split_by_strokes
-from service.editing.curation import Added, Curation
+from service.answering.splitting import MarkedPixels, split_by_strokes
+from service.editing.curation import Curation
 from service.editing.new_exemplars import MarkedImage, pieces_of
 from service.editing.pieces import Source
-from service.editing.strength import wins_vote
 from service.http import wire
 from service.http.access import Caller
+from service.http.budgeted import Budgeted
+from service.images.decode import decode_mask, is_quick, take_page
 from service.problems import Problem
 from service.records.database import Answered
-from service.records.image_store import ImageFile
+from service.records.image_store import ImageFile, unnamed_source
+from service.routes.added_exemplars import added_json
 from service.routes.dependencies import (
     Curator,
     Edits,
@@ -39,7 +40,7 @@ from service.routes.exemplar_bodies import LabelledImage, read_labelled_image
 from service.routes.exemplar_document import BODY
 from service.routes.segmentations import find_answer
 
-router = APIRouter(prefix="/exemplars", tags=["exemplars"])
+router = APIRouter(route_class=Budgeted, prefix="/exemplars", tags=["exemplars"])
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,10 @@ async def add_exemplars(
     curation: Edits,
     segments: Annotated[
         int | None,
-        Query(description="Number of segments that pixel sorting starts with. By default, that of the release."),
+        Query(
+            description="Number of segments that pixel sorting starts with. By default, that of the release. More "
+            "segments give more and smaller exemplars: with masks, 256 teach a new class better than 64."
+        ),
     ] = None,
     relabel: Annotated[
         bool, Query(description="With a `segmentation_id`: also label the whole image again, as `relabelled`.")
@@ -88,13 +92,17 @@ async def add_exemplars(
     """
     engine.limits.check_options(AnswerOptions(exemplars))
     labelled = await read_labelled_image(request, engine.settings.max_bytes)
-    content, answered = await run_in_threadpool(_image_of, engine, curation.served, labelled)
+    content, answered = await run_in_threadpool(_image_of, engine, curation.served, labelled, caller)
     asked = _Asked(labelled, content, answered, segments, exemplars if relabel else None)
-    async with turn(request, lambda: engine.measure(content, SegmentRequest(segments=segments))):
+    slow = content if labelled.mask is None or not is_quick(content) else labelled.mask
+    ahead = slow, lambda: _decode_all(engine, curation.served, asked)
+    async with turn(request, lambda: engine.measure(content, SegmentRequest(segments=segments)), ahead=ahead):
         return await run_in_threadpool(_add, engine, curation, caller, asked)
 
 
-def _image_of(engine: Engine, served: ServedRelease, labelled: LabelledImage) -> tuple[bytes, Answered | None]:
+def _image_of(
+    engine: Engine, served: ServedRelease, labelled: LabelledImage, caller: Caller
+) -> tuple[bytes, Answered | None]:
     """The image file of a request, and the answer that it names.
 
     Raises:
@@ -102,11 +110,11 @@ def _image_of(engine: Engine, served: ServedRelease, labelled: LabelledImage) ->
             image is not the one of the answer.
     """
     if labelled.segmentation_id is None:
-        return labelled.image or b"", None
-    answered = find_answer(engine, labelled.segmentation_id)
+        return take_page(labelled.image or b"").content, None
+    answered = find_answer(engine, labelled.segmentation_id, caller)
     check_release(served, answered)
     if labelled.image is not None:
-        return labelled.image, answered
+        return _page_of_answer(labelled.image, answered), answered
     stored = engine.records.images.get(answered.facts.image_id)
     if stored is None:
         raise Problem(
@@ -115,6 +123,13 @@ def _image_of(engine: Engine, served: ServedRelease, labelled: LabelledImage) ->
             fix="Send the image as `image`. The operator can keep more images with SEGSORT_KEEP_IMAGES_MB.",
         )  # fmt: skip
     return stored.content, answered
+
+
+def _page_of_answer(image: bytes, answered: Answered) -> bytes:
+    """The page of a file that was answered. The file may be the whole one, or have this page alone."""
+    first = take_page(image)
+    number = answered.facts.page or 0
+    return first.content if first.pages == 1 or number == 0 else take_page(image, number).content
 
 
 def _check_same_image(answered: Answered, image: ImageFile) -> None:
@@ -130,14 +145,6 @@ def _check_same_image(answered: Answered, image: ImageFile) -> None:
         )  # fmt: skip
 
 
-def _unnamed_source(image_file: ImageFile) -> str:
-    """Source of an image that was sent without one.
-
-    The source is part of an exemplar's id. Another wording would make an image that databases already hold a new one.
-    """
-    return f"picture {image_file.image_id[:16]}"
-
-
 def _add(engine: Engine, curation: Curation, caller: Caller, asked: _Asked) -> Response:
     labelled, most, served = asked.labelled, engine.settings.max_pixels, curation.served
     by = author(caller, labelled.reason)
@@ -148,13 +155,13 @@ def _add(engine: Engine, curation: Curation, caller: Caller, asked: _Asked) -> R
     names = [state.info.name for state in served.live.log.class_states() if not state.retired]
     marks = labelled.marks(image.size, most, names)
     marked = pieces_of(engine, served, image, marks, asked.segments)
-    source = Source(file, labelled.source or _unnamed_source(file))
+    source = Source(file, labelled.source or unnamed_source(file.image_id))
     ks = set() if asked.answered is None else {asked.answered.facts.k}
-    added = curation.add(by, source, marked.pieces, ks)
+    added = curation.add(by, source, marked.pieces, ks, labelled.scope)
     classes = [] if added.edit is None else [class_json(info) for info in added.edit.new_classes]
     again = _relabelled(engine, served, asked, marked, caller.name)
     return edited(
-        engine, added.edit, 201, exemplars=_added_json(served, added), classes=classes, already=len(added.already),
+        engine, added.edit, 201, exemplars=added_json(served, added), classes=classes, already=len(added.already),
         dropped=[] if marks.areas is None else [one._asdict() for one in marks.areas.dropped], relabelled=again,
     )  # fmt: skip
 
@@ -166,24 +173,11 @@ def _decoded(engine: Engine, served: ServedRelease, asked: _Asked) -> Sized:
     return engine.decode_in_full(asked.content, served)
 
 
-def _added_json(served: ServedRelease, added: Added) -> list[dict[str, Any]]:
-    infos = [state.info for state in served.live.log.class_states()]
-    state, k = served.live.state, served.release.card.retrieval.k
-    prototypes = np.stack([one.prototype for one in added.exemplars])
-    wins = wins_vote(state, prototypes, np.array([one.class_id for one in added.exemplars]), k)
-    return [
-        {
-            "exemplar_id": one.exemplar_id,
-            "class_id": one.class_id,
-            "class_name": infos[one.class_id].name,
-            "area": one.area,
-            "bbox": list(one.bbox),
-            "strength": one.strength,
-            "wins": won,
-            "added": one.exemplar_id not in added.already,
-        }
-        for one, won in zip(added.exemplars, wins.tolist(), strict=True)
-    ]
+def _decode_all(engine: Engine, served: ServedRelease, asked: _Asked) -> None:
+    """Decode the image and the mask, so that `_add` finds them, see `service.images.decode.kept_ahead`."""
+    _decoded(engine, served, asked)
+    if asked.labelled.mask is not None:
+        decode_mask(asked.labelled.mask, engine.settings.max_pixels)
 
 
 def _relabelled(
@@ -196,5 +190,6 @@ def _relabelled(
     split = None
     if marked.strokes is not None:
         options = served.release.card.sorting.options(asked.segments)
-        split = split_by_strokes(Shapes.of_answer(answered), marked.strokes, marked.embeddings, options)
+        shapes = Shapes.of_answer(answered)
+        split = split_by_strokes(shapes, MarkedPixels.of_map(shapes, marked.strokes), marked.embeddings, options)
     return if_recorded(lambda: relabel_answer(engine, answered, AnswerOptions(exemplars), author, served, split))

@@ -6,6 +6,7 @@ from pydantic import Field
 from service.answering.release_view import ReleaseView, class_json
 from service.editing.class_names import ClassRef
 from service.http import wire
+from service.http.budgeted import Budgeted
 from service.problems import Problem
 from service.routes.dependencies import (
     LARGEST,
@@ -22,7 +23,7 @@ from service.routes.dependencies import (
 )
 from service.routes.documented import Responses
 
-router = APIRouter(prefix="/classes", tags=["classes"])
+router = APIRouter(route_class=Budgeted, prefix="/classes", tags=["classes"])
 
 _CHANGED: Responses = {
     200: {
@@ -45,13 +46,14 @@ class ClassBody(Body):
 def list_classes(caller: Reader, engine: Service) -> Response:
     """List the classes that segments may take, each with the number of its exemplars."""
     view = ReleaseView.current(engine.served.live)
-    counts = view.state.counts_per_class.tolist()
+    counts, of_one_image = view.state.counts_per_class.tolist(), view.state.counts_of_one_image.tolist()
     released = len(engine.served.release.card.classes)
     return json(
         [
             wire.OfferedClass(
                 **class_json(state.info),
                 exemplars=counts[state.info.class_id],
+                for_one_image=of_one_image[state.info.class_id],
                 origin="release" if state.info.class_id < released else "edit",
             )
             for state in view.classes

@@ -1,26 +1,30 @@
 """What routes share: the engine, the caller, common parameters, and reading and writing bodies."""
 
-import io
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple, cast
 
 import orjson
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
-from starlette.requests import ClientDisconnect
 
-from service.answering.admission import Admission
+from model_store.workers import Stop, present_stop, stopping_with
+from service.answering.admission import Admission, until_gone
+from service.answering.decodings import Decodings
 from service.answering.engine import Engine
+from service.answering.fair_queue import Flow
 from service.editing.curation import Curation
 from service.editing.edit_list import edit_json
-from service.http.access import Caller, curator, reader
-from service.http.body_limit import too_large
-from service.problems import CallerLeft, Problem, printable
+from service.http.access import Caller, curator, owner, reader
+from service.http.budgeted import taken_body
+from service.http.forms import form_fields
+from service.http.identified import sender
+from service.images.decode import is_quick, kept_ahead
+from service.problems import Problem, printable
 from service.records.edit_log import Edit
 from service.records.follower import Author
 from service.records.image_store import ImageFile
@@ -29,6 +33,7 @@ LARGEST = 2**62  # integers that every database can store
 LONGEST_REASON = 1000  # characters
 Reader = Annotated[Caller, Depends(reader)]
 Curator = Annotated[Caller, Depends(curator)]
+Owner = Annotated[Caller, Depends(owner)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of entries on a page.")]
 Exemplars = Annotated[int, Query(description="Number of exemplars listed for each segment.")]
 Reason = Annotated[
@@ -51,7 +56,7 @@ async def _engine(request: Request) -> Engine:
 
 async def _curation(request: Request) -> Curation:
     engine: Engine = request.app.state.engine
-    return Curation(engine.follower, engine.served)
+    return Curation(engine.follower, engine.served, engine.records.images)
 
 
 Service = Annotated[Engine, Depends(_engine)]
@@ -84,18 +89,18 @@ def edited(engine: Engine, edit: Edit | None, status: int, **more: Any) -> Respo
 
 
 def if_recorded(answer: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
-    """The answer after an edit; None if the database fails to record it, because the edit is already in effect.
+    """The answer after an edit; None if the database does not record it, because the edit is already in effect.
 
     Args:
         answer: makes and records the answer.
 
     Raises:
-        Problem: what `answer` raises, with any other status than 503.
+        Problem: what `answer` raises, with any other status than 503 and 507.
     """
     try:
         return answer()
     except Problem as problem:
-        if problem.status != HTTPStatus.SERVICE_UNAVAILABLE:
+        if problem.status not in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE):
             raise
         return None
 
@@ -143,33 +148,25 @@ def png_response(content: bytes) -> Response:
     return Response(content, media_type="image/png", headers=_CACHEABLE)
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The body of a request.
-
-    Raises:
-        Problem: 413 if it is too large, 408 if it took too long to arrive.
-        CallerLeft: if the connection ends before the body is complete.
-    """
-    parts, size = io.BytesIO(), 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > max_bytes:
-                raise too_large(max_bytes)
-            parts.write(part)
-    except ClientDisconnect as error:
-        raise CallerLeft from error
-    return parts.getvalue()
-
-
 @asynccontextmanager
-async def turn(request: Request, measure: Callable[[], int], quick: bool = False) -> AsyncIterator[float]:
+async def turn(
+    request: Request,
+    measure: Callable[[], int],
+    quick: bool = False,
+    admission: Admission | None = None,
+    ahead: tuple[bytes, Callable[[], object]] | None = None,
+) -> AsyncIterator[float]:
     """Wait for a turn in the engine, and hold it while the block runs.
+
+    An image that a worker decodes is decoded before, so that it keeps no other image waiting. In the block, what
+    workers decode ends when the caller leaves, and at the deadline.
 
     Args:
         request: its connection is watched while it waits.
         measure: returns the number of pixels of the image, or raises a Problem.
         quick: run `measure` here rather than in a thread: it takes less time than the switch.
+        admission: the queue to wait in; None: that of the engine.
+        ahead: the image, and what decodes it in the block, by the functions of `service.images.decode`.
 
     Yields:
         Seconds waited.
@@ -177,10 +174,84 @@ async def turn(request: Request, measure: Callable[[], int], quick: bool = False
     Raises:
         Problem: what `measure` raises; 429 if the queue is full; 504 if the wait is too long. See `Admission`.
     """
-    pixels = measure() if quick else await run_in_threadpool(measure)
-    admission: Admission = request.app.state.admission
-    async with admission.admitted(pixels, request.receive) as waited:
-        yield waited
+    queue: Admission = request.app.state.admission if admission is None else admission
+    measured = _Measured(request, measure, quick, admission is None)
+    flow = _flow(request)
+    if ahead is not None and is_quick(ahead[0]):
+        pixels = await measured.pixels()
+        async with queue.admitted(pixels, request.receive, flow=flow) as waited:
+            yield waited
+        return
+    stop = Stop(time.monotonic() + queue.deadline)
+    with stopping_with(stop), kept_ahead():
+        async with AsyncExitStack() as decoding:
+            pixels, waited = await _decode_ahead(request, measured, ahead, decoding)
+            async with queue.admitted(pixels, request.receive, stop.until, flow) as more:
+                await decoding.aclose()
+                async with _watched(request, stop):
+                    yield waited + more
+
+
+def _flow(request: Request) -> Flow:
+    """The flow of a request: its caller and its route. One image for itself has twice the share of others."""
+    path: str = request.scope["route"].path
+    return Flow(f"{sender(request.scope)} {path}", 2.0 if path == "/segment" else 1.0)
+
+
+class _Measured(NamedTuple):
+    """How the pixels of an image are counted, and whether they are charged to the caller."""
+
+    request: Request
+    measure: Callable[[], int]
+    quick: bool
+    charged: bool
+
+    async def pixels(self) -> int:
+        """Count them."""
+        pixels = self.measure() if self.quick else await run_in_threadpool(self.measure)
+        charge = getattr(self.request.state, "charge", None)
+        if charge is not None and self.charged:
+            charge.spend_pixels(pixels)
+        return pixels
+
+
+@asynccontextmanager
+async def ending_with_caller(request: Request) -> AsyncIterator[None]:
+    """Let what workers do in the block end as soon as the caller leaves."""
+    stop = Stop()
+    with stopping_with(stop):
+        async with _watched(request, stop):
+            yield
+
+
+async def _decode_ahead(
+    request: Request,
+    measured: _Measured,
+    ahead: tuple[bytes, Callable[[], object]] | None,
+    decoding: AsyncExitStack,
+) -> tuple[int, float]:
+    """The pixels of an image that was decoded, and the seconds waited for that; it has a turn until `decoding` ends."""
+    if ahead is None:
+        return await measured.pixels(), 0.0
+    decodings, stop, flow = cast(Decodings, request.app.state.decodings), present_stop(), _flow(request)
+    async with decodings.headers.admitted(0, request.receive, stop.until, flow) as waited, _watched(request, stop):
+        pixels = await measured._replace(quick=False).pixels()
+    waited += await decoding.enter_async_context(decodings.images.admitted(pixels, request.receive, stop.until, flow))
+    async with _watched(request, stop):
+        await run_in_threadpool(ahead[1])
+    return pixels, waited
+
+
+@asynccontextmanager
+async def _watched(request: Request, stop: Stop) -> AsyncIterator[None]:
+    """End the work of a request as soon as its caller leaves while the block runs."""
+    gone = asyncio.ensure_future(until_gone(request.receive))
+    gone.add_done_callback(lambda done: None if done.cancelled() or done.exception() else stop.set())
+    try:
+        yield
+    finally:
+        gone.cancel()
+        await asyncio.wait({gone})
 
 
 def is_form(request: Request) -> bool:
@@ -198,37 +269,9 @@ def content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def read_form(request: Request, body: bytes) -> dict[str, bytes]:
-    """The fields of a multipart form. A part is a file whether it names a file or not.
-
-    Raises:
-        Problem: 400 if it cannot be read.
-        OSError: if a large file cannot be written to the disk.
-    """
-    boundary = parse_options_header(request.headers["content-type"])[1].get(b"boundary")
-    if not boundary or b"--%b--" % boundary not in body:
-        raise Problem(
-            400, "The multipart form is not complete.", received=f"{len(body)} bytes without the closing boundary",
-            allowed="parts between the boundaries that Content-Type names", fix="Send the whole form again.",
-        )  # fmt: skip
-
-    async def again() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    kind = b"multipart/form-data; charset=latin-1; boundary=%b" % _quoted(boundary)  # every byte becomes a character
-    scope = {**request.scope, "headers": [(b"content-type", kind)]}
-    try:
-        form = await Request(scope, again).form(max_files=4, max_fields=16, max_part_size=len(body) + 1)
-        return await _fields(form)
-    except OSError:
-        raise
-    except Exception as error:  # starlette and its parser raise several types on a broken form
-        raise Problem(
-            400,
-            "The multipart form cannot be read.",
-            received=str(error)[:200],
-            fix="Send one file in the field `image`.",
-        ) from error
+def read_form(request: Request) -> dict[str, bytes]:
+    """The fields of a multipart form, see `form_fields`. The request forgets its body."""
+    return form_fields(request.headers["content-type"], taken_body(request))
 
 
 def image_field(form: Mapping[str, bytes]) -> bytes:
@@ -243,19 +286,3 @@ def image_field(form: Mapping[str, bytes]) -> bytes:
             fix="Send the image as a file in the field `image`, or as the raw body.",
         )  # fmt: skip
     return form["image"]
-
-
-async def _fields(form: FormData) -> dict[str, bytes]:
-    """The content of each field of a form in latin-1."""
-    found = {}
-    try:
-        for name, field in form.items():
-            content = field.encode("latin-1") if isinstance(field, str) else await field.read()
-            found[name.encode("latin-1").decode(errors="replace")] = content
-    finally:
-        await form.close()
-    return found
-
-
-def _quoted(boundary: bytes) -> bytes:
-    return b'"%b"' % boundary.replace(b"\\", b"\\\\").replace(b'"', b'\\"')

@@ -10,7 +10,10 @@ from service.http.document import schema_ref
 
 Responses = dict[int | str, dict[str, Any]]
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/tiff", "image/bmp", "image/gif")
+IMAGE_TYPES = (
+    "image/jpeg", "image/png", "image/webp", "image/avif", "image/tiff", "image/bmp", "image/gif", "image/jp2",
+    "image/x-portable-anymap",
+)  # fmt: skip
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}}}
 
 SegmentationId = Annotated[str, Path(description="Id of an answer.", examples=["3f" * 16])]
@@ -28,6 +31,13 @@ BUSY: Responses = {
     },
     504: {
         "description": "The image waited too long for its turn.",
+        "content": {"application/problem+json": {"schema": schema_ref(wire.Problem)}},
+    },
+}
+FULL: Responses = {
+    507: {
+        "description": "The database has no room for more answers. Reading, explaining, deleting and editing go on.",
+        "headers": _RETRY_AFTER,
         "content": {"application/problem+json": {"schema": schema_ref(wire.Problem)}},
     },
 }

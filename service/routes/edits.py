@@ -8,6 +8,7 @@ from service.editing.edit_checks import no_edit
 from service.editing.edit_list import edits_json, find_edit, newest_edits
 from service.editing.effect import effect_of
 from service.http import wire
+from service.http.budgeted import Budgeted
 from service.routes.dependencies import (
     LARGEST,
     Body,
@@ -22,7 +23,7 @@ from service.routes.dependencies import (
     json,
 )
 
-router = APIRouter(prefix="/edits", tags=["edits"])
+router = APIRouter(route_class=Budgeted, prefix="/edits", tags=["edits"])
 
 Number = Annotated[int, Path(ge=1, le=LARGEST, description="Number of an edit.", examples=[7])]
 
@@ -70,15 +71,18 @@ def get_edit_effect(
     engine: Service,
     recent: Annotated[int, Query(ge=1, le=500, description="Number of recent answers to compare.")] = 50,
 ) -> Response:
-    """List segments of recent answers that would get another label now because of this edit."""
+    """List segments of recent answers that would get another label now because of this edit.
+
+    A reader sees answers of its own key, a curator those of all keys.
+    """
     with engine.records.engine.connect() as connection:
         found = find_edit(connection, revision)
     if found is None:
         raise no_edit(revision)
-    live = engine.catalogue.find(found.release)
+    live = engine.catalogue.release_of_edit(found)
     if live.state.revision < revision:
         engine.follower.catch_up()  # another replica has just made this edit
-    return json(effect_of(engine.records, live, revision, recent))
+    return json(effect_of(engine.records, live, revision, recent, caller.owner))
 
 
 @router.post(

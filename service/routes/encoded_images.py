@@ -9,9 +9,11 @@ import orjson
 from pydantic import ValidationError
 
 from service.http.body_limit import too_large
+from service.json_parsing import parsed_json
 from service.problems import Problem, printable
 from service.routes.dependencies import Body
 
+_VALUES = 100  # of a body with an image alone
 _WHITE_SPACE = b" \t\r\n"
 FORM = "The image file in base64, with or without line breaks, or as a data: URL."
 SCHEMA: dict[str, Any] = {"type": "string", "format": "byte", "description": FORM}
@@ -52,7 +54,7 @@ def image_of_json(body: bytes, max_bytes: int) -> bytes:
         Problem: 400 if the body is not JSON; 413 or 422 as `decoded_image`, and 422 for other fields.
     """
     try:
-        return decoded_image(ImageBody.model_validate(orjson.loads(body)).image, max_bytes)
+        return decoded_image(ImageBody.model_validate(parsed_json(body, _VALUES)).image, max_bytes)
     except orjson.JSONDecodeError as error:
         raise Problem(
             400, "The body is not JSON.", received=str(error)[:200], allowed='{"image": ...}', fix=_FIX

@@ -2,24 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from fastapi import Request
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from model_store.live import Scope
 from service.editing.annotations import from_annotations
 from service.editing.mask_files import from_mask
 from service.editing.new_exemplars import Marks
 from service.editing.strokes import from_strokes
+from service.http.budgeted import taken_body
+from service.json_parsing import MANY_VALUES, parsed_json
 from service.problems import Problem, printable
-from service.routes.dependencies import Body, content_type, image_field, is_form, is_json, read_body, read_form
+from service.routes.dependencies import Body, content_type, image_field, is_form, is_json, read_form
 from service.routes.encoded_images import decoded_image
 
 LONGEST_SOURCE = 300
 _FIELDS = (
-    "image", "segmentation_id", "mask", "classes", "annotations", "categories", "strokes", "reason", "source",
+    "image", "segmentation_id", "mask", "classes", "annotations", "categories", "strokes", "scope", "reason", "source",
 )  # fmt: skip
 _FIX = (
     "Send a form with `image` and `strokes`, `annotations`, or `mask` with `classes`; or JSON with `image` in base64 "
@@ -39,6 +42,7 @@ class LabelledImage:
         annotations: JSON text, or parsed JSON.
         categories: JSON text, or parsed JSON: what `category_id` of annotations refers to.
         strokes: JSON text, or parsed JSON.
+        scope: "all" or "image", which segments the exemplars vote for.
         mask: a mask file, in place of annotations.
         classes: JSON text, the classes of the mask's values.
         reason: why.
@@ -58,14 +62,20 @@ class LabelledImage:
     classes: bytes | None = None
     reason: str | None = None
     source: str | None = None
+    scope: Scope = "all"
 
     def __post_init__(self) -> None:
+        if self.scope not in ("all", "image"):
+            raise Problem(
+                422, "The scope is not known.", received=printable(str(self.scope)[:100]), allowed=["all", "image"],
+                fix="Send image to change no other image, or leave it out.",
+            )  # fmt: skip
         if self.source is not None and not (1 <= len(self.source) <= LONGEST_SOURCE and self.source.isprintable()):
             raise Problem(
                 422, "`source` cannot be the name of an image.", received=printable(self.source[:100]),
                 allowed=f"1 to {LONGEST_SOURCE} printable characters", fix="Shorten the name, or leave it out.",
             )  # fmt: skip
-        given = [name for name in _FIELDS if getattr(self, name) is not None]
+        given = [name for name in _FIELDS if name != "scope" and getattr(self, name) is not None]
         if self.image is None and self.segmentation_id is None:
             raise Problem(
                 422, "The request has no image.", received=given, allowed=["image", "segmentation_id"], fix=_FIX
@@ -108,6 +118,7 @@ class _JsonBody(Body):
     annotations: list[Any] | None = None
     categories: list[Any] | None = None
     strokes: list[Any] | None = None
+    scope: Scope = "all"
     reason: str | None = None
     source: str | None = None
 
@@ -118,15 +129,14 @@ async def read_labelled_image(request: Request, max_bytes: int) -> LabelledImage
     Raises:
         Problem: 400, 413, 415 or 422 if the body is neither a valid form nor valid JSON.
     """
-    body = await read_body(request, max_bytes)
     if is_form(request):
-        return _of_form(await read_form(request, body))
+        return await run_in_threadpool(_of_form, read_form(request))
     if not is_json(request):
         raise Problem(
             415, "The body is neither a form nor JSON.", received=content_type(request)[:100] or None,
             allowed=["multipart/form-data", "application/json"], fix=_FIX,
         )  # fmt: skip
-    return await run_in_threadpool(_of_json, body, max_bytes)
+    return await run_in_threadpool(_of_json, taken_body(request), max_bytes)
 
 
 def _of_form(form: Mapping[str, bytes]) -> LabelledImage:
@@ -143,6 +153,7 @@ def _of_form(form: Mapping[str, bytes]) -> LabelledImage:
         classes=form.get("classes"),
         reason=_text(form, "reason"),
         source=_text(form, "source"),
+        scope=cast(Scope, _text(form, "scope") or "all"),  # checked by LabelledImage
     )
 
 
@@ -153,7 +164,7 @@ def _text(form: Mapping[str, bytes], name: str) -> str | None:
 
 def _of_json(body: bytes, max_bytes: int) -> LabelledImage:
     try:
-        parsed = _JsonBody.model_validate(orjson.loads(body))
+        parsed = _JsonBody.model_validate(parsed_json(body, MANY_VALUES))
     except orjson.JSONDecodeError as error:
         raise Problem(400, "The body is not JSON.", received=str(error)[:200], allowed="JSON", fix=_FIX) from error
     except ValidationError as error:
@@ -161,7 +172,7 @@ def _of_json(body: bytes, max_bytes: int) -> LabelledImage:
         where = ".".join(str(part) for part in first["loc"]) or "the body"
         raise Problem(
             422, f"{where[:100]}: {first['msg']}.", received=where[:100],
-            allowed="image, segmentation_id, annotations, categories, strokes, reason, source", fix=_FIX,
+            allowed="image, segmentation_id, annotations, categories, strokes, scope, reason, source", fix=_FIX,
         ) from error  # fmt: skip
     return LabelledImage(
         image=None if parsed.image is None else decoded_image(parsed.image, max_bytes),
@@ -171,4 +182,5 @@ def _of_json(body: bytes, max_bytes: int) -> LabelledImage:
         strokes=parsed.strokes,
         reason=parsed.reason,
         source=parsed.source,
+        scope=parsed.scope,
     )

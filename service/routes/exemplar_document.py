@@ -21,9 +21,15 @@ _ANSWER = {
 _AREAS = "Later ones cover earlier ones. Those of a COCO file are understood as they are."
 _CATEGORIES = "The `categories` of a COCO file, which `category_id` of annotations refers to."
 _STROKES = (
-    "Lines that mark pixels: exactly the pixels under a stroke become exemplars. Later ones cover earlier ones, and "
-    "all cover annotations and mask."
+    "Lines and areas that mark pixels: exactly the pixels of a stroke become exemplars. Later ones cover earlier ones, "
+    "and all cover annotations and mask."
 )
+_SCOPE = {
+    "type": "string",
+    "enum": ["all", "image"],
+    "default": "all",
+    "description": "image: the exemplars vote only for segments of this image file.",
+}
 _FORM = {
     "type": "object",
     "title": "LabelledImageForm",
@@ -52,6 +58,7 @@ _FORM = {
             "description": f"JSON list of strokes, beside or in place of the others. {_STROKES}",
             "examples": ['[{"class_name": "kerb", "points": [[10, 10], [60, 40]], "width": 5}]'],
         },
+        "scope": _SCOPE,
         "reason": _REASON,
         "source": _SOURCE,
     },
@@ -77,6 +84,7 @@ _JSON = {
             "description": f"Beside or in place of annotations. {_STROKES}",
             "examples": [_STROKE_EXAMPLE],
         },
+        "scope": _SCOPE,
         "reason": _REASON,
         "source": _SOURCE,
     },

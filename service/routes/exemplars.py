@@ -1,13 +1,16 @@
 """Routes of exemplars: list, read and remove them."""
 
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, cast
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
+from service.answering.renderings import Renderings
 from service.explaining.exemplar_detail import exemplar_crop, exemplar_file, exemplar_json, exemplar_rows
 from service.http import wire
+from service.http.budgeted import Budgeted
 from service.images.drawing import png
 from service.routes.dependencies import (
     LARGEST,
@@ -23,10 +26,11 @@ from service.routes.dependencies import (
     image_response,
     json,
     png_response,
+    turn,
 )
-from service.routes.documented import IMAGE, PNG, ExemplarId
+from service.routes.documented import BUSY, IMAGE, PNG, ExemplarId
 
-router = APIRouter(prefix="/exemplars", tags=["exemplars"])
+router = APIRouter(route_class=Budgeted, prefix="/exemplars", tags=["exemplars"])
 
 
 class Removal(Body):
@@ -82,12 +86,23 @@ def get_exemplar_image(exemplar_id: ExemplarId, caller: Reader, engine: Service)
     operation_id="get_exemplar_crop",
     summary="Draw an exemplar in its image",
     response_class=Response,
-    responses=PNG,
+    responses=PNG | BUSY,
 )
-def get_exemplar_crop(exemplar_id: ExemplarId, caller: Reader, engine: Service) -> Response:
-    """Draw the part of the image around an exemplar, its mask outlined."""
-    live, row = engine.catalogue.find_exemplar(exemplar_id)
-    return png_response(png(exemplar_crop(live, row, engine.records.images, engine.settings)))
+async def get_exemplar_crop(exemplar_id: ExemplarId, request: Request, caller: Reader, engine: Service) -> Response:
+    """Draw the part of the image around an exemplar, its mask outlined.
+
+    A part of more than 2048 pixels is drawn at a fraction of its size.
+    """
+    live, row = await run_in_threadpool(engine.catalogue.find_exemplar, exemplar_id)
+    added, renderings = live.state.added(row), cast(Renderings, request.app.state.renderings)
+    size = live.release.sources[int(live.release.exemplars.image_ids[row])] if added is None else added
+    pixels = renderings.whole(size.width, size.height)
+
+    def drawn() -> Response:
+        return png_response(png(exemplar_crop(live, row, engine.records.images, renderings.decoded)))
+
+    async with turn(request, lambda: pixels, quick=True, admission=renderings.crops):
+        return await run_in_threadpool(drawn)
 
 
 @router.delete(

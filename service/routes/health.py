@@ -1,16 +1,22 @@
 """Routes for operators: liveness, readiness, metrics. They are open to everyone."""
 
+from functools import cache
+
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
 from prometheus_client import generate_latest
 
+from model_store.precision import BITS
 from service.http import wire
+from service.http.budgeted import Budgeted
 from service.http.document import schema_ref
 from service.http.readiness import Readiness
 from service.problems import PROBLEM_TYPE, Problem
 from service.routes.dependencies import Service, json
 from service.routes.documented import Responses
 
-router = APIRouter(tags=["health"])
+router = APIRouter(route_class=Budgeted, tags=["health"])
+metrics_router = APIRouter(route_class=Budgeted, tags=["health"])
 
 _METRICS_TYPE = "text/plain; version=0.0.4"
 _NOT_READY: Responses = {
@@ -39,10 +45,10 @@ async def livez() -> Response:
     response_model=wire.Readiness,
     responses=_NOT_READY,
 )
-def readyz(request: Request, engine: Service) -> Response:
+async def readyz(request: Request, engine: Service) -> Response:
     """Check that the service can segment images, and read which release it serves on which device."""
     readiness: Readiness = request.app.state.readiness
-    reasons = readiness.reasons()
+    reasons = await readiness.check()
     if reasons:
         raise Problem(
             503, "Not ready.", received=reasons, fix="Send requests to another process. The log has the details."
@@ -52,9 +58,11 @@ def readyz(request: Request, engine: Service) -> Response:
         wire.Readiness(
             status="ready",
             release=served.name,
+            release_digest=served.live.digest,
+            earlier_edits=engine.earlier.count(served.live),
             device=engine.settings.device,
             runs_on=served.runs_on,
-            network_bits=16 if served.predictor.embedder.half else 32,
+            network_bits=BITS[served.predictor.embedder.precision],
             steps_run_on=wire.DeviceSteps(network=use.network, sorting=use.sorting, search=use.search, name=use.name),
             exemplars=state.count,
             index_revision=state.revision,
@@ -62,13 +70,20 @@ def readyz(request: Request, engine: Service) -> Response:
     )
 
 
-@router.get(
+@metrics_router.get(
     "/metrics",
     operation_id="get_metrics",
     summary="Read metrics for Prometheus",
     response_class=Response,
     responses=_METRICS,
 )
-def metrics(request: Request) -> Response:
+async def metrics(request: Request) -> Response:
     """Read the metrics in the text format of Prometheus."""
-    return Response(generate_latest(request.app.state.metrics.registry), media_type=_METRICS_TYPE)
+    text = await to_thread.run_sync(generate_latest, request.app.state.metrics.registry, limiter=_scrapes())
+    return Response(text, media_type=_METRICS_TYPE)
+
+
+@cache
+def _scrapes() -> CapacityLimiter:
+    """Threads of their own, because other requests may hold all of the usual ones."""
+    return CapacityLimiter(2)

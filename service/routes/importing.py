@@ -1,12 +1,15 @@
 """The route that adds the labelled images of an archive as exemplars."""
 
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import contextmanager_in_threadpool as in_threads
 from starlette.concurrency import run_in_threadpool
 
-from model_store.labelled import LabelledFiles
 from model_store.predictor import Sized
+from model_store.workers.labelled import LabelledReader
+from service.answering.decodings import Decodings
 from service.answering.engine import Engine
 from service.answering.limits import SegmentRequest
 from service.editing.curation import Curation
@@ -15,13 +18,14 @@ from service.editing.new_exemplars import Marks, pieces_of
 from service.editing.pieces import Source
 from service.http import wire
 from service.http.access import Caller
+from service.http.budgeted import Budgeted, taken_body
 from service.images.decode import decode
 from service.problems import Problem
 from service.records.image_store import ImageFile
-from service.routes.dependencies import Curator, Edits, Service, author, json, read_body, turn
+from service.routes.dependencies import Curator, Edits, Service, author, ending_with_caller, json, turn
 from service.routes.documented import BINARY, BUSY
 
-router = APIRouter(tags=["exemplars"])
+router = APIRouter(route_class=Budgeted, tags=["exemplars"])
 _BODY = {
     "requestBody": {
         "required": True,
@@ -55,23 +59,24 @@ async def import_labelled_images(
     Classes are matched by name; new names create classes. An image that cannot be used is listed in `skipped` with the
     reason, and the others are added. Sending an archive again adds nothing.
     """
-    content = await read_body(request, engine.settings.max_bytes)
-    archive = opened_archive(content, engine.settings.max_bytes, format, split)
-    data = await run_in_threadpool(archive.__enter__)
-    try:
-        added, skipped = [], [wire.SkippedFile(name=name, reason=why) for name, why in data.survey.skipped.items()]
-        for i in range(len(data)):
-            name = data.image_file(i).relative_to(data.survey.folder).as_posix()
+    content = taken_body(request)
+    decodings = cast(Decodings, request.app.state.decodings)
+    settings, limits = engine.settings, decodings.pool.limits
+    archive = opened_archive(content, settings.data_dir, settings.max_bytes, format, split, limits)
+    async with ending_with_caller(request), in_threads(archive) as data:
+        added, skipped = [], [wire.SkippedFile(name=name, reason=why) for name, why in data.skipped.items()]
+        for i, image in enumerate(data.images):
+            name = image.relative_to(data.folder).as_posix()
             try:
-                file = await run_in_threadpool(data.image_file(i).read_bytes)
-                async with turn(request, lambda: engine.measure(file, SegmentRequest(segments=segments))):  # noqa: B023
+                file = await run_in_threadpool(image.read_bytes)
+                measure = partial(engine.measure, file, SegmentRequest(segments=segments))
+                ahead = file, partial(decode, file, engine.settings.max_pixels)
+                async with turn(request, measure, ahead=ahead):
                     added.append(await run_in_threadpool(_add, engine, curation, caller, data, i, file, name, segments))
             except Problem as problem:
                 if problem.status >= 500 and not added:
                     raise  # nothing was added: the database or the queue does not answer
                 skipped.append(wire.SkippedFile(name=name, reason=_reason(problem)))
-    finally:
-        await run_in_threadpool(archive.__exit__, None, None, None)
     if not added:
         raise Problem(
             422, "No image of the archive could be used.",
@@ -80,13 +85,13 @@ async def import_labelled_images(
         )  # fmt: skip
     body = wire.Imported(
         index_revision=curation.served.live.state.revision, format=data.name, images=added, skipped=skipped,
-        notes=data.survey.notes,
+        notes=data.notes,
     )  # fmt: skip
     return json(body, 201 if any(one.revision is not None for one in added) else 200)
 
 
 def _add(
-    engine: Engine, curation: Curation, caller: Caller, data: LabelledFiles, i: int, content: bytes, name: str,
+    engine: Engine, curation: Curation, caller: Caller, data: LabelledReader, i: int, content: bytes, name: str,
     segments: int | None,
 ) -> wire.ImportedImage:  # fmt: skip
     pixels = decode(content, engine.settings.max_pixels)

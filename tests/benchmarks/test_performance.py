@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.performance import BARS, DOCUMENT, KEPT, Bar, figure, keep, read, render, table
+from benchmarks.performance import BARS, DETAILS, DOCUMENT, KEPT, Bar, figure, keep, read, render, render_details, table
 from benchmarks.performance_sections import SECTIONS
 
 WHERE = {
@@ -16,7 +16,8 @@ WHERE = {
 
 
 def test_the_document_is_what_the_kept_results_give() -> None:
-    assert DOCUMENT.read_text(encoding="utf-8") == render(read(KEPT)), "run `python -m benchmarks.performance`"
+    for page, rendered in ((DOCUMENT, render(read(KEPT))), (DETAILS, render_details(read(KEPT)))):
+        assert page.read_text(encoding="utf-8") == rendered, "run `python -m benchmarks.performance`"
 
 
 def test_every_bar_reads_a_benchmark_that_has_a_section() -> None:
@@ -37,13 +38,13 @@ def test_numbers_stand_to_the_right_and_words_to_the_left() -> None:
 def test_a_bar_that_is_missed_is_said_to_be(value: float, reached: str) -> None:
     bar = Bar("speed", "a benchmark", lambda result: float(result["rows"][0]["x"]), least=1.5)
     row = bar.row({"a benchmark": {"rows": [{"x": value}]}})
-    assert row == ["speed", "at least 1.50", figure(value), reached]
+    assert row == ["speed", "at least 1.50", figure(value), reached, "-"]
 
 
 def test_what_was_not_measured_is_said_to_be_missing() -> None:
-    document = render({})
-    assert document.count("not measured yet") == len(SECTIONS)
-    assert document.count("| not measured | - |") == len(BARS)
+    assert render_details({}).count("not measured yet") == len(SECTIONS)
+    assert render({}).count("| not measured | - |") == len(BARS)
+    assert "No GPU was at hand" in render({})
 
 
 def test_a_table_names_its_command_its_commit_and_its_machine(tmp_path: Path) -> None:
@@ -52,7 +53,8 @@ def test_a_table_names_its_command_its_commit_and_its_machine(tmp_path: Path) ->
     (tmp_path / "found").mkdir()
     (tmp_path / "found" / "serving_start.json").write_text(json.dumps(result))
     keep(tmp_path / "found", tmp_path / "kept")
-    document = render(read(tmp_path / "kept"))
+    document = render_details(read(tmp_path / "kept"))
     assert "| again | 1 | 3,500 |" in document
     assert "`python -m benchmarks.serving_start`, commit 012345678, 2 cores, a processor, 23.5 GiB" in document
-    assert "| at most 4.00 | 3.50 | yes |" in document
+    targets = render(read(tmp_path / "kept"))
+    assert "| at most 4.00 | 3.50 | yes | `python -m benchmarks.serving_start` |" in targets

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -27,8 +28,8 @@ FLAGS = [
 expect.set_options(timeout=60_000)
 
 
-@pytest.fixture(scope="package")
-def chromium() -> Iterator[Browser]:
+@contextmanager
+def launched() -> Iterator[Browser]:
     """The browser that SEGSORT_CHROMIUM names, or an installed one. Skips the tests where there is none."""
     asked = os.environ.get("SEGSORT_CHROMIUM")
     found = [path for name in ([asked] if asked else NAMES) if (path := shutil.which(name))]
@@ -38,6 +39,13 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=found[0], args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """The browser of all tests of the page. While it is open, no other test of this process can run an event loop."""
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="package")

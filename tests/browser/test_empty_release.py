@@ -12,9 +12,10 @@ from model_store.card import Calibration
 from model_store.exemplar_table import Exemplars
 from model_store.release import Release, write_release
 from model_store.store import open_store
+from tests.browser.axe import violations_in_all_windows
 from tests.browser.test_page import INTERNAL, Street, segment, title
 
-TEACH = "This release has no classes yet. Mark a segment with its class to teach it"
+TEACH = "This release has no classes yet. Name what you see and paint over it"
 SURE = re.compile(r"\d %\s+confident|not calibrated")
 
 
@@ -107,8 +108,17 @@ def test_a_second_class_votes_against_the_first(page: Page, street: Street) -> N
         page.get_by_label("This is a …").fill(name)
         page.get_by_role("option", name=f"New class “{name}”").click()
         expect(title(page)).to_have_text(name)
-        expect(page.locator(".bars")).to_contain_text(name)
+        expect(page.locator(".why .bars")).to_contain_text(name)
         page.get_by_role("button", name="All segments").click()
-    expect(page.locator(".legend-row")).to_have_count(2)
+    expect(page.locator(".legend-row", has_not_text="unknown")).to_have_count(2)
     names = page.locator(".segment-row:not(:has(.tag)) .name").all_inner_texts()
     assert min(names.count("road"), names.count("sky")) > 1, "similar segments are known too"
+
+
+def test_an_empty_release_breaks_no_rule_of_accessibility(page: Page, street: Street) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    expect(page.get_by_role("heading", name="Teach me")).to_be_visible()
+    assert violations_in_all_windows(page) == []
+    segment(page, street(0))
+    expect(page.get_by_label("Teach me")).to_be_visible()
+    assert violations_in_all_windows(page) == []

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,9 @@ COMMAND = Path(sys.executable).with_name("segsort")
 
 
 def segsort(*arguments: object, data: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command with the environment of a new user."""
+    """Run the command with the environment of a new user, and the code of this process."""
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(data), "SEGSORT_DATA_DIR": str(data)}
+    environment |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     return subprocess.run(
         [str(COMMAND), *map(str, arguments)], env=environment, capture_output=True, text=True, check=False, cwd=data
     )
@@ -31,7 +33,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 def test_segment_writes_overlay_labels_json_and_exemplars(tiny_release: Path, photo: Path, tmp_path: Path) -> None:
-    done = segsort("segment", photo, "--release", tiny_release, "--out", tmp_path / "out", data=tmp_path)
+    done = segsort("segment", photo, "--sheets", "--release", tiny_release, "--out", tmp_path / "out", data=tmp_path)
     assert done.returncode == 0, done.stderr
     body = json.loads((tmp_path / "out" / "photo.json").read_text())
     labels = np.asarray(Image.open(tmp_path / "out" / "photo.labels.png"))
@@ -57,7 +59,7 @@ def test_a_bad_file_is_named_and_the_others_are_still_answered(tiny_release: Pat
     bad, gone = tmp_path / "bad.jpg", tmp_path / "gone.jpg"
     bad.write_text("no image")
     done = segsort("segment", bad, photo, gone, "--json", "--release", tiny_release, data=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "bad.jpg" in done.stderr
     assert "gone.jpg" in done.stderr
     assert len(json.loads(done.stdout)) == 1
@@ -83,7 +85,7 @@ def test_a_folder_is_segmented_and_exported(tiny_release: Path, photo: Path, tmp
         "segment", folder, photo, "--release", tiny_release, "--out", tmp_path / "out", "--export", "png",
         "--with-images", data=tmp_path,
     )  # fmt: skip
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 3, done.stderr
     assert "notes.txt: skipped, not an image by its suffix" in done.stderr
     assert "broken.jpg: The content is not an image of a supported format" in done.stderr
     assert "3 images, " in done.stderr

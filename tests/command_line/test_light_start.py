@@ -52,7 +52,7 @@ def test_no_heavy_library_is_loaded(command: str) -> None:
 
 def test_a_command_that_computes_is_seen_to_load_them() -> None:
     """The probe above must be able to fail: listing releases opens their indexes."""
-    assert loaded_by("releases", "list", "--json") >= {"faiss", "torch"}
+    assert loaded_by("releases", "list", "--json") >= {"faiss", "numpy"}
 
 
 @pytest.mark.parametrize("package", ["command_line", "index_builder", "model_store", "segsort", "service"])

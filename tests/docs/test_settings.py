@@ -18,6 +18,7 @@ ROW = re.compile(r"^\| `(SEGSORT_\w+)` \| (.*?) \| (.*?) \| (.+) \|$", re.MULTIL
 def documented() -> dict[str, tuple[str, str]]:
     """Default and range of each documented setting."""
     rows = ROW.findall((ROOT / "docs" / "settings.md").read_text(encoding="utf-8"))
+    assert len(rows) == len({name for name, *_ in rows}), "a setting has two rows"
     return {name: (default, allowed) for name, default, allowed, _ in rows}
 
 

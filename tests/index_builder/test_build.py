@@ -162,3 +162,13 @@ def test_data_sets_say_whose_images_they_are(blocks_folder: Path) -> None:
     assert licence_of(open_dataset("streets", None, "val", count=1)) == "painted by this project: Apache-2.0"
     assert licence_of(Clustered(open_dataset("folder", blocks_folder, "train"), 3)) == theirs
     assert licence_of(Clustered(open_dataset("streets", None, "val", count=1), 3)).endswith("Apache-2.0")
+
+
+def test_an_image_that_gave_exemplars_does_not_vouch_for_itself_when_it_calibrates(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    source = load_embedder_source(tiny_run)
+    own = build_release(Blocks(count=6), source, tmp_path / "own")
+    named = build_release(Blocks(count=6), source, tmp_path / "named", calibrate_with=Blocks(count=6))
+    assert named.card.calibration.known_threshold == own.card.calibration.known_threshold
+    assert named.card.calibration.confidence_y == own.card.calibration.confidence_y

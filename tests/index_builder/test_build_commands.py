@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
 from PIL import Image
@@ -58,6 +59,20 @@ def test_confidence_is_calibrated_on_the_data_set_that_is_named(
     assert own.known_threshold != other.known_threshold
 
 
+def test_effort_shards_and_mapping_of_the_index_are_as_the_command_says_and_not_those_of_the_embedder(
+    tiny_run: Path, blocks_folder: Path, tmp_path: Path
+) -> None:
+    flags = ("--index", "IVF2,SQ8", "--nprobe", 2, "--rerank", 3, "--index-shards", 2, "--index-on-disk")
+    done = run("build", blocks_folder, "--embedder", tiny_run, "--out", tmp_path / "first", *flags)
+    assert done.exit_code == 0, done.output
+    own = Release.open(tmp_path / "first").card.retrieval
+    assert (own.index_factory, own.nprobe, own.rerank, own.shards, own.on_disk) == ("IVF2,SQ8", 2, 3, 2, True)
+    done = run("build", blocks_folder, "--embedder", tmp_path / "first", "--out", tmp_path / "flat", "--index", "Flat")
+    assert done.exit_code == 0, done.output
+    own = Release.open(tmp_path / "flat").card.retrieval
+    assert (own.index_factory, own.nprobe, own.rerank, own.shards, own.on_disk) == ("Flat", None, None, 1, False)
+
+
 @pytest.mark.parametrize(
     ("flags", "licence", "images"),
     [
@@ -80,13 +95,19 @@ def test_how_pixels_are_sorted_is_as_the_command_says_and_else_as_the_networks_s
 ) -> None:
     data = ("--dataset", "folder", "--root", blocks_folder, "--embedder", tiny_run, "--out", tmp_path / "release")
     flags = ("--segments", 9, "--iterations", 10, "--coarse-iterations", 0, "--location-weight", 0.25)
-    assert run("build", *data, *flags, "--working-size", 64).exit_code == 0
-    card = Release.open(tmp_path / "release").card
+    more = ("--working-size", 64, "--min-part", 4, "--distinct", 0.999)
+    assert run("build", *data, *flags, *more).exit_code == 0
+    release = Release.open(tmp_path / "release")
+    card = release.card
     assert card.preprocessing.working_size == 64
     sorting = card.sorting
     assert (sorting.segments, sorting.iterations, sorting.coarse_iterations) == (9, 10, 0)
-    assert sorting.location_weight == 0.25
+    assert (sorting.location_weight, sorting.min_part) == (0.25, 4)
     assert sorting.min_area == 0.001
+    assert card.data["exemplars"]["distinct"] == 0.999
+    prototypes, class_ids = release.exemplars.prototypes, release.exemplars.class_ids
+    alike = (prototypes @ prototypes.T >= 0.999) & (class_ids[:, None] == class_ids)
+    assert not (alike & ~np.eye(len(alike), dtype=bool)).any()
 
 
 def test_json_is_the_only_thing_on_standard_output(tiny_release: Path, blocks_folder: Path, tmp_path: Path) -> None:
@@ -127,7 +148,7 @@ def test_everything_that_can_be_measured_is_one_document_on_standard_output_and_
     assert table.startswith("| tiny on folder")
     assert f"| mIoU | {document['miou']:.4f} |" in table.splitlines()
     assert f"mIoU  {document['miou']:.4f}" in run(*data).stdout
-    half = json.loads(run(*data, "--json", "--half").stdout)
+    half = json.loads(run(*data, "--json", "--precision", "float16").stdout)
     assert half["miou"] == pytest.approx(document["miou"], abs=0.02)
 
 

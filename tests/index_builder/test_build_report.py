@@ -66,7 +66,7 @@ def test_a_build_says_what_it_read_and_records_it(data: Path, tiny_release: Path
         "soil: 0.00% of the labelled pixels, 0 exemplars",
         "10.42% of all pixels are unlabelled",
         "Warning: the class soil has no exemplar: no pixel of the masks is labelled so",
-        "Warning: 1 files were skipped, no mask: images/bare.png",
+        "Warning: 1 file was skipped, no mask: images/bare.png",
     ):
         assert words in result.stderr
     found = card(data)

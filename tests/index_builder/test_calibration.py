@@ -52,7 +52,7 @@ def test_known_are_95_percent_of_the_area_that_is_labelled_rightly(
         right += pixels[correct].sum()
         known += pixels[correct & (familiar >= found.known_threshold)].sum()
     assert known / right == pytest.approx(0.95, abs=0.01)
-    assert found.how == "by hand; 200 segments of 5 images, weighted by area"
+    assert found.how == "by hand; pixels of 200 segments of 5 images"
 
 
 def test_confidence_is_how_often_a_share_is_right() -> None:
@@ -65,6 +65,23 @@ def test_confidence_is_how_often_a_share_is_right() -> None:
     for low in np.arange(0.3, 1, 0.1):
         inside = (share >= low) & (share < low + 0.1)
         assert confidence[inside].mean() == pytest.approx((share[inside] ** 2).mean(), abs=0.05)
+
+
+def test_confidence_counts_the_pixels_of_a_segment_that_have_its_label(
+    exemplars: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    """A segment that is right by its majority may still cover pixels of other classes."""
+    prototypes, class_ids, image_ids = exemplars
+    image = held_out(count=2000)
+    mixed = image.counts.argmax(axis=1)
+    counts = 3 * np.eye(3, dtype=np.int64)[mixed] + np.eye(3, dtype=np.int64)[(mixed + 1) % 3]  # 3 of 4 pixels
+    index = ExemplarIndex.build(prototypes)
+    found = calibrate_on([image._replace(counts=counts)], index, class_ids, image_ids, RetrievalInfo(k=7), "")
+    result = vote(index.search(image.prototypes, 7)[0], class_ids[index.search(image.prototypes, 7)[1]], 3, 10.0)
+    confidence = calibrate(result.shares.max(axis=1), found.confidence_x, found.confidence_y)
+    right = counts[np.arange(len(counts)), result.class_ids] / 4
+    assert 0.7 < confidence.max() < 0.76
+    assert confidence.mean() == pytest.approx(right.mean(), abs=0.01)
 
 
 def test_an_image_does_not_vote_on_itself(exemplars: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:

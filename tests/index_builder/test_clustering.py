@@ -8,10 +8,11 @@ import pytest
 
 from index_builder.build import BuildOptions, build_release
 from index_builder.calibration import HeldOut
-from index_builder.clustering import Unlabelled, cluster_classes, find_centres, in_clusters, nearest_centres
+from index_builder.clustering import Unlabelled, cluster_classes, in_clusters
 from index_builder.datasets import Photograph
 from index_builder.embedder_source import load_embedder_source
 from index_builder.evaluation import evaluate, matched
+from model_store.clustering import find_centres, nearest_centres
 from model_store.predictor import Predictor
 from segsort.sphere import unit_rows
 from tests.conftest import Blocks

@@ -1,9 +1,12 @@
 """Selection of the segments that become exemplars."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from index_builder.selection import Candidates, choose_images, select, share_out
+from index_builder.selection import Candidates, are_distinct, choose_images, select, share_out
+from segsort.sphere import unit_rows
 
 
 def candidates(count: int = 600, images: int = 20, seed: int = 0) -> Candidates:
@@ -130,3 +133,48 @@ def test_the_exemplars_of_a_class_are_those_of_a_loop_over_turns(seed: int) -> N
         turn = sorted((rows.pop(0) for rows in remaining.values() if rows), key=lambda row: -areas[row])
         expected += turn[: 13 - len(expected)]
     assert select(of_one_class, 1, 13).tolist() == sorted(expected)
+
+
+def naive_distinct(rows: np.ndarray, cosine: float) -> list[int]:
+    kept: list[int] = []
+    for i, row in enumerate(rows):
+        if all(float(row @ rows[other]) < cosine for other in kept):
+            kept.append(i)
+    return kept
+
+
+@pytest.mark.parametrize("cosine", [0.2, 0.7, 0.95, 1.0])
+def test_of_near_duplicates_the_first_is_kept(cosine: float) -> None:
+    random = np.random.default_rng(0)
+    rows = unit_rows(random.standard_normal((1300, 4)))  # more than two blocks
+    kept = naive_distinct(rows, cosine)
+    assert np.flatnonzero(are_distinct(rows, cosine)).tolist() == kept
+    assert cosine == 1.0 or len(kept) < 1300
+
+
+def test_near_duplicates_of_one_class_make_room_for_others() -> None:
+    """Copies of a segment are left out, the largest of the first turn stays, and other classes keep their copies."""
+    one, other = np.eye(8, dtype=np.float32)[:2]
+    given = Candidates(
+        prototypes=np.stack([one, one, one, other, one]),
+        class_ids=np.array([0, 0, 0, 0, 1]),
+        image_ids=np.array([0, 1, 1, 1, 1]),
+        bboxes=np.zeros((5, 4), dtype=np.int32),
+        areas=np.array([5, 9, 3, 1, 2]),
+        masks=[""] * 5,
+    )
+    assert select(given, 2, 10, distinct=0.99).tolist() == [1, 3, 4]
+    assert select(given, 2, 10).tolist() == [0, 1, 2, 3, 4]
+    assert len(select(given, 2, 3, balance=0.0)) == 3
+
+
+def test_without_near_duplicates_nothing_is_left_out() -> None:
+    drawn = candidates()
+    given = replace(drawn, prototypes=unit_rows(drawn.prototypes))
+    np.testing.assert_array_equal(select(given, 4, 100), select(given, 4, 100, distinct=0.9999))
+
+
+@pytest.mark.parametrize("distinct", [0.0, -0.5, 1.5])
+def test_a_cosine_out_of_range_is_refused(distinct: float) -> None:
+    with pytest.raises(ValueError, match=f"distinct={distinct} must be above 0"):
+        select(candidates(), 4, 100, distinct=distinct)

@@ -29,7 +29,7 @@ def test_neighbours_are_those_of_a_full_comparison(factory: str, k: int) -> None
     prototypes, queries = unit(300), unit(40, seed=1)
     index = ExemplarIndex.build(prototypes, factory)
     if factory == "IVF4,Flat":
-        faiss.extract_index_ivf(index._search_index).nprobe = 4
+        faiss.extract_index_ivf(index._index.shards[0]).nprobe = 4
     cosines, rows = index.search(queries, k)
     expected, expected_rows = naive(prototypes, queries, k)
     found = np.mean([len(set(a) & set(b)) / k for a, b in zip(rows, expected_rows, strict=True)])
@@ -46,7 +46,7 @@ def test_rows_that_are_gone_are_never_found(factory: str, share: float) -> None:
     prototypes, queries = np.repeat(unit(150), 2, axis=0), unit(40, seed=1)
     index = ExemplarIndex.build(prototypes, factory)
     if factory == "IVF4,Flat":
-        faiss.extract_index_ivf(index._search_index).nprobe = 4
+        faiss.extract_index_ivf(index._index.shards[0]).nprobe = 4
     gone = np.zeros(300, dtype=bool)
     gone[np.random.default_rng(0).permutation(300)[: int(300 * share)]] = True
     left = np.flatnonzero(~gone)
@@ -177,3 +177,16 @@ def test_a_device_that_is_not_known_is_an_error_and_not_the_cpu() -> None:
         ExemplarIndex.build(unit(5), device="cuda:0")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="device='gpu'"):
         ExemplarIndex.build(unit(5)).to("gpu")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF4,Flat", "HNSW32"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_query_that_is_not_finite_is_refused(factory: str, value: float) -> None:
+    index, queries = ExemplarIndex.build(unit(300), factory), unit(4)
+    queries[2, 3] = value
+    with pytest.raises(ValueError, match="query 2 of 4 has values that are not finite"):
+        index.search(queries, 5)
+    with pytest.raises(ValueError, match="query 2 of 4"):
+        index.search(queries, 5, np.arange(300) < 10)
+    with pytest.raises(ValueError, match="query 2 of 4"):
+        nearest_rows(index.prototypes, queries, 5)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from model_store.card import ClassInfo
 from model_store.exemplar_table import Exemplars
-from model_store.index import ExemplarIndex
+from model_store.index import Effort, ExemplarIndex
 from model_store.live import AddedExemplar, LiveExemplars
 from model_store.release import Release
 
@@ -50,9 +50,9 @@ def released(tiny_release: Path) -> dict[str, LiveExemplars]:
     for factory in FACTORIES:
         index = ExemplarIndex.build(prototypes, factory)
         if factory == "IVF4,Flat":
-            faiss.extract_index_ivf(index._search_index).nprobe = 4
+            faiss.extract_index_ivf(index._index.shards[0]).nprobe = 4
         if factory == "HNSW16":
-            faiss.downcast_index(index._search_index).hnsw.efSearch = 4 * N
+            faiss.downcast_index(index._index.shards[0]).hnsw.efSearch = 4 * N
         states[factory] = LiveExemplars.of_release(release, index=index)
     none = Exemplars.none(D)
     empty = replace(opened, exemplars=none, sources=[])
@@ -252,7 +252,7 @@ def test_an_index_that_misses_some_neighbours_misses_none_that_was_added(release
     ids, ones = [f"{n:016x}" for n in range(2500)], np.ones(2500, dtype=np.int64)
     exemplars = Exemplars(ids, prototypes[:2500], 0 * ones, ones, np.ones((2500, 4)), ones, ["0"] * 2500)
     for factory in ("HNSW8", "IVF32,Flat"):
-        index = ExemplarIndex.build(prototypes[:2500], factory)
+        index = ExemplarIndex.build(prototypes[:2500], factory).with_effort(Effort(nprobe=16))
         state = LiveExemplars.of_release(replace(base, exemplars=exemplars), index=index)
         new = [added(n, one) for n, one in enumerate(prototypes[2500:])]
         dead = random.permutation(2500)[:1500]

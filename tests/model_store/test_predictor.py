@@ -37,7 +37,7 @@ def test_an_image_of_any_size_is_answered_in_its_own_pixels(predictor: Predictor
     assert prediction.segments.areas.sum() == size[0] * size[1]
     assert set(np.unique(prediction.segments.labels)) == set(range(len(prediction.segments.areas)))
     np.testing.assert_allclose(np.linalg.norm(prediction.segments.prototypes, axis=1), 1, atol=1e-5)
-    embeddings = predictor.embedder.embed(image).numpy()
+    embeddings = predictor.embedder.embed(image)
     height, width = working_shape(*size, 96)
     assert embeddings.shape[1:] == (-(-height // 4), -(-width // 4))
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=0), 1, atol=1e-4)
@@ -74,6 +74,28 @@ def test_a_segment_is_known_by_its_own_cosine_and_its_images(predictor: Predicto
         stricter.release = replace(predictor.release, card=card)
         known = stricter.retrieve(found.segments.prototypes, found.segments.areas, state=predictor.as_built).known
         assert known.tolist() == [one >= threshold for one in expected]
+
+
+def test_a_segment_that_an_edit_has_taught_is_known_even_in_a_foreign_image(predictor: Predictor) -> None:
+    noisy = np.random.default_rng(0).integers(0, 256, (72, 96, 3), dtype=np.uint8)
+    found = predictor.predict(noisy)
+    prototypes, areas = found.segments.prototypes, found.segments.areas
+    taught = AddedExemplar("taught", prototypes[0], 0, 1.0, "", "", 96, 72, (0, 0, 1, 1), 1, "")
+    state = predictor.as_built.edited(1, added=[taught])
+    threshold = 0.9999
+    calibration = predictor.release.card.calibration.model_copy(update={"known_threshold": threshold})
+    stricter = copy.copy(predictor)
+    stricter.release = replace(
+        predictor.release, card=predictor.release.card.model_copy(update={"calibration": calibration})
+    )
+    before = stricter.retrieve(prototypes, areas, state=predictor.as_built)
+    after = stricter.retrieve(prototypes, areas, state=state)
+    assert not before.known.any()
+    assert after.image_similarity < threshold, "the image as a whole stays foreign"
+    assert after.known.tolist() == [
+        float(one @ prototypes[0]) >= max(threshold, before.similarities[n, 0]) for n, one in enumerate(prototypes)
+    ]
+    assert after.known[0]
 
 
 def test_confidence_is_the_calibrated_share_of_the_winner(predictor: Predictor) -> None:
@@ -145,7 +167,7 @@ def test_images_of_one_bucket_are_embedded_and_outlined_at_once_as_each_alone(pr
     assert set(taken) == {"embed", "sort"}
     for image, size, several in zip(images, sizes, outlined, strict=True):
         embeddings = predictor.embedder.embed(image)
-        torch.testing.assert_close(several.embeddings, embeddings, atol=1e-5, rtol=0)
+        np.testing.assert_allclose(several.embeddings, embeddings, atol=1e-5, rtol=0)
         alone, found = predictor.sort(embeddings, size), predictor.finish(several)
         np.testing.assert_array_equal(found.labels, alone.labels)
         np.testing.assert_allclose(found.prototypes, alone.prototypes, atol=1e-5)
@@ -268,3 +290,38 @@ def test_an_empty_release_finds_segments_and_the_first_exemplar_labels_them(empt
     assert again.known.tolist() == (again.similarities[:, 0] >= threshold).tolist(), "the segment alone decides"
     assert np.isnan(again.confidence).all(), "the release is not calibrated"
     assert again.image_similarity == pytest.approx(np.average(again.similarities[:, 0], weights=again.segments.areas))
+
+
+def with_split(release: Release, cells: int) -> Predictor:
+    sorting = release.card.sorting.model_copy(update={"min_part": cells})
+    return Predictor(replace(release, card=release.card.model_copy(update={"sorting": sorting})))
+
+
+def test_a_card_that_splits_gives_parts_with_labels_of_their_own(predictor: Predictor) -> None:
+    """Two halves of one segment that look like two classes become two segments."""
+    splits, image = with_split(predictor.release, 2), Blocks("val")[0].image
+    whole, parts = predictor.predict(image, segments=1), splits.predict(image, segments=1)
+    assert predictor.splitting is None
+    assert len(whole.segments.areas) == 1
+    assert len(np.unique(parts.vote.class_ids)) > 1
+    labels = Blocks("val")[0].labels
+    assert (parts.class_map == labels)[labels != 255].mean() > 0.9
+    for s, prototype in enumerate(parts.segments.prototypes):
+        again = splits.retrieve(prototype[None], parts.segments.areas[s : s + 1])
+        assert again.vote.class_ids[0] == parts.vote.class_ids[s], "a part has the label of its own prototype"
+
+
+def test_images_that_are_split_have_the_same_segments_alone_and_in_a_batch(predictor: Predictor) -> None:
+    splits = with_split(predictor.release, 2)
+    images = [Blocks("val")[i].image for i in range(2)]
+    outlined, _ = splits.outline([Sized(image, (72, 96)) for image in images])
+    for image, one in zip(images, outlined, strict=True):
+        np.testing.assert_array_equal(splits.finish(one).labels, splits.predict(image).segments.labels)
+
+
+def test_edits_leave_the_segments_of_an_image(predictor: Predictor) -> None:
+    splits, image = with_split(predictor.release, 2), Blocks("val")[0].image
+    state = splits.as_built.edited(1, alive={one: False for one in splits.as_built.ids(range(10))})
+    np.testing.assert_array_equal(
+        splits.predict(image, state=state).segments.labels, splits.predict(image).segments.labels
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_store.release import Release, ReleaseError, write_release
+from model_store.release import Release, ReleaseError, read_digest, write_release
 
 
 @pytest.fixture
@@ -222,3 +222,60 @@ def test_what_is_no_folder_is_named(tmp_path: Path) -> None:
 def test_an_image_that_a_release_lacks_is_refused(tiny_release: Path) -> None:
     with pytest.raises(ValueError, match="image_id=-1"):
         Release.open(tiny_release).image_path(-1)
+
+
+def change_card(folder: Path, **changes: object) -> Path:
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | changes, indent=1))
+    rewrite_checksums(folder, "card.json")
+    return folder
+
+
+def test_the_digest_of_a_release_is_that_of_its_content(tiny_release: Path, copy: Path) -> None:
+    opened = Release.open(tiny_release)
+    assert len(opened.digest) == 64
+    assert opened.digest == Release.open(copy).digest == read_digest(copy)  # the folder does not matter
+    described = {"description": "better", "created": "2020-01-01", "metrics": {"miou": 0.5}, "licence": {}}
+    assert Release.open(change_card(copy, **described)).digest == opened.digest
+
+
+def test_a_field_of_the_card_that_a_later_version_adds_does_not_change_the_digest(copy: Path) -> None:
+    """The digest is that of the fields as they were written, not of those that this version fills in."""
+    before = read_digest(copy)
+    card = json.loads((copy / "card.json").read_text())
+    del card["sorting"]["precision"]
+    (copy / "card.json").write_text(json.dumps(card))
+    rewrite_checksums(copy, "card.json")
+    without = read_digest(copy)
+    assert without != before
+    assert Release.open(copy).card.sorting.precision == "int8"
+    assert Release.open(copy).digest == without
+
+
+@pytest.mark.parametrize("changed", ["name", "class", "kappa", "threshold", "network", "exemplars", "image"])
+def test_whatever_decides_results_changes_the_digest(copy: Path, changed: str) -> None:
+    before, card = Release.open(copy), json.loads((copy / "card.json").read_text())
+    if changed == "name":  # two empty releases of equal content are taught apart
+        change_card(copy, name="other")
+    elif changed == "class":
+        change_card(copy, classes=[card["classes"][0] | {"name": "wall"}, *card["classes"][1:]])
+    elif changed == "kappa":
+        change_card(copy, retrieval=card["retrieval"] | {"kappa": 11.0})
+    elif changed == "threshold":
+        change_card(copy, calibration=card["calibration"] | {"known_threshold": 0.125})
+    elif changed == "exemplars":
+        before.exemplars.class_ids[0] = 1 - before.exemplars.class_ids[0] % 2
+        before.exemplars.save(copy / "exemplars.npz")
+        rewrite_checksums(copy, "exemplars.npz")
+    else:
+        file = "network.onnx" if changed == "network" else "images/00001.webp"
+        (copy / file).write_bytes((copy / file).read_bytes() + b"\0")
+        rewrite_checksums(copy, file)
+    assert read_digest(copy) != before.digest
+
+
+def test_a_release_keeps_the_digest_that_it_was_opened_with(copy: Path) -> None:
+    opened = Release.open(copy)
+    before = opened.digest
+    shutil.rmtree(copy)
+    assert opened.digest == before

@@ -21,6 +21,11 @@ OURS = {
     "index_builder",
     "model_store",
     "segsort",
+    "segsort_client",
+    "segsort_cvat",
+    "segsort_fiftyone",
+    "segsort_label_studio",
+    "segsort_napari",
     "service",
     "tests",
     "tools",
@@ -28,17 +33,16 @@ OURS = {
 # Folder and the extras that its user installs beside the flavour `cpu`.
 FOLDERS = {
     "segsort": ("train",),  # transformers, for backbones that are trained
-    "model_store": (),
-    "service": ("otel",),
+    "model_store": ("heic", "ray"),
+    "service": ("otel", "ray", "s3"),
     "command_line": (),
     "index_builder": ("report", "train"),
-    "examples": ("test",),
-    "benchmarks": ("bench", "train"),
+    "benchmarks": ("bench", "ray", "train"),
     "tests": ("test", "dev"),
     "tools": ("test", "dev"),
 }
 # Distributions whose module has another name, for environments that lack them.
-MODULES = {"cv2": "opencv-contrib-python-headless", "sklearn": "scikit-learn"}
+MODULES = {"cv2": "opencv-contrib-python-headless", "cyclonedx": "cyclonedx-python-lib", "sklearn": "scikit-learn"}
 FLAVOURS = {"onnxruntime-gpu": "onnxruntime", "faiss-gpu": "faiss-cpu"}
 
 

@@ -31,9 +31,12 @@ def versions(name: str, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def wanted(flavour: str) -> list[Requirement]:
-    """Direct dependencies of a flavour."""
+    """Direct dependencies of a flavour, with the driver of PostgreSQL."""
     project = PROJECT["project"]
-    return [Requirement(text) for text in [*project["dependencies"], *project["optional-dependencies"][flavour]]]
+    extras = project["optional-dependencies"]
+    return [
+        Requirement(text) for text in [*project["dependencies"], *extras[flavour], *extras["postgres"], *extras["s3"]]
+    ]
 
 
 def disagreements(requirements: list[Requirement], pins: Mapping[str, str]) -> list[str]:

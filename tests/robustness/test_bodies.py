@@ -31,9 +31,12 @@ def good(client: TestClient, photo: bytes) -> dict[str, dict]:
     return {
         f"/segments/{segment}/label?relabel=false": {"class_name": "kerb", "color": "#00ff00", "reason": "seen"},
         "/exemplars/remove": {"exemplar_ids": [exemplar], "reason": "wrong"},
+        "/exemplars/labels": {"labels": [{"exemplar_id": exemplar, "class_name": "kerb", "color": "#00ff00"}]},
+        "/exemplars/preview": {"remove": [exemplar], "relabel": [{"exemplar_id": exemplar, "class_id": 1}]},
         "/classes": {"name": "kerb", "color": "#00ff00", "reason": "new"},
         "/edits/1/revert": {"reason": "wrong"},
         "/session": {"key": "segsort_abc"},
+        "/webhooks": {"url": "http://127.0.0.1:9/", "events": ["edit.made"]},
     }
 
 

@@ -44,18 +44,21 @@ WITH_ID = {
     "GET": (
         "/edits/{}", "/edits/{}/effect", "/explain/{}", "/segments/{}/crop", "/segmentations/{}",
         "/segmentations/{}/image", "/exemplars/{}", "/exemplars/{}/crop", "/exemplars/{}/image", "/releases/{}",
-        "/static/{}", "/jobs/{}", "/{}",
+        "/static/{}", "/jobs/{}", "/jobs/{}/images", "/jobs/{}/result", "/releases/survey/{}", "/webhooks/{}", "/{}",
     ),
     "POST": (
-        "/edits/{}/revert", "/segmentations/{}/relabel", "/segments/{}/label", "/releases/{}/activate",
-        "/jobs/{}/cancel",
+        "/edits/{}/revert", "/segmentations/{}/relabel", "/segmentations/{}/segment", "/segments/{}/label",
+        "/releases/{}/activate", "/releases/{}/carry", "/jobs/{}/cancel", "/jobs/{}/accept",
+        "/webhooks/{}/test", "/webhooks/{}/resume",
     ),
-    "DELETE": ("/exemplars/{}",),
+    "DELETE": ("/exemplars/{}", "/jobs/{}", "/releases/survey/{}", "/webhooks/{}"),
 }  # fmt: skip
 WITH_QUERY = {
     "/edits": ("limit", "before"),
     "/edits/1/effect": ("recent",),
     "/segmentations": ("limit", "before"),
+    "/clusters": ("limit", "members", "images", "which"),
+    "/suggestions": ("limit", "images", "skip"),
     "/exemplars": ("class_id", "limit", "offset", "removed", "query"),
 }
 METHODS = ("HEAD", "OPTIONS", "TRACE", "PUT", "PATCH", "DELETE", "GET", "POST", "PROPFIND", "get")
@@ -161,7 +164,8 @@ def test_an_origin_that_is_not_a_url_is_another_site(client: TestClient) -> None
 
 def test_a_name_too_long_for_a_file_is_not_found(client: TestClient) -> None:
     assert client.get("/static/" + "a" * 300).status_code == 404
-    assert client.get("/static/" + "a/" * 3000).status_code == 404
+    assert client.get("/static/" + "a/" * 900).status_code == 404
+    assert client.get("/static/" + "a/" * 3000).status_code == 414
 
 
 def test_a_key_that_utf8_cannot_encode_is_a_wrong_key(settings: Settings) -> None:

@@ -37,12 +37,13 @@ def loaded_after(statement: str, folder: Path) -> set[str]:
         ("import segsort.retrieval", set()),
         ("from segsort.masks import decode_rle", set()),
         ("import segsort.cells", set()),
-        ("import segsort.sphere", {"torch"}),
+        ("import segsort.sphere", set()),
         ("import segsort.memory_bank", {"torch"}),
         ("import segsort.segment_sorting", {"torch"}),
-        ("import segsort.pixel_sorting", {"torch"}),
-        ("import segsort.segments", {"torch"}),
-        ("from segsort.pixel_sorting import SortingOptions; SortingOptions()", {"torch"}),
+        ("import segsort.pixel_sorting", set()),
+        ("import segsort.segments", set()),
+        ("import segsort.strokes", {"scipy"}),
+        ("from segsort.pixel_sorting import SortingOptions; SortingOptions()", set()),
     ],
 )
 def test_an_import_loads_no_library_that_it_does_not_need(statement: str, allowed: set[str], tmp_path: Path) -> None:
@@ -52,6 +53,17 @@ def test_an_import_loads_no_library_that_it_does_not_need(statement: str, allowe
 def test_a_call_of_the_door_loads_numba(tmp_path: Path) -> None:
     statement = "from segsort.loops import sorts_in_bytes; sorts_in_bytes()"
     assert "numba" in loaded_after(statement, tmp_path)
+
+
+def test_arrays_are_sorted_outlined_and_described_without_torch(tmp_path: Path) -> None:
+    code = (
+        "import numpy as np; from segsort.pixel_sorting import SortingOptions; "
+        "from segsort.labelled_segments import split_by_label; from segsort.segments import segment_image; "
+        "embeddings = np.full((4, 9, 12), 0.5, dtype=np.float32); "
+        "found = segment_image(embeddings, (36, 48), SortingOptions(4), 0.01); "
+        "split_by_label(found, embeddings, np.zeros((36, 48), dtype=int), 9, 0.01)"
+    )
+    assert "torch" not in loaded_after(code, tmp_path)
 
 
 def test_decoding_a_mask_needs_no_compiler(tmp_path: Path) -> None:

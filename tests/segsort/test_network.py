@@ -25,12 +25,12 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("kind", ["mobilenet_v2", *SMALL])
+@pytest.mark.parametrize("kind", ["mobilenet_v2", "efficientnet_lite2", *SMALL])
 @pytest.mark.parametrize("size", [(32, 32), (64, 96)])
 def test_every_pixel_lies_on_the_unit_sphere_at_stride_4(kind: str, size: tuple[int, int], tmp_path: Path) -> None:
     if kind in SMALL:
         SMALL[kind].save_pretrained(tmp_path)
-    network = build_network("mobilenet_v2" if kind == "mobilenet_v2" else f"scratch:{tmp_path}", 12).train()
+    network = build_network(f"scratch:{tmp_path}" if kind in SMALL else kind, 12).train()
     out = network(torch.randn(2, 3, *size))
     assert out.shape == (2, 12, size[0] // 4, size[1] // 4)
     torch.testing.assert_close(out.norm(dim=1), torch.ones(2, size[0] // 4, size[1] // 4))
@@ -159,7 +159,7 @@ def test_the_classifier_reads_features_or_a_frozen_embedding(small: EmbeddingNet
     image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         embedding, logits = network(image)
-        read = embedding if frozen else small.unscaled(image)
+        read = network.scale * embedding if frozen else small.unscaled(image)
         torch.testing.assert_close(logits, network.classifier(read))
     assert logits.shape == (1, 7, 8, 8)
     torch.testing.assert_close(embedding, small(image))
@@ -173,6 +173,7 @@ def test_a_frozen_network_learns_nothing_and_keeps_its_statistics(small: Embeddi
     network(torch.randn(2, 3, 32, 32))[1].sum().backward()
     assert all(parameter.grad is None for parameter in network.network.parameters())
     assert network.classifier.weight.grad is not None
+    assert network.scale.grad is not None
     for old, new in zip(before, network.network.state_dict().values(), strict=True):
         assert torch.equal(old, new)
 

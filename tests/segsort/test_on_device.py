@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from segsort import loops, segments
+from segsort import segments
+from segsort.labelled_segments import split_by_label
+from segsort.loops import choosing
 from segsort.pixel_sorting import SortedPixels, SortingOptions, sort_pixels
-from segsort.segments import Segments, segment_image, split_by_label
+from segsort.segments import Segments, segment_image
 from segsort.sphere import normalize
 from tests.segsort.test_pixel_sorting import blobs, naive_sort
 
@@ -24,7 +26,7 @@ def on_tensors(monkeypatch: pytest.MonkeyPatch) -> By:
 
     def call(function: Callable[..., Any], *arguments: Any) -> Any:
         with monkeypatch.context() as patch:
-            patch.setattr(loops, "takes", lambda tensor: False)
+            patch.setattr(choosing, "takes", lambda tensor: False)
             return function(*arguments)
 
     return call

@@ -151,8 +151,14 @@ def test_flip_set_of_one_class_alone_is_unknown() -> None:
     assert flip_set(np.linspace(1, 0.5, 12), np.zeros(12, dtype=int), 4, 10.0) is None
 
 
-def test_calibration_is_piecewise_linear_and_constant_outside() -> None:
-    assert calibrate(np.array([0.0, 0.5, 0.75, 1.0]), [0.25, 0.75], [0.1, 0.9]) == pytest.approx([0.1, 0.5, 0.9, 0.9])
+def test_calibration_is_piecewise_linear_and_constant_above_the_last_knot() -> None:
+    assert calibrate(np.array([0.25, 0.5, 0.75, 1.0]), [0.25, 0.75], [0.1, 0.9]) == pytest.approx([0.1, 0.5, 0.9, 0.9])
+
+
+def test_below_the_first_knot_a_smaller_share_gives_a_smaller_confidence() -> None:
+    shares = np.array([0.0, 0.05, 0.1, 0.2, 0.25])
+    assert calibrate(shares, [0.25, 0.75], [0.1, 0.9]) == pytest.approx([0.0, 0.02, 0.04, 0.08, 0.1])
+    assert calibrate(shares, [0.0, 1.0], [0.0, 1.0]) == pytest.approx(shares)
 
 
 def test_calibration_refuses_knots_that_fall() -> None:

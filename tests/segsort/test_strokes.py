@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from segsort.pixel_sorting import SortingOptions
 from segsort.segments import Segments, segment_image
@@ -16,8 +15,8 @@ IGNORE, SIZE = 9, (61, 83)
 OPTIONS = SortingOptions(9, iterations=3)
 
 
-def segmented() -> tuple[Tensor, Segments]:
-    embeddings = blobs(15, 20)
+def segmented() -> tuple[np.ndarray, Segments]:
+    embeddings = blobs(15, 20).numpy()
     return embeddings, segment_image(embeddings, SIZE, OPTIONS, 0.001)
 
 
@@ -34,14 +33,14 @@ def cell(y: int, x: int) -> tuple[int, int]:
     return y * 15 // SIZE[0], x * 20 // SIZE[1]
 
 
-def naive_pieces(segments: Segments, embeddings: Tensor, mask: np.ndarray) -> list[tuple[int, set, np.ndarray]]:
+def naive_pieces(segments: Segments, embeddings: np.ndarray, mask: np.ndarray) -> list[tuple[int, set, np.ndarray]]:
     """Class, pixels and sum of embeddings of each piece."""
     found: dict[tuple[int, int], tuple[int, set, np.ndarray]] = {}
     for y, x in zip(*np.nonzero(mask != IGNORE), strict=True):
         key = (int(mask[y, x]), int(segments.labels[y, x]))
         class_id, pixels, total = found.get(key, (key[0], set(), np.zeros(5)))
         row, column = cell(y, x)
-        found[key] = (class_id, pixels | {(int(y), int(x))}, total + embeddings[:, row, column].double().numpy())
+        found[key] = (class_id, pixels | {(int(y), int(x))}, total + embeddings[:, row, column].astype(np.float64))
     pieces = list(found.values())
     while True:
         small = [p for p in pieces if len(p[1]) < mask.size / 300 and sum(o[0] == p[0] for o in pieces) > 1]
@@ -129,12 +128,12 @@ def test_a_mask_of_another_size_is_refused() -> None:
         pieces_of_strokes(segments, embeddings, np.zeros((3, 4)), IGNORE)
 
 
-def two_halves(noise: float = 0.05) -> Tensor:
+def two_halves(noise: float = 0.05) -> np.ndarray:
     """[4, 16, 24] embeddings: the left half is like the first axis, the right half like the second."""
     random = torch.Generator().manual_seed(0)
     embeddings = torch.zeros(4, 16, 24)
     embeddings[0, :, :12], embeddings[1, :, 12:] = 1, 1
-    return torch.nn.functional.normalize(embeddings + noise * torch.randn(4, 16, 24, generator=random), dim=0)
+    return torch.nn.functional.normalize(embeddings + noise * torch.randn(4, 16, 24, generator=random), dim=0).numpy()
 
 
 def whole(pixels: np.ndarray) -> Region:
@@ -177,8 +176,8 @@ def test_a_segment_of_less_than_two_cells_stays_whole() -> None:
 
 def test_parts_smaller_than_a_cell_stay_with_the_rest() -> None:
     embeddings = two_halves(0)
-    embeddings[:, :, 12:] = torch.tensor([1.0, 0, 0, 0])[:, None, None]
-    embeddings[:, 8, 8] = torch.tensor([0, 0, 1.0, 0])
+    embeddings[:, :, 12:] = AXES[0][:, None, None]
+    embeddings[:, 8, 8] = AXES[2]
     pixels = np.ones((64, 96), dtype=bool)
     pixels[33:37, 32:36] = False
     pixels[32, 32:35] = False
@@ -193,7 +192,7 @@ def test_a_piece_is_compared_by_direction_and_not_by_place() -> None:
     stroke = np.array([0.2, 0.9, 0.1, 0], dtype=np.float32) / math.sqrt(0.86)
     parts = parts_like(whole(pixels), embeddings, stroke[None], np.array([3]), OPTIONS)
     for y, x in ((5, 5), (60, 40), (5, 60), (60, 90)):
-        vector = embeddings[:, y // 4, x // 4].numpy()
+        vector = embeddings[:, y // 4, x // 4]
         rest = np.array([1, 1, 0, 0]) / math.sqrt(2)
         assert (parts[y, x] == 3) == (vector @ stroke > vector @ rest)
 
@@ -210,11 +209,11 @@ def test_a_window_of_the_image_is_divided_at_the_same_place(window: tuple[int, i
     assert (parts[~pixels] == -1).all()
 
 
-def patches(seed: int) -> Tensor:
+def patches(seed: int) -> np.ndarray:
     """[4, 16, 24] embeddings in 4x4 patches, each of one direction, all in one quarter of a plane."""
     angles = torch.rand(4, 4, generator=torch.Generator().manual_seed(seed)) * math.pi / 2
     angles = angles.repeat_interleave(4, dim=0).repeat_interleave(6, dim=1)
-    return torch.stack([angles.cos(), angles.sin(), 0 * angles, 0 * angles])
+    return torch.stack([angles.cos(), angles.sin(), 0 * angles, 0 * angles]).numpy()
 
 
 def naive_parts(vectors: list[np.ndarray], stroke: np.ndarray, rounds: int) -> list[bool]:
@@ -234,7 +233,7 @@ def test_pieces_are_compared_with_the_rest_until_nothing_changes(seed: int) -> N
     embeddings, stroke = patches(seed), np.array([math.cos(0.2), math.sin(0.2), 0, 0], dtype=np.float32)
     options = SortingOptions(9, iterations=3, location_weight=0)  # each patch is a piece, whatever its neighbours
     parts = parts_like(whole(np.ones((64, 96), dtype=bool)), embeddings, stroke[None], np.array([3]), options)
-    vectors = [embeddings[:, 4 * y + 2, 6 * x + 3].double().numpy() for y in range(4) for x in range(4)]
+    vectors = [embeddings[:, 4 * y + 2, 6 * x + 3].astype(np.float64) for y in range(4) for x in range(4)]
     expected = naive_parts(vectors, stroke.astype(float), 10)
     assert expected != naive_parts(vectors, stroke.astype(float), 1), "one comparison is not enough"
     assert [bool(parts[16 * y + 8, 24 * x + 12] == 3) for y in range(4) for x in range(4)] == expected
@@ -245,7 +244,7 @@ def test_a_rest_smaller_than_a_cell_joins_the_largest_part(pixels_of_rest: int, 
     """The largest part, not the one beside it."""
     embeddings, pixels = two_halves(0), np.ones((64, 96), dtype=bool)
     embeddings[:, :, 9:12] = embeddings[:, :, 12:15]  # the left part is the smaller one
-    embeddings[:, 12:, :6] = torch.from_numpy(AXES[3])[:, None, None]
+    embeddings[:, 12:, :6] = AXES[3][:, None, None]
     if joins:
         pixels[48:, :24] = False
         pixels[58, 2:11] = True  # the centres of three cells
@@ -259,8 +258,8 @@ def test_a_rest_smaller_than_a_cell_joins_the_largest_part(pixels_of_rest: int, 
 
 def test_the_count_of_segments_and_the_precision_of_an_image_do_not_matter_within_a_segment() -> None:
     pixels, other = np.ones((64, 96), dtype=bool), SortingOptions(400, iterations=3, precision="int8")
-    embeddings = blobs(16, 24, 4)
-    strokes = embeddings[:, [3, 12], [4, 20]].T.numpy()
+    embeddings = blobs(16, 24, 4).numpy()
+    strokes = embeddings[:, [3, 12], [4, 20]].T
     first, second = (parts_like(whole(pixels), embeddings, strokes, np.array([1, 2]), o) for o in (OPTIONS, other))
     assert set(np.unique(first)) == {-1, 1, 2}
     np.testing.assert_array_equal(first, second)

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -50,17 +50,17 @@ def small_proxy(service: str, how: Publishing) -> Iterator[str]:
             headers |= {name: value.format(host=host) for name, value in how.headers.items()}
             there = http.client.HTTPConnection(urlsplit(service).netloc, timeout=60)
             path = self.path.removeprefix(how.path) if how.strips else self.path
-            there.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
-            for name, value in headers.items():
-                there.putheader(name, value)
-            there.endheaders(body)
-            answer = there.getresponse()
-            self.send_response_only(answer.status)
-            for name, value in answer.getheaders():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer.read())
-            there.close()
+            with closing(there):  # also if the browser has left
+                there.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
+                for name, value in headers.items():
+                    there.putheader(name, value)
+                there.endheaders(body)
+                answer = there.getresponse()
+                self.send_response_only(answer.status)
+                for name, value in answer.getheaders():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(answer.read())
 
         do_GET = do_POST = do_DELETE = do_HEAD = forward  # noqa: N815  # names of `http.server`
 

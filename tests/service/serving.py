@@ -4,18 +4,22 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from service.answering.engine import Engine
+from service.server import Server
 
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
     """Serve until the block ends; yields the address."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
-    thread = threading.Thread(target=server.run, daemon=True)
+    server = Server(app, app.state.engine.settings.model_copy(update={"port": 0}))
+    # Not `Server.run`: it ends the process where threads are left, and those of a test are.
+    thread = threading.Thread(target=uvicorn.Server.run, args=(server,), daemon=True)
     thread.start()
     try:
         wait_until(lambda: server.started or not thread.is_alive())
@@ -33,6 +37,15 @@ def wait_until(holds: object, patience: float = 60.0) -> None:
     while not holds():
         assert time.monotonic() < end, f"the condition is still false after {patience:g} s"
         time.sleep(0.01)
+
+
+def ended(client: TestClient, job: dict[str, Any]) -> dict[str, Any]:
+    """Wait until a job has ended; returns it as it is then."""
+    end = time.monotonic() + 300
+    while not (found := client.get(f"/jobs/{job['job_id']}").raise_for_status().json())["ended"]:
+        assert time.monotonic() < end, found
+        time.sleep(0.1)
+    return dict(found)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from fastapi.testclient import TestClient
 
-from segsort.masks import decode_rle
+from segsort.masks import decode_rle, encode_rle
 from tests.conftest import Blocks
 from tests.service.conftest import encoded
 
@@ -54,3 +54,32 @@ def class_map(answer: dict[str, Any]) -> np.ndarray:
 
 def union(client: TestClient, exemplars: list[dict[str, Any]], name: str) -> np.ndarray:
     return np.any([exemplar_mask(client, e["exemplar_id"]) for e in exemplars if e["class_name"] == name], axis=0)
+
+
+def apply(client: TestClient, answer: dict[str, Any], status: int = 201, **marks: Any) -> dict[str, Any]:
+    """What POST /segmentations/{segmentation_id}/marks answers."""
+    response = client.post(f"/segmentations/{answer['segmentation_id']}/marks", json=marks)
+    assert response.status_code == status, response.json()
+    return response.json()
+
+
+def preview(client: TestClient, answer: dict[str, Any], status: int = 200, query: str = "", **marks: Any) -> Any:
+    """What POST /segmentations/{segmentation_id}/preview answers."""
+    response = client.post(f"/segmentations/{answer['segmentation_id']}/preview{query}", json=marks)
+    assert response.status_code == status, response.json()
+    return response.json()
+
+
+def relabelled(client: TestClient, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer with the labels of now."""
+    return client.post(f"/segmentations/{answer['segmentation_id']}/relabel").raise_for_status().json()
+
+
+def names_of(answer: dict[str, Any]) -> list[str | None]:
+    """The class name of each segment."""
+    return [segment["class_name"] for segment in answer["segments"]]
+
+
+def run_lengths(inside: np.ndarray) -> dict[str, Any]:
+    """A mask [H, W] bool as in answers."""
+    return {"size": list(inside.shape), "counts": encode_rle(np.where(inside, 0, -1).astype(np.int32), 1)[0]}

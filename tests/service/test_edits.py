@@ -97,7 +97,14 @@ def test_edits_and_answers_survive_a_restart(start: Callable[..., TestClient], p
     assert labels(after) == labels(before)
     assert labels(after)[0] == "kerb"
     assert after["index_revision"] == 1
-    assert classes[3] == {"class_id": 3, "name": "kerb", "color": "#123456", "exemplars": 1, "origin": "edit"}
+    assert classes[3] == {
+        "class_id": 3,
+        "name": "kerb",
+        "color": "#123456",
+        "exemplars": 1,
+        "for_one_image": 0,
+        "origin": "edit",
+    }
 
 
 def other_class(segment: dict) -> str:
@@ -167,6 +174,7 @@ def test_invalid_class_names_and_ids_are_refused(client: TestClient, answer: dic
     assert client.post("/segments/none-0/label", json={"class_id": 0}).status_code == 404
     assert client.post(url, content=b"[" * 100_000, headers={"content-type": "application/json"}).status_code in (
         400,
+        413,
         422,
     )
     assert client.get("/edits").json() == []

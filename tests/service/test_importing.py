@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -12,7 +14,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from model_store.labelled import IGNORE
+from model_store.workers.stopping import Stop, stopping_with
 from segsort.masks import decode_rle
+from service.editing.importing import IMPORTS, unpack
+from service.problems import CallerLeft
+from service.settings import Settings
+from tests import hostile_images as hostile
 from tests.conftest import BLOCK_CLASSES, Blocks
 from tests.service.conftest import encoded
 
@@ -154,6 +161,31 @@ def test_an_archive_cannot_write_outside_or_fill_the_disk(start: Any) -> None:
     assert not [file for place in (Path(gettempdir()), Path("/"), Path.cwd()) for file in place.glob("evil*")]
 
 
+@pytest.mark.parametrize("split", ["../val", "/etc", "..", ".", "a/../..", "a\\b", "-x", "a\0b", "x" * 101])
+def test_a_part_of_the_data_is_a_name_and_no_path(client: TestClient, split: str) -> None:
+    problem = sent(client, folder_files(1), split=split)
+    assert problem.status_code == 422
+    assert {"received", "allowed", "fix"} <= set(problem.json())
+
+
+@pytest.mark.parametrize(
+    ("files", "status"),
+    [
+        ({"export/": b"", "export/images/": b""}, 422),
+        (folder_files(1) | {"export/classes.json": b"[" * 100_000}, 422),
+        (folder_files(1) | {f"export/{'long' * 50}{n}/": b"" for n in range(300)}, 413),
+    ],
+    ids=["folders alone", "deep JSON", "a long list of files"],
+)
+def test_an_unusual_archive_is_refused(
+    client: TestClient, files: dict[str, bytes], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.editing.importing._MOST_AT_ONCE", 70_000)
+    problem = sent(client, files)
+    assert problem.status_code == status
+    assert {"received", "allowed", "fix"} <= set(problem.json())
+
+
 def test_only_curators_import(start: Any) -> None:
     from service.http.keys import new_key
 
@@ -161,3 +193,87 @@ def test_only_curators_import(start: Any) -> None:
     with start(api_keys=key.line) as client:
         response = client.post("/import", content=zipped(folder_files()), headers={"Authorization": f"Bearer {secret}"})
         assert response.status_code == 403
+
+
+def test_documents_that_are_slow_or_deep_are_refused_and_the_service_stays(
+    start: Callable[..., TestClient], tmp_path: Path
+) -> None:
+    files = {"images/block.png": encoded(Blocks("train")[0].image)}
+    deep_xml = b"<annotations><version>1.1</version>" + b"<image>" * 200_000
+    deep_json = b'{"images": ' + b"[" * 500_000
+    entities = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "aaaa">]><annotations><image>&a;</image></annotations>'
+    entries = {"images": [], "categories": [{"id": 1, "name": "a"}], "annotations": [{"id": 1}] * 400_000}
+    with start() as client:
+        for name, content in {
+            "annotations.xml": deep_xml,
+            "annotations/instances_train.json": deep_json,
+            "annotations.xml ": entities,
+            "annotations/instances_train.json ": json.dumps(entries).encode(),
+        }.items():
+            answer = sent(client, files | {name.strip(): content})
+            assert answer.status_code == 422, name
+            assert {"received", "allowed", "fix"} <= answer.json().keys()
+        assert sent(client, folder_files()).status_code == 201
+
+
+def test_reading_labels_ends_at_its_limit_with_a_problem(start: Callable[..., TestClient]) -> None:
+    files = folder_files(1) | {"export/masks/block0.png": hostile.bmp_of_runs(3000)}
+    with start(decode_s=0.5, max_pixels=40_000_000) as client:
+        answer = sent(client, files)
+        assert answer.status_code == 422
+        assert "took too much" in str(answer.json()["received"])
+        survey = client.post("/releases/survey", content=zipped(files))
+        assert survey.status_code == 422
+        assert "took too much" in survey.json()["detail"]
+
+
+def test_an_archive_that_takes_too_long_to_unpack_is_refused_and_leaves_nothing(
+    client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.editing.importing.UNPACK_S", -1.0)
+    for path in ("/import", "/releases/survey"):
+        refused = client.post(path, content=zipped(folder_files(2)), headers={"Content-Type": "application/zip"})
+        assert refused.status_code == 422
+        assert refused.json()["detail"] == "Unpacking the archive took too long, and was ended."
+    assert not list((settings.data_dir / IMPORTS).iterdir())
+    assert not list((settings.data_dir / "labelled").iterdir())
+
+
+def test_unpacking_ends_when_the_caller_leaves(tmp_path: Path) -> None:
+    """Of a large file in an archive, not only between two files."""
+    content, stop = zipped({"a": bytes(50_000_000)}), Stop()
+    read, real = [], zipfile.ZipExtFile.read
+
+    def leave(self: zipfile.ZipExtFile, size: int = -1) -> bytes:
+        read.append(size)
+        if len(read) == 3:
+            stop.set()
+        return real(self, size)
+
+    with pytest.MonkeyPatch.context() as patch, stopping_with(stop):
+        patch.setattr(zipfile.ZipExtFile, "read", leave)
+        with pytest.raises(CallerLeft):
+            unpack(io.BytesIO(content), tmp_path / "out", 10**9)
+    assert len(read) == 3
+
+
+def test_what_a_killed_import_left_is_removed_at_the_start(
+    start: Callable[..., TestClient], settings: Settings
+) -> None:
+    left = settings.data_dir / IMPORTS / ".archive.killed"
+    (left / "images").mkdir(parents=True)
+    os.utime(left, (0, 0))
+    with start() as client:
+        assert not left.exists()
+        added = client.post("/import", content=zipped(folder_files(1)), headers={"Content-Type": "application/zip"})
+        assert added.status_code == 201
+    assert not list((settings.data_dir / IMPORTS).iterdir())
+
+
+def test_an_entry_that_could_inflate_to_any_size_at_once_is_refused(client: TestClient) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("images/a.png", bytes(1_000_000), zipfile.ZIP_BZIP2)
+    answer = client.post("/import", content=content.getvalue())
+    assert answer.status_code == 422
+    assert "Deflate" in answer.json()["allowed"]

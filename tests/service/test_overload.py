@@ -136,7 +136,7 @@ def test_a_body_that_does_not_arrive_is_refused_in_time(stalled: Callable[..., S
     service = stalled(upload_timeout_s=0.3)
     url = service.client.base_url
     with socket.create_connection((url.host, url.port), timeout=10) as connection:
-        head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: 1000\r\n\r\n"
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\ncontent-length: 1000\r\n\r\n"
         connection.sendall(head.encode() + b"{")
         started = time.monotonic()
         answer = b"".join(iter(lambda: connection.recv(4096), b""))  # until the service closes it
@@ -150,7 +150,7 @@ def test_a_slow_upload_does_not_delay_other_requests(stalled: Callable[..., Stal
     service.network.close()
     url = service.client.base_url
     with socket.create_connection((url.host, url.port), timeout=10) as connection:
-        head = f"POST /segment HTTP/1.1\r\nhost: x\r\ncontent-length: {len(service.photo)}\r\n\r\n"
+        head = f"POST /segment HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(service.photo)}\r\n\r\n"
         connection.sendall(head.encode() + service.photo[:10])
         assert service.client.post("/segment", content=service.photo).status_code == 200
         for start in range(10, len(service.photo), 8000):

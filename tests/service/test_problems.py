@@ -95,6 +95,10 @@ def failing() -> TestClient:
     def fail(limit: int = 1) -> None:
         raise app.state.error
 
+    @app.post("/body")
+    def take(body: dict[str, int]) -> None:
+        raise AssertionError("the body is refused")
+
     return TestClient(app, raise_server_exceptions=False)
 
 
@@ -130,7 +134,12 @@ def test_errors_of_the_framework_say_what_is_wrong_where(failing: TestClient) ->
     invalid = failing.get("/fail?limit=x")
     assert invalid.status_code == 422
     assert invalid.json()["received"] == {"query.limit": "x"}
+    assert invalid.json()["allowed"] == {"query.limit": "a valid integer, unable to parse string as an integer"}
     assert invalid.json()["detail"].startswith("query.limit: ")
-    assert failing.get("/nothing").json()["detail"] == "No route has the path /nothing."
+    nowhere = failing.get("/nothing").json()
+    assert (nowhere["detail"], nowhere["received"]) == ("No route has the path /nothing.", "/nothing")
+    nested = failing.post("/body", content=b"[" * 100_000, headers={"content-type": "application/json"})
+    assert nested.status_code in (400, 422)
+    assert {"received", "allowed", "fix"} <= set(nested.json())
     refused = failing.post("/fail")
     assert (refused.status_code, refused.headers["allow"], refused.json()["allowed"]) == (405, "GET, HEAD", "GET, HEAD")

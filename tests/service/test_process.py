@@ -21,7 +21,10 @@ def street() -> bytes:
     return encoded(open_dataset("streets", None, "val", count=1)[0].image, "JPEG", quality=92)
 
 
-def test_a_kill_loses_no_answer_and_changes_no_explanation(tmp_path: Path, street: bytes) -> None:
+def test_a_kill_loses_no_answer_and_changes_no_explanation(
+    tmp_path: Path, street: bytes, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGSORT_DATABASE_URL", database_url)
     process, address = start_service(tmp_path)
     segments = httpx.post(f"{address}/segment", content=street, timeout=60).json()["segments"]
     before = [httpx.get(f"{address}/explain/{s['segment_id']}").content for s in segments]

@@ -97,7 +97,10 @@ def test_what_an_unreadable_card_does_not_say_is_null(ask: Conformance, shelve: 
     (listed,) = (one for one in ask("GET", "/releases") if one["name"] == "newer")
     assert "format_version" in listed["problem"]
     unknown = {name for name, value in listed.items() if value is None}
-    assert unknown == {"created", "description", "classes", "exemplars", "network", "metrics", "licence"}
+    of_card = {"created", "description", "classes", "exemplars", "network", "metrics", "licence", "digest"}
+    assert unknown == of_card | {"parent", "adapted", "built"}
+    assert not listed["adaptable"]
+    assert not listed["starts_empty"]
 
 
 def test_measured_results_are_written_without_noise(ask: Conformance, shelve: Callable[..., None]) -> None:

@@ -13,16 +13,22 @@ from benchmarks.running_service import running_service
 Pair = tuple[httpx.Client, httpx.Client]
 
 
-@pytest.fixture(scope="module")
-def replicas(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Clients of two processes that share the SQLite file of the first."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def replicas(
+    request: pytest.FixtureRequest, tiny_release: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
+    """Clients of two processes that share a database, each with a data folder of its own."""
     first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
-    database = first / "second.toml"
-    database.write_text(f'database_url = "sqlite:///{first / "segsort.sqlite"}"\n')
+    database = f"sqlite:///{first / 'segsort.sqlite'}"
+    if request.param == "postgresql":
+        database = str(request.getfixturevalue("module_postgres_url"))
+    settings = first / "second.toml"
+    settings.write_text(f'database_url = "{database}"\n')
     flags = ("--release", str(tiny_release))
-    with running_service(first, *flags) as one, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEGSORT_SETTINGS_FILE", str(database))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGSORT_SETTINGS_FILE", str(settings))
         with (
+            running_service(first, *flags) as one,
             running_service(second, *flags) as other,
             httpx.Client(base_url=one, timeout=60) as a,
             httpx.Client(base_url=other, timeout=60) as b,

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from benchmarks.running_service import free_port, start_service
+from benchmarks.running_service import ServiceStartError, free_port, start_service
 from tests.service.serving import wait_until
 
 
@@ -45,7 +45,9 @@ def begin(
         process, address = start_service(tmp_path, "--release", str(tiny_release), patience=200)
         place = urlsplit(address)
         connection = socket.create_connection((place.hostname or "", place.port or 0), timeout=60)
-        connection.sendall(f"POST /segment HTTP/1.1\r\nhost: x\r\ncontent-length: {len(photo)}\r\n\r\n".encode())
+        connection.sendall(
+            f"POST /segment HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(photo)}\r\n\r\n".encode()
+        )
         connection.sendall(photo[:100])
         begun = HalfSent(process, httpx.Client(base_url=address, timeout=60), connection)
         started.append(begun)
@@ -117,7 +119,8 @@ def test_a_request_that_hangs_does_not_prevent_the_exit(
             wait_until(lambda: _answers(port), 200)
             connection.connect(("127.0.0.1", port))
             head = (
-                f"POST /segment HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: {len(photo)}\r\n\r\n"
+                "POST /segment HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/jpeg\r\n"
+                f"content-length: {len(photo)}\r\n\r\n"
             )
             connection.sendall(head.encode() + photo)
             url = f"http://127.0.0.1:{port}/metrics"
@@ -136,3 +139,60 @@ def _answers(port: int) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_for_a_moment_after_sigterm_requests_are_still_accepted(
+    tiny_release: Path, tmp_path: Path, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A balancer sees that the service is not ready, while it still sends requests."""
+    monkeypatch.setenv("SEGSORT_DRAIN_DELAY_S", "4")
+    process, address = start_service(tmp_path, "--release", str(tiny_release), patience=200)
+    try:
+        with httpx.Client(base_url=address, timeout=60) as client:
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            wait_until(lambda: client.get("/readyz").status_code == 503)
+            answer = client.post("/segment", content=photo)
+            accepted = time.monotonic() - began
+            assert (answer.status_code, answer.headers["connection"]) == (200, "close") or accepted > 3
+        assert process.poll() is None or accepted > 3, "without requests it waits too"
+        assert process.wait(60) == 0
+        assert time.monotonic() - began > 3.9
+    finally:
+        process.kill()
+
+
+def test_after_ctrl_c_there_is_no_delay(tiny_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGSORT_DRAIN_DELAY_S", "250")
+    process, _ = start_service(tmp_path, "--release", str(tiny_release), patience=200)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+
+
+def test_metrics_have_a_port_of_their_own(tiny_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("SEGSORT_METRICS_PORT", str(port))
+    process, address = start_service(tmp_path, "--release", str(tiny_release), patience=200)
+    own = f"http://127.0.0.1:{port}"
+    try:
+        assert "segsort_max_connections" in httpx.get(f"{own}/metrics").text
+        assert httpx.get(f"{address}/metrics").status_code == 404
+        assert "/metrics" not in httpx.get(f"{address}/openapi.json").json()["paths"]
+        for path in ("/readyz", "/classes", "/docs", "/"):
+            answer = httpx.get(f"{own}{path}")
+            assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+        for host, status in ((f"localhost:{port}", 200), ("evil.example", 421), (f"evil.example:{port}", 421)):
+            assert httpx.get(f"{own}/metrics", headers={"Host": host}).status_code == status
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+
+
+def test_a_port_of_metrics_that_is_taken_ends_the_start(
+    tiny_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("SEGSORT_METRICS_PORT", str(taken.getsockname()[1]))
+        with pytest.raises(ServiceStartError, match="ended with 3"):
+            start_service(tmp_path, "--release", str(tiny_release), patience=200)

@@ -315,7 +315,7 @@ def test_an_unknown_answer_and_one_of_another_release_are_refused(client: TestCl
     bundled = next(r["name"] for r in client.get("/releases").json() if r["bundled"])
     client.post(f"/releases/{bundled}/activate").raise_for_status()
     problem = mark(client, [DOT], 409, segmentation_id=answer["segmentation_id"])
-    assert problem["received"] == answer["release"]
+    assert problem["received"]["release"] == answer["release"]
     assert client.get("/edits").json() == []
 
 

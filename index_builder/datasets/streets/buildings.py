@@ -7,6 +7,7 @@ import numpy as np
 from index_builder.datasets.streets.canvas import Camera, Canvas, Color, Point, Random, pick, quad, shade, vary
 from index_builder.datasets.streets.classes import BUILDING, SIGN
 from index_builder.datasets.streets.scene import WALLS, Layout
+from index_builder.datasets.streets.street_furniture import lettering
 
 SHOPS: tuple[Color, ...] = (
     (30, 30, 34), (120, 25, 30), (25, 60, 45), (30, 45, 95), (200, 190, 60), (60, 120, 70), (230, 228, 220),
@@ -121,9 +122,7 @@ def _hanging_sign(canvas: Canvas, camera: Camera, random: Random, X: float, z: f
     color = pick(random, SHOPS, 30)
     corners = quad(camera, (X, X + out), (y, y + random.uniform(0.5, 1.3)), (z, z))
     canvas.polygon(corners, color, SIGN)
-    middle_x, middle_y = (sum(p[i] for p in corners) / 4 for i in (0, 1))
-    inner = [(middle_x + (px - middle_x) * 0.6, middle_y + (py - middle_y) * 0.4) for px, py in corners]
-    canvas.polygon(inner, (235, 232, 225) if sum(color) < 380 else (40, 40, 50), None)
+    lettering(canvas, random, corners, color)
 
 
 def _roof(

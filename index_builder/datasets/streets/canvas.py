@@ -82,6 +82,10 @@ class Canvas:
         if label is not None:
             self._mark.polygon(points, fill=label)
 
+    def mark(self, points: Sequence[Point], label: int) -> None:
+        """Label a polygon without painting it: what is seen through a fence keeps its colours."""
+        self._mark.polygon(points, fill=label)
+
     def line(self, points: Sequence[Point], color: Color, width: float, label: int | None) -> None:
         """Draw a line. The width is in drawn pixels, at least 1."""
         thickness = max(1, round(width))
@@ -97,10 +101,10 @@ class Canvas:
             self._mark.ellipse(box, fill=label)
 
     def ring(self, centre: Point, radius_x: float, radius_y: float, color: Color, width: float, label: int) -> None:
-        """Draw the outline of an ellipse. Radii and width are in drawn pixels."""
+        """Draw the outline of an ellipse and label all of it, as annotators do. Radii and width in drawn pixels."""
         box = (centre[0] - radius_x, centre[1] - radius_y, centre[0] + radius_x, centre[1] + radius_y)
-        for draw, fill in ((self._paint, color), (self._mark, label)):
-            draw.ellipse(box, outline=fill, width=max(1, round(width)))
+        self._paint.ellipse(box, outline=color, width=max(1, round(width)))
+        self._mark.ellipse(box, fill=label)
 
     def stamp(self, left: int, top: int, mask: np.ndarray, colors: np.ndarray, label: int | None) -> None:
         """Paste colours [h, w, 3] uint8 where the mask [h, w] bool is true, with the corner at (left, top)."""

@@ -8,8 +8,9 @@ import numpy as np
 
 from index_builder.datasets.streets.buildings import buildings
 from index_builder.datasets.streets.canvas import HEIGHT, SCALE, WIDTH, Camera, Canvas, Random, pick, vary
-from index_builder.datasets.streets.people import cyclist, parked_bicycles, person
+from index_builder.datasets.streets.people import person
 from index_builder.datasets.streets.photo_effects import apply_photo_effects
+from index_builder.datasets.streets.riders import cyclist, motorcycle, parked_bicycles
 from index_builder.datasets.streets.scene import Layout, ground, layout, markings, sky, skyline
 from index_builder.datasets.streets.street_furniture import bollard, fence, lamp_post, road_sign, traffic_light
 from index_builder.datasets.streets.trees import tree
@@ -149,6 +150,10 @@ class _Placement:
                 self._put(z := start + i * random.uniform(5, 6.5), vehicle, side.edge - side.outwards * 1.1, z)
         if random.random() < 0.12:
             self._put(z := self._depth(4, 15), parked_bicycles, side.edge + side.outwards * side.walk * 0.8, z)
+        if random.random() < 0.08:
+            for i in range(int(random.integers(1, 4))):
+                x = side.edge + side.outwards * random.uniform(-0.8, side.walk)
+                self._put(z := self._depth(5, 20) + i, motorcycle, x, z)
 
     def _traffic(self, left: float, right: float) -> None:
         random = self.random
@@ -157,7 +162,12 @@ class _Placement:
             x = random.uniform(left + 1.2, max(right - 1.2, left + 1.4))
             self._put(z, vehicle, x, z, bool(random.random() < 0.12))
         for _ in range(int(random.poisson(1.0))):
-            self._put(z := self._depth(4.5, 40), cyclist, random.uniform(left + 0.3, right - 0.3), z)
+            z, x = self._depth(4.5, 40), random.uniform(left + 0.3, right - 0.3)
+            if random.random() < 0.5:  # close to a kerb
+                x = left + random.uniform(0.3, 1.2) if random.random() < 0.6 else right - random.uniform(0.3, 1.2)
+            self._put(z, cyclist, x, z)
+            if random.random() < 0.25:
+                self._put(z + 1, cyclist, x + random.uniform(-0.9, 0.9), z + 1)
         for _ in range(int(random.poisson(0.35))):
             self._put(z := self._depth(6, 40), person, random.uniform(left, right), z)
 

@@ -24,10 +24,10 @@ from model_store.labelled import IGNORE
 
 # standard deviation of the brightness of fine and of coarse texture, by class
 ROUGHNESS = {
-    SKY: (0.004, 0.01), BUILDING: (0.07, 0.04), POLE: (0.08, 0.06), ROAD: (0.0, 0.0),
+    SKY: (0.004, 0.01), BUILDING: (0.045, 0.035), POLE: (0.08, 0.06), ROAD: (0.0, 0.0),
     PAVEMENT: (0.0, 0.0), TREE: (0.16, 0.14),
-    SIGN: (0.04, 0.05), FENCE: (0.1, 0.1), CAR: (0.04, 0.1), PEDESTRIAN: (0.09, 0.1),
-    BICYCLIST: (0.09, 0.1), IGNORE: (0.09, 0.1),
+    SIGN: (0.03, 0.05), FENCE: (0.06, 0.07), CAR: (0.02, 0.07), PEDESTRIAN: (0.05, 0.07),
+    BICYCLIST: (0.05, 0.07), IGNORE: (0.09, 0.1),
 }  # fmt: skip
 _ROWS, _COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
 
@@ -72,7 +72,7 @@ def _texture(labels: np.ndarray, camera: Camera, random: Random) -> np.ndarray:
     y, x = np.nonzero(flat)
     depth = camera.focal * camera.height / np.maximum(y - camera.horizon, 1.0)
     across = (x - camera.x) / camera.focal * depth
-    for smoothness, metre, amount in ((1.2, 14.0, 0.07), (9, 10.0, 0.035), (24, 4.0, 0.06)):
+    for smoothness, metre, amount in ((1.2, 14.0, 0.045), (9, 10.0, 0.025), (24, 2.0, 0.04)):
         tile = noise_tile(smoothness, int(random.integers(3)))
         fade = np.minimum(1.0, 12.0 / depth) if smoothness < 5 else 1.0
         rows, columns = (depth * metre).astype(np.int64) % TILE, (across * metre).astype(np.int64) % TILE

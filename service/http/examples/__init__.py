@@ -8,7 +8,20 @@ on four images. Lists are shortened, numbers are rounded to six decimals, and id
 
 from typing import Any
 
-from service.http.examples import answers, callers, edits, exemplars, explanations, releases
+from service.http.examples import (
+    answers,
+    audit,
+    batches,
+    building,
+    callers,
+    edits,
+    exemplars,
+    explanations,
+    exploring,
+    marks,
+    releases,
+    webhooks,
+)
 from service.http.examples.bodies import BODIES
 
 __all__ = ["ANSWERS", "BODIES", "PROBLEM"]
@@ -16,10 +29,16 @@ __all__ = ["ANSWERS", "BODIES", "PROBLEM"]
 ANSWERS: dict[tuple[str, int], Any] = {
     **answers.ANSWERS,
     **explanations.ANSWERS,
+    **exploring.ANSWERS,
     **exemplars.ANSWERS,
+    **marks.ANSWERS,
+    **audit.ANSWERS,
     **edits.ANSWERS,
     **releases.ANSWERS,
+    **building.ANSWERS,
+    **batches.ANSWERS,
     **callers.ANSWERS,
+    **webhooks.ANSWERS,
 }
 """The JSON of an answer, by operation id and status."""
 

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from service.http.examples.scene import ANSWER, LISTED_SECOND, LISTED_THIRD
+from service.http.examples import audit, webhooks
+from service.http.examples.scene import ANSWER, EARLIER, LISTED_SECOND, LISTED_THIRD
 
 _STROKES = [
     {"class_name": "lane marking", "color": "#ffffff", "points": [[190, 294], [470, 296]], "width": 4},
@@ -21,6 +22,17 @@ def _named(summary: str, value: Any) -> dict[str, Any]:
     return {"summary": summary, "value": value}
 
 
+_MARKS: dict[str, Any] = {
+    "strokes": _named("Lines", {"strokes": _STROKES, "reason": "lane markings are a class of their own"}),
+    "segment": _named("A whole segment", {"labels": [{"segment_id": f"{ANSWER}-15", "class_name": "pole"}]}),
+    "area": _named(
+        "An area, for this image only",
+        {
+            "strokes": [{"class_name": "tree", "polygon": [[[245, 95], [293, 100], [292, 140], [243, 140]]]}],
+            "scope": "image",
+        },
+    ),
+}
 _JSON: dict[str, dict[str, Any]] = {
     "segment": {"data_url": _named("A data: URL", {"image": f"data:image/png;base64,{_SMALL_IMAGE}"})},
     "sign_in": {"key": _named("A key of `segsort keys new`", {"key": "segsort_YOUR_KEY"})},
@@ -49,15 +61,56 @@ _JSON: dict[str, dict[str, Any]] = {
             },
         ),
     },
+    "mark_segmentation": _MARKS,
+    "preview_marks": _MARKS,
+    "label_segments": {
+        "cluster": _named(
+            "Segments of two answers",
+            {
+                "labels": [
+                    {"segment_id": f"{ANSWER}-15", "class_name": "pole"},
+                    {"segment_id": f"{EARLIER}-40", "class_name": "pole"},
+                ],
+                "reason": "all lamp posts",
+            },
+        ),
+        "this_image": _named(
+            "A correction that changes no other image",
+            {"labels": [{"segment_id": f"{ANSWER}-15", "class_id": 2}], "scope": "image"},
+        ),
+    },
     "remove_exemplars": {
         "two": _named(
             "Two exemplars", {"exemplar_ids": [LISTED_SECOND, LISTED_THIRD], "reason": "their outlines are wrong"}
         )
     },
+    **audit.BODIES,
+    **webhooks.BODIES,
     "revert_edit": {"reason": _named("With a reason", {"reason": "they were right after all"})},
     "save_class": {
         "new": _named("A new class", {"name": "kerb", "color": "#f423e8"}),
         "changed": _named("Another name and colour for a class", {"class_id": 2, "name": "post", "color": "#c0c080"}),
+    },
+    "make_release": {
+        "general": _named("An empty release with the bundled features", {"name": "my-cells", "features": "general"}),
+    },
+    "carry_edits": {
+        "reason": _named("With a reason", {"reason": "the update of the software has another network"}),
+    },
+    "compare_releases": {
+        "two": _named("Two releases on one image", {"a": "streets", "b": "general", "segmentations": [ANSWER]}),
+    },
+    "build_release": {
+        "mapped": _named(
+            "Rename a class and leave another one out",
+            {"survey_id": "5c" * 16, "name": "my-cells", "classes": {"nuclei": "nucleus", "debris": None}},
+        ),
+    },
+    "export_selection": {
+        "one_file": _named("Two answers in one COCO file", {"segmentation_ids": [ANSWER, EARLIER], "single": True}),
+        "with_images": _named(
+            "A data set for YOLO with its images", {"segmentation_ids": [ANSWER], "format": "yolo", "images": True}
+        ),
     },
     "adapt_release": {
         "defaults": _named("Serve the new release if it is better", {"reason": "four streets are marked"}),

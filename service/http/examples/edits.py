@@ -13,12 +13,14 @@ from service.http.examples.scene import (
     LISTED_THIRD,
     POLE,
     POLE_EXEMPLAR,
+    STREETS,
 )
 
 _LABELLED: dict[str, Any] = {
     "revision": 1,
     "kind": "label",
     "release": "streets",
+    "release_digest": STREETS,
     "author": "anna",
     "reason": "a lamp post, not a building",
     "created": "2026-11-29T18:59:18.194Z",
@@ -26,6 +28,7 @@ _LABELLED: dict[str, Any] = {
     "exemplar_ids": [CORRECTION],
     "classes": [],
     "reverted_by": None,
+    "scope": "all",
     "segment_id": f"{ANSWER}-15",
     "replaces": [],
 }
@@ -34,6 +37,7 @@ _CORRECTION: dict[str, Any] = {
     "class_id": 2,
     "class_name": "pole",
     "strength": 3.0,
+    "scope": "all",
     "source": f"correction of segment {ANSWER}-15",
     "bbox": [179, 45, 241, 166],
     "area": 459,
@@ -50,6 +54,7 @@ _REVERT: dict[str, Any] = {
     "revision": 7,
     "kind": "revert",
     "release": "streets",
+    "release_digest": STREETS,
     "author": "anna",
     "reason": None,
     "created": "2026-11-29T18:59:18.716Z",
@@ -71,6 +76,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "width": 480,
             "height": 360,
             "release": "streets",
+            "release_digest": STREETS,
             "index_revision": 1,
             "classes": [BUILDING, POLE],
             "segments": [
@@ -80,6 +86,8 @@ ANSWERS: dict[tuple[str, int], Any] = {
                     "class_name": "pole",
                     "confidence": 0.70155,
                     "known": True,
+                    "share": 0.892453,
+                    "margin": 0.784906,
                     "area": 459,
                     "bbox": [179, 45, 241, 166],
                     "mask": LAMP_POST_MASK,
@@ -97,6 +105,8 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "image_id": IMAGE,
             "image_url": f"/segmentations/{CORRECTED}/image",
             "conversion": None,
+            "page": 0,
+            "pages": 1,
             "relabelled_from": ANSWER,
             "changed": [
                 {
@@ -124,6 +134,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "revision": 6,
             "kind": "remove",
             "release": "streets",
+            "release_digest": STREETS,
             "author": "anna",
             "reason": None,
             "created": "2026-11-29T18:59:18.708Z",
@@ -150,9 +161,23 @@ ANSWERS: dict[tuple[str, int], Any] = {
     },
     ("revert_edit", 201): {"index_revision": 7, "edit": _REVERT},
     ("list_classes", 200): [
-        {"class_id": 1, "name": "building", "color": "#800000", "exemplars": 1154, "origin": "release"},
-        {"class_id": 2, "name": "pole", "color": "#c0c080", "exemplars": 346, "origin": "release"},
-        {"class_id": 11, "name": "lane marking", "color": "#ffffff", "exemplars": 5, "origin": "edit"},
+        {
+            "class_id": 1,
+            "name": "building",
+            "color": "#800000",
+            "exemplars": 1154,
+            "for_one_image": 0,
+            "origin": "release",
+        },
+        {"class_id": 2, "name": "pole", "color": "#c0c080", "exemplars": 346, "for_one_image": 0, "origin": "release"},
+        {
+            "class_id": 11,
+            "name": "lane marking",
+            "color": "#ffffff",
+            "exemplars": 5,
+            "for_one_image": 0,
+            "origin": "edit",
+        },
     ],
     ("save_class", 201): {
         "index_revision": 4,
@@ -160,6 +185,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "revision": 4,
             "kind": "class",
             "release": "streets",
+            "release_digest": STREETS,
             "author": "anna",
             "reason": None,
             "created": "2026-11-29T18:59:18.691Z",

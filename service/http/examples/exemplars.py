@@ -14,6 +14,7 @@ from service.http.examples.scene import (
     LISTED_THIRD,
     POLE,
     POLE_EXEMPLAR,
+    STREETS,
 )
 
 _SKY: dict[str, Any] = {
@@ -21,6 +22,7 @@ _SKY: dict[str, Any] = {
     "class_id": 0,
     "class_name": "sky",
     "strength": 1.0,
+    "scope": "all",
     "source": "streets/train/000000",
     "bbox": [220, 0, 74, 85],
     "area": 3411,
@@ -43,6 +45,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
                 "class_id": 1,
                 "class_name": "building",
                 "strength": 1.0,
+                "scope": "all",
                 "source": "streets/train/000000",
                 "bbox": [344, 0, 132, 65],
                 "area": 3368,
@@ -61,6 +64,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "revision": 2,
             "kind": "add",
             "release": "streets",
+            "release_digest": STREETS,
             "author": "anna",
             "reason": "lane markings are a class of their own",
             "created": "2026-11-29T18:59:18.382Z",
@@ -68,6 +72,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "exemplar_ids": ["12" * 8, "13" * 8],
             "classes": [_LANE_MARKING],
             "reverted_by": None,
+            "scope": "all",
         },
         "exemplars": [
             {
@@ -77,6 +82,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
                 "area": 39,
                 "bbox": [189, 292, 16, 4],
                 "strength": 18.0,
+                "scope": "all",
                 "wins": True,
                 "added": True,
             },
@@ -87,6 +93,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
                 "area": 191,
                 "bbox": [268, 329, 34, 6],
                 "strength": 1.0,
+                "scope": "all",
                 "wins": True,
                 "added": True,
             },
@@ -99,6 +106,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "width": 480,
             "height": 360,
             "release": "streets",
+            "release_digest": STREETS,
             "index_revision": 2,
             "classes": [BUILDING, POLE, {"class_id": 3, "name": "road", "color": "#804080"}, _LANE_MARKING],
             "segments": [
@@ -108,6 +116,8 @@ ANSWERS: dict[tuple[str, int], Any] = {
                     "class_name": "pole",
                     "confidence": 0.70155,
                     "known": True,
+                    "share": 0.892453,
+                    "margin": 0.784906,
                     "area": 459,
                     "bbox": [179, 45, 241, 166],
                     "mask": LAMP_POST_MASK,
@@ -127,6 +137,8 @@ ANSWERS: dict[tuple[str, int], Any] = {
                     "class_name": "lane marking",
                     "confidence": 0.730514,
                     "known": True,
+                    "share": 0.917762,
+                    "margin": 0.835524,
                     "area": 516,
                     "bbox": [180, 251, 65, 78],
                     "mask": {
@@ -150,6 +162,8 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "image_id": IMAGE,
             "image_url": f"/segmentations/{DIVIDED}/image",
             "conversion": None,
+            "page": 0,
+            "pages": 1,
             "relabelled_from": ANSWER,
             "changed": [
                 {
@@ -179,6 +193,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
                 "area": 39,
                 "bbox": [189, 292, 16, 4],
                 "strength": 18.0,
+                "scope": "all",
                 "wins": True,
                 "added": False,
             },
@@ -189,6 +204,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
                 "area": 191,
                 "bbox": [268, 329, 34, 6],
                 "strength": 1.0,
+                "scope": "all",
                 "wins": True,
                 "added": False,
             },
@@ -215,6 +231,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "revision": 5,
             "kind": "remove",
             "release": "streets",
+            "release_digest": STREETS,
             "author": "anna",
             "reason": None,
             "created": "2026-11-29T18:59:18.703Z",
@@ -230,6 +247,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "revision": 6,
             "kind": "remove",
             "release": "streets",
+            "release_digest": STREETS,
             "author": "anna",
             "reason": None,
             "created": "2026-11-29T18:59:18.708Z",

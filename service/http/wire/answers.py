@@ -10,11 +10,13 @@ from service.http.wire.base import (
     ExemplarId,
     ImageId,
     ImageUrl,
+    Incomplete,
     IndexRevision,
     Known,
     LabelId,
     LabelName,
     Release,
+    ReleaseDigest,
     SegmentationId,
     SegmentId,
     Share,
@@ -43,6 +45,10 @@ class Segment(Wire):
     class_name: LabelName
     confidence: Confidence
     known: Known
+    share: Share | None = Field(description="Share of the vote that the class has, 0 to 1; null: nothing voted.")
+    margin: Share | None = Field(
+        description="`share` minus the share of the second class, 0 to 1; null: nothing voted.", examples=[0.41]
+    )
     area: Area
     bbox: BBox
     mask: Mask | PolygonMask | None = Field(
@@ -79,6 +85,7 @@ class Answer(Wire):
     width: int = Field(ge=1, description="Width of the upright image in pixels.", examples=[640])
     height: int = Field(ge=1, description="Height of the upright image in pixels.", examples=[480])
     release: Release
+    release_digest: ReleaseDigest
     index_revision: IndexRevision
     classes: list[ClassInfo] = Field(description="Classes that segments could take.")
     segments: list[Segment] = Field(description="The segments. Each pixel of the image is in exactly one of them.")
@@ -88,6 +95,16 @@ class Answer(Wire):
         description="What was done to the values of the image when it was decoded, if they were not 8 bits of grey "
         "or RGB; null: nothing, or an old answer.",
         examples=["whole numbers up to 4095: as 12 bits, 0..255"],
+    )
+    page: int = Field(
+        ge=0, description="Number of the page of the file that was sent, from 0. The image is this page alone."
+    )
+    pages: int = Field(ge=1, description="How many pages the file has: 1 for most, more for some TIFFs.", examples=[1])
+    incomplete: Incomplete | None = Field(
+        None,
+        json_schema_extra=never_null,
+        description="For an earlier answer whose release is gone: what is missing. Its segments have no exemplars, "
+        "and classes that no edit named are called by their number.",
     )
 
 
@@ -123,7 +140,16 @@ class AnswerSummary(Wire):
     width: int = Field(ge=1, description="Width of the upright image in pixels.", examples=[640])
     height: int = Field(ge=1, description="Height of the upright image in pixels.", examples=[480])
     release: Release
+    release_digest: ReleaseDigest
     index_revision: IndexRevision
     segments: int = Field(ge=0, description="Number of segments.", examples=[31])
     image_id: ImageId
     image_url: ImageUrl
+    page: int = Field(ge=0, description="Number of the page of the file that was sent, from 0.")
+    pages: int = Field(ge=1, description="How many pages the file has.", examples=[1])
+    pinned: bool = Field(description="Whether it is kept whatever the retention: see PUT .../pin. Updates inherit it.")
+    marked: int = Field(ge=0, description="Number of exemplars of the image: marks of it that still vote.")
+    outdated: bool = Field(
+        description="Whether its labels may be others now. After later edits, relabel the answer; if another release "
+        "is served now, segment its image again."
+    )

@@ -1,6 +1,6 @@
 """The base class of all models of answers, and the types of common fields."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -35,6 +35,24 @@ ImageUrl = Annotated[
     ),
 ]
 CropUrl = Annotated[str, Field(description="Path of a PNG of its part of the image, with its outline.")]
+
+
+class Incomplete(Wire):
+    """What is missing of an answer because the release that gave it is gone."""
+
+    reason: str = Field(description="Why, in words.", examples=["The release 'streets' that gave this answer is gone."])
+    missing: list[str] = Field(description="What is missing, in words.")
+    fix: str = Field(description="What can be done.")
+
+
+ReleaseDigest = Annotated[
+    str | None,
+    Field(
+        description="SHA-256 that identifies the content of the release: another one may have its name later. Null: a "
+        "version that did not record it.",
+        examples=["3f" * 32],
+    ),
+]
 Release = Annotated[str, Field(description="Name of the release.", examples=["general"])]
 Revision = Annotated[int, Field(ge=1, description="Number of the edit.", examples=[7])]
 IndexRevision = Annotated[
@@ -56,8 +74,8 @@ Confidence = Annotated[
     Field(
         ge=0,
         le=1,
-        description="Calibrated probability that the label is right, 0 to 1; null: the release is not calibrated, or "
-        "there was no exemplar that could vote.",
+        description="Calibrated probability that the label is right, 0 to 1; null: the segment is not known, or the "
+        "release is not calibrated.",
         examples=[0.91],
     ),
 ]
@@ -72,6 +90,10 @@ LabelName = Annotated[
 ]
 Strength = Annotated[
     float, Field(gt=0, description="How many ordinary exemplars this one counts for in a vote.", examples=[1.0])
+]
+ScopeOfVotes = Annotated[
+    Literal["all", "image"],
+    Field(description="all: it votes for segments of every image; image: only for those of its own image."),
 ]
 Author = Annotated[
     str,

@@ -13,6 +13,7 @@ class OfferedClass(ClassInfo):
     """A class that segments may take."""
 
     exemplars: int = Field(ge=0, description="Number of exemplars of this class that take part in votes.")
+    for_one_image: int = Field(ge=0, description="How many of these vote only for segments of their own image.")
     origin: Literal["release", "edit"] = Field(description="Whether the release or an edit brought the class.")
 
 

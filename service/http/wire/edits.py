@@ -13,6 +13,7 @@ from service.http.wire.base import (
     IndexRevision,
     LabelName,
     Release,
+    ReleaseDigest,
     Revision,
     SegmentId,
     Time,
@@ -26,13 +27,15 @@ class Edit(Wire):
     """One change to exemplars or classes."""
 
     revision: Revision
-    kind: Literal["add", "label", "remove", "class", "revert"] = Field(
+    kind: Literal["add", "label", "mark", "remove", "class", "revert", "carry"] = Field(
         description=(
-            "add: exemplars of a labelled image; label: the corrected label of a segment; remove: exemplars removed; "
-            "class: a class created or changed; revert: an earlier edit reverted."
+            "add: exemplars of a labelled image; label: the corrected label of a segment; mark: parts of answers "
+            "marked with classes; remove: exemplars removed; class: a class created or changed; revert: an earlier "
+            "edit reverted; carry: edits of an earlier release of this name carried over."
         )
     )
     release: Release
+    release_digest: ReleaseDigest
     author: Author
     reason: str | None = Field(description="Reason that the author gave; null: none.", examples=["kerb, not road"])
     created: Time
@@ -40,14 +43,23 @@ class Edit(Wire):
     exemplar_ids: list[ExemplarId] = Field(description="Exemplars that the edit adds or removes.")
     classes: list[ClassInfo] = Field(description="Classes that the edit creates or changes.")
     reverted_by: int | None = Field(description="Number of the edit that reverts this one; null: it is in effect.")
+    scope: Literal["all", "image"] | None = Field(
+        None,
+        json_schema_extra=never_null,
+        description="Where it adds exemplars: whether they vote for segments of every image, or only for those of "
+        "their own image.",
+    )
     segment_id: str | None = Field(
         None, json_schema_extra=never_null, description="For a correction: id of the segment."
+    )
+    segment_ids: list[str] | None = Field(
+        None, json_schema_extra=never_null, description="For marks: ids of the segments that are marked as a whole."
     )
     replaces: list[str] | None = Field(
         None,
         json_schema_extra=never_null,
         description="Ids of the exemplars that it removes: for a correction, those of earlier corrections of the "
-        "segment; for strokes, those whose pixels they mark with another class.",
+        "segment; for strokes and marks, those whose pixels they mark with another class.",
     )
     reverts: int | None = Field(
         None, json_schema_extra=never_null, description="For a revert: number of the reverted edit."

@@ -13,6 +13,7 @@ from service.http.wire.base import (
     ExemplarId,
     IndexRevision,
     Release,
+    ScopeOfVotes,
     Strength,
     Wire,
 )
@@ -28,6 +29,7 @@ class ExemplarSummary(Wire):
     class_id: ClassId
     class_name: ClassName
     strength: Strength
+    scope: ScopeOfVotes
     source: str = Field(description="Name of its image.", examples=["streets/train/000017"])
     bbox: BBox
     area: Area
@@ -63,6 +65,7 @@ class AddedExemplar(Wire):
     area: Area
     bbox: BBox
     strength: Strength = Field(description="Number of exemplars that it counts as: 1, or more for a stroke.")
+    scope: ScopeOfVotes
     wins: bool = Field(
         description="Whether its class wins the vote on its own pixels. False: another class looks the same to the "
         "network."

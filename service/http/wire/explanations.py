@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from model_store.card import Calibration
+from model_store.card import Calibration, SearchInfo
 from service.http.wire.base import (
     Area,
     Author,
@@ -11,12 +11,15 @@ from service.http.wire.base import (
     Confidence,
     Cosine,
     CropUrl,
+    ExemplarId,
     ImageUrl,
+    Incomplete,
     IndexRevision,
     Known,
     LabelId,
     LabelName,
     Release,
+    ReleaseDigest,
     Revision,
     SegmentationId,
     SegmentId,
@@ -72,6 +75,7 @@ class BoundaryNeighbour(Wire):
 
     segment_id: SegmentId
     class_name: LabelName
+    known: Known
     share: float = Field(ge=0, le=1, description="Share of the pixels that lie near this segment, 0 to 1.")
 
 
@@ -88,6 +92,7 @@ class SimilarSegment(Wire):
 
     segment_id: SegmentId
     class_name: LabelName = Field(description="Name of its class in that answer; null: it had no class.")
+    known: Known
     confidence: Confidence
     similarity: Cosine
     image_url: ImageUrl
@@ -102,6 +107,23 @@ class Correction(Wire):
     author: Author
 
 
+class RecordedNeighbour(Wire):
+    """A neighbour of a segment, of which only the record is left."""
+
+    exemplar_id: ExemplarId
+    similarity: Cosine
+    class_name: str | None = Field(description="Name of its class; null: only the release knew it.")
+    voted: bool = Field(description="False: it was in reserve.")
+
+
+class IncompleteExplanation(Incomplete):
+    """What is missing of an explanation, and the neighbours that were recorded."""
+
+    neighbours: list[RecordedNeighbour] = Field(
+        description="The nearest exemplars, nearest first; empty: they were recorded by their places in the release."
+    )
+
+
 class Explanation(Wire):
     """Why a segment has its label, with all values that are needed to recompute the vote."""
 
@@ -113,8 +135,9 @@ class Explanation(Wire):
     share: Share | None = Field(description="Share of the vote that the class has, 0 to 1; null: nothing voted.")
     known: Known
     familiarity: Cosine | None = Field(
-        description="Mean of image_similarity and the similarity of the nearest exemplar, or the latter alone if the "
-        "release is not calibrated; below the threshold in `calibration` the segment is not known. Null: nothing voted."
+        description="Mean of image_similarity and the similarity of the nearest exemplar. It is the latter alone if "
+        "the release is not calibrated, or if an edit added that exemplar. Below the threshold in `calibration` the "
+        "segment is not known. Null: nothing voted."
     )
     image_similarity: Cosine | None = Field(
         description="Mean similarity of the image's segments to their nearest exemplars, weighted by area; null: "
@@ -139,10 +162,19 @@ class Explanation(Wire):
     boundary: Boundary = Field(description="How much of the segment lies near other segments.")
     similar: list[SimilarSegment] = Field(description="Similar segments of other images, the most similar first.")
     corrections: list[Correction] = Field(description="Corrections of this segment's label, the newest first.")
-    calibration: Calibration = Field(
-        description="How a share becomes a confidence, and from which familiarity on a segment is known."
+    calibration: Calibration | None = Field(
+        description="How a share becomes a confidence, and from which familiarity on a segment is known; null: the "
+        "release is gone, see `incomplete`."
+    )
+    search: SearchInfo | None = Field(
+        description="What the search index finds of the nearest exemplars; null: it compares with every exemplar."
+    )
+    incomplete: IncompleteExplanation | None = Field(
+        description="What is missing because the release is gone; null: nothing. Otherwise `exemplars`, `reserve` and "
+        "the classes of the vote are empty."
     )
     release: Release
+    release_digest: ReleaseDigest
     index_revision: IndexRevision
     label_url: str = Field(description="Path to which a corrected label is sent with POST.")
     image_url: ImageUrl

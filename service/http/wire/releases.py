@@ -22,11 +22,39 @@ class Licence(Wire):
     added: str | None = Field(description="Licence of the images that users added; null: the card does not state it.")
 
 
+class AdaptedScores(Wire):
+    """Scores of an adaptation: mIoU, 0 to 1, by cross-validation; null: images could not be compared."""
+
+    before: float | None = Field(
+        ge=0, le=1, description="Of the head before, on the same images; null: not compared.", examples=[0.62]
+    )
+    after: float | None = Field(ge=0, le=1, description="Of the new head; null: not compared.", examples=[0.71])
+    images: int | None = Field(ge=0, description="Number of images with marks; null: the card does not say it.")
+
+
+class HeldOutScores(Wire):
+    """mIoU, 0 to 1, on labelled images that a build did not use."""
+
+    images: int = Field(ge=0, description="Number of images held out.", examples=[8])
+    miou: float | None = Field(ge=0, le=1, description="Of the new release; null: no image could be measured.")
+    compared_with: str | None = Field(description="Release that was served meanwhile; null: none was compared.")
+    miou_compared: float | None = Field(
+        ge=0, le=1, description="Of that release on the same images, classes matched by name; null: no class matches."
+    )
+
+
 class ReleaseSummary(Wire):
     """A release in a list. What only its card says is null if the card cannot be read."""
 
     name: Release
+    digest: str | None = Field(
+        description="SHA-256 that identifies its content; null if its files cannot be read.", examples=["3f" * 32]
+    )
     active: bool = Field(description="Whether it is served.")
+    stored: bool = Field(
+        description="Whether it is in the store. False: it was given by its path, and a restart without this path does "
+        "not find it."
+    )
     created: Time | None = Field(description="When it was built; null if its card does not say it.")
     description: str | None = Field(description="What it is for; null if its card cannot be read.")
     problem: str | None = Field(description="Why it cannot be served; null: it can be served.")
@@ -38,6 +66,19 @@ class ReleaseSummary(Wire):
         description="Measured results and how they were measured; null if its card cannot be read."
     )
     licence: Licence | None = Field(description="Licences of its parts; null if its card cannot be read.")
+    edits: int = Field(ge=0, description="Number of edits made on it. They apply whenever it is served.", examples=[12])
+    earlier_edits: int = Field(
+        ge=0,
+        description="Number of edits that were made on earlier releases of this name. They are kept, and have no "
+        "effect on this one until POST /releases/{name}/carry carries them over.",
+    )
+    adaptable: bool = Field(description="Whether POST /adapt can fit its head: it contains the feature extractor.")
+    starts_empty: bool = Field(description="Whether POST /releases can make an empty release with its features.")
+    parent: str | None = Field(description="Release that it was made of; null: none.", examples=["general"])
+    adapted: AdaptedScores | None = Field(description="Scores of its adaptation; null: it was not adapted.")
+    built: HeldOutScores | None = Field(
+        description="Scores on the images that were held out of its build; null: none were."
+    )
 
 
 class ReleaseClass(CardClassInfo):
@@ -61,6 +102,7 @@ class ActivatedRelease(Wire):
     """The result of activating a release."""
 
     release: Release
+    release_digest: str = Field(description="SHA-256 that identifies its content.", examples=["3f" * 32])
     before: Release = Field(description="Name of the release that was served before.")
     changed: bool = Field(description="False: it was the served release before.")
     index_revision: IndexRevision

@@ -11,5 +11,5 @@ def refuse_downgrade(revision: str) -> NoReturn:
     """
     raise ValueError(
         f"the database has schema revision {revision} and cannot be downgraded: rows would be lost; stop segsort, "
-        "restore a backup that the older version wrote (docs/operations.md, Backup), and install that version"
+        "restore a backup that the older version wrote (docs/database.md, Backup), and install that version"
     )

@@ -20,7 +20,7 @@ export function saveCanvas(canvas, name) {
   canvas.toBlob((blob) => blob && saveBlob(blob, name));
 }
 
-/** A canvas of the answer's size; each pixel has exactly the colour of its class. @param {Answer} answer */
+/** A canvas of the answer's size; each pixel has exactly the colour of its class, or grey if it is unknown. @param {Answer} answer */
 export function labelCanvas(answer) {
   const { width, height } = answer;
   const canvas = h("canvas", { width, height });
@@ -29,7 +29,7 @@ export function labelCanvas(answer) {
   const pixels = new DataView(image.data.buffer);
   const colors = new Map(answer.classes.map((info) => [info.class_id, rgba(info.color)]));
   for (const segment of answer.segments) {
-    const color = colors.get(segment.class_id ?? NO_CLASS) ?? rgba(UNKNOWN_COLOR);
+    const color = colors.get(segment.known ? (segment.class_id ?? NO_CLASS) : NO_CLASS) ?? rgba(UNKNOWN_COLOR);
     let at = 0; // counted down the columns
     runLengthsOf(segment).forEach((length, turn) => {
       const end = at + length;

@@ -7,9 +7,9 @@ import { nameOf } from "./labels.js";
 /** @typedef {import("./dom.js").Properties} Properties */
 /** @typedef {import("./icons.js").IconName} IconName */
 
-/** A small square in the colour of a class. @param {string} color @param {boolean} [unknown] hatched */
+/** A small square in the colour of a class. @param {string} color @param {boolean} [unknown] grey stripes in place of the colour */
 export const swatch = (color, unknown = false) =>
-  h("span", { class: unknown ? "swatch unknown" : "swatch", style: { "--c": color }, "aria-hidden": "true" });
+  h("span", { class: unknown ? "swatch unknown" : "swatch", style: unknown ? {} : { "--c": color }, "aria-hidden": "true" });
 
 /**
  * A button that shows an icon alone; screen readers and the tooltip say its name.
@@ -66,10 +66,10 @@ export const labelChange = (before, after, colorOf) =>
   h(
     "span",
     { class: "label-change" },
-    swatch(colorOf(before)),
+    swatch(colorOf(before), before === null),
     h("span", { class: "name" }, nameOf(before)),
     icon("right"),
-    swatch(colorOf(after)),
+    swatch(colorOf(after), after === null),
     h("span", { class: "name" }, nameOf(after)),
   );
 

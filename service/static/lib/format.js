@@ -26,3 +26,12 @@ export function timeAgo(iso) {
       return new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(-Math.floor(seconds / size), unit);
   return "just now";
 }
+
+/**
+ * Where an exemplar comes from, for a person. The ids of corrected segments and of stored images are for programs.
+ * @param {string} source
+ */
+export function sourceName(source) {
+  if (source.startsWith("correction of segment ")) return "a corrected segment";
+  return /^\w+ [0-9a-f]{16}$/.test(source) ? "marks in an image" : source;
+}

@@ -25,14 +25,21 @@ const BASE = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 /** The address of a path of the service, which a proxy may publish below another path. @param {string} path "/..." */
 export const url = (path) => BASE + path;
 
+/** Addresses of files with a hash of their content, by path below /static; the service writes them into the page. */
+const HASHED = /** @type {Record<string, string>} */ (JSON.parse(document.getElementById("files")?.textContent || "{}"));
+
+/** The address of a file of the page, such as a sample image. @param {string} path below /static */
+export const fileUrl = (path) => url(`/static/${HASHED[path] ?? path}`);
+
 /** A refusal by the service, or its silence (status 0). The message says what happened. */
 export class Problem extends Error {
-  /** @param {number} status @param {ProblemBody} body */
-  constructor(status, body) {
+  /** @param {number} status @param {ProblemBody} body @param {number|null} [retryAfter] seconds to wait, if it says so */
+  constructor(status, body, retryAfter = null) {
     super(body.detail ?? "The service did not answer.");
     this.status = status;
     this.allowed = body.allowed;
     this.fix = body.fix ?? "";
+    this.retryAfter = retryAfter;
   }
 
   /** What to do, in a sentence or two for a person. */
@@ -58,11 +65,11 @@ export const isUnauthorized = (error) => error instanceof Problem && error.statu
 /** Emits "unauthorized" when a request is refused because it has no valid key. */
 export const requests = /** @type {Emitter<{unauthorized: null}>} */ (new Emitter());
 
-/** @param {number} status @param {string} text body of the answer */
-function toProblem(status, text) {
+/** @param {number} status @param {string} text body of the answer @param {string|null} [after] its header Retry-After */
+function toProblem(status, text, after = null) {
   if (status === 401) requests.emit("unauthorized", null);
   try {
-    return new Problem(status, JSON.parse(text));
+    return new Problem(status, JSON.parse(text), Number(after) || null);
   } catch {
     return new Problem(status, {
       detail: `The service answered with status ${status}.`,
@@ -77,20 +84,22 @@ function toProblem(status, text) {
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body] sent as JSON
+ * @param {AbortSignal|null} [signal] aborts the request
  * @returns {Promise<Answer>} null for an empty answer
- * @throws {Problem}
+ * @throws {Problem} or an AbortError when cancelled
  */
-export async function request(method, path, body) {
+export async function request(method, path, body, signal = null) {
   const headers = { Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": "application/json" }) };
   const answer = await fetch(url(path), {
     method,
     headers,
     body: body === undefined ? undefined : JSON.stringify(body),
-  }).catch(() => {
-    throw new Problem(0, OFFLINE);
+    signal,
+  }).catch((error) => {
+    throw isCancelled(error) ? error : new Problem(0, OFFLINE);
   });
   const text = await answer.text();
-  if (!answer.ok) throw toProblem(answer.status, text);
+  if (!answer.ok) throw toProblem(answer.status, text, answer.headers.get("Retry-After"));
   return JSON.parse(text || "null");
 }
 
@@ -98,7 +107,7 @@ export async function request(method, path, body) {
  * Upload a file and read the JSON of the answer. `fetch` does not report the progress of an upload.
  * @template Answer
  * @param {string} path
- * @param {Blob} file
+ * @param {Blob|FormData} file
  * @param {(share: number|null) => void} progress share that is sent, 0..1; null: all is sent
  * @param {AbortSignal} signal
  * @returns {Promise<Answer>}
@@ -108,15 +117,32 @@ export function upload(path, file, progress, signal) {
   return new Promise((resolve, reject) => {
     const sent = new XMLHttpRequest();
     sent.open("POST", url(path));
-    sent.setRequestHeader("Content-Type", file.type || "application/octet-stream");
+    if (file instanceof Blob) sent.setRequestHeader("Content-Type", file.type || "application/octet-stream");
     sent.setRequestHeader("Accept", "application/json");
     sent.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
     sent.upload.onload = () => progress(null);
     sent.onerror = () => reject(new Problem(0, OFFLINE));
     sent.onabort = () => reject(new DOMException("cancelled", "AbortError"));
     sent.onload = () =>
-      sent.status < 300 ? resolve(JSON.parse(sent.responseText)) : reject(toProblem(sent.status, sent.responseText));
+      sent.status < 300 ? resolve(JSON.parse(sent.responseText)) : reject(toProblem(sent.status, sent.responseText, sent.getResponseHeader("Retry-After")));
     signal.addEventListener("abort", () => sent.abort());
     sent.send(file);
   });
+}
+
+/**
+ * Ask for a file, and read it with the name that the service gives it.
+ * @param {string} path
+ * @param {unknown} body sent as JSON
+ * @returns {Promise<{blob: Blob, name: string}>}
+ * @throws {Problem}
+ */
+export async function requestFile(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  const answer = await fetch(url(path), { method: "POST", headers, body: JSON.stringify(body) }).catch(() => {
+    throw new Problem(0, OFFLINE);
+  });
+  if (!answer.ok) throw toProblem(answer.status, await answer.text(), answer.headers.get("Retry-After"));
+  const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "export";
+  return { blob: await answer.blob(), name };
 }

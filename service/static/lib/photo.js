@@ -1,13 +1,25 @@
-/** The image under the labels, decoded by the browser. */
+/** The image under the labels: decoded by the browser, or rendered by the service where the browser cannot. */
 
-const SMALL = 2048; // pixels of the longer side of the smaller copy
+import { Pyramid } from "./pyramid.js";
 
-/** A decoded image. `small` is a smaller copy, so that drawing a frame does not scale millions of pixels. */
+const RENDERED = 4096; // pixels of the longer side of a rendering
+const NO_BROWSER_SHOWS = /^image\/(tiff|jp2|heic|heif|x-portable-anymap)$|^application\/octet-stream$/;
+
+/** A decoded image. */
 export class Photo {
-  /** @param {ImageBitmap} full @param {ImageBitmap} small */
-  constructor(full, small) {
-    this.full = full;
-    this.small = small;
+  /** @param {Pyramid} pyramid @param {boolean} [rendered] whether the service rendered it, perhaps at a smaller size */
+  constructor(pyramid, rendered = false) {
+    this.pyramid = pyramid;
+    this.rendered = rendered;
+  }
+
+  /** Pixels of the decoded image. */
+  get width() {
+    return this.pyramid.width;
+  }
+
+  get height() {
+    return this.pyramid.height;
   }
 
   /**
@@ -16,21 +28,36 @@ export class Photo {
    */
   static async decode(file) {
     try {
-      const full = await createImageBitmap(file);
-      const scale = SMALL / Math.max(full.width, full.height);
-      if (scale >= 1) return new Photo(full, full);
-      const size = { resizeWidth: Math.round(full.width * scale), resizeHeight: Math.round(full.height * scale) };
-      return new Photo(full, await createImageBitmap(full, { ...size, resizeQuality: "high" }));
+      return new Photo(await Pyramid.of(await createImageBitmap(file)));
     } catch {
       return null;
     }
   }
 
-  /** Load an image of the service. @param {string} url @returns {Promise<Photo|null>} null where there is none */
+  /**
+   * Load an image of the service: the file itself, or a rendering of it where the browser cannot show the file.
+   * @param {string} url
+   * @returns {Promise<Photo|null>} null where there is none
+   */
   static async load(url) {
     try {
       const answer = await fetch(url);
-      return answer.ok ? await Photo.decode(await answer.blob()) : null;
+      if (answer.ok && NO_BROWSER_SHOWS.test(answer.headers.get("content-type") ?? "")) answer.body?.cancel();
+      else if (answer.ok) {
+        const photo = await Photo.decode(await answer.blob());
+        if (photo) return photo;
+      } else return null;
+      return await Photo.rendering(url);
+    } catch {
+      return null;
+    }
+  }
+
+  /** Load the service's rendering of an image. @param {string} url of the image @returns {Promise<Photo|null>} */
+  static async rendering(url) {
+    try {
+      const answer = await fetch(`${url}?size=${RENDERED}`);
+      return answer.ok ? new Photo(await Pyramid.of(await createImageBitmap(await answer.blob())), true) : null;
     } catch {
       return null;
     }
@@ -38,8 +65,7 @@ export class Photo {
 
   /** Free its memory. */
   close() {
-    this.full.close();
-    this.small.close();
+    this.pyramid.close();
   }
 
   /**
@@ -52,9 +78,8 @@ export class Photo {
    * @param {number} height of the image
    */
   draw(context, scale, x, y, width, height) {
-    const bitmap = width * scale > this.small.width ? this.full : this.small;
     context.imageSmoothingEnabled = scale < 6;
-    context.imageSmoothingQuality = "high";
-    context.drawImage(bitmap, x, y, width * scale, height * scale);
+    context.imageSmoothingQuality = "low"; // each level of the pyramid is at most twice as large as what is drawn
+    this.pyramid.draw(context, x, y, width * scale, height * scale);
   }
 }

@@ -1,31 +1,35 @@
 /** Drawing the labels of an image on a canvas. */
 
+import { certaintyColor, certaintyOf, STEPS } from "./certainty.js";
 import { NO_CLASS, UNKNOWN_COLOR } from "./classes.js";
 import { contours } from "./contours.js";
 import { context2d, h } from "./dom.js";
-import { LabelGrid, NONE } from "./label_grid.js";
+import { LabelGrid } from "./label_grid.js";
 
 /** @typedef {import("./photo.js").Photo} Photo */
 /** @typedef {import("./types.js").Segment} Segment */
 /** @typedef {import("./types.js").ClassInfo} ClassInfo */
-/** @typedef {{width: number, height: number, segments: Pick<Segment, "class_id"|"known"|"mask">[],
+/** @typedef {{width: number, height: number, segments: (Pick<Segment, "class_id"|"known"|"mask"> & Partial<Segment>)[],
  *   classes: ClassInfo[]}} Drawn what is drawn of an answer */
 /** @typedef {{scale: number, x: number, y: number}} View position of the image on the canvas, in canvas pixels */
 /**
- * @typedef {{path: Path2D, color: string, classId: number, strength: number}} Area segments that are painted alike;
- *   strength: opacity relative to segments with a known label, 0..1
- * @typedef {{areas: Area[], unknown: Path2D}} Labelling unknown: the segments to hatch
+ * @typedef {{path: Path2D, color: string, classId: number}} Area segments that are painted alike
+ * @typedef {{areas: Area[], certainties: Area[], unknown: Path2D, untaught: boolean}} Labelling areas: known segments by
+ *   class; certainties: known segments by how certain their labels are; unknown: all other segments; untaught: whether
+ *   nothing could vote, so that the image is shown as it is
  */
 /**
  * @typedef {object} Look
  * @property {number} opacity 0..1
  * @property {boolean} outlines
- * @property {number|null} only the class that is highlighted
+ * @property {number|null} only the class that is highlighted; NO_CLASS: unknown segments
+ * @property {boolean} [certainty] show how certain the labels are instead of the labels
  * @property {number} ratio device pixels to a pixel of the page
  */
 
-const GUESSED = 0x4000; // added to the class of unknown segments in a grid of classes
-const FAINT = 0.4; // strength of unknown segments: their class is only the nearest one, and the image must stay visible
+const UNKNOWN = 0x7fff; // in place of the class of unknown segments in a grid of classes
+const DIMMED = 0.15; // opacity of other classes, relative to the chosen one, while one is highlighted
+const SHIELDED = 0.7; // opacity of unknown segments on the map of certainty, relative to the others
 
 /** The shapes of one answer. Relabelling keeps the segments and replaces `labelling`. */
 export class SegmentationDrawing {
@@ -58,14 +62,27 @@ export class SegmentationDrawing {
   /** The labels of an answer. @param {Drawn} answer @returns {Labelling} */
   labellingOf(answer) {
     const colors = new Map(answer.classes.map((info) => [info.class_id, info.color]));
-    const codes = answer.segments.map(({ class_id: id, known }) => (id === null ? NONE : known ? id : id + GUESSED));
-    const areas = [...this.#contours(this.grid.classLabels(codes))].map(([code, path]) => {
-      const classId = code % GUESSED;
-      return { path, classId, color: colors.get(classId) ?? UNKNOWN_COLOR, strength: code < GUESSED ? 1 : FAINT };
-    });
-    const untaught = this.#union(answer.segments.map((segment) => segment.class_id === null));
-    areas.push({ path: untaught, classId: NO_CLASS, color: UNKNOWN_COLOR, strength: FAINT });
-    return { areas, unknown: this.#union(answer.segments.map((segment) => !segment.known && segment.class_id !== null)) };
+    const codes = answer.segments.map(({ class_id: id, known }) => (known ? (id ?? UNKNOWN) : UNKNOWN));
+    const paths = this.#contours(this.grid.classLabels(codes));
+    const unknown = paths.get(UNKNOWN) ?? new Path2D();
+    paths.delete(UNKNOWN);
+    const areas = [...paths].map(([classId, path]) => ({
+      path,
+      classId,
+      color: colors.get(classId) ?? UNKNOWN_COLOR,
+    }));
+    const untaught = answer.segments.every((one) => one.class_id === null);
+    return { areas, certainties: this.#certainties(answer), unknown, untaught };
+  }
+
+  /** The known segments by how certain their labels are. @param {Drawn} answer @returns {Area[]} */
+  #certainties(answer) {
+    const steps = answer.segments.map((segment) => Math.round((certaintyOf(segment) ?? -1) * STEPS));
+    return [...new Set(steps.filter((step) => step >= 0))].map((step) => ({
+      path: this.#union(steps.map((one) => one === step)),
+      classId: NO_CLASS,
+      color: certaintyColor(step / STEPS),
+    }));
   }
 
   /** The outlines of the chosen segments. @param {boolean[]} chosen */
@@ -91,13 +108,13 @@ export class SegmentationDrawing {
   paint(context, view, labelling, look) {
     context.save();
     context.setTransform(view.scale, 0, 0, view.scale, view.x, view.y);
-    for (const area of labelling.areas) {
-      context.globalAlpha = opacityOf(area, look);
+    for (const area of look.certainty ? labelling.certainties : labelling.areas) {
+      context.globalAlpha = look.certainty ? look.opacity : opacityOf(area.classId, look);
       context.fillStyle = area.color;
       context.fill(area.path);
     }
-    context.globalAlpha = Math.min(1, look.opacity * 1.4);
-    this.#hatch(context, view, labelling.unknown, look.ratio);
+    if (!labelling.untaught) this.#unknown(context, view, labelling.unknown, look);
+    context.globalAlpha = 1;
     if (look.outlines) this.#outline(context, view, labelling, look.ratio);
     context.restore();
   }
@@ -113,18 +130,30 @@ export class SegmentationDrawing {
     context.strokeStyle = "#fff";
     context.lineWidth = (1.4 * ratio) / view.scale;
     for (const area of labelling.areas) context.stroke(area.path);
+    context.stroke(labelling.unknown);
   }
 
   /**
-   * Hatch the segments that are unlike all exemplars.
+   * Paint the unknown segments: the image in grey with thin stripes, in no colour of a class. On the map of certainty
+   * they are light.
    * @param {CanvasRenderingContext2D} context
    * @param {View} view
    * @param {Path2D} path
-   * @param {number} ratio
+   * @param {Look} look
    */
-  #hatch(context, view, path, ratio) {
-    this.hatch ??= context.createPattern(stripes(ratio), "repeat");
+  #unknown(context, view, path, look) {
+    this.hatch ??= context.createPattern(stripes(look.ratio), "repeat");
     if (!this.hatch) return;
+    const opacity = opacityOf(NO_CLASS, look.certainty ? { ...look, only: null } : look);
+    context.globalAlpha = Math.min(1, opacity * 1.6);
+    context.globalCompositeOperation = "saturation";
+    context.fillStyle = "#808080";
+    context.fill(path);
+    context.globalCompositeOperation = "source-over";
+    context.globalAlpha = opacity * (look.certainty ? SHIELDED : 0.1);
+    context.fillStyle = look.certainty ? "#fff" : UNKNOWN_COLOR;
+    context.fill(path);
+    context.globalAlpha = opacity;
     this.hatch.setTransform(new DOMMatrix([1 / view.scale, 0, 0, 1 / view.scale, 0, 0]));
     context.fillStyle = this.hatch;
     context.fill(path);
@@ -180,23 +209,23 @@ export class SegmentationDrawing {
   }
 }
 
-/** @param {Area} area @param {Look} look @returns {number} 0..1 */
-function opacityOf({ classId, strength }, look) {
-  if (look.only === null) return look.opacity * strength;
-  return classId === look.only ? Math.max(look.opacity, 0.6) * strength : look.opacity * 0.15;
+/** @param {number} classId @param {Look} look @returns {number} 0..1 */
+function opacityOf(classId, look) {
+  if (look.only === null) return look.opacity;
+  return classId === look.only ? Math.max(look.opacity, 0.6) : look.opacity * DIMMED;
 }
 
-/** A tile of diagonal stripes. @param {number} ratio device pixels to a pixel of the page */
+/** A tile of thin diagonal stripes. @param {number} ratio device pixels to a pixel of the page */
 function stripes(ratio) {
-  const side = Math.round(8 * ratio);
+  const side = Math.round(12 * ratio);
   const tile = h("canvas", { width: side, height: side });
   const context = context2d(tile);
   for (const [color, shift] of /** @type {[string, number][]} */ ([
-    ["rgb(255 255 255 / 0.6)", 0],
-    ["rgb(0 0 0 / 0.45)", side / 4],
+    ["rgb(255 255 255 / 0.5)", 0],
+    ["rgb(0 0 0 / 0.4)", side / 12],
   ])) {
     context.strokeStyle = color;
-    context.lineWidth = side / 8;
+    context.lineWidth = side / 14;
     for (let x = -side; x <= 2 * side; x += side) {
       context.beginPath();
       context.moveTo(x + shift, side + 1);

@@ -2,19 +2,21 @@
 
 import * as api from "./api.js";
 import { Emitter } from "./emitter.js";
-import { isUnauthorized } from "./http.js";
+import { isUnauthorized, requests } from "./http.js";
 
 /** @typedef {import("./types.js").Caller} Caller */
 
 /**
- * Emits "changed" when somebody has signed in.
- * @extends {Emitter<{changed: null}>}
+ * Emits "changed" when somebody has signed in, and "ended" when the session of somebody has ended.
+ * @extends {Emitter<{changed: null, ended: null}>}
  */
 export class Session extends Emitter {
   constructor() {
     super();
     /** @type {Caller|null} */
     this.caller = null;
+    this.ended = false; // whether somebody was signed in, and is asked for the key again
+    requests.on("unauthorized", () => this.#end());
   }
 
   get mayEdit() {
@@ -32,7 +34,11 @@ export class Session extends Emitter {
 
   /** @param {string} key @throws {import("./http.js").Problem} status 401 for a key that is not known */
   async signIn(key) {
-    this.#enter(await api.signIn(key));
+    const before = this.caller;
+    const caller = await api.signIn(key);
+    // What is on the page belongs to the one who was signed in before.
+    if (before && (before.name !== caller.name || before.role !== caller.role)) location.reload();
+    else this.#enter(caller);
   }
 
   /** Sign out and load the page anew. */
@@ -41,9 +47,16 @@ export class Session extends Emitter {
     location.reload();
   }
 
+  #end() {
+    if (!this.caller?.keys || this.ended) return;
+    this.ended = true;
+    this.emit("ended", null);
+  }
+
   /** @param {Caller} caller */
   #enter(caller) {
     this.caller = caller;
+    this.ended = false;
     document.body.classList.toggle("reader", !this.mayEdit);
     this.emit("changed", null);
   }

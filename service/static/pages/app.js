@@ -1,22 +1,30 @@
 /** The application: its pages, and what they share. The script of index.html. */
 
+import { Batch } from "../lib/batch.js";
 import { Classes } from "../lib/classes.js";
 import { h, isTextField, markCurrent } from "../lib/dom.js";
 import { Edits } from "../lib/edits.js";
 import { iconButton } from "../lib/elements.js";
-import { capitalized } from "../lib/format.js";
+import { capitalized, counted } from "../lib/format.js";
 import { icon, logo } from "../lib/icons.js";
+import { Images } from "../lib/images.js";
+import { Jobs } from "../lib/jobs.js";
+import { Releases } from "../lib/releases.js";
 import { Session } from "../lib/session.js";
 import { ExemplarViewer } from "../parts/exemplar_viewer.js";
 import { helpDialog } from "../parts/help_dialog.js";
 import { Messages } from "../parts/messages.js";
+import { watchForNewerPage } from "../parts/newer_page.js";
 import { pageKey } from "../parts/shortcuts.js";
 import { SignInDialog, signedIn } from "../parts/sign_in.js";
+import { isUntaught } from "../parts/teach_me.js";
 import { ThemeButton } from "../parts/theme_button.js";
 import { EditsPage } from "./edits_page.js";
 import { ExemplarsPage } from "./exemplars_page.js";
 import { ImagePage } from "./image_page.js";
+import { ImagesPage } from "./images_page.js";
 import { ReleasesPage } from "./releases_page.js";
+import { UnknownPage } from "./unknown_page.js";
 
 /** @typedef {import("../lib/types.js").Edit} Edit */
 /** @typedef {import("../parts/context.js").Context} Context */
@@ -29,6 +37,8 @@ import { ReleasesPage } from "./releases_page.js";
 
 const TABS = /** @type {const} */ ([
   ["", "Image", "image"],
+  ["images", "Images", "images"],
+  ["unknown", "Unknown", "groups"],
   ["exemplars", "Exemplars", "stack"],
   ["edits", "Edits", "log"],
   ["releases", "Releases", "box"],
@@ -40,6 +50,8 @@ class App {
     this.messages = new Messages();
     this.session = new Session();
     this.classes = new Classes();
+    this.releases = new Releases(this.classes);
+    this.jobs = new Jobs();
     this.edits = new Edits(() => this.classes.refresh());
     this.viewer = new ExemplarViewer({
       colorOf: (name) => this.classes.colorOf(name),
@@ -47,10 +59,16 @@ class App {
       remove: (one) => this.edits.removeExemplars([one.exemplar_id]).catch((error) => this.showProblem(error)),
       showProblem: (error) => this.showProblem(error),
     });
+    this.batch = new Batch();
+    this.images = new Images();
+    /** @type {ImagesPage} */
+    this.gallery = new ImagesPage(this);
     this.image = new ImagePage(this);
     /** @type {Record<string, Page>} by the name in the address */
     this.pages = {
       "": this.image,
+      images: this.gallery,
+      unknown: new UnknownPage(this),
       exemplars: new ExemplarsPage(this),
       edits: new EditsPage(this),
       releases: new ReleasesPage(this),
@@ -65,7 +83,8 @@ class App {
 
   async start() {
     document.body.replaceChildren(
-      this.#skipLink(),
+      skipLink("Skip to the content", () => this.main),
+      skipLink("Skip to the segments", () => this.image.list.list, "to-list"), // access.css shows it beside an image
       this.#header(),
       this.main,
       this.messages.element,
@@ -75,7 +94,13 @@ class App {
       this.help,
     );
     this.edits.on("edited", ({ edit }) => this.#edited(edit));
-    this.session.on("changed", () => this.#enter());
+    this.releases.on("served", () => this.#offerUpdate());
+    this.images.on("deleted", () => this.image.answer || this.tabs[0].setAttribute("href", "#/"));
+    for (const event of /** @type {const} */ (["changed", "ended"])) this.batch.on(event, () => this.#showQueue());
+    const early = this.classes.refresh().then(() => true, () => false); // with the session: one round trip less
+    this.session.on("changed", () => this.#enter(early));
+    this.session.on("changed", () => this.batch.signedIn());
+    watchForNewerPage(this.messages);
     addEventListener("hashchange", () => this.#route());
     addEventListener("keydown", (event) => this.#key(event));
     await this.session.start().catch((error) => this.showProblem(error));
@@ -108,6 +133,22 @@ class App {
     this.tabs[0].setAttribute("href", hash);
   }
 
+  /** After another release was served: offer to label the stored images with it. */
+  async #offerUpdate() {
+    if (isUntaught(this.classes.list) || !this.session.mayEdit) return;
+    const count = await this.gallery.countOutdated().catch(() => 0);
+    if (!count) return;
+    const run = () => this.gallery.updateOutdated();
+    this.messages.show(`${counted(count, "image has", "images have")} labels of an earlier release`, { action: { name: "Update them", run } });
+  }
+
+  /** Show beside the tab of the images how many of the queue are done. */
+  #showQueue() {
+    const tab = this.tabs.find((one) => one.dataset.page === "images");
+    const { isActive, items } = this.batch;
+    if (tab) tab.dataset.badge = isActive ? `${this.batch.count("answered")} of ${items.length}` : "";
+  }
+
   async undo() {
     try {
       const undone = await this.edits.undo();
@@ -118,24 +159,20 @@ class App {
     }
   }
 
+  async redo() {
+    await this.edits.redo().catch((error) => this.showProblem(error));
+  }
+
   /** @param {Edit} edit */
   async revert(edit) {
     await this.edits.revert(edit.revision, edit.kind === "revert").catch((error) => this.showProblem(error));
-  }
-
-  #skipLink() {
-    const click = (/** @type {Event} */ event) => {
-      event.preventDefault();
-      this.main.focus();
-    };
-    return h("a", { class: "skip", href: "#main", on: { click } }, "Skip to the content");
   }
 
   #header() {
     return h(
       "header",
       { class: "bar" },
-      h("a", { class: "brand", href: "#/", "aria-label": "segsort, start page" }, logo(), h("span", {}, "segsort")),
+      h("a", { class: "brand", href: "#/start", "aria-label": "segsort, start page" }, logo(), h("span", {}, "segsort")),
       h("nav", { class: "tabs", "aria-label": "Pages" }, ...this.tabs),
       h("span", { class: "gap" }),
       signedIn(this.session),
@@ -147,8 +184,10 @@ class App {
     );
   }
 
-  async #enter() {
-    await this.classes.refresh().catch((error) => this.showProblem(error));
+  /** @param {Promise<boolean>} early whether the classes could be loaded before it was known who is signed in */
+  async #enter(early) {
+    if (!(await early)) await this.classes.refresh().catch((error) => this.showProblem(error));
+    for (const loaded of [this.releases, this.jobs]) loaded.refresh().catch((error) => this.showProblem(error));
     this.#route();
   }
 
@@ -161,12 +200,13 @@ class App {
     for (const tab of this.tabs) markCurrent(tab, tab.dataset.page === name, "page");
     document.title = name ? `${this.pages[name].title} · segsort` : "segsort";
     this.shown = name;
-    this.pages[name].show(name || first === "s" ? rest : []);
+    if (first === "start") this.image.loading.goHome();
+    else this.pages[name].show(name || first === "s" ? rest : []);
   }
 
   /** @param {Edit|null} edit null: nothing had to change */
   #edited(edit) {
-    this.image.toolbar.undo.disabled = !this.edits.last;
+    this.image.showUndo();
     if (!edit) return this.notify("Nothing changed: it was like this already");
     const text = capitalized(edit.summary);
     this.announce(text);
@@ -178,18 +218,33 @@ class App {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (document.querySelector("dialog[open]") || event.defaultPrevented) return;
-    if (isUndo(event) && this.session.mayEdit) this.undo();
+    if (isUndo(event) && this.session.mayEdit) this.shown === "" ? this.image.undo() : this.undo();
+    else if (isRedo(event) && this.session.mayEdit) this.shown === "" ? this.image.redo() : this.redo();
     else if (event.key === "?" && !isTextField(event.target)) this.help.showModal();
     else if (this.shown !== "" || !pageKey(this.image, event)) return;
     event.preventDefault();
   }
 }
 
+/** A link for the keyboard past what comes first. @param {string} text @param {() => HTMLElement} to @param {string} kind */
+function skipLink(text, to, kind = "") {
+  const click = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    to().focus();
+  };
+  return h("a", { class: `skip ${kind}`.trim(), href: "#main", on: { click } }, text);
+}
+
 /** Whether the key is Ctrl+Z and does not undo typing. @param {KeyboardEvent} event */
-function isUndo(event) {
-  const { target } = event;
-  const typed = isTextField(target) && !(target instanceof HTMLInputElement && target.value === "");
-  return (event.ctrlKey || event.metaKey) && event.key === "z" && !event.shiftKey && !typed;
+const isUndo = (event) => isControl(event) && event.key === "z" && !event.shiftKey;
+
+/** Whether the key is Ctrl+Shift+Z or Ctrl+Y and does not redo typing. @param {KeyboardEvent} event */
+const isRedo = (event) => isControl(event) && (event.key === "y" || (event.key.toLowerCase() === "z" && event.shiftKey));
+
+/** Whether the key is pressed with Ctrl, and not in a text field that contains something. @param {KeyboardEvent} event */
+function isControl({ target, ctrlKey, metaKey }) {
+  const isTyped = isTextField(target) && !(target instanceof HTMLInputElement && target.value === "");
+  return (ctrlKey || metaKey) && !isTyped;
 }
 
 new App().start();

@@ -2,6 +2,7 @@
 
 import * as api from "../lib/api.js";
 import { button, h } from "../lib/dom.js";
+import { revertName } from "../lib/edits.js";
 import { labelChange, thumbnail } from "../lib/elements.js";
 import { capitalized, counted, timeAgo } from "../lib/format.js";
 import { icon } from "../lib/icons.js";
@@ -14,7 +15,15 @@ import { isVisible, nameOf } from "../lib/labels.js";
 const PER_PAGE = 50;
 const THUMBNAILS = 12;
 const CARDS = 6;
-const ICONS = /** @type {const} */ ({ add: "plus", label: "edit", remove: "trash", class: "stack", revert: "undo" });
+const ICONS = /** @type {const} */ ({
+  add: "plus",
+  label: "edit",
+  mark: "edit",
+  remove: "trash",
+  class: "stack",
+  revert: "undo",
+  carry: "down",
+});
 
 export class EditsPage {
   /** @param {Context} context */
@@ -22,6 +31,11 @@ export class EditsPage {
     this.context = context;
     this.title = "Edits";
     this.list = h("ol", { class: "log" });
+    this.heads = h(
+      "div",
+      { class: "log-heads", "aria-hidden": "true" },
+      ...["", "What changed", "By", "When", ""].map((head) => h("span", {}, head)),
+    );
     this.empty = h(
       "div",
       { class: "empty", hidden: true },
@@ -37,7 +51,8 @@ export class EditsPage {
         "div",
         { class: "content narrow" },
         h("div", { class: "page-head" }, h("h1", {}, "Edits")),
-        h("p", { class: "fine" }, "Every change to the exemplars and classes, newest first. Each can be reverted."),
+        h("p", { class: "fine" }, "Every change to the exemplars and classes, newest first. Each one of the release that is served can be reverted."),
+        this.heads,
         this.list,
         this.empty,
         this.more,
@@ -45,8 +60,13 @@ export class EditsPage {
     );
     /** @type {number|null} number of the oldest edit that is listed */
     this.oldest = null;
+    /** @type {string|undefined} the release whose edits can be reverted in the list */
+    this.served = undefined;
     context.edits.on("edited", () => {
       if (!this.element.hidden) this.#load(true);
+    });
+    context.releases.on("changed", () => {
+      if (!this.element.hidden && this.served !== context.releases.served?.name) this.#load(true);
     });
   }
 
@@ -59,12 +79,14 @@ export class EditsPage {
     if (fromStart) this.oldest = null;
     try {
       const edits = await api.listEdits(PER_PAGE, this.oldest);
+      this.served = this.context.releases.served?.name;
       const items = edits.map((edit) => this.#item(edit));
       if (fromStart) this.list.replaceChildren(...items);
       else this.list.append(...items);
       this.oldest = edits[edits.length - 1]?.revision ?? this.oldest;
       this.more.hidden = edits.length < PER_PAGE;
       this.empty.hidden = this.list.children.length > 0;
+      this.heads.hidden = !this.empty.hidden;
     } catch (error) {
       this.context.showProblem(error);
     }
@@ -85,22 +107,34 @@ export class EditsPage {
       h("strong", {}, capitalized(edit.summary)),
       icon("down"),
     );
+    const name = revertName(edit, "Revert");
+    const isServed = edit.release === (this.served ?? edit.release);
     return h(
       "li",
       { class: `log-item ${edit.kind}${reverted ? " undone" : ""}`, dataset: { revision: edit.revision } },
-      h("span", { class: "log-sign" }, icon(ICONS[edit.kind] ?? "edit")),
+      h("span", { class: "log-sign" }, icon(isRelabel(edit) ? "edit" : (ICONS[edit.kind] ?? "edit"))),
       h(
         "div",
         { class: "log-body" },
         summary,
-        h("p", { class: "fine", title: new Date(edit.created).toLocaleString() }, factsOf(edit)),
+        h(
+          "p",
+          { class: "fine log-facts" },
+          h("span", {}, `Edit ${edit.revision}`),
+          edit.scope === "image" ? h("span", { class: "tag" }, "only this image") : null,
+          isServed ? null : h("span", { class: "tag", title: "Serve this release to revert its edits." }, `release ${edit.release}`),
+          reverted ? h("span", { class: "tag warn" }, `reverted by edit ${edit.reverted_by}`) : null,
+          edit.reason ? h("span", {}, `“${edit.reason}”`) : null,
+        ),
         details,
       ),
-      this.context.session.mayEdit && !reverted
+      h("span", { class: "log-by" }, edit.author ?? "a user"),
+      h("time", { class: "log-when", dateTime: edit.created, title: new Date(edit.created).toLocaleString() }, timeAgo(edit.created)),
+      this.context.session.mayEdit && !reverted && isServed
         ? button(
             { class: "small", on: { click: () => this.context.revert(edit) } },
-            icon("undo"),
-            edit.kind === "revert" ? "Redo" : "Revert",
+            icon(name === "Redo" ? "redo" : "undo"),
+            name,
           )
         : h("span"),
     );
@@ -122,9 +156,19 @@ export class EditsPage {
     }
   }
 
-  /** @param {Edit} edit */
-  #exemplars({ exemplar_ids: ids }) {
+  /** The exemplars that an edit adds or removes, and those that it replaces. @param {Edit} edit */
+  #exemplars(edit) {
+    const { kind, exemplar_ids: ids, replaces = [] } = edit;
     if (!ids.length) return [];
+    const many = counted(ids.length, "exemplar");
+    if (isRelabel(edit)) return [h("p", {}, `${many} with another label:`), this.#thumbnails(ids)];
+    const parts = [h("p", {}, kind === "remove" ? `${many} removed:` : `${many} added:`), this.#thumbnails(ids)];
+    if (replaces?.length) parts.push(h("p", {}, `${counted(replaces.length, "exemplar")} replaced:`), this.#thumbnails(replaces));
+    return parts;
+  }
+
+  /** Thumbnails of exemplars: the first ones, and a button for all others. @param {string[]} ids */
+  #thumbnails(ids) {
     const item = (/** @type {string} */ id) =>
       h(
         "li",
@@ -135,9 +179,13 @@ export class EditsPage {
           thumbnail(api.cropUrl(id), ""),
         ),
       );
+    const list = h("ul", { class: "thumbs" }, ...ids.slice(0, THUMBNAILS).map(item));
     const rest = ids.length - THUMBNAILS;
-    const more = rest > 0 ? h("li", { class: "more" }, `+${rest}`) : null;
-    return [h("ul", { class: "thumbs" }, ...ids.slice(0, THUMBNAILS).map(item), more)];
+    if (rest <= 0) return list;
+    const all = () => list.replaceChildren(...ids.map(item));
+    const more = button({ class: "small", on: { click: all } }, `Show all ${ids.length.toLocaleString("en")}`);
+    list.append(h("li", { class: "more-button" }, more));
+    return list;
   }
 
   /** @param {EffectSegment[]} segments of recent images whose labels differ now because of the edit */
@@ -176,17 +224,8 @@ export class EditsPage {
   }
 }
 
-/** @param {Edit} edit */
-const factsOf = (edit) =>
-  [
-    `Edit ${edit.revision}`,
-    `by ${edit.author ?? "a user"}`,
-    timeAgo(edit.created),
-    edit.reverted_by === null ? "" : `reverted by edit ${edit.reverted_by}`,
-    edit.reason ? `“${edit.reason}”` : "",
-  ]
-    .filter(Boolean)
-    .join(" · ");
+/** Whether an edit gives exemplars other classes. @param {Edit} edit */
+const isRelabel = (edit) => edit.kind === "add" && /^relabelled /.test(edit.summary);
 
 /** @param {Edit} edit */
 const segmentLink = ({ segment_id: id }) =>

@@ -1,17 +1,22 @@
-/** The page of exemplars, by class: look through them, remove some, make and rename classes. */
+/** The page of exemplars, by class: look through them, find doubtful ones, remove or relabel some, and name classes. */
 
 import * as api from "../lib/api.js";
-import { button, h } from "../lib/dom.js";
+import { button, h, markCurrent } from "../lib/dom.js";
 import { iconButton, swatch } from "../lib/elements.js";
-import { counted } from "../lib/format.js";
+import { counted, sourceName } from "../lib/format.js";
 import { icon } from "../lib/icons.js";
+import { Selection } from "../lib/selection.js";
 import { archiveButton } from "../parts/archive_button.js";
+import { AuditView, KINDS } from "../parts/audit/audit_view.js";
+import { ChangeDialog } from "../parts/audit/change_dialog.js";
+import { selectionTray } from "../parts/audit/selection_tray.js";
 import { classForm } from "../parts/class_form.js";
 import { exemplarCard } from "../parts/exemplar_card.js";
 
 /** @typedef {import("../lib/types.js").ClassInfo} ClassInfo */
 /** @typedef {import("../lib/types.js").ExemplarSummary} ExemplarSummary */
 /** @typedef {import("../parts/context.js").Context} Context */
+/** @typedef {import("../parts/audit/audit_view.js").Kind} Kind */
 
 const PER_PAGE = 60;
 const TYPING_MS = 250; // pause in typing after which the search starts
@@ -24,8 +29,10 @@ export class ExemplarsPage {
     /** @type {number|null} null: all classes */
     this.classId = null;
     this.loaded = 0;
-    /** @type {Map<string, HTMLInputElement>} checkboxes of the selected exemplars, by exemplar */
-    this.selected = new Map();
+    /** @type {Kind|null} null: all exemplars */
+    this.kind = null;
+    this.selection = new Selection();
+    this.dialog = new ChangeDialog(context);
     this.run = 0;
     this.timer = 0;
     this.classes = h("ul", { class: "class-list" });
@@ -41,21 +48,88 @@ export class ExemplarsPage {
     this.imported = h("p", { class: "fine", role: "status" });
     this.status = h("p", { class: "fine", role: "status" });
     this.more = button({ class: "wide", hidden: true, on: { click: () => this.#load(false) } }, "Show more");
-    this.selection = h("div", { class: "tray", hidden: true });
+    this.audit = this.#auditView();
+    this.tabs = this.#tabs();
+    this.all = h("div", {}, this.#filters(), this.status, this.cards, this.more);
     this.element = this.#layout();
     context.classes.on("changed", () => {
       if (!this.element.hidden) this.#showClasses();
     });
     context.edits.on("edited", () => {
-      if (!this.element.hidden) this.#load(true);
+      if (!this.element.hidden) this.#refresh();
     });
   }
 
-  /** @param {string[]} path the class */
-  show([classId]) {
-    this.classId = classId ? Number(classId) : null;
+  /** @param {string[]} path the class, and the kind of audit */
+  show([classId, kind]) {
+    this.classId = classId && classId !== "all" ? Number(classId) : null;
+    this.kind = kind in KINDS ? /** @type {Kind} */ (kind) : null;
     this.#showClasses();
-    this.#load(true);
+    this.#refresh();
+    const { list } = this.context.classes;
+    if (this.classId === null || list.some((one) => one.class_id === this.classId)) return;
+    this.context.classes.refresh().catch((error) => this.context.showProblem(error)); // others may have made it
+  }
+
+  /** Load the list that is shown. */
+  #refresh() {
+    this.all.hidden = this.kind !== null;
+    this.audit.element.hidden = this.kind === null;
+    this.#showTabs();
+    return this.kind === null ? this.#load(true) : this.audit.show(this.kind, this.classId);
+  }
+
+  #auditView() {
+    const { classes, viewer, session } = this.context;
+    return new AuditView({
+      colorOf: (name) => classes.colorOf(name),
+      view: (one) => viewer.open(one),
+      box: () => (session.mayEdit ? (one) => this.selection.box(one) : null),
+      accept: (one, name) => this.dialog.relabel([one], new Map([[one.exemplar_id, name]])),
+      selectOnly: (ones) => this.selection.set(ones.map((one) => one.exemplar_id), true),
+      showProblem: (error) => this.context.showProblem(error),
+      cleared: () => this.selection.clear(),
+    });
+  }
+
+  #tabs() {
+    const kinds = /** @type {[Kind|null, string][]} */ ([[null, "All"], ...Object.entries(KINDS).map(([kind, { title }]) => [kind, title])]);
+    return kinds.map(([kind, title]) => ({ kind, link: h("a", {}, title) }));
+  }
+
+  #showTabs() {
+    for (const { kind, link } of this.tabs) {
+      link.href = addressOf(this.classId, kind);
+      markCurrent(link, kind === this.kind, "page");
+    }
+  }
+
+  #filters() {
+    return h(
+      "div",
+      { class: "filters" },
+      h("span", { class: "search" }, icon("search"), this.query),
+      h("label", { class: "check", htmlFor: "removed-ones" }, this.removed, "Show removed exemplars"),
+    );
+  }
+
+  /** What can be done with the selected exemplars. */
+  #actions() {
+    const { dialog } = this;
+    const suggested = this.kind === "contradicted" ? this.#suggestions() : null;
+    return {
+      remove: (/** @type {ExemplarSummary[]} */ ones) => dialog.remove(ones),
+      relabel: (/** @type {ExemplarSummary[]} */ ones) => dialog.relabel(ones, null),
+      accept: suggested && ((/** @type {ExemplarSummary[]} */ ones) => dialog.relabel(ones, namesFor(ones, suggested))),
+    };
+  }
+
+  /** The suggested class of each listed exemplar. */
+  #suggestions() {
+    const names = new Map();
+    for (const { exemplar, suggested_class_name: name } of this.audit.entries)
+      if (exemplar && name) names.set(exemplar.exemplar_id, name);
+    return names;
   }
 
   #layout() {
@@ -72,17 +146,11 @@ export class ExemplarsPage {
           { class: "fine" },
           "Exemplars are labelled segments. The label of a new segment is a vote of the exemplars that it is most similar to.",
         ),
-        h(
-          "div",
-          { class: "filters" },
-          h("span", { class: "search" }, icon("search"), this.query),
-          h("label", { class: "check", htmlFor: "removed-ones" }, this.removed, "Show removed exemplars"),
-        ),
+        h("nav", { class: "audit-tabs", "aria-label": "What to list" }, ...this.tabs.map(({ link }) => link)),
         this.imported,
-        this.status,
-        this.cards,
-        this.more,
-        this.selection,
+        this.all,
+        this.audit.element,
+        selectionTray(this.selection, () => this.#actions()),
       ),
     );
   }
@@ -106,7 +174,7 @@ export class ExemplarsPage {
         "a",
         {
           class: "class-row",
-          href: id === null ? "#/exemplars" : `#/exemplars/${id}`,
+          href: addressOf(id, this.kind),
           "aria-current": this.classId === id ? "true" : null,
         },
         sign,
@@ -151,8 +219,8 @@ export class ExemplarsPage {
     try {
       const { exemplars, total } = await api.listExemplars(this.#request(fromStart ? 0 : this.loaded));
       if (run !== this.run) return; // a later request has replaced this one
-      const cards = exemplars.map((one) => this.#card(one));
       if (fromStart) this.#clear();
+      const cards = exemplars.map((one) => this.#card(one));
       this.cards.append(...cards);
       this.loaded += cards.length;
       this.more.hidden = this.loaded >= total;
@@ -175,9 +243,8 @@ export class ExemplarsPage {
 
   #clear() {
     this.cards.replaceChildren();
-    this.selected.clear();
+    this.selection.clear();
     this.loaded = 0;
-    this.#showSelection();
   }
 
   /** @param {number} total @returns {string} */
@@ -197,39 +264,18 @@ export class ExemplarsPage {
       color: classes.colorOf(exemplar.class_name),
       view: (one) => viewer.open(one),
     });
-    card.querySelector(".card-body")?.append(h("span", { class: "fine source" }, exemplar.source));
-    if (session.mayEdit && !exemplar.removed_in) card.append(this.#checkbox(exemplar, card));
+    card.querySelector(".card-body")?.append(h("span", { class: "fine source" }, sourceName(exemplar.source)));
+    if (session.mayEdit && !exemplar.removed_in) card.append(this.selection.box(exemplar));
     return card;
   }
-
-  /** @param {ExemplarSummary} exemplar @param {HTMLElement} card */
-  #checkbox(exemplar, card) {
-    const box = h("input", {
-      type: "checkbox",
-      class: "card-pick",
-      "aria-label": `Select this exemplar of ${exemplar.class_name}`,
-      on: { change: () => select() },
-    });
-    const select = () => {
-      card.classList.toggle("picked", box.checked);
-      if (box.checked) this.selected.set(exemplar.exemplar_id, box);
-      else this.selected.delete(exemplar.exemplar_id);
-      this.#showSelection();
-    };
-    return box;
-  }
-
-  #showSelection() {
-    const count = this.selected.size;
-    const { context } = this;
-    const remove = () =>
-      context.edits.removeExemplars([...this.selected.keys()]).catch((error) => context.showProblem(error));
-    const clear = () => [...this.selected.values()].forEach((box) => box.click());
-    this.selection.hidden = !count;
-    this.selection.replaceChildren(
-      h("span", {}, `${counted(count, "exemplar")} selected`),
-      button({ class: "small", on: { click: clear } }, "Clear"),
-      button({ class: "danger small", on: { click: remove } }, icon("trash"), `Remove ${count}`),
-    );
-  }
 }
+
+/** @param {number|null} classId @param {Kind|null} kind */
+function addressOf(classId, kind) {
+  if (kind === null) return classId === null ? "#/exemplars" : `#/exemplars/${classId}`;
+  return `#/exemplars/${classId ?? "all"}/${kind}`;
+}
+
+/** The entries of some exemplars. @param {ExemplarSummary[]} exemplars @param {Map<string, string>} names */
+const namesFor = (exemplars, names) =>
+  new Map(exemplars.flatMap(({ exemplar_id: id }) => (names.has(id) ? [[id, String(names.get(id))]] : [])));

@@ -1,28 +1,28 @@
 /** The image page: the labels of one image, and the explanation of the open segment. */
 
-import * as api from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { skeleton } from "../lib/elements.js";
 import { counted } from "../lib/format.js";
-import { isVisible } from "../lib/labels.js";
-import { Photo } from "../lib/photo.js";
-import { editResult } from "../parts/edit_result.js";
+import { indexOfSame } from "../lib/run_lengths.js";
+import { Adaptation } from "../parts/adaptation.js";
+import { CertaintyKey } from "../parts/certainty_key.js";
 import { ExplanationPanel } from "../parts/explanation_panel.js";
-import { ImageInput } from "../parts/image_input.js";
+import { Marking } from "../parts/marking/marking.js";
+import { nextImageButton } from "../parts/next_image.js";
 import { LabelledImage } from "../parts/labelled_image.js";
 import { Legend } from "../parts/legend.js";
 import { RecentImages } from "../parts/recent_images.js";
 import { SegmentList } from "../parts/segment_list.js";
 import { sheetHandle } from "../parts/sheet.js";
 import { imageKey } from "../parts/shortcuts.js";
-import { isUntaught, teachMe } from "../parts/teach_me.js";
+import { teachMe } from "../parts/teach_me.js";
 import { Toolbar } from "../parts/toolbar.js";
-import { UploadQueue } from "../parts/upload_queue.js";
+import { ImageEdits } from "./image_edits.js";
+import { ImageLoading } from "./image_loading.js";
 
 /** @typedef {import("../lib/types.js").Answer} Answer */
-/** @typedef {import("../lib/types.js").Edit} Edit */
+/** @typedef {import("../lib/photo.js").Photo} Photo */
 /** @typedef {import("../lib/types.js").LabelChange} LabelChange */
-/** @typedef {import("../lib/types.js").RelabelledAnswer} RelabelledAnswer */
 /** @typedef {import("../parts/context.js").Context} Context */
 
 const PHONE = matchMedia("(max-width: 760px)"); // as in phone.css
@@ -35,51 +35,77 @@ export class ImagePage {
     this.title = "Image";
     this.image = new LabelledImage({
       colorOf: (name) => context.classes.colorOf(name),
-      update: () => this.#updateLabels(null),
+      update: () => this.edits.update(),
     });
     this.view = this.image.view;
+    this.marking = new Marking(context, this.image);
     this.legend = new Legend();
+    this.certaintyKey = new CertaintyKey();
     this.list = new SegmentList();
-    this.input = new ImageInput();
-    this.uploads = new UploadQueue({
-      preview: (photo) => this.#preview(photo),
-      answered: (answer, photo) => this.#answered(answer, photo),
-      refused: (error, name) => this.#refused(error, name),
-    });
-    this.explanation = new ExplanationPanel(context);
+    this.loading = new ImageLoading(this);
+    this.edits = new ImageEdits(this);
+    this.explanation = new ExplanationPanel(context, this.marking.corrections);
     this.recent = new RecentImages((id) => context.navigate(`#/s/${id}`));
     this.toolbar = new Toolbar(this.view, {
-      choose: () => this.input.open(),
-      undo: () => context.undo(),
-      setDetail: (segments) => this.#setDetail(segments),
+      choose: () => this.loading.input.open(),
+      undo: () => this.undo(),
+      redo: () => this.redo(),
+      setDetail: (segments) => this.loading.setDetail(segments),
       answer: () => this.answer,
+      showCertainty: (shown) => {
+        this.certaintyKey.element.hidden = !shown;
+        this.legend.element.hidden = shown;
+      },
       showProblem: (error) => context.showProblem(error),
     });
-    this.result = h("div"); // of the last edit
     this.teaching = h("section", { class: "block teaching", "aria-label": "Teach me", hidden: true });
-    this.labels = h("div", { class: "labels" }, this.teaching, this.legend.element, this.list.element);
-    this.scroll = h("div", { class: "panel-scroll" }, this.result, this.labels, this.explanation.element);
+    this.nextImage = nextImageButton(context, () => this.answer?.segmentation_id ?? null);
+    this.labels = h(
+      "div",
+      { class: "labels" },
+      this.nextImage,
+      this.teaching,
+      new Adaptation(context).element,
+      this.certaintyKey.element,
+      this.legend.element,
+      this.list.element,
+    );
+    const { pieces, rail, palette, bar } = this.marking;
+    this.scroll = h(
+      "div",
+      { class: "panel-scroll" },
+      this.edits.element,
+      pieces.offer,
+      pieces.list,
+      this.labels,
+      this.explanation.element,
+    );
     this.panel = h("aside", { class: "panel", "aria-label": "Labels and explanation", hidden: true });
-    this.work = h("div", { class: "work", hidden: true }, this.toolbar.element, this.image.element);
+    this.work = h(
+      "div",
+      { class: "work", hidden: true },
+      this.toolbar.element,
+      palette.element,
+      rail.element,
+      this.image.element,
+      bar.element,
+    );
     this.element = this.#layout();
     /** @type {Answer|null} */
     this.answer = null;
     this.selected = -1;
     /** @type {Element|null} what had the focus when the panel was opened */
     this.opener = null;
-    /** @type {Set<string>} answers with the segments that are shown, before and after edits */
-    this.sameSegments = new Set();
-    this.outdated = false; // whether edits were made while another page was shown
-    this.run = 0;
     this.#connect();
   }
 
   /** @param {string[]} path id of the segmentation and index of the segment */
   async show([id, index]) {
     this.recent.refresh();
-    if (id && id !== this.answer?.segmentation_id) await this.#load(id);
-    else if (!id && this.answer) this.#setAddress(false);
-    if (this.outdated && this.answer) await this.#updateLabels(null);
+    if (id && id !== this.answer?.segmentation_id) await this.loading.load(id);
+    else if (!id && this.answer) this.setAddress(false);
+    if (this.loading.replaced) await this.loading.segmentAgain();
+    if (this.edits.outdated && this.answer) await this.edits.update();
     if (id && index !== undefined && this.answer?.segments[Number(index)]) this.open(Number(index), false);
     else if (id && index === undefined && this.explanation.isOpen) this.close(false);
   }
@@ -88,7 +114,8 @@ export class ImagePage {
   open(index, focus = true) {
     const { answer } = this;
     if (!answer?.segments[index]) return;
-    if (!this.view.changed.has(index)) this.#clearResult();
+    if (this.marking.tool !== "select") this.marking.use("select");
+    if (!this.view.changed.has(index)) this.edits.clear();
     this.#open(answer, index, { focus, keep: index === this.selected });
   }
 
@@ -98,13 +125,14 @@ export class ImagePage {
     this.selected = -1;
     this.image.select(-1);
     this.explanation.hide();
+    this.marking.pieces.hideOffer();
     this.labels.hidden = false;
     this.panel.classList.remove("open");
     this.panel.style.removeProperty("--sheet");
-    this.#clearResult();
+    this.edits.clear();
     this.#leaveRoomForSheet();
     this.list.activate(index, false);
-    if (setAddress) this.#setAddress(false);
+    if (setAddress) this.setAddress(false);
     const { opener } = this;
     const isUsable = opener instanceof HTMLElement && opener.isConnected && opener !== document.body;
     (isUsable ? opener : this.view.element).focus({ preventScroll: true });
@@ -116,9 +144,76 @@ export class ImagePage {
     if (index >= 0) this.open(index);
   }
 
+  /** Undo the last mark of the draft, or else the last edit. */
+  undo() {
+    if (!this.marking.undo()) this.context.undo();
+  }
+
+  /** Redo the last mark that was undone, or else the last edit. */
+  redo() {
+    if (!this.marking.redo()) this.context.redo();
+  }
+
+  /** Show what can be undone and redone. */
+  showUndo() {
+    const { edits } = this.context;
+    this.toolbar.undo.disabled = !this.marking.canUndo && !edits.last;
+    this.toolbar.redo.disabled = !this.marking.canRedo && !edits.undone;
+  }
+
   /** @param {string} text */
   announce(text) {
     this.context.announce(text);
+  }
+
+  /** Open a segment of this image or of another. @param {string} segmentId */
+  openById(segmentId) {
+    const index = this.answer?.segments.findIndex((one) => one.segment_id === segmentId) ?? -1;
+    if (index >= 0) this.open(index);
+    else this.context.navigate(`#/s/${segmentId.replace(/-(\d+)$/, "/$1")}`);
+  }
+
+  /** @param {Answer} answer @param {Photo|null} photo null where the image cannot be shown */
+  showAnswer(answer, photo) {
+    this.loading.finish();
+    if (this.explanation.isOpen) this.close(false);
+    this.edits.begin(answer);
+    this.answer = answer;
+    this.list.active = -1;
+    this.scroll.scrollTop = 0;
+    this.image.show(answer, photo);
+    this.element.dataset.image = answer.image_id ?? ""; // for scripts that wait for an image
+    this.marking.show(answer);
+    this.#showLabels(answer);
+    const unknown = answer.segments.filter((one) => !one.known).length;
+    this.announce(`${counted(answer.segments.length, "segment")}, ${unknown} of them unknown.`);
+  }
+
+  /**
+   * Show new labels of the same image. An open segment stays open if the new answer has it.
+   * @param {Answer} answer
+   * @param {LabelChange[]} changed the changes to highlight
+   */
+  relabel(answer, changed) {
+    const { answer: before } = this;
+    const open = this.selected >= 0 && before ? indexOfSame(before.segments[this.selected], this.selected, answer) : -1;
+    if (this.selected >= 0 && open < 0) this.close(false);
+    this.selected = open;
+    this.answer = answer;
+    this.image.relabel(answer, changed);
+    this.marking.show(answer);
+    this.#showLabels(answer);
+    this.setAddress(false);
+    if (open >= 0) this.#open(answer, open, { focus: true, keep: true });
+  }
+
+  /** Put what is shown into the address. @param {boolean} push whether "back" returns from it */
+  setAddress(push) {
+    if (!this.answer) return;
+    this.context.setAddress(
+      `#/s/${this.answer.segmentation_id}${this.selected >= 0 ? `/${this.selected}` : ""}`,
+      push,
+    );
   }
 
   #layout() {
@@ -131,9 +226,9 @@ export class ImagePage {
     const centre = h(
       "div",
       { class: "centre" },
-      this.input.welcome,
+      this.loading.input.welcome,
       this.work,
-      this.uploads.progress.element,
+      this.loading.uploads.progress.element,
       this.recent.element,
     );
     return h(
@@ -142,14 +237,14 @@ export class ImagePage {
       h("h1", { class: "unseen" }, "Image"),
       centre,
       this.panel,
-      this.input.input,
-      this.input.dropHint,
+      this.loading.input.input,
+      this.loading.input.dropHint,
     );
   }
 
   #connect() {
     const { view, list, legend, explanation } = this;
-    view.on("hover", (index) => this.image.hover(this.answer?.segments[index]));
+    view.on("hover", (index) => this.image.hoverAt(index));
     view.on("open", (index) => {
       if (index >= 0) this.open(index);
       else if (explanation.isOpen) this.close();
@@ -168,12 +263,25 @@ export class ImagePage {
     explanation.on("zoom", () => view.toggleZoom(explanation.segment?.bbox ?? [0, 0, 1, 1]));
     explanation.on("close", () => this.close());
     explanation.on("step", (by) => this.step(by));
-    explanation.on("open", (id) => this.#openById(id));
-    this.input.on("files", (files) => this.#send(files));
-    const { classes } = this.context;
-    classes.on("changed", () => this.input.introduce(isUntaught(classes.list), classes.list.length > 0));
-    this.context.edits.on("edited", ({ edit, relabelled }) => this.#edited(edit, relabelled));
+    explanation.on("open", (id) => this.openById(id));
+    this.marking.on("begin", () => this.edits.clear());
+    this.marking.on("changed", () => this.showUndo());
+    this.marking.on("tool", (tool) => this.#toolChosen(tool));
+    this.loading.connect();
+    this.edits.connect();
     PHONE.addEventListener("change", () => this.#leaveRoomForSheet());
+  }
+
+  /** Drawing needs the room and the keys that an explanation takes. @param {string} tool */
+  #toolChosen(tool) {
+    this.element.classList.toggle("drawing", tool !== "select");
+    if (tool !== "select" && this.explanation.isOpen) this.close();
+  }
+
+  /** List the pieces of the open segment. */
+  #openPieces() {
+    this.close();
+    this.marking.openPieces();
   }
 
   /** @param {Answer} answer @param {number} index @param {{focus: boolean, keep: boolean}} options of the panel */
@@ -187,7 +295,8 @@ export class ImagePage {
     this.scroll.scrollTop = 0;
     this.#leaveRoomForSheet();
     if (!this.view.fitted) this.view.panTo(answer.segments[index].bbox);
-    this.#setAddress(first);
+    this.setAddress(first);
+    this.marking.pieces.suggest(answer.segments[index], answer, () => this.#openPieces());
     const row = this.list.order.indexOf(index);
     this.explanation.show(answer.segments[index], {
       pixels: answer.width * answer.height,
@@ -197,99 +306,18 @@ export class ImagePage {
     });
   }
 
-  /** Open a segment of this image or of another. @param {string} segmentId */
-  #openById(segmentId) {
-    const index = this.answer?.segments.findIndex((one) => one.segment_id === segmentId) ?? -1;
-    if (index >= 0) this.open(index);
-    else this.context.navigate(`#/s/${segmentId.replace(/-(\d+)$/, "/$1")}`);
-  }
-
-  /** @param {File[]} files */
-  async #send(files) {
-    if (this.element.hidden) this.context.navigate("#/");
-    await this.uploads.send(files);
-    this.recent.refresh();
-  }
-
-  /** @param {number|null} segments that pixel sorting starts with */
-  async #setDetail(segments) {
-    this.uploads.segments = segments;
-    if (!this.answer) return;
-    if (await this.uploads.sendAgain(this.answer.segmentation_id, segments)) this.recent.refresh();
-    else this.context.notify("The image is not stored any more. Choose it again to segment it with this detail.");
-  }
-
-  /** @param {Photo} photo of an image that is being sent */
-  #preview(photo) {
-    this.#showWaiting();
-    this.image.preview(photo);
-  }
-
-  /** @param {Answer} answer @param {Photo|null} photo */
-  #answered(answer, photo) {
-    this.#show(answer, photo);
-    this.context.setAddress(`#/s/${answer.segmentation_id}`, true);
-  }
-
-  /** @param {unknown} error @param {string} name of the file */
-  #refused(error, name) {
-    if (this.answer) {
-      if (this.element.classList.contains("waiting")) this.#show(this.answer, this.image.photo);
-      this.#setAddress(false);
-      this.context.showProblem(error, name);
-    } else {
-      this.#setWorking(false);
-      this.element.classList.remove("waiting");
-      this.panel.hidden = true;
-      this.input.showProblem(error, name);
-    }
-  }
-
-  /** Load a stored segmentation. @param {string} id */
-  async #load(id) {
-    const run = ++this.run;
-    this.input.clearProblem();
-    if (!this.answer) this.#showWaiting();
-    try {
-      const [answer, photo, edits] = await Promise.all([
-        api.getSegmentation(id),
-        Photo.load(api.imageUrl(id)),
-        api.listEdits(1),
-      ]);
-      if (run !== this.run) return;
-      this.uploads.file = null;
-      this.#show(answer, photo);
-      this.image.outdated.show(answer, edits[0]?.revision ?? 0);
-    } catch (error) {
-      if (run === this.run) this.#refused(error, "");
-    }
-  }
-
-  /** @param {Answer} answer @param {Photo|null} photo null where the image cannot be shown */
-  #show(answer, photo) {
-    this.#setWorking(true);
-    this.element.classList.remove("waiting");
-    if (this.explanation.isOpen) this.close(false);
-    this.result.replaceChildren();
-    this.answer = answer;
-    this.sameSegments = new Set([answer.segmentation_id]);
-    this.outdated = false;
-    this.list.active = -1;
-    this.scroll.scrollTop = 0;
-    this.image.show(answer, photo);
-    this.#showLabels(answer);
-    const unknown = answer.segments.filter((one) => !one.known).length;
-    this.announce(`${counted(answer.segments.length, "segment")}, ${unknown} of them unknown.`);
-  }
-
   /** @param {Answer} answer */
   #showLabels(answer) {
     this.context.classes.addColors(answer.classes);
     this.panel.hidden = false;
     const untaught = answer.segments.every((one) => one.class_id === null);
     this.teaching.hidden = !untaught;
-    this.legend.element.hidden = untaught;
-    this.teaching.replaceChildren(...teachMe(answer.classes.length > 0, this.#teachingAdvice));
+    this.legend.element.hidden = untaught || this.view.look.certainty;
+    this.certaintyKey.show(answer);
+    this.teaching.replaceChildren(
+      ...teachMe(answer.classes.length > 0, this.#teachingAdvice),
+      this.marking.steps.element,
+    );
     this.legend.show(answer);
     this.list.show(answer);
     this.recent.markCurrent(answer.segmentation_id);
@@ -298,80 +326,8 @@ export class ImagePage {
   /** How a class is taught on this page. */
   get #teachingAdvice() {
     return this.context.session.mayEdit
-      ? "Mark a segment with its class to teach it: click the segment in the image, then type the name of its class."
+      ? "Name what you see and paint over it:"
       : "Ask a curator to mark segments with their classes: your key does not allow edits.";
-  }
-
-  #showWaiting() {
-    this.#setWorking(true);
-    this.panel.hidden = false;
-    this.element.classList.add("waiting");
-  }
-
-  /** @param {boolean} working whether an image is shown instead of the welcome */
-  #setWorking(working) {
-    this.input.welcome.hidden = working;
-    this.work.hidden = !working;
-    this.element.classList.toggle("busy", working);
-  }
-
-  /** @param {Edit|null} edit null: nothing had to change @param {RelabelledAnswer|null} relabelled */
-  async #edited(edit, relabelled) {
-    if (!this.answer) return;
-    if (!edit && this.selected >= 0) this.open(this.selected);
-    else if (this.element.hidden) this.outdated = true;
-    else if (relabelled) this.#relabel(relabelled, edit);
-    else await this.#updateLabels(edit);
-  }
-
-  /** Label the image with the exemplars of now. @param {Edit|null} edit null: edits that were made elsewhere */
-  async #updateLabels(edit) {
-    if (!this.answer) return;
-    this.outdated = false;
-    try {
-      this.#relabel(await api.relabel(this.answer.segmentation_id), edit);
-    } catch (error) {
-      this.context.showProblem(error);
-    }
-  }
-
-  /** Show new labels. @param {RelabelledAnswer} answer @param {Edit|null} edit null: edits that were made elsewhere */
-  #relabel(answer, edit) {
-    const changed = visibleChanges(this.answer, answer);
-    if (!this.image.relabel(answer, changed)) return this.#show(answer, this.image.photo);
-    this.answer = answer;
-    this.sameSegments.add(answer.segmentation_id);
-    this.#showLabels(answer);
-    this.#setAddress(false);
-    if (edit) this.#showResult(edit, changed);
-    else
-      this.context.notify(
-        changed.length
-          ? `${counted(changed.length, "label")} changed; the segments have a dashed outline`
-          : "No label of this image changed",
-      );
-    if (this.selected >= 0) this.#open(answer, this.selected, { focus: true, keep: true });
-    this.recent.refresh();
-  }
-
-  /** @param {Edit} edit @param {LabelChange[]} changed */
-  #showResult(edit, changed) {
-    const { context } = this;
-    const card = editResult(edit, changed, {
-      colorOf: (name) => context.classes.colorOf(name),
-      open: (id) => this.#openById(id),
-      compare: (before) => this.image.compare(before),
-      announce: (text) => this.announce(text),
-      isShown: (id, image) => this.sameSegments.has(id) || (image !== null && image === this.answer?.image_id),
-      undo: context.session.mayEdit ? () => context.revert(edit) : null,
-      close: () => this.#clearResult(),
-    });
-    this.result.replaceChildren(card);
-  }
-
-  #clearResult() {
-    this.result.replaceChildren();
-    this.image.clearChanges();
   }
 
   /** On a phone the open panel covers the lower part of the image. */
@@ -380,22 +336,4 @@ export class ImagePage {
     const bottom = this.view.element.getBoundingClientRect().bottom;
     this.view.setCovered(open ? Math.max(bottom - (innerHeight - this.panel.offsetHeight), 0) : 0);
   }
-
-  /** Put what is shown into the address. @param {boolean} push whether "back" returns from it */
-  #setAddress(push) {
-    if (!this.answer) return;
-    this.context.setAddress(
-      `#/s/${this.answer.segmentation_id}${this.selected >= 0 ? `/${this.selected}` : ""}`,
-      push,
-    );
-  }
-}
-
-/** The changes of a relabelled answer that a person sees. @param {Answer|null} before @param {RelabelledAnswer} after */
-function visibleChanges(before, after) {
-  const known = new Map([...(before?.segments ?? []), ...after.segments].map((one) => [one.segment_id, one.known]));
-  return after.changed.filter((one) => {
-    const labelled = one.after === null ? one.before_segment_id : one.segment_id;
-    return isVisible(one.before, one.after, known.get(labelled) ?? true);
-  });
 }

@@ -10,7 +10,9 @@ import { icon } from "../lib/icons.js";
  * @typedef {object} Options
  * @property {number|null} current the class that the segment has; null: none
  * @property {number|null} runnerUp the class with the second most votes
+ * @property {string} [hint] what to do, in place of the usual text
  * @property {(choice: ClassChoice, name: string) => void} choose
+ * @property {HTMLElement} [footer] shown below the classes
  */
 
 const HINT = "Choose another class to correct the label, or the same to confirm it.";
@@ -37,9 +39,10 @@ export class ClassPicker {
       "section",
       { class: "chooser", "aria-busy": "false" },
       h("label", { htmlFor: this.id }, "This is a …"),
-      h("p", { id: `${this.id}-hint`, class: "fine" }, options.current === null ? FIRST_HINT : HINT),
+      h("p", { id: `${this.id}-hint`, class: "fine" }, options.hint ?? (options.current === null ? FIRST_HINT : HINT)),
       this.field,
       this.list,
+      options.footer,
     );
     this.#render();
   }

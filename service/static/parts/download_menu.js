@@ -3,23 +3,15 @@
 import * as api from "../lib/api.js";
 import { context2d, h } from "../lib/dom.js";
 import { labelCanvas, saveBlob, saveCanvas } from "../lib/download.js";
+import { namesByAnswer } from "../lib/file_names.js";
 import { icon } from "../lib/icons.js";
+import { EXPORTS, joinChoice, menu } from "./export_menu.js";
 
 /** @typedef {import("../lib/types.js").Answer} Answer */
 /** @typedef {import("./image_view.js").ImageView} ImageView */
 
 const LARGEST = 4096; // pixels a side; larger canvases fail on phones
 const THIN_UNTIL = 1200; // pixels; lines get wider on larger images
-
-const EXPORTS = [
-  ["coco", "For COCO (JSON)"],
-  ["label-studio", "For Label Studio (JSON)"],
-  ["cvat", "For CVAT (XML)"],
-  ["labelme", "For labelme (JSON)"],
-  ["yolo", "For YOLO (ZIP)"],
-  ["geojson", "Outlines (GeoJSON)"],
-  ["csv", "Areas of the classes (CSV)"],
-]; // formats of the service, and what the menu calls them
 
 export class DownloadMenu {
   /**
@@ -28,6 +20,7 @@ export class DownloadMenu {
    * @param {(error: unknown) => void} showProblem
    */
   constructor(view, answer, showProblem) {
+    this.join = joinChoice();
     this.view = view;
     this.answer = answer;
     this.showProblem = showProblem;
@@ -37,20 +30,16 @@ export class DownloadMenu {
       icon("download"),
       h("span", { class: "tool-name" }, "Download"),
     );
-    this.element = h(
-      "details",
-      { class: "menu" },
-      this.summary,
-      h(
-        "div",
-        { class: "menu-list" },
-        this.#item("Image with labels (PNG)", (answer) => this.#saveImage(answer)),
-        this.#item("Labels only (PNG)", (answer) => saveCanvas(labelCanvas(answer), fileName(answer, "labels.png"))),
-        this.#item("Segments with masks (JSON)", (answer) => this.#saveJson(answer)),
-        ...EXPORTS.map(([format, name]) => this.#item(name, (answer) => this.#export(answer, format))),
-      ),
+    const list = h(
+      "div",
+      { class: "menu-list" },
+      this.#item("Image with labels (PNG)", (answer) => this.#saveImage(answer)),
+      this.#item("Labels only (PNG)", (answer) => saveCanvas(labelCanvas(answer), fileName(answer, "labels.png"))),
+      this.#item("Segments with masks (JSON)", (answer) => this.#saveJson(answer)),
+      this.join.element,
+      ...EXPORTS.map(([format, name]) => this.#item(name, (answer) => this.#export(answer, format))),
     );
-    this.#closeWhenLeft();
+    this.element = menu(this.summary, list);
   }
 
   /** @param {string} name @param {(answer: Answer) => void} save */
@@ -61,21 +50,6 @@ export class DownloadMenu {
       if (answer) save(answer);
     };
     return h("button", { type: "button", class: "row-button", on: { click } }, name);
-  }
-
-  #closeWhenLeft() {
-    this.element.addEventListener("focusout", (event) => {
-      if (event.relatedTarget instanceof Node && !this.element.contains(event.relatedTarget)) this.element.open = false;
-    });
-    this.element.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !this.element.open) return;
-      this.element.open = false;
-      this.summary.focus();
-      event.stopPropagation();
-    });
-    addEventListener("pointerdown", (event) => {
-      if (event.target instanceof Node && !this.element.contains(event.target)) this.element.open = false;
-    });
   }
 
   /** @param {Answer} answer */
@@ -94,15 +68,22 @@ export class DownloadMenu {
       opacity: photo ? look.opacity : 1,
       outlines: look.outlines,
       only: null,
+      certainty: look.certainty,
       ratio: Math.max(1, canvas.width / THIN_UNTIL),
     });
     drawing.hatch = null;
     saveCanvas(canvas, fileName(answer, "image.png"));
   }
 
-  /** Let the browser save what the service exports. @param {Answer} answer @param {string} format */
-  #export(answer, format) {
-    h("a", { href: api.exportUrl(answer.segmentation_id, format), download: "" }).click();
+  /** Save what the service exports. @param {Answer} answer @param {string} format */
+  async #export(answer, format) {
+    const choice = { format, images: false, single: false, join: this.join.input.checked };
+    try {
+      const { blob, name } = await api.exportSelection([answer.segmentation_id], namesByAnswer([answer]), choice);
+      saveBlob(blob, name);
+    } catch (error) {
+      this.showProblem(error);
+    }
   }
 
   /** @param {Answer} answer */

@@ -2,6 +2,7 @@
 
 import * as api from "../lib/api.js";
 import { button, h } from "../lib/dom.js";
+import { revertName } from "../lib/edits.js";
 import { iconButton, labelChange, thumbnail } from "../lib/elements.js";
 import { capitalized, counted } from "../lib/format.js";
 import { icon } from "../lib/icons.js";
@@ -33,6 +34,8 @@ export function editResult(edit, changed, options) {
     { class: "elsewhere", "aria-live": "polite" },
     h("p", { class: "fine" }, "Checking recent images …"),
   );
+  const name = revertName(edit, "Undo");
+  const again = name === "Redo";
   const undone = edit.kind === "revert" && edit.reverts ? edit.reverts : edit.revision;
   api.getEffect(undone).then(
     (effect) => elsewhere.replaceChildren(...otherImages(effect, edit, options)),
@@ -51,7 +54,7 @@ export function editResult(edit, changed, options) {
     thisImage(changed, options),
     elsewhere,
     options.undo
-      ? button({ class: "small", on: { click: options.undo } }, icon("undo"), edit.kind === "revert" ? "Redo" : "Undo")
+      ? button({ class: "small", on: { click: options.undo } }, icon(again ? "redo" : "undo"), name)
       : null,
   );
 }
@@ -105,18 +108,31 @@ const changedRow = (change, options) =>
 /** @param {Effect} effect @param {Edit} edit @param {Options} options */
 function otherImages(effect, edit, options) {
   if (edit.kind === "revert") return [];
-  const segments = effect.segments.filter(
+  const visible = effect.segments.filter(
     (one) =>
       one.before !== one.after &&
       isVisible(one.before, one.after, one.known || one.after === null) &&
       !options.isShown(segmentationOf(one.segment_id), one.image_id ?? null),
   );
+  const segments = ofOneAnswer(visible);
   if (!segments.length) return [h("p", { class: "fine" }, "No other recent image changes.")];
   const images = new Set(segments.map((one) => one.image_id ?? segmentationOf(one.segment_id))).size;
   const text = `${counted(segments.length, "similar segment")} changed in ${counted(images, "other recent image")}`;
   options.announce(text);
   const cards = segments.slice(0, CARDS).map((one) => changedCard(one, options));
   return [h("p", {}, text), h("ul", { class: "cards" }, ...cards)];
+}
+
+/** Segments of one answer for each image: several answers would count a segment several times. @param {EffectSegment[]} segments */
+function ofOneAnswer(segments) {
+  /** @type {Map<string, string>} */
+  const answers = new Map();
+  return segments.filter((one) => {
+    const answer = segmentationOf(one.segment_id);
+    const image = one.image_id ?? answer;
+    if (!answers.has(image)) answers.set(image, answer);
+    return answers.get(image) === answer;
+  });
 }
 
 /** @param {EffectSegment} one @param {Options} options */

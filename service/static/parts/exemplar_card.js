@@ -2,7 +2,7 @@
 
 import { h } from "../lib/dom.js";
 import { bar, iconButton, swatch, thumbnail } from "../lib/elements.js";
-import { percent } from "../lib/format.js";
+import { percent, sourceName } from "../lib/format.js";
 
 /** @typedef {import("../lib/types.js").ExemplarSummary} ExemplarSummary */
 /** @typedef {ExemplarSummary & {similarity?: number, weight?: number}} CardExemplar similarity and weight of a voter */
@@ -28,7 +28,7 @@ export function exemplarCard(exemplar, { color, heaviest, flips = false, view, r
       {
         type: "button",
         class: "card-view",
-        title: exemplar.source,
+        title: sourceName(exemplar.source),
         "aria-label": `Exemplar of ${name}: show the whole image`,
         on: { click: () => view(exemplar) },
       },

@@ -3,6 +3,7 @@
 import * as api from "../lib/api.js";
 import { button, context2d, h } from "../lib/dom.js";
 import { iconButton, swatch } from "../lib/elements.js";
+import { sourceName } from "../lib/format.js";
 import { Photo } from "../lib/photo.js";
 import { SegmentationDrawing } from "../lib/segmentation_drawing.js";
 
@@ -79,7 +80,7 @@ export class ExemplarViewer {
 function rows(exemplar) {
   const { source, area, strength, added_in: added, removed_in: removed, author } = exemplar;
   const facts = [
-    ["Image", source],
+    ["From", sourceName(source)],
     ["Area", `${area.toLocaleString("en")} pixels`],
     ["Vote counts", strength === 1 ? "once" : `${Number(strength.toFixed(1))} times`],
     ["Added", added ? `in edit ${added}${author ? ` by ${author}` : ""}` : "with the release"],

@@ -3,9 +3,9 @@
 import { explanationUrl } from "../lib/api.js";
 import { button, h } from "../lib/dom.js";
 import { bar, iconButton, swatch, thumbnail } from "../lib/elements.js";
-import { counted, percent } from "../lib/format.js";
+import { counted, percent, sourceName } from "../lib/format.js";
 import { icon } from "../lib/icons.js";
-import { nameOf, sureness } from "../lib/labels.js";
+import { labelOf, nameOf, shownLabel, sureness } from "../lib/labels.js";
 import { votersByClass, winnerWithout } from "../lib/vote.js";
 import { ClassPicker } from "./class_picker.js";
 import { exemplarCard } from "./exemplar_card.js";
@@ -21,6 +21,7 @@ import { exemplarCard } from "./exemplar_card.js";
  * @property {(name: string|null) => string} colorOf
  * @property {number} pixels of the image
  * @property {(choice: import("../lib/api.js").ClassChoice, name: string) => void} correct
+ * @property {() => HTMLElement} options of a correction, shown below the classes
  * @property {(exemplars: ExemplarSummary[]) => void} remove
  * @property {(exemplar: ExemplarSummary) => void} view
  * @property {(segmentId: string) => void} open
@@ -40,7 +41,7 @@ const BARS = 6;
 export function explanationContent(explanation, actions) {
   const { class_id: current, runner_up: second } = explanation;
   const picker = actions.mayEdit
-    ? new ClassPicker(actions.classes, { current, runnerUp: second?.class_id ?? null, choose: actions.correct })
+    ? new ClassPicker(actions.classes, { current, runnerUp: second?.class_id ?? null, choose: actions.correct, footer: actions.options() })
     : null;
   const element = h(
     "div",
@@ -80,7 +81,7 @@ function summary(explanation, actions) {
       h(
         "h2",
         { id: "explained", tabIndex: -1 },
-        swatch(actions.colorOf(name), !known && name !== null),
+        swatch(actions.colorOf(name), !known),
         h("span", { class: "name" }, ...title(explanation)),
       ),
       h(
@@ -101,7 +102,7 @@ function summary(explanation, actions) {
 function title({ class_name: name, known }) {
   if (name === null) return ["Unknown"];
   const label = h("span", { class: "class-name" }, name);
-  return known ? [label] : ["Unknown, ", h("span", { class: "resembles" }, "nearest: ", label)];
+  return known ? [label] : ["Unknown", h("span", { class: "resembles" }, "nearest: ", label)];
 }
 
 /** @param {Explanation} explanation @param {Actions} actions */
@@ -152,15 +153,16 @@ function vote(explanation, actions) {
 
 /** @param {Explanation} explanation @param {Actions} actions */
 function flipSet(explanation, actions) {
-  const title = "What would change the label";
-  const { flip_set: ids, class_name: name } = explanation;
+  const { flip_set: ids, class_name: name, known } = explanation;
+  const label = known ? "label" : "nearest class";
+  const title = `What would change the ${label}`;
   if (!ids && !explanation.reserve.length) {
     const count = counted(explanation.exemplars.length, "exemplar");
     const text = `This is not known yet: the release has only ${count}, and no other could vote in place of a removed one.`;
     return block(title, h("p", {}, text));
   }
   if (!ids) {
-    const text = `The label is stable: it stays ${name} even if the ${explanation.exemplars.length} most similar exemplars are removed.`;
+    const text = `The ${label} is stable: it stays ${name} even if the ${explanation.exemplars.length} most similar exemplars are removed.`;
     return block(title, h("p", {}, text));
   }
   const one = ids.length === 1;
@@ -198,7 +200,7 @@ const exemplarThumbnail = (exemplar, actions) =>
       {
         type: "button",
         "aria-label": `Exemplar of ${exemplar.class_name}: show the whole image`,
-        title: exemplar.source,
+        title: sourceName(exemplar.source),
         on: { click: () => actions.view(exemplar) },
       },
       thumbnail(exemplar.crop_url, ""),
@@ -269,8 +271,8 @@ function boundary(explanation, actions) {
         h(
           "button",
           { type: "button", class: "row-button", on: { click: () => actions.open(one.segment_id) } },
-          swatch(actions.colorOf(one.class_name)),
-          h("span", { class: "name" }, nameOf(one.class_name)),
+          swatch(actions.colorOf(one.class_name), !one.known),
+          h("span", { class: "name" }, labelOf(one)),
           h("span", { class: "figure", title: "share of this segment that is near it" }, percent(one.share)),
         ),
       ),
@@ -296,7 +298,7 @@ const similarCard = (one, actions) =>
       {
         type: "button",
         class: "card-view",
-        "aria-label": `Similar segment, labelled ${nameOf(one.class_name)}: open it`,
+        "aria-label": `Similar segment, ${one.known ? "labelled " : ""}${labelOf(one)}: open it`,
         on: { click: () => actions.open(one.segment_id) },
       },
       thumbnail(one.crop_url, ""),
@@ -307,8 +309,8 @@ const similarCard = (one, actions) =>
       h(
         "span",
         { class: "card-name" },
-        swatch(actions.colorOf(one.class_name)),
-        h("span", { class: "name" }, nameOf(one.class_name)),
+        swatch(actions.colorOf(one.class_name), !one.known),
+        h("span", { class: "name" }, nameOf(shownLabel(one))),
       ),
       bar("similarity", Math.max(one.similarity, 0), one.similarity.toFixed(3), "var(--ink-3)"),
     ),

@@ -19,6 +19,13 @@ import { explanationContent } from "./explanation.js";
  * @property {boolean} keep whether the content stays until the new one is loaded
  */
 
+/**
+ * How a correction is made.
+ * @typedef {object} Corrections
+ * @property {(segmentId: string, choice: import("../lib/api.js").ClassChoice) => Promise<boolean>} correct returns whether an edit was made
+ * @property {() => HTMLElement} options of a correction
+ */
+
 const PATIENCE_MS = 120; // before grey bars replace the content
 
 /**
@@ -26,10 +33,11 @@ const PATIENCE_MS = 120; // before grey bars replace the content
  * @extends {Emitter<{close: null, zoom: null, step: number, open: string}>}
  */
 export class ExplanationPanel extends Emitter {
-  /** @param {Context} context */
-  constructor(context) {
+  /** @param {Context} context @param {Corrections} corrections */
+  constructor(context, corrections) {
     super();
     this.context = context;
+    this.corrections = corrections;
     this.position = h("span", { class: "fine" });
     this.head = h(
       "div",
@@ -94,13 +102,15 @@ export class ExplanationPanel extends Emitter {
   #actions(segment, pixels) {
     const { context } = this;
     const { edits, classes } = context;
+    const { correct, options } = this.corrections;
     return {
       mayEdit: context.session.mayEdit,
       classes: classes.list,
       colorOf: (name) => classes.colorOf(name),
       pixels,
       correct: (choice, name) =>
-        this.#edit(() => edits.label(segment.segment_id, choice), `Changing the label to ${name} …`),
+        this.#edit(() => correct(segment.segment_id, choice), `Changing the label to ${name} …`),
+      options,
       remove: (exemplars) =>
         this.#edit(() => edits.removeExemplars(exemplars.map((one) => one.exemplar_id)), "Removing …"),
       view: (exemplar) => context.viewer.open(exemplar),
@@ -109,14 +119,14 @@ export class ExplanationPanel extends Emitter {
     };
   }
 
-  /** Make one edit at a time. @param {() => Promise<void>} edit @param {string} text announced meanwhile */
+  /** Make one edit at a time. @param {() => Promise<boolean|void>} edit false: none was made @param {string} text announced meanwhile */
   async #edit(edit, text) {
     if (this.element.ariaBusy === "true") return;
     this.element.ariaBusy = "true";
     this.picker?.setBusy(true);
     this.context.announce(text);
     try {
-      await edit();
+      if ((await edit()) === false) this.picker?.setBusy(false);
     } catch (error) {
       this.picker?.setBusy(false);
       this.context.showProblem(error);

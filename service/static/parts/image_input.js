@@ -3,15 +3,16 @@
 import * as api from "../lib/api.js";
 import { button, h } from "../lib/dom.js";
 import { Emitter } from "../lib/emitter.js";
+import { droppedFiles } from "../lib/dropped_files.js";
 import { describe, isCancelled } from "../lib/http.js";
 import { icon } from "../lib/icons.js";
 import { teachMe } from "./teach_me.js";
 
-const ACCEPTED = "image/jpeg,image/png,image/webp,image/tiff,image/bmp,image/gif";
+const ACCEPTED = "image/*,.tif,.tiff,.jp2,.j2k,.avif,.heic,.heif,.pgm,.ppm,.pnm";
 
 /**
- * Emits "files" with the images that the user gave.
- * @extends {Emitter<{files: File[]}>}
+ * Emits "files" with an image that the user gave, and "batch" with several files or those of a folder.
+ * @extends {Emitter<{files: File[], batch: File[]}>}
  */
 export class ImageInput extends Emitter {
   constructor() {
@@ -32,7 +33,7 @@ export class ImageInput extends Emitter {
     this.dropHint = h(
       "div",
       { class: "veil", "aria-hidden": "true" },
-      h("div", {}, icon("upload"), "Drop the image to segment it"),
+      h("div", {}, icon("upload"), "Drop images or a folder to segment them"),
     );
     this.#listen();
   }
@@ -44,7 +45,7 @@ export class ImageInput extends Emitter {
 
   /** Say what the release can do. @param {boolean} untaught whether it has no exemplars @param {boolean} hasClasses */
   introduce(untaught, hasClasses) {
-    const advice = "Choose an image, mark a segment in it, and name its class to teach it.";
+    const advice = "Choose images, name what you see in one of them, and paint a stroke over it.";
     this.lead.replaceChildren(...(untaught ? teachMe(hasClasses, advice) : LEAD()));
     this.example.hidden = untaught; // its image would be that of an exemplar
   }
@@ -75,10 +76,10 @@ export class ImageInput extends Emitter {
       h(
         "div",
         { class: "welcome-actions" },
-        button({ class: "primary large", on: { click: () => this.open() } }, icon("upload"), "Choose an image"),
+        button({ class: "primary large", on: { click: () => this.open() } }, icon("upload"), "Choose images"),
         this.example,
       ),
-      h("p", { class: "fine" }, "You can also drop or paste an image here. JPEG, PNG, WebP, TIFF, BMP or GIF."),
+      h("p", { class: "fine" }, "You can also drop images or a folder here, or paste an image. JPEG, PNG, WebP, AVIF, TIFF, JPEG 2000, BMP, GIF or PNM."),
     );
   }
 
@@ -87,11 +88,11 @@ export class ImageInput extends Emitter {
     this.input.value = "";
   }
 
-  /** @param {File[]} files */
-  #take(files) {
+  /** @param {File[]} files @param {boolean} [many] whether they go to the queue even if there is one alone */
+  #take(files, many = files.length > 1) {
     if (!files.length) return;
     this.clearProblem();
-    this.emit("files", files);
+    this.emit(many || location.hash.startsWith("#/images") ? "batch" : "files", files);
   }
 
   /** Segment an image of the release, chosen at random. */
@@ -120,7 +121,8 @@ export class ImageInput extends Emitter {
     addEventListener("drop", (event) => {
       event.preventDefault();
       enter(0);
-      this.#take([...(event.dataTransfer?.files ?? [])]);
+      if (event.dataTransfer)
+        droppedFiles(event.dataTransfer).then(({ files, hasFolder }) => this.#take(files, hasFolder || files.length > 1));
     });
     addEventListener("paste", (event) => this.#take([...(event.clipboardData?.files ?? [])]));
   }

@@ -2,7 +2,9 @@
 
 import { context2d, h } from "../lib/dom.js";
 import { Emitter } from "../lib/emitter.js";
+import { drawChanged } from "./changed_outline.js";
 import { addGestures } from "./gestures.js";
+import { SwiftLayer } from "./swift_layer.js";
 
 /** @typedef {import("../lib/segmentation_drawing.js").SegmentationDrawing} SegmentationDrawing */
 /** @typedef {import("../lib/segmentation_drawing.js").Labelling} Labelling */
@@ -13,7 +15,12 @@ const LARGEST_FIT = 8; // pixels of the page to a pixel of the image
 const LARGEST = 24;
 
 /**
- * Emits "hover" and "open" with the index of a segment, -1 for none.
+ * Another labelling that is shown for a time, such as the one that marks would give.
+ * @typedef {{drawing: SegmentationDrawing, changed: Path2D}} Preview changed: the outline of what it changes
+ */
+
+/**
+ * Emits "hover" and "open" with the index of a segment, -1 for none. "hover" is about the labelling that is shown.
  * @extends {Emitter<{hover: number, open: number}>}
  */
 export class ImageView extends Emitter {
@@ -37,20 +44,30 @@ export class ImageView extends Emitter {
     this.top = 0;
     this.fitted = true;
     this.covered = 0; // pixels at the bottom that a sheet covers
-    this.look = { opacity: 0.55, outlines: true, only: /** @type {number|null} */ (null) };
+    this.look = { opacity: 0.55, outlines: true, only: /** @type {number|null} */ (null), certainty: false };
     this.hovered = -1;
     this.active = -1;
     this.selected = -1;
     /** @type {Set<number>} */
     this.changed = new Set();
+    /** @type {Path2D|null} the outline of the segments that the last edit changed */
+    this.changedOutline = null;
     /** @type {SegmentationDrawing|null} */
     this.drawing = null;
     /** @type {Photo|null} */
     this.photo = null;
     /** @type {Labelling|null} labels to show instead of the current ones: those before an edit */
     this.previous = null;
+    /** @type {Preview|null} shown instead of the labels */
+    this.preview = null;
+    this.held = false; // whether a key is held down with which dragging always pans
+    /** @type {import("./gestures.js").Drawer|null} draws with the pointer */
+    this.drawer = null;
+    /** @type {{canvas: HTMLCanvasElement, draw: () => void}[]} further layers over the image */
+    this.layers = [];
     this.frame = 0;
     this.stale = false;
+    this.swift = new SwiftLayer([this.base, this.marks], () => this.redraw());
     new ResizeObserver(() => this.#resize()).observe(this.element);
     addGestures(this);
   }
@@ -59,10 +76,18 @@ export class ImageView extends Emitter {
   show(drawing, photo) {
     this.drawing = drawing;
     this.photo = photo;
-    this.previous = null;
+    this.previous = this.preview = null;
     this.hovered = this.active = this.selected = -1;
-    this.changed = new Set();
+    this.showChanged(new Set(), null);
     this.fit();
+  }
+
+  /** Show other segments of the same image, at the same place. @param {SegmentationDrawing} drawing */
+  replace(drawing) {
+    this.drawing = drawing;
+    this.preview = null;
+    this.hovered = this.active = this.selected = -1;
+    this.redraw();
   }
 
   /** Show the whole image. */
@@ -86,6 +111,7 @@ export class ImageView extends Emitter {
     this.scale = scale;
     this.fitted = false;
     this.#keepInView();
+    this.swift.moving();
     this.redraw();
   }
 
@@ -114,6 +140,7 @@ export class ImageView extends Emitter {
     this.top += y;
     this.fitted = false;
     this.#keepInView();
+    this.swift.moving();
     this.redraw();
   }
 
@@ -124,14 +151,49 @@ export class ImageView extends Emitter {
     if (this.fitted) this.fit();
   }
 
-  /** The segment at a point of the page. @param {number} clientX @param {number} clientY */
-  segmentAt(clientX, clientY) {
+  /** Show another labelling for a time. @param {Preview|null} preview null: the labels of the answer */
+  showPreview(preview) {
+    this.preview = preview;
+    this.hover(-1);
+    this.redraw();
+  }
+
+  /** Show what an edit changed. @param {Set<number>} segments @param {Path2D|null} outline of them; null: none */
+  showChanged(segments, outline) {
+    this.changed = segments;
+    this.changedOutline = outline;
+  }
+
+  /** The labelling that is shown. */
+  get shown() {
+    return this.preview?.drawing ?? this.drawing;
+  }
+
+  /** Add a layer over the image. @param {HTMLCanvasElement} canvas @param {() => void} draw called after each drawing */
+  addLayer(canvas, draw) {
+    this.layers.push({ canvas, draw });
+    this.element.append(canvas);
+  }
+
+  /** A point of the page in pixels of the image. @param {number} clientX @param {number} clientY @returns {[number, number]} */
+  toImage(clientX, clientY) {
     const box = this.element.getBoundingClientRect();
-    if (!this.drawing) return -1;
-    return this.drawing.grid.at(
-      (clientX - box.left - this.left) / this.scale,
-      (clientY - box.top - this.top) / this.scale,
-    );
+    return [(clientX - box.left - this.left) / this.scale, (clientY - box.top - this.top) / this.scale];
+  }
+
+  /** The segment of the answer at a point of the page. @param {number} clientX @param {number} clientY */
+  segmentAt(clientX, clientY) {
+    return this.drawing?.grid.at(...this.toImage(clientX, clientY)) ?? -1;
+  }
+
+  /** Highlight the segment under the pointer. @param {number} clientX @param {number} clientY */
+  hoverAt(clientX, clientY) {
+    this.hover(this.shown?.grid.at(...this.toImage(clientX, clientY)) ?? -1);
+  }
+
+  /** The outline of a segment of the answer. @param {import("../lib/types.js").Segment} segment */
+  outlineOf({ segment_id: id }) {
+    return this.drawing?.outlines[Number(id.slice(id.lastIndexOf("-") + 1))] ?? new Path2D();
   }
 
   /** @param {number} segment */
@@ -157,27 +219,40 @@ export class ImageView extends Emitter {
     this.frame = 0;
     const ratio = devicePixelRatio || 1;
     const view = { scale: this.scale * ratio, x: this.left * ratio, y: this.top * ratio };
-    if (this.stale) this.#drawBase(view, ratio);
+    for (const layer of this.layers) layer.draw();
+    if (this.stale && this.swift.move(view)) return;
+    const { stale } = this;
     this.stale = false;
+    if (!stale) return this.#drawMarks(view, ratio);
+    this.swift.draw(view, () => {
+      this.#drawBase(view, ratio);
+      this.#drawMarks(view, ratio);
+    });
+  }
+
+  /** @param {import("../lib/segmentation_drawing.js").View} view @param {number} ratio */
+  #drawMarks(view, ratio) {
     const context = this.#cleared(this.marks);
-    if (!this.drawing) return;
+    const { drawing, preview, shown } = this;
+    if (!drawing || !shown) return;
     const photo = this.changed.size ? null : this.photo; // after an edit the labels matter, not the image under them
-    if (this.selected >= 0) this.drawing.mark(context, view, this.selected, "selected", ratio, photo);
-    for (const segment of this.changed)
-      if (segment !== this.selected) this.drawing.mark(context, view, segment, "changed", ratio);
-    if (this.active >= 0 && this.active !== this.selected) this.drawing.mark(context, view, this.active, "active", ratio);
-    if (this.hovered >= 0 && this.hovered !== this.selected)
-      this.drawing.mark(context, view, this.hovered, "hover", ratio);
+    if (this.selected >= 0) drawing.mark(context, view, this.selected, "selected", ratio, photo);
+    const changed = preview?.changed ?? this.changedOutline;
+    if (changed) drawChanged(context, view, changed, ratio);
+    if (this.active >= 0 && this.active !== this.selected) drawing.mark(context, view, this.active, "active", ratio);
+    if (this.hovered >= 0 && (preview || this.hovered !== this.selected))
+      shown.mark(context, view, this.hovered, "hover", ratio);
   }
 
   /** @param {import("../lib/segmentation_drawing.js").View} view @param {number} ratio */
   #drawBase(view, ratio) {
     const context = this.#cleared(this.base);
-    if (!this.drawing) return;
-    const { width, height } = this.drawing;
+    const { shown } = this;
+    if (!shown) return;
+    const { width, height } = shown;
     this.photo?.draw(context, view.scale, view.x, view.y, width, height);
     const opacity = this.photo ? this.look.opacity : 1;
-    this.drawing.paint(context, view, this.previous ?? this.drawing.labelling, { ...this.look, opacity, ratio });
+    shown.paint(context, view, this.previous ?? shown.labelling, { ...this.look, opacity, ratio });
   }
 
   /** @param {HTMLCanvasElement} canvas */
@@ -203,7 +278,7 @@ export class ImageView extends Emitter {
 
   #resize() {
     const ratio = devicePixelRatio || 1;
-    for (const canvas of [this.base, this.marks]) {
+    for (const canvas of [this.base, this.marks, ...this.layers.map((layer) => layer.canvas)]) {
       canvas.width = Math.round(this.element.clientWidth * ratio);
       canvas.height = Math.round(this.element.clientHeight * ratio);
     }
@@ -212,6 +287,7 @@ export class ImageView extends Emitter {
     else this.redraw();
     if (this.frame) cancelAnimationFrame(this.frame);
     this.stale = true;
+    this.swift.drawn = null;
     this.#draw(); // at once, because a resized canvas is blank
   }
 }

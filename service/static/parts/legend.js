@@ -1,4 +1,4 @@
-/** The legend: each class of the image, with its share of the area. */
+/** The legend: each class of the image and what is unknown, each with its share of the area. */
 
 import { h } from "../lib/dom.js";
 import { Emitter } from "../lib/emitter.js";
@@ -6,7 +6,7 @@ import { swatch } from "../lib/elements.js";
 import { percent } from "../lib/format.js";
 import { icon } from "../lib/icons.js";
 import { NO_CLASS, UNKNOWN_COLOR } from "../lib/classes.js";
-import { nameOf } from "../lib/labels.js";
+import { nameOf, shownClass } from "../lib/labels.js";
 
 /** @typedef {import("../lib/types.js").Answer} Answer */
 
@@ -34,17 +34,19 @@ export class Legend extends Emitter {
 
   /** @param {Answer} answer */
   show(answer) {
-    const { areas, unknown } = areaShares(answer);
+    const areas = areaShares(answer);
     if (this.pinned !== null && !areas.has(this.pinned)) this.#pin(null);
-    const order = [...areas].sort((a, b) => b[1] - a[1]);
+    const largest = Math.max(...areas.values());
+    const order = [...areas].sort(([a, share], [b, other]) => Number(a === NO_CLASS) - Number(b === NO_CLASS) || other - share);
     const info = new Map(answer.classes.map((one) => [one.class_id, one]));
     this.buttons = new Map(
       order.map(([id, share]) => {
         const { name = nameOf(null), color = UNKNOWN_COLOR } = info.get(id) ?? {};
-        return [id, this.#button(id, name, color, share, order[0][1])];
+        return [id, this.#button(id, name, color, share, largest)];
       }),
     );
-    this.list.replaceChildren(...[...this.buttons.values()].map((one) => h("li", {}, one)), ...notes(unknown));
+    const rows = [...this.buttons.values()].map((one) => h("li", {}, one));
+    this.list.replaceChildren(...rows, ...warning(areas.get(NO_CLASS) ?? 0));
   }
 
   /**
@@ -61,14 +63,14 @@ export class Legend extends Emitter {
         type: "button",
         class: "legend-row",
         "aria-pressed": String(this.pinned === id),
-        title: `Show only ${name}`,
+        title: id === NO_CLASS ? "Show only what is unlike every exemplar" : `Show only ${name}`,
         on: {
           click: () => this.#pin(this.pinned === id ? null : id),
           pointerenter: () => this.emit("highlight", id),
           pointerleave: () => this.emit("highlight", this.pinned),
         },
       },
-      swatch(color),
+      swatch(color, id === NO_CLASS),
       h("span", { class: "name" }, name),
       h("span", { class: "meter", style: { "--v": share / largest, "--c": color } }),
       h("span", { class: "figure" }, percent(share)),
@@ -84,48 +86,22 @@ export class Legend extends Emitter {
   }
 }
 
-/** The share of each class in the image, and of unknown segments that have one; each 0..1. @param {Answer} answer */
+/** The share of each class in the image, 0..1; NO_CLASS: of unknown segments. @param {Answer} answer */
 function areaShares(answer) {
   const total = answer.width * answer.height;
   /** @type {Map<number, number>} */
   const areas = new Map();
-  let unknown = 0;
-  for (const { class_id, area, known } of answer.segments) {
-    const id = class_id ?? NO_CLASS;
-    areas.set(id, (areas.get(id) ?? 0) + area / total);
-    if (!known && class_id !== null) unknown += area / total;
+  for (const segment of answer.segments) {
+    const id = shownClass(segment) ?? NO_CLASS;
+    areas.set(id, (areas.get(id) ?? 0) + segment.area / total);
   }
-  return { areas, unknown };
+  return areas;
 }
 
-/** What the hatching means, where some is. @param {number} unknown share of the image, 0..1 */
-function notes(unknown) {
-  const list = [];
-  if (unknown > 0)
-    list.push(
-      h(
-        "li",
-        { class: "legend-note" },
-        swatch("transparent", true),
-        `Hatched: unlike every exemplar (${percent(unknown)} of the image)`,
-      ),
-    );
-  if (unknown > MOSTLY)
-    list.push(
-      h(
-        "li",
-        {},
-        h(
-          "p",
-          { class: "notice warn" },
-          icon("alert"),
-          h(
-            "span",
-            {},
-            "Most of this image is unlike the exemplars, so its labels are guesses. Correct some segments to teach the service.",
-          ),
-        ),
-      ),
-    );
-  return list;
+/** What to do if most of the image is unknown. @param {number} unknown share of the image, 0..1 */
+function warning(unknown) {
+  if (unknown <= MOSTLY) return [];
+  const text =
+    "Most of this image is unlike the exemplars, so it has no labels there. Name some of its segments to teach the service.";
+  return [h("li", {}, h("p", { class: "notice warn" }, icon("alert"), h("span", {}, text)))];
 }

@@ -12,6 +12,7 @@ const ANNOUNCE_AFTER_MS = 150;
 /**
  * @typedef {object} MessageOptions
  * @property {"done"|"problem"} [kind] a problem stays until it is dismissed
+ * @property {boolean} [stays] whether it stays until it is dismissed though it is no problem
  * @property {string} [more] a second line
  * @property {{name: string, run: () => void}|null} [action] a button
  */
@@ -33,7 +34,7 @@ export class Messages {
   }
 
   /** @param {string} text @param {MessageOptions} [options] */
-  show(text, { kind = "done", more = "", action = null } = {}) {
+  show(text, { kind = "done", more = "", action = null, stays = false } = {}) {
     const message = h(
       "div",
       { class: `toast ${kind}`, role: kind === "problem" ? "alert" : "status" },
@@ -48,7 +49,7 @@ export class Messages {
     message.append(iconButton("close", "Dismiss", { on: { click: () => message.remove() } }));
     if (this.element.children.length >= MOST) this.element.firstElementChild?.remove();
     this.element.append(message);
-    if (kind !== "problem") hideLater(message);
+    if (kind !== "problem" && !stays) hideLater(message);
   }
 
   /** @param {unknown} error @param {string} [subject] what it is about, such as the name of a file */

@@ -2,31 +2,42 @@
 
 import * as api from "../lib/api.js";
 import { h, markCurrent } from "../lib/dom.js";
+import { iconButton } from "../lib/elements.js";
+import { Emitter } from "../lib/emitter.js";
+import { fileNameOf } from "../lib/file_names.js";
 import { counted, timeAgo } from "../lib/format.js";
 
 /** @typedef {import("../lib/types.js").AnswerSummary} AnswerSummary */
 
-const ASKED = 48; // answers; several may be of one image
+const THUMBNAIL = 160; // pixels
 const SHOWN = 16; // images
 
-export class RecentImages {
+/**
+ * Emits "delete" when a person wants to delete the image that is shown.
+ * @extends {Emitter<{delete: null}>}
+ */
+export class RecentImages extends Emitter {
   /** @param {(segmentationId: string) => void} open */
   constructor(open) {
+    super();
     this.open = open;
     this.list = h("ul", { class: "strip" });
+    this.remove = iconButton("trash", "Delete this image", { on: { click: () => this.emit("delete", null) } });
     this.element = h(
       "nav",
       { class: "recents", "aria-label": "Recent images", hidden: true },
       h("h2", {}, "Recent"),
       this.list,
+      h("span", { class: "gap" }),
+      this.remove,
+      h("a", { href: "#/images", class: "recents-more" }, "All images"),
     );
     this.currentId = "";
   }
 
   /** Load the list anew. Without an answer of the service it is empty. */
   async refresh() {
-    const answers = await api.listSegmentations(ASKED).catch(() => /** @type {AnswerSummary[]} */ ([]));
-    const images = newestOfEachImage(answers).slice(0, SHOWN);
+    const images = await api.listImages(SHOWN).catch(() => /** @type {AnswerSummary[]} */ ([]));
     this.list.replaceChildren(...images.map((one) => this.#item(one)));
     this.element.hidden = !images.length;
     this.markCurrent(this.currentId);
@@ -35,6 +46,7 @@ export class RecentImages {
   /** Mark the image that is shown. @param {string} segmentationId */
   markCurrent(segmentationId) {
     this.currentId = segmentationId;
+    this.remove.hidden = !segmentationId;
     for (const button of this.list.querySelectorAll("button"))
       markCurrent(button, button.dataset.id === segmentationId);
   }
@@ -42,6 +54,7 @@ export class RecentImages {
   /** @param {AnswerSummary} one */
   #item(one) {
     const facts = `${counted(one.segments, "segment")}, ${one.width}×${one.height}, ${timeAgo(one.created)}`;
+    const name = fileNameOf(one.image_id);
     return h(
       "li",
       {},
@@ -49,8 +62,8 @@ export class RecentImages {
         "button",
         {
           type: "button",
-          title: facts,
-          "aria-label": `Image with ${facts}`,
+          title: name ? `${name}: ${facts}` : facts,
+          "aria-label": name ? `Image ${name} with ${facts}` : `Image with ${facts}`,
           dataset: { id: one.segmentation_id },
           on: { click: () => this.open(one.segmentation_id) },
         },
@@ -60,22 +73,11 @@ export class RecentImages {
   }
 }
 
-/** Relabelling gives an image several answers; keep the first of each. @param {AnswerSummary[]} answers newest first */
-function newestOfEachImage(answers) {
-  /** @type {Map<string, AnswerSummary>} */
-  const images = new Map();
-  for (const one of answers) {
-    const key = one.image_id ?? one.image_url ?? one.segmentation_id;
-    if (!images.has(key)) images.set(key, one);
-  }
-  return [...images.values()];
-}
-
 /** @param {AnswerSummary} one */
 function preview(one) {
   const note = (/** @type {string} */ text) => h("span", { class: "missing", "aria-hidden": "true" }, text);
   if (!one.image_url) return note("not stored");
-  const image = h("img", { src: one.image_url, alt: "", loading: "lazy", decoding: "async" });
+  const image = h("img", { src: api.thumbnailUrl(one.image_url, THUMBNAIL), alt: "", loading: "lazy", decoding: "async" });
   image.addEventListener("error", () => image.replaceWith(note("no preview")));
   return image;
 }

@@ -5,17 +5,22 @@ import { h } from "../lib/dom.js";
 import { Emitter } from "../lib/emitter.js";
 import { swatch } from "../lib/elements.js";
 import { percent } from "../lib/format.js";
-import { nameOf, sureness } from "../lib/labels.js";
+import { nameOf, shownClass, shownLabel, sureness } from "../lib/labels.js";
 
 /** @typedef {import("../lib/types.js").Answer} Answer */
 /** @typedef {import("../lib/types.js").Segment} Segment */
 
 const ORDERS = /** @type {Record<string, (a: Segment, b: Segment) => number>} */ ({
+  // Unknown segments have no confidence: the largest is the first to name. Equal confidences: the closer vote first.
   confidence: (a, b) =>
-    Number(a.known) - Number(b.known) || (a.confidence ?? 0) - (b.confidence ?? 0) || b.area - a.area,
+    Number(a.known) - Number(b.known) ||
+    (a.known ? (a.confidence ?? 0) - (b.confidence ?? 0) || (a.margin ?? 0) - (b.margin ?? 0) : 0) ||
+    b.area - a.area,
   area: (a, b) => b.area - a.area,
-  class: (a, b) => nameOf(a.class_name).localeCompare(nameOf(b.class_name)) || b.area - a.area,
+  class: (a, b) => labelled(a).localeCompare(labelled(b)) || b.area - a.area,
 });
+const labelled = (/** @type {Segment} */ segment) => nameOf(shownLabel(segment));
+const MARGIN = "How far the class is ahead in the vote: its share minus the share of the second class";
 const PAGE = 10; // rows that PageDown goes
 
 /**
@@ -49,8 +54,10 @@ export class SegmentList extends Emitter {
       h(
         "p",
         { class: "list-head fine", "aria-hidden": "true" },
-        h("span", {}, "area"),
-        h("span", { class: "sure" }, "confidence"),
+        h("span", { class: "figure", title: "Share of the image" }, "Area"),
+        h("span", { class: "name" }, "Label"),
+        h("span", { class: "figure margin", title: MARGIN }, "Margin"),
+        h("span", { class: "figure sure", title: "How likely the label is right" }, "Confidence"),
       ),
       this.list,
     );
@@ -102,12 +109,13 @@ export class SegmentList extends Emitter {
     const compare = ORDERS[this.sort.value];
     this.order = answer.segments
       .map((_, index) => index)
-      .filter((index) => only === null || (answer.segments[index].class_id ?? NO_CLASS) === only)
+      .filter((index) => only === null || (shownClass(answer.segments[index]) ?? NO_CLASS) === only)
       .sort((a, b) => compare(answer.segments[a], answer.segments[b]));
     this.title.textContent = `Segments (${this.order.length})`;
     const measured = answer.segments.some((one) => one.confidence !== null);
-    this.element.classList.toggle("unmeasured", !measured);
-    this.uncalibrated.hidden = measured || answer.segments.every((one) => one.class_id === null);
+    const uncalibrated = !measured && answer.segments.some((one) => one.known);
+    this.element.classList.toggle("unmeasured", uncalibrated);
+    this.uncalibrated.hidden = !uncalibrated;
     const colors = new Map(answer.classes.map((info) => [info.class_id, info.color]));
     const pixels = answer.width * answer.height;
     this.list.replaceChildren(
@@ -121,13 +129,15 @@ export class SegmentList extends Emitter {
 
   /** @param {Segment} segment @param {number} index @param {string} color @param {number} pixels of the image */
   #row(segment, index, color, pixels) {
-    const { class_name: name, known, confidence } = segment;
-    const isGuess = !known && name !== null;
+    const { class_name: name, known, confidence, share, margin } = segment;
+    const figure = (/** @type {string} */ kind, /** @type {string} */ title, /** @type {string} */ text) =>
+      h("span", { class: `figure ${kind}`, title, "aria-label": `${title}: ${text}` }, text);
+    const voted = share !== null && margin !== null;
     return h(
       "li",
       {
         id: `segment-${index}`,
-        class: "segment-row",
+        class: `segment-row${known ? "" : " unknown"}`,
         role: "option",
         "aria-selected": "false",
         on: {
@@ -136,10 +146,15 @@ export class SegmentList extends Emitter {
           click: () => this.emit("open", index),
         },
       },
-      swatch(color, isGuess),
-      h("span", { class: "name" }, isGuess ? h("span", { class: "fine" }, "nearest: ") : null, nameOf(name)),
-      isGuess ? h("span", { class: "tag warn" }, "unknown") : null,
-      h("span", { class: "figure", title: "share of the image" }, percent(segment.area / pixels)),
+      swatch(color, !known),
+      figure("", "area", percent(segment.area / pixels)),
+      h(
+        "span",
+        { class: "name" },
+        nameOf(shownLabel(segment)),
+        known || name === null ? null : h("span", { class: "nearest fine" }, ` nearest: ${name}`),
+      ),
+      known && voted ? figure("margin", `${percent(share)} of the vote, ahead by`, percent(margin)) : null,
       known && confidence !== null
         ? h("span", { class: "figure sure", title: "confidence", "aria-label": sureness(segment) }, percent(confidence))
         : null,

@@ -12,7 +12,9 @@ import { labelOf } from "../lib/labels.js";
  * @property {import("./explanation_panel.js").ExplanationPanel} explanation
  * @property {import("./toolbar.js").Toolbar} toolbar
  * @property {import("./image_view.js").ImageView} view
+ * @property {HTMLElement} nextImage holds the button that goes to the image to label next
  * @property {import("./segment_list.js").SegmentList} list
+ * @property {import("./marking/marking.js").Marking} marking
  * @property {(index: number) => void} open
  * @property {() => void} close
  * @property {(by: number) => void} step to the next or the previous segment
@@ -28,6 +30,7 @@ const ZOOM = 1.4;
  * @returns {boolean} whether the key did something
  */
 export function pageKey(page, event) {
+  if (page.answer && page.marking.key(event, page.explanation.isOpen)) return true;
   if (!page.answer || event.ctrlKey || event.metaKey || event.altKey) return false;
   const { explanation } = page;
   const { key } = event;
@@ -44,6 +47,8 @@ export function pageKey(page, event) {
 /** @param {Target} page @param {string} key */
 function viewKey(page, key) {
   if (key === "o") page.toolbar.toggleOutlines();
+  else if (key === "n") page.nextImage.querySelector("button")?.click();
+  else if (key === "u") page.toolbar.toggleCertainty();
   else if (key === "+" || key === "=") page.view.zoom(ZOOM);
   else if (key === "-") page.view.zoom(1 / ZOOM);
   else if (key === "0") page.view.fit();
@@ -61,6 +66,12 @@ const DIRECTIONS = /** @type {Record<string, [number, number]|undefined>} */ ({
 /** Keys of the focused image: arrows go to the next segment, Enter opens it. @param {Target} page @param {KeyboardEvent} event */
 export function imageKey(page, event) {
   const direction = DIRECTIONS[event.key];
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (page.marking.imageKey(event)) {
+    event.preventDefault();
+    event.stopPropagation();
+    return;
+  }
   const current = page.view.active >= 0 ? page.view.active : page.selected;
   if (event.key === "Enter" && current >= 0) page.open(current);
   else if (direction && page.answer) {

@@ -6,6 +6,10 @@ import { icon } from "../lib/icons.js";
 
 /** @typedef {import("../lib/session.js").Session} Session */
 
+const FIRST = "This service needs a key. Its operator creates one with “segsort keys new”.";
+const AGAIN =
+  "Your session has ended, or your key was changed. What is on this page stays, also marks that are not applied. Sign in, then repeat the last step.";
+
 /** The dialog that asks for a key. It opens by itself when a request is refused for its key. */
 export class SignInDialog {
   /** @param {Session} session */
@@ -18,6 +22,8 @@ export class SignInDialog {
       required: true,
       "aria-describedby": "key-problem",
     });
+    this.title = h("h2", { id: "sign-in-title" });
+    this.why = h("p");
     this.fault = h("p", { id: "key-problem", class: "fault", role: "alert" });
     this.element = h("dialog", { class: "dialog sign-in", "aria-labelledby": "sign-in-title" }, this.#form());
     this.element.addEventListener("cancel", (event) => event.preventDefault()); // the page is of no use without a key
@@ -29,8 +35,8 @@ export class SignInDialog {
       "form",
       { on: { submit: (event) => this.#submit(event) } },
       icon("key"),
-      h("h2", { id: "sign-in-title" }, "Sign in"),
-      h("p", {}, "This service needs a key. Its operator creates one with “segsort keys new”."),
+      this.title,
+      this.why,
       h("label", { htmlFor: "key" }, "API key"),
       this.field,
       this.fault,
@@ -40,6 +46,8 @@ export class SignInDialog {
 
   #open() {
     if (this.element.open) return;
+    this.title.textContent = this.session.ended ? "Sign in again" : "Sign in";
+    this.why.textContent = this.session.ended ? AGAIN : FIRST;
     this.field.value = this.fault.textContent = "";
     this.element.showModal();
     this.field.focus();

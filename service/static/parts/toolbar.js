@@ -1,4 +1,4 @@
-/** The tools above the image: download, undo, opacity, outlines, detail, zoom. */
+/** The tools above the image: download, undo, redo, opacity, outlines, detail, zoom. */
 
 import { h } from "../lib/dom.js";
 import { iconButton } from "../lib/elements.js";
@@ -11,8 +11,10 @@ import { DownloadMenu } from "./download_menu.js";
  * @typedef {object} Actions
  * @property {() => void} choose another image
  * @property {() => void} undo
+ * @property {() => void} redo
  * @property {(segments: number|null) => void} setDetail segments that sorting starts with; null: the release's number
  * @property {() => import("../lib/types.js").Answer|null} answer that is shown
+ * @property {(shown: boolean) => void} showCertainty explain the colours of the map of certainty, or of the labels
  * @property {(error: unknown) => void} showProblem
  */
 
@@ -28,16 +30,28 @@ export class Toolbar {
   /** @param {ImageView} view @param {Actions} actions */
   constructor(view, actions) {
     this.view = view;
+    this.actions = actions;
     this.undo = tool("undo", "Undo", {
-      class: "tool editing",
+      class: "tool editing icon-only",
       disabled: true,
-      title: "Undo the last edit (Ctrl+Z)",
+      title: "Undo the last mark or edit (Ctrl+Z)",
       on: { click: actions.undo },
+    });
+    this.redo = tool("redo", "Redo", {
+      class: "tool editing icon-only",
+      disabled: true,
+      title: "Redo the last mark or edit that was undone (Ctrl+Shift+Z)",
+      on: { click: actions.redo },
     });
     this.outlines = tool("outline", "Outlines", {
       "aria-pressed": "true",
       title: "Show or hide the outlines of the segments (O)",
       on: { click: () => this.toggleOutlines() },
+    });
+    this.certainty = tool("gauge", "Uncertainty", {
+      "aria-pressed": "false",
+      title: "Show how sure each segment is, or its label (U)",
+      on: { click: () => this.toggleCertainty() },
     });
     this.element = h(
       "div",
@@ -45,9 +59,11 @@ export class Toolbar {
       tool("upload", "New image", { title: "Choose another image", on: { click: actions.choose } }),
       new DownloadMenu(view, actions.answer, actions.showProblem).element,
       this.undo,
+      this.redo,
       h("span", { class: "gap" }),
       this.#opacity(),
       this.outlines,
+      this.certainty,
       detail(actions.setDetail),
       h(
         "span",
@@ -66,6 +82,13 @@ export class Toolbar {
     const outlines = !this.view.look.outlines;
     this.outlines.setAttribute("aria-pressed", String(outlines));
     this.#setLook({ outlines });
+  }
+
+  toggleCertainty() {
+    const certainty = !this.view.look.certainty;
+    this.certainty.setAttribute("aria-pressed", String(certainty));
+    this.#setLook({ certainty });
+    this.actions.showCertainty(certainty);
   }
 
   #opacity() {

@@ -2,7 +2,7 @@
 
 import { h } from "../lib/dom.js";
 import { swatch } from "../lib/elements.js";
-import { nameOf, sureness } from "../lib/labels.js";
+import { nameOf, shownLabel, sureness } from "../lib/labels.js";
 
 /** @typedef {import("../lib/types.js").Segment} Segment */
 
@@ -19,9 +19,12 @@ export class Tooltip {
     this.element.hidden = !segment;
     if (!segment) return;
     const { class_name: name, known } = segment;
-    const isGuess = !known && name !== null;
-    const note = isGuess ? `nearest: ${name}` : sureness(segment);
-    this.element.replaceChildren(swatch(color, isGuess), isGuess ? nameOf(null) : nameOf(name), h("span", { class: "fine" }, note));
+    const note = known ? sureness(segment) : name === null ? "" : `nearest: ${name}`;
+    this.element.replaceChildren(
+      swatch(color, !known),
+      nameOf(shownLabel(segment)),
+      note ? h("span", { class: "fine" }, note) : "",
+    );
   }
 
   /** @param {PointerEvent} event */

@@ -60,12 +60,46 @@ def test_camvid_gives_frames_with_eleven_as_unlabelled(camvid: Path) -> None:
     assert sample.source == "camvid/val/0001TP_00003"
 
 
+def test_a_split_of_camvid_is_no_path(camvid: Path, tmp_path: Path) -> None:
+    (tmp_path / "inner" / "trainannot").mkdir(parents=True)
+    assert len(open_dataset("camvid", camvid, "val")) == 20
+    for split in ("../val", str(camvid / "val")):
+        with pytest.raises(ValueError, match="has no images"):
+            open_dataset("camvid", tmp_path / "inner", split)
+
+
 def test_fit_and_held_part_train_at_the_end_of_each_drive(camvid: Path) -> None:
     parts = {split: {open_dataset("camvid", camvid, split)[i].source.split("/")[2] for i in range(n)}
              for split, n in (("train", 20), ("fit", 18), ("held", 2))}  # fmt: skip
     assert parts["held"] == {"0001TP_00009", "0016E5_00009"}
     assert parts["fit"] | parts["held"] == parts["train"]
     assert not parts["fit"] & parts["held"]
+
+
+def frames(camvid: Path, split: str) -> set[str]:
+    data = open_dataset("camvid", camvid, split)
+    return {data[i].source.split("/")[2] for i in range(len(data))}
+
+
+def test_a_drive_of_camvid_is_a_split_and_so_are_all_others(camvid: Path) -> None:
+    train = frames(camvid, "train")
+    only = {name for name in train if name.startswith("0016E5")}
+    assert frames(camvid, "only-0016E5") == only
+    assert frames(camvid, "without-0016E5") == train - only
+    assert frames(camvid, "held-without-0016E5") == {"0001TP_00009"}
+    assert frames(camvid, "fit-without-0016E5") == train - only - {"0001TP_00009"}
+
+
+@pytest.mark.parametrize("split", ["only-9999XX", "without-9999XX", "fit-without-9999XX", "held-without-9999XX"])
+def test_a_drive_that_is_not_there_is_named_with_those_that_are(camvid: Path, split: str) -> None:
+    with pytest.raises(ValueError, match="drive '9999XX' is not in train; name one of 0001TP, 0016E5"):
+        open_dataset("camvid", camvid, split)
+
+
+@pytest.mark.parametrize("split", ["fit-only-0016E5", "without-", "held-0016E5"])
+def test_other_names_of_parts_are_no_splits(camvid: Path, split: str) -> None:
+    with pytest.raises(ValueError, match="has no images"):
+        open_dataset("camvid", camvid, split)
 
 
 def cut_short(file: Path) -> None:

@@ -62,7 +62,9 @@ def test_the_figures_are_those_of_a_naive_count(classifier: Path) -> None:
     np.testing.assert_array_equal(report.confusion, confusion)
     assert report.miou == pytest.approx(intersection_over_union(confusion).mean())
     confidence, correct = (np.array(column, dtype=np.float64) for column in zip(*judged, strict=True))
-    assert report.ece == pytest.approx(calibration_error(confidence, correct, np.ones(len(correct))), abs=2e-3)
+    error = calibration_error(confidence, correct, np.ones(len(correct)))
+    assert report.pixel_ece == {"raw": pytest.approx(error, abs=2e-3), "calibrated": None}
+    assert report.ece is None, "that is of segments, which a classifier does not have"
     assert report.known_share is None
     assert report.miou is not None
     assert report.miou > 0.8

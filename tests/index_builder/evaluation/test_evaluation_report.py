@@ -29,6 +29,8 @@ def outcomes() -> Outcomes:
         confidence=np.array([0.9, 0.3]),
         correct=np.array([True, False]),
         weights=np.array([9, 3]),
+        raw=np.array([0.8, 0.6]),
+        right=np.array([2 / 3, 0]),
     )
 
 
@@ -47,6 +49,8 @@ def test_scores_are_those_of_the_confusion_matrix(report: Report) -> None:
     assert report.pixel_accuracy == pytest.approx(9 / 12)
     assert report.mean_accuracy == pytest.approx((6 / 8 + 3 / 4) / 2)
     assert report.ece == pytest.approx((9 * 0.1 + 3 * 0.3) / 12)
+    assert report.pixel_ece["raw"] == pytest.approx((9 * (0.8 - 2 / 3) + 3 * 0.6) / 12)
+    assert report.pixel_ece["calibrated"] == pytest.approx((9 * (0.9 - 2 / 3) + 3 * 0.3) / 12)
     assert report.boundary_f == {str(t): pytest.approx(0.2 * t) for t in TOLERANCES}
     assert report.images == 2
 

@@ -56,12 +56,14 @@ class Renumbered(Mislabelled):
 def test_every_number_equals_a_loop_over_segments_and_pixels(predictor: Predictor) -> None:
     data = Mislabelled("val", count=3)
     report = evaluate(predictor, data)
-    segments, known, sizes, edges = [], 0, 0, []
+    segments, known, sizes, edges, pixels = [], 0, 0, [], []
     right = dict.fromkeys(range(3), 0)
     there = dict.fromkeys(range(3), 0)
     for i in range(3):
         labels, found = data[i].labels, predictor.predict(data[i].image)
         for y, x in np.argwhere(labels != IGNORE):
+            s = found.segments.labels[y, x]
+            pixels.append((found.vote.shares[s].max(), found.confidence[s], found.class_map[y, x] == labels[y, x]))
             there[labels[y, x]] += 1
             right[labels[y, x]] += bool(found.class_map[y, x] == labels[y, x])
         for s in range(len(found.segments.areas)):
@@ -76,6 +78,11 @@ def test_every_number_equals_a_loop_over_segments_and_pixels(predictor: Predicto
     assert report.pixel_accuracy == pytest.approx(sum(right.values()) / sum(there.values()))
     assert report.mean_accuracy == pytest.approx(np.mean([right[c] / there[c] for c in range(3)]))
     assert report.ece == pytest.approx(sum(gaps) / sum(there.values()))
+    raw, calibrated, agree = (np.array(column, dtype=float) for column in zip(*pixels, strict=True))
+    for name, confidence in (("raw", raw), ("calibrated", calibrated)):
+        bin_of = np.minimum((confidence * 15).astype(int), 14)
+        error = sum(abs((confidence - agree)[bin_of == b].sum()) for b in range(15)) / len(agree)
+        assert report.pixel_ece[name] == pytest.approx(error), name
     assert report.known_share == pytest.approx(known / sizes)
     assert report.segments_per_image == pytest.approx(len(segments) / 3)
     assert list(report.boundary_f.values()) == pytest.approx(np.mean(edges, axis=0).tolist())

@@ -108,6 +108,16 @@ def test_the_average_is_that_of_the_formula(decay: float) -> None:
         assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_short_run_exports_nothing_of_its_first_weights_and_lags_by_a_tenth() -> None:
+    average, steps = WarmAveraging(0.995)._average, 400
+    first, step = torch.tensor(1.0, dtype=torch.float64), torch.tensor(0.0, dtype=torch.float64)
+    for t in range(steps):
+        first = average(first, torch.zeros_like(first), torch.tensor(t))  # the share of the weights at the start
+        step = average(step, torch.full_like(step, t + 1), torch.tensor(t))  # the mean step of what is averaged
+    assert float(first) < 1e-15
+    assert float(step) == pytest.approx(0.9 * steps, abs=1)
+
+
 def test_weights_are_averaged_only_in_training() -> None:
     with pytest.raises(RuntimeError, match="during training only"):
         WarmAveraging(0.9).averaged()

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pydantic import ValidationError
 
 from index_builder.training.recipe import FORMER_NAMES, Recipe, with_current_names
-from index_builder.training.run import _check_recipe, train
+from index_builder.training.run import _check_recipe, make_network, train
+from segsort.efficientnet_lite import EfficientNetLite2
 
 
 def recipe(blocks: Path, **changed: Any) -> Recipe:
@@ -31,6 +33,9 @@ def recipe(blocks: Path, **changed: Any) -> Recipe:
         ({"working_size": 16}, "working_size\n.*greater than or equal to 32"),
         ({"objective": "hinge"}, "objective\n.*'vmf-nca'"),
         ({"views": 3}, "batch_per_domain=4 must be a multiple of views=3"),
+        ({"objective": "vmf", "rare_crops": 0.5}, "objective 'vmf' knows no classes"),
+        ({"class_mix": 0.5}, "pastes from crops on rare classes; give rare_crops too"),
+        ({"photometry": "wild"}, "photometry\n.*'plain' or 'strong'"),
         ({"views": 2}, "views=2 belongs to objective 'vmf'"),
         ({"frozen": True, "start": "x"}, "frozen with objective='vmf-nca'"),
     ],
@@ -58,6 +63,34 @@ def test_what_does_not_exist_is_named_and_the_folder_stays_free(
     with pytest.raises(ValueError, match=said):
         train(recipe(blocks_folder, **change), tmp_path / "run")
     assert not list((tmp_path / "run").iterdir()), "the recipe once fixed is not another recipe"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.pth", b"no pickle", r"a\.pth' of the recipe cannot be read"),
+        ("a.pth", b"", r"a\.pth' of the recipe cannot be read"),
+        ("a.safetensors", b"no header", r"a\.safetensors' of the recipe cannot be read"),
+    ],
+)
+def test_weights_that_cannot_be_read_are_named(name: str, content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        make_network(recipe(tmp_path, weights=str(tmp_path / name), backbone="efficientnet_lite2"))
+
+
+def test_a_file_without_tensors_is_no_state_dict(tmp_path: Path) -> None:
+    torch.save({"epoch": 3}, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match="is no state dict"):
+        make_network(recipe(tmp_path, weights=str(tmp_path / "a.pth"), backbone="efficientnet_lite2"))
+
+
+def test_weights_of_efficientnet_lite2_are_where_training_starts(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    state = EfficientNetLite2().state_dict()
+    torch.save({**state, "_fc.bias": torch.zeros(1000)}, tmp_path / "lite2.pth")
+    network = make_network(recipe(tmp_path, weights=str(tmp_path / "lite2.pth"), backbone="efficientnet_lite2"))
+    torch.testing.assert_close(dict(network.backbone.state_dict()), dict(state))
 
 
 def test_a_recipe_is_read_as_it_was_written(blocks_folder: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from index_builder.build import build_release
 from index_builder.datasets import IGNORE, open_dataset
 from index_builder.embedder_source import load_embedder_source
 from index_builder.evaluation import evaluate
+from index_builder.heads import store_in_half
 from index_builder.training.crops import Crops, WithClasses
 from index_builder.training.export import load_checkpoint
 from index_builder.training.recipe import Recipe
@@ -160,9 +162,18 @@ def test_a_run_may_start_from_anothers_network(trained: Path, tmp_path: Path) ->
         torch.testing.assert_close(network.state_dict()[name], value)
 
 
-def test_a_run_may_start_from_a_releases_network_and_its_norms_learn_again(trained: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", [False, True])
+def test_a_run_may_start_from_a_releases_network_and_its_norms_learn_again(
+    trained: Path, half: bool, tmp_path: Path
+) -> None:
     """ONNX has no batch norms. The restored network embeds equally before and after its norms get statistics."""
-    built = build_release(Blocks(), load_embedder_source(trained), tmp_path / "release")
+    source = load_embedder_source(trained)
+    if half:  # as the bundled release stores its weights
+        file = Path(shutil.copyfile(source.network_file, tmp_path / "network.onnx"))
+        store_in_half(file)
+        assert file.stat().st_size < 0.6 * source.network_file.stat().st_size
+        source = replace(source, network_file=file)
+    built = build_release(Blocks(), source, tmp_path / "release")
     network = starting_network(built.path, recipe(tmp_path, start=str(built.path))).eval()
     images = torch.randn(4, 3, 64, 96, generator=torch.Generator().manual_seed(0))
     asked = Recipe.model_validate_json((trained / "recipe.json").read_bytes())

@@ -54,5 +54,6 @@ def test_lines_end_as_rfc_4180_asks_and_names_are_quoted(tmp_path: Path) -> None
     write("csv", results(1), CLASSES, tmp_path)
     content = (tmp_path / "areas.csv").read_bytes()
     assert content.count(b"\r\n") == content.count(b"\n") == 6
-    assert content.startswith(b"image,image_id,class_id,class,segments,area,share,confidence\r\n")
+    head = b"image,image_id,class_id,class,segments,area,share,confidence,release,release_digest\r\n"
+    assert content.startswith(head)
     assert b'"sky, ""blue"" & <clear>"' in content

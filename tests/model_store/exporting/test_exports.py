@@ -113,6 +113,23 @@ def test_the_readme_states_what_differs_from_the_results(name: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", EXPORTS)
+def test_the_files_name_the_release_and_its_digest(name: str, tmp_path: Path) -> None:
+    files = {
+        "coco": "annotations/instances_default.json", "png": "classes.json", "color-png": "classes.json",
+        "yolo": "data.yaml", "geojson": "a.geojson", "label-studio": "predictions.json", "cvat": "annotations.xml",
+        "labelme": "a.json", "csv": "areas.csv",
+    }  # fmt: skip
+    image = results(1)[0]._replace(name="a.png")
+    write(name, [image], CLASSES, tmp_path / "with", ExportOptions(release="tissue 3", digest="3f" * 32))
+    write(name, [image], CLASSES, tmp_path / "without", ExportOptions(release="tissue 3"))
+    for file in (files[name], README):
+        text = (tmp_path / "with" / file).read_text(encoding="utf-8")
+        assert "tissue 3" in text
+        assert text.count("3f" * 32) >= 1, file
+        assert "3f" * 32 not in (tmp_path / "without" / file).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", EXPORTS)
 def test_image_files_are_stored_under_unique_names(name: str, tmp_path: Path) -> None:
     images = results()
     write(name, images, CLASSES, tmp_path)

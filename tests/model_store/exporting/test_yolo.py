@@ -41,7 +41,8 @@ def test_lines_fill_to_exactly_the_labels(tmp_path: Path) -> None:
 def test_the_yaml_names_all_classes(tmp_path: Path) -> None:
     write("yolo", results(1), CLASSES, tmp_path)
     document = yaml.safe_load((tmp_path / "data.yaml").read_text(encoding="utf-8"))
-    assert document == {"train": "images", "val": "images", "names": dict(enumerate(info.name for info in CLASSES))}
+    names = dict(enumerate(info.name for info in CLASSES))
+    assert document == {"train": "images", "val": "images", "release": "segsort", "names": names}
 
 
 @pytest.mark.parametrize(

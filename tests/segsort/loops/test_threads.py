@@ -1,5 +1,6 @@
 """Threads that share the work of one call."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from segsort.loops import kmeans as kernels
 from segsort.loops import kmeans_bytes as byte_kernels
 from segsort.loops import threads
 from segsort.loops.blocks import block_of
-from segsort.loops.threads import at_most, run_in_background, thread_limit, together, useful
+from segsort.loops.threads import at_most, run_in_background, set_thread_limit, thread_limit, together, useful
 from segsort.pixel_sorting import SortingOptions, sort_pixels, sorting_features
 from segsort.segments import merge_small, outline_images, segment_image
 from segsort.sphere import normalize
@@ -42,6 +43,34 @@ def test_a_limit_holds_in_its_block_and_its_thread_alone(monkeypatch: pytest.Mon
     assert thread_limit() == 5
     with pytest.raises(ValueError, match="count=0"), at_most(0):
         pass
+
+
+@pytest.fixture
+def no_limit_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_own", [])
+
+
+@pytest.mark.usefixtures("no_limit_of_the_process")
+def test_the_limit_of_the_process_holds_in_every_thread_outside_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    set_thread_limit(3)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(thread_limit).result() == thread_limit() == 3
+    with at_most(2):
+        assert thread_limit() == 2
+    with pytest.raises(ValueError, match="count=0"):
+        set_thread_limit(0)
+
+
+@pytest.mark.usefixtures("no_limit_of_the_process")
+def test_without_torch_the_cores_of_the_process_are_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch")
+    for asked, expected in (("3", 3), ("", 7), ("0", 7), ("many", 7)):
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+        monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(7)))
+        threads._cores.cache_clear()
+        assert thread_limit() == expected
+    threads._cores.cache_clear()
 
 
 def test_little_work_is_for_one_thread() -> None:

@@ -159,6 +159,15 @@ def test_the_new_release_is_served_with_every_edit_and_old_answers_stay_explaine
         assert (result["release"], result["activated"], result["why_not"]) == ("taught", True, None)
         assert (result["index_revision"], result["carried_over"]) == (3, 3)
 
+        # images that were marked before count as marked, though their exemplars belong to the new release now
+        again = service.ask("POST", "/segment", content=encoded(TRAIN[0].image))["image_id"]
+        listed = {one["image_id"]: one for one in service.ask("GET", "/segmentations?latest=true&limit=100")}
+        assert listed[again]["release"] == "taught"
+        assert listed[again]["marked"] > 0
+        suggested = service.ask("GET", "/suggestions?limit=20")
+        assert suggested["marked"] > 0
+        assert again not in {one["image_id"] for one in suggested["suggestions"]}
+
         ready = service.ask("GET", "/readyz")
         assert (ready["release"], ready["exemplars"]) == ("taught", count)
         offered = {info["name"]: info for info in service.ask("GET", "/classes")}
@@ -182,6 +191,38 @@ def test_the_new_release_is_served_with_every_edit_and_old_answers_stay_explaine
         body = {"class_name": "lava"}
         service.ask("POST", f"/segments/{new['segments'][0]['segment_id']}/label", 201, json=body)
         assert [one["job_id"] for one in service.ask("GET", "/jobs")] == [job_id]
+
+
+def test_a_new_release_is_accepted_later_with_the_edits_made_meanwhile(tmp_path: Path, blank: Path) -> None:
+    with running(tmp_path, blank) as service:
+        for number in range(3):
+            service.teach(number)
+        job_id = service.adapt(name="later", activate="never")["job_id"]
+        assert service.ask("POST", f"/jobs/{job_id}/accept", 409)["allowed"].startswith("a job that has succeeded")
+        job = service.ended(job_id)
+        assert (job["state"], job["result"]["activated"]) == ("succeeded", False)
+        assert job["result"]["images"] == 3
+        assert service.ask("GET", "/readyz")["release"] == "blank"
+
+        # edits before the decision: an image is marked, and an exemplar is removed
+        service.teach(3)
+        removed = service.ask("GET", "/exemplars?query=picture&limit=500")["exemplars"][-1]["exemplar_id"]
+        service.ask("DELETE", f"/exemplars/{removed}")
+        count = service.ask("GET", "/readyz")["exemplars"]
+        (listed,) = (one for one in service.ask("GET", "/releases") if one["name"] == "later")
+        assert (listed["parent"], listed["adapted"]["images"]) == ("blank", 3)
+        done = service.ask("POST", f"/jobs/{job_id}/accept")
+        assert (done["release"], done["before"], done["carried_over"]) == ("later", "blank", 2)
+        ready = service.ask("GET", "/readyz")
+        assert (ready["release"], ready["exemplars"]) == ("later", count)
+        assert service.ask("POST", f"/jobs/{job_id}/accept")["changed"] is False
+
+        # back to the release before, and from a third one nothing is carried over
+        service.ask("POST", "/releases/blank/activate")
+        assert service.ask("GET", "/readyz")["release"] == "blank"
+        service.ask("POST", "/releases/streets/activate")
+        assert service.ask("POST", f"/jobs/{job_id}/accept", 409)["received"] == "streets"
+        assert service.ask("POST", "/jobs/none/accept", 404)["received"] == "none"
 
 
 def test_a_cancelled_job_leaves_nothing(tmp_path: Path, blank: Path) -> None:
@@ -292,8 +333,10 @@ def test_the_name_of_a_release_that_is_gone_is_not_used_again(tiny_release: Path
         assert (problem["status"], problem["received"]) == (422, "edited")
 
 
-def test_two_services_over_one_database_adapt_one_at_a_time(tiny_release: Path, tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path, release=str(tiny_release), threads=1)
+def test_two_services_over_one_database_adapt_one_at_a_time(
+    tiny_release: Path, tmp_path: Path, database_url: str
+) -> None:
+    settings = Settings(data_dir=tmp_path, release=str(tiny_release), threads=1, database_url=database_url)
     with TestClient(create_app(settings)) as one, TestClient(create_app(settings)) as other:
         for client in (one, other):
             client.get("/jobs").raise_for_status()  # FastAPI prepares a route at its first request

@@ -10,6 +10,7 @@ import pytest
 from model_store.live import LiveExemplars
 from model_store.release import Release
 from model_store.snapshot_release import write_live
+from segsort.arrays import on_host
 from segsort.masks import encode_rle
 from service.adapting.carrying import Carrier
 from service.answering.activation import Activation
@@ -47,7 +48,7 @@ def carried(engine: Engine, since: int = 0) -> tuple[ServedRelease, Carrier]:
 
 
 def curation(engine: Engine) -> Curation:
-    return Curation(engine.follower, engine.served)
+    return Curation(engine.follower, engine.served, engine.records.images)
 
 
 def source(engine: Engine) -> Source:
@@ -86,9 +87,9 @@ def test_added_exemplars_are_embedded_again_and_keep_author_image_and_mask(engin
     for was, name in zip(added.exemplars, edits[1].payload["exemplar_ids"], strict=True):
         new = state.added(state.row(name))
         assert (new.mask, new.source, new.image_id, new.class_id) == (was.mask, was.source, was.image_id, was.class_id)
-        embeddings = engine.embed(engine.decode(IMAGE, engine.served), None, engine.served)[0]
+        embeddings = on_host(engine.embed(engine.decode(IMAGE, engine.served), None, engine.served)[0])
         x = was.bbox[0] // 4
-        mean = embeddings[:, 6:12, x : x + 6].flatten(1).mean(dim=1).numpy()
+        mean = embeddings[:, 6:12, x : x + 6].reshape(len(embeddings), -1).mean(axis=1)
         assert mean @ new.prototype / np.linalg.norm(mean) == pytest.approx(1, abs=1e-3)
 
 
@@ -142,9 +143,27 @@ def test_classes_are_created_renamed_and_recoloured(engine: Engine) -> None:
     assert alive(engine.served) == alive(old)
 
 
+@pytest.mark.parametrize("since", [0, 1, 2])
+def test_exemplars_for_one_image_are_carried_over_whenever_they_were_added(engine: Engine, since: int) -> None:
+    """The copy has none of them, because a release has no exemplars for one image."""
+    edits = curation(engine)
+    added = edits.add(ANNA, source(engine), pieces("brick", "water"), scope="image")
+    edits.remove(ANNA, [added.exemplars[1].exemplar_id])
+    image_id, before = source(engine).image.image_id, engine.served.live.state.count
+    old, carrier = carried(engine, since)
+    state = engine.served.live.state
+    assert (carrier.edits, state.count) == (1, before)
+    new = [(one.scope, one.mask, one.class_id, one.image_id) for one in state.added_to_image(image_id)]
+    assert new == [("image", added.exemplars[0].mask, 0, image_id)]
+    row = state.row(state.added_to_image(image_id)[0].exemplar_id)
+    assert not state.votes(row)
+    assert state.for_image(image_id).votes(row)
+    assert old.live.state.counts_of_one_image.sum() == 1
+
+
 def test_a_stroke_that_needed_strength_wins_its_pixels_again(engine: Engine) -> None:
-    embeddings = engine.embed(engine.decode(IMAGE, engine.served), None, engine.served)[0]
-    prototype = embeddings[:, 8, 2].numpy()
+    embeddings = on_host(engine.embed(engine.decode(IMAGE, engine.served), None, engine.served)[0])
+    prototype = embeddings[:, 8, 2]
     piece = pieces("lava", stroked=True)[0]._replace(prototype=prototype / np.linalg.norm(prototype))
     strength = curation(engine).add(ANNA, source(engine), [piece]).exemplars[0].strength
     assert strength > 1

@@ -198,17 +198,33 @@ def _without_normalisation(file: Path) -> None:
     onnx.save(model, file)
 
 
-def test_another_release_under_a_name_that_is_open_is_refused(
-    client: TestClient, stocked: Settings, sharp_release: Path
+@pytest.mark.parametrize("between", [True, False])
+def test_another_release_under_the_name_of_an_open_one_is_served_without_its_edits(
+    client: TestClient, stocked: Settings, photo: bytes, between: bool
 ) -> None:
-    client.post("/releases/sharp/activate").raise_for_status()
-    client.post("/releases/tiny/activate").raise_for_status()
+    first = client.post("/releases/sharp/activate").raise_for_status().json()
+    segment = ask(client, photo)["segments"][0]["segment_id"]
+    client.post(f"/segments/{segment}/label", json={"class_name": "lava"}).raise_for_status()
+    if between:
+        client.post("/releases/tiny/activate").raise_for_status()
     place = stocked.data_dir / "releases" / "sharp"
     shutil.rmtree(place)
     write_network(stocked.data_dir, dimension=16)
     build_release(Blocks(count=2), load_embedder_source(stocked.data_dir), place)
-    assert client.post("/releases/sharp/activate").status_code == 409
-    assert client.get("/readyz").json()["release"] == "tiny"
+    second = client.post("/releases/sharp/activate").raise_for_status().json()
+    assert (second["release"], second["changed"]) == ("sharp", True)
+    assert second["release_digest"] != first["release_digest"]
+    answer = ask(client, photo)
+    assert answer["release_digest"] == second["release_digest"]
+    assert "lava" not in {info["name"] for info in answer["classes"]}
+    (listed,) = (one for one in client.get("/releases").json() if one["name"] == "sharp")
+    assert (listed["digest"], listed["edits"], listed["earlier_edits"]) == (second["release_digest"], 0, 1)
+    assert client.get(f"/explain/{segment}").json()["release_digest"] == first["release_digest"]
+    refused = client.post(f"/segments/{segment}/label", json={"class_name": "grass"})
+    assert refused.status_code == 409
+    assert "earlier release of this name" in refused.json()["detail"]
+    assert client.post("/edits/1/revert").status_code == 409
+    assert not client.post("/releases/sharp/activate").json()["changed"]
 
 
 def test_what_cannot_be_remembered_is_not_served(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.answering.admission import Admission
+from service.answering.fair_queue import FairQueue, Flow
 from service.problems import CallerLeft, Problem
 
 Message = dict[str, Any]
@@ -15,13 +16,13 @@ Message = dict[str, Any]
 class Caller:
     """Sends one image, and may cancel."""
 
-    def __init__(self, admission: Admission, pixels: int = 100) -> None:
+    def __init__(self, admission: Admission, pixels: int = 100, flow: Flow = Flow()) -> None:  # noqa: B008
         self.inside, self.gone, self._end = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.waited: float | None = None
-        self.task = asyncio.ensure_future(self._ask(admission, pixels))
+        self.task = asyncio.ensure_future(self._ask(admission, pixels, flow))
 
-    async def _ask(self, admission: Admission, pixels: int) -> None:
-        async with admission.admitted(pixels, self._receive) as self.waited:
+    async def _ask(self, admission: Admission, pixels: int, flow: Flow) -> None:
+        async with admission.admitted(pixels, self._receive, flow=flow) as self.waited:
             self.inside.set()
             await self._end.wait()
 
@@ -235,3 +236,119 @@ async def test_an_image_that_fails_has_used_its_share_of_the_machine() -> None:
     now = 3.0  # and one second alone
     await other.end()
     assert queue.pace.seconds(100) == pytest.approx(2.0)
+
+
+MANY, FEW = Flow("many"), Flow("few")
+
+
+async def ended(callers: list[Caller]) -> None:
+    for caller in callers:
+        caller._end.set()
+    await asyncio.gather(*(caller.task for caller in callers))
+
+
+@on_a_loop
+async def test_a_new_flow_waits_for_one_image_of_another_however_many_that_has() -> None:
+    queue = admission(queue_pixels=10_000)
+    many = [Caller(queue, flow=MANY) for _ in range(10)]
+    await settled()
+    few = [Caller(queue, flow=FEW) for _ in range(2)]
+    await settled()
+    order = list[str]()
+    waiting = {"few": few, "many": many}
+    for _ in range(6):
+        for name, callers in waiting.items():
+            inside = next((one for one in callers if one.inside.is_set()), None)
+            if inside is not None:
+                order.append(name)
+                callers.remove(inside)
+                await inside.end()
+                await settled()
+                break
+    assert order == ["many", "few", "many", "few", "many", "many"]
+    await ended(many)
+    assert (queue.running, queue.length) == (0, 0)
+
+
+@on_a_loop
+async def test_flows_take_turns_by_their_pixels_and_weights() -> None:
+    queue = admission(queue_pixels=10_000)
+    first = Caller(queue)
+    await settled()
+    flows = {"large": (Flow("large"), 300), "small": (Flow("small"), 100), "heavy": (Flow("heavy", weight=3.0), 300)}
+    callers = {name: [Caller(queue, pixels, flow) for _ in range(9)] for name, (flow, pixels) in flows.items()}
+    await settled()
+    await first.end()
+    begun = dict.fromkeys(flows, 0)
+    for _ in range(14):
+        await settled()
+        name, inside = next((n, one) for n, each in callers.items() for one in each if one.inside.is_set())
+        begun[name] += 1
+        callers[name].remove(inside)
+        await inside.end()
+    assert begun == {"large": 2, "small": 6, "heavy": 6}
+    await ended([one for each in callers.values() for one in each])
+
+
+@on_a_loop
+async def test_a_full_queue_drops_the_last_image_of_the_flow_with_the_most_for_another() -> None:
+    queue = admission()
+    many = [Caller(queue, flow=MANY) for _ in range(4)]  # one runs, three wait
+    await settled()
+    few = Caller(queue, flow=FEW)
+    assert (await refusal(many[3].task)).status == 429
+    assert queue.refused == {"displaced": 1}
+    assert (await refusal(Caller(queue, flow=MANY).task)).status == 429
+    assert (queue.length, queue.refused["queue_full"]) == (3, 1)
+    await ended([many[0], many[1], few, many[2]])
+    assert (queue.running, queue.length) == (0, 0)
+
+
+@on_a_loop
+async def test_one_flow_leaves_a_place_and_pixels_to_others() -> None:
+    queue = admission(queue_pixels=10_000, at_once=3, of_a_flow=2, engine_pixels=600, flow_pixels=300)
+    many = [Caller(queue, flow=MANY) for _ in range(4)]
+    await settled()
+    assert [one.inside.is_set() for one in many] == [True, True, False, False]
+    few = Caller(queue, 300, flow=FEW)
+    await settled()
+    assert few.inside.is_set()
+    await few.end()
+    large = [Caller(queue, 300, flow=Flow("large")) for _ in range(2)]
+    await settled()
+    assert [one.inside.is_set() for one in large] == [True, False]
+    await ended([*many, *large])
+
+
+@on_a_loop
+async def test_the_backlog_of_one_flow_makes_no_other_too_late() -> None:
+    queue = admission(queue_pixels=10_000, deadline=2.5)
+    queue.pace.add(100, 1.0)
+    many = [Caller(queue, flow=MANY) for _ in range(3)]
+    await settled()
+    assert (await refusal(Caller(queue, flow=MANY).task)).status == 429
+    few = Caller(queue, flow=FEW)
+    await ended([many[0], few, *many[1:]])
+    assert queue.refused == {"too_late": 1}
+
+
+@on_a_loop
+async def test_only_urgent_images_engage_the_engine() -> None:
+    queue = admission()
+    job = Caller(queue, flow=Flow("jobs", urgent=False))
+    await settled()
+    assert (queue.running, queue.engaged) == (1, False)
+    other = Caller(queue, flow=FEW)
+    await settled()
+    assert queue.engaged
+    await job.end()
+    await other.end()
+    assert not queue.engaged
+
+
+def test_work_that_is_not_wanted_any_more_costs_its_flow_nothing() -> None:
+    queue = FairQueue[str]()
+    gone = queue.add("gone", FEW, 1000)
+    queue.discard(gone)
+    assert queue.start_of(FEW) == gone.start
+    assert [one.work for one in queue] == []

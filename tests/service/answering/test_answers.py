@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.answering.answers import Shapes, _numbered, compose_answer, recorded_answer_json
+from service.answering.answers import Shapes, _numbered, compose_answer, margins_of, recorded_answer_json
 from service.answering.engine import Engine
 from service.answering.limits import AnswerOptions
 from service.answering.release_view import ReleaseView
@@ -38,11 +38,26 @@ def test_a_recorded_answer_is_written_again_as_it_was(
     body = client.post(f"/segment?masks={masks}&exemplars={exemplars}", content=photo).raise_for_status().json()
     answered = engine.records.answer(body["segmentation_id"])
     assert answered is not None
-    live = engine.catalogue.release_of(answered)
-    again = recorded_answer_json(live, answered, AnswerOptions(exemplars, masks), True)  # type: ignore[arg-type]
+    view = engine.catalogue.view_of(answered)
+    assert view is not None
+    again = recorded_answer_json(view, answered, AnswerOptions(exemplars, masks), True)  # type: ignore[arg-type]
     del body["timings_ms"]
     assert again == body
-    assert recorded_answer_json(live, answered, AnswerOptions(), False)["image_url"] is None
+    assert recorded_answer_json(view, answered, AnswerOptions(), False)["image_url"] is None
+
+
+def test_an_unknown_segment_has_no_confidence(engine: Engine) -> None:
+    prediction = engine.served.predictor.predict(Blocks("val")[0].image)
+    known = np.arange(len(prediction.known)) % 2 == 0
+    view, shapes = ReleaseView.current(engine.served.live), Shapes.of_segments(prediction.segments)
+    body = compose_answer(view, shapes, prediction._replace(known=known), AnswerOptions()).body
+    assert [one["confidence"] is not None for one in body["segments"]] == known.tolist()
+
+
+def test_the_margin_of_a_single_class_is_its_share_and_without_classes_it_is_zero() -> None:
+    assert margins_of(np.array([[1.0], [1.0]])).tolist() == [1, 1]
+    assert margins_of(np.zeros((3, 0))).tolist() == [0, 0, 0]
+    assert margins_of(np.array([[0.2, 0.5, 0.3]])) == pytest.approx([0.2])
 
 
 def test_an_answer_says_of_each_segment_what_the_prediction_says(engine: Engine) -> None:
@@ -65,6 +80,9 @@ def test_an_answer_says_of_each_segment_what_the_prediction_says(engine: Engine)
         assert [one["weight"] for one in segment["exemplars"]] == [rounded(weight) for weight in weights]
         assert [one["similarity"] for one in segment["exemplars"]] == [rounded(cosine) for cosine in similarities]
         confidence = float(prediction.confidence[n])
-        assert (segment["confidence"], composed.segments[n]["confidence"]) == (rounded(confidence), confidence)
+        answered = rounded(confidence) if segment["known"] else None
+        assert (segment["confidence"], composed.segments[n]["confidence"]) == (answered, confidence)
+        best, second = sorted(prediction.vote.shares[n].tolist(), reverse=True)[:2]
+        assert (segment["share"], segment["margin"]) == (rounded(best), rounded(best - second))
     names = [composed.retrieved.exemplar_ids[place] for place in composed.retrieved.neighbours[0]]
     assert names == [ids[row] for row in prediction.rows[0]]

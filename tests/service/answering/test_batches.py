@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from fastapi.testclient import TestClient
 
+from model_store.embedder import Embedder
 from model_store.predictor import Sized
-from segsort import loops
+from segsort.loops import choosing
 from service.answering.batches import Batches
 from service.settings import Settings
 from tests.conftest import Blocks
@@ -144,7 +146,9 @@ def test_batches_answer_as_images_alone_do(
 ) -> None:
     """Without compiled loops, the torch code of a device runs, here on CPU tensors."""
     if not compiled:
-        monkeypatch.setattr(loops, "takes", lambda tensor: False)
+        embed_all = Embedder.embed_all
+        monkeypatch.setattr(choosing, "takes", lambda tensor: False)
+        monkeypatch.setattr(Embedder, "embed_all", lambda self, images: torch.from_numpy(embed_all(self, images)))
     with start() as client:
         alone = [client.post("/segment", content=photo).json() for photo in photos()]
     with start(batch=4) as client, ThreadPoolExecutor(16) as pool:
@@ -209,7 +213,10 @@ def test_batches_larger_than_what_may_be_in_the_engine_are_refused(settings: Set
     assert Settings(batch=4).lanes == 8
 
 
-def test_half_precision_is_for_gpus() -> None:
-    with pytest.raises(ValueError, match=r"half=True is for device='cuda'.*'cpu'.*SEGSORT_HALF"):
-        Settings(half=True)
-    assert Settings(half=True, device="cuda").half
+def test_half_precision_is_for_gpus_and_bytes_are_for_cpus() -> None:
+    with pytest.raises(ValueError, match=r"precision='float16' is for device='cuda'.*'cpu'.*SEGSORT_PRECISION"):
+        Settings(precision="float16")
+    with pytest.raises(ValueError, match=r"precision='int8' is for device='cpu'.*'cuda'.*SEGSORT_PRECISION"):
+        Settings(precision="int8", device="cuda")
+    assert Settings(precision="float16", device="cuda").precision == "float16"
+    assert Settings(precision="int8").precision == "int8"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.answering.rounding import rounded, rounded_json, rounded_timings
+from service.answering.rounding import rounded, rounded_all, rounded_json, rounded_timings
 
 
 @given(st.floats(width=32, allow_nan=False))
@@ -56,3 +56,8 @@ def test_every_number_of_a_document_is_rounded_but_the_settings_of_the_release()
 
 def test_timings_are_written_in_microseconds() -> None:
     assert rounded_timings({"embed": 1.23456789}) == {"embed": 1.235}
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False)))
+def test_many_numbers_are_rounded_as_each_is(values: list[float]) -> None:
+    assert rounded_all(values) == [rounded(value) for value in values]

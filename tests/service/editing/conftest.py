@@ -34,7 +34,7 @@ class Editing:
 
     @property
     def curation(self) -> Curation:
-        return Curation(self.follower, self.served)
+        return Curation(self.follower, self.served, self.records.images)
 
     def answer(self, name: str, rows: list[int], image: ImageFile | None = None) -> list[Record]:
         """Record an answer with a segment for each row: its prototype is that of the exemplar, its label the vote's."""
@@ -55,9 +55,9 @@ class Editing:
         places = np.array([[unique.index(one) for one in row] for row in ids], np.int32)
         facts = {
             "segmentation_id": name, "width": 2 * len(rows), "height": 1, "release": self.live.name,
-            "release_path": str(state.release.path), "index_revision": state.revision, "k": k,
-            "kappa": state.release.card.retrieval.kappa, "image_similarity": 1.0,
-            "image_id": None if image is None else image.image_id, "author": None,
+            "release_path": str(state.release.path), "release_digest": self.live.digest,
+            "index_revision": state.revision, "k": k, "kappa": state.release.card.retrieval.kappa,
+            "image_similarity": 1.0, "image_id": None if image is None else image.image_id, "author": None,
         }  # fmt: skip
         self.records.add(facts, segments, RecordedNeighbours(prototypes, unique, places, cosines), image)
         answered = self.records.answer(name)

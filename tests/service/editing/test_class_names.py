@@ -3,7 +3,7 @@
 import pytest
 
 from model_store.card import ClassInfo
-from service.editing.class_names import Classes, ClassRef, ClassRefs, check_name, most_distinct_color, parse_color
+from service.editing.class_names import Classes, ClassRef, ClassRefs, check_name, parse_color
 from service.problems import Problem
 from service.records.edit_log import ClassState
 
@@ -121,13 +121,3 @@ def test_there_are_at_most_255_classes() -> None:
     with pytest.raises(Problem, match="too many classes") as refused:
         Classes(many).find(ClassRef("one more"))
     assert status(refused) == 409
-
-
-def test_colours_without_a_wish_differ_from_each_other() -> None:
-    taken: list[tuple[int, int, int]] = []
-    for _ in range(8):
-        taken.append(most_distinct_color(taken))
-    assert len(set(taken)) == 8
-    assert all(200 <= sum(color) <= 600 for color in taken)
-    distances = [sum((a - b) ** 2 for a, b in zip(x, y, strict=True)) for x in taken for y in taken if x != y]
-    assert min(distances) > 100**2

@@ -1,22 +1,25 @@
 """The list of edits as JSON."""
 
-import json
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, select
 
 from service.editing.edit_list import edit_json, edits_json, effective_reverts, find_edit, newest_edits
+from service.records.chain import GENESIS
+from service.records.edit_log import Edit, Kind
+from service.records.edit_rows import write_edit
 from service.records.schema_version import open_database
 from service.records.tables import EditRow, now
 from tests.service.editing.conftest import ANNA, Editing
 
 
-def write(connection: Connection, revision: int, kind: str, **payload: Any) -> None:
-    body = json.dumps(payload | {"summary": kind}).encode()
-    row = {"revision": revision, "release": "r", "kind": kind, "payload": body, "author": "anna", "created": now()}
-    connection.execute(insert(EditRow), row)
+def write(connection: Connection, revision: int, kind: Kind, **payload: Any) -> None:
+    body = payload | {"summary": kind}
+    edit = Edit(revision, "r", kind, body, "anna", None, now(), "a digest")
+    before = connection.execute(select(EditRow.chain).order_by(EditRow.revision.desc())).scalar()
+    write_edit(connection, edit, [], before or GENESIS)
 
 
 @pytest.mark.parametrize("seed", range(6))

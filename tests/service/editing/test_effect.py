@@ -34,7 +34,7 @@ def test_only_the_newest_answers_are_compared(editing: Editing) -> None:
 
 def test_an_edit_whose_exemplars_do_not_vote_has_no_effect(editing: Editing) -> None:
     record = editing.answer("a", [0], IMAGE)[0]
-    voters = {*record.neighbours[: record.segmentation.k]}
+    voters = {*record.neighbours(editing.live.state)[0][: record.segmentation.k]}
     far = next(name for name in editing.live.release.exemplars.ids if name not in voters)
     editing.curation.label(ANNA, record, ClassRef("lava"))
     editing.curation.remove(ANNA, [far])

@@ -43,7 +43,7 @@ def runs(mask: np.ndarray) -> list[int]:
 @pytest.mark.parametrize("seed", range(8))
 def test_compressed_run_lengths_are_those_of_pycocotools(seed: int) -> None:
     mask = random_mask(seed)
-    assert uncompressed(compressed(mask), "a") == runs(mask)
+    assert uncompressed(compressed(mask), "a", mask.size) == runs(mask)
     for counts in (compressed(mask), runs(mask)):
         assert (decoded(counts) == mask).all()
 
@@ -60,7 +60,7 @@ def test_long_runs_take_several_characters() -> None:
 )
 def test_malformed_run_lengths_are_refused(counts: str, found: str) -> None:
     with pytest.raises(Problem, match=r"a\.mask\.counts are not COCO run lengths") as refused:
-        uncompressed(counts, "a")
+        uncompressed(counts, "a", 10**9)
     assert refused.value.status == 422
     assert found in refused.value.received
 
@@ -85,3 +85,8 @@ def test_only_the_columns_that_are_covered_are_decoded() -> None:
 def test_the_problem_of_another_size_recognises_a_rotated_mask() -> None:
     assert "rotated" in str(other_size((13, 9), SIZE, "a mask").fix)
     assert "rotated" not in str(other_size((9, 12), SIZE, "a mask").fix)
+
+
+def test_run_lengths_beyond_the_image_are_not_decompressed() -> None:
+    """A short run again and again: eight megabytes of them would be hundreds of megabytes of numbers."""
+    assert len(uncompressed("1" * 1_000_000, "a", 100)) < 110

@@ -89,7 +89,7 @@ def test_what_happened_after_the_answer_is_marked(disputed: dict[str, Any]) -> N
 
 
 def test_an_image_that_is_not_kept_is_not_requested(disputed: dict[str, Any]) -> None:
-    similar = [disputed["exemplars"][0] | {"segment_id": "s-0", "image_url": None, "crop_url": "/none"}]
+    similar = [disputed["exemplars"][0] | {"segment_id": "s-0", "known": True, "image_url": None, "crop_url": "/none"}]
     page = explanation_page(disputed | {"image_url": None, "similar": similar})
     assert "image not kept" in page
     assert "/none" not in page
@@ -109,8 +109,8 @@ def test_a_confidence_that_nobody_measured_is_not_shown_as_a_number(disputed: di
 def test_a_segment_without_a_class_has_no_vote_on_its_page(disputed: dict[str, Any]) -> None:
     names = ("class_id", "class_name", "confidence", "share", "familiarity", "image_similarity", "runner_up", "margin")
     nothing = dict.fromkeys((*names, "flip_set")) | {"known": False, "exemplars": [], "reserve": []}
-    near = [{"segment_id": "s-1", "class_name": None, "share": 0.25}]
-    similar = [disputed["exemplars"][0] | {"segment_id": "s-2", "class_name": None}]
+    near = [{"segment_id": "s-1", "class_name": None, "known": False, "share": 0.25}]
+    similar = [disputed["exemplars"][0] | {"segment_id": "s-2", "class_name": None, "known": False}]
     boundary = disputed["boundary"] | {"neighbours": near}
     vote = {"k": 0, "kappa": 10.0, "classes": []}
     page = explanation_page(disputed | nothing | {"vote": vote, "boundary": boundary, "similar": similar})
@@ -120,6 +120,16 @@ def test_a_segment_without_a_class_has_no_vote_on_its_page(disputed: dict[str, A
     assert "None" not in page
     for section in ("The vote", "The exemplars that voted", "What would change the label?", "onfidence"):
         assert section not in text
+
+
+def test_neighbours_and_similar_segments_that_are_unknown_are_named_unknown(disputed: dict[str, Any]) -> None:
+    near = [{"segment_id": "s-1", "class_name": "lava", "known": False, "share": 0.25}]
+    similar = [disputed["exemplars"][0] | {"segment_id": "s-2", "class_name": "lava", "known": False}]
+    boundary = disputed["boundary"] | {"neighbours": near}
+    page = explanation_page(disputed | {"boundary": boundary, "similar": similar})
+    assert "lava" not in page
+    for name in ("s-1", "s-2"):
+        assert f'<a href="{name}">unknown</a>' in page
 
 
 @pytest.mark.parametrize("place", ["class_name", "source", "author", "how"])

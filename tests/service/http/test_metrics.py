@@ -66,7 +66,7 @@ def test_the_size_of_each_run_of_the_network_is_recorded(client: TestClient, pho
 
 
 def test_the_served_release_and_its_devices_are_labels(client: TestClient) -> None:
-    labels = {"release": "tiny", "device": "CPUExecutionProvider"} | dict.fromkeys(
+    labels = {"release": "tiny", "device": "CPUExecutionProvider", "precision": "float32"} | dict.fromkeys(
         ("network", "sorting", "search"), "cpu"
     )
     assert value(samples(client), "segsort_release_info", **labels) == 1
@@ -77,3 +77,10 @@ def test_every_metric_has_a_description_and_no_gpu_metric_is_shown_on_a_cpu(metr
     described = set(re.findall(r"^# HELP (\S+) \S", text, re.MULTILINE))
     assert described == set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
     assert "segsort_device_memory_bytes" not in described
+
+
+def test_the_metrics_have_the_lanes_and_the_bodies(client: TestClient) -> None:
+    text = client.get("/metrics").text
+    for line in ('segsort_lane_running{lane="quick"} 0.0', 'segsort_lane_waiting{lane="explore"} 0.0'):
+        assert line in text
+    assert 'segsort_body_bytes{place="memory"} 0.0' in text

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.testclient import TestClient
 
 from service.answering.links import image_url
+from service.http.identified import client_address
 from service.http.origins import Origins
 from service.http.proxied import Proxied, path_below_root
 
@@ -22,6 +23,10 @@ def client(root_path: str = "", proxies: tuple[str, ...] = (), peer: str = "10.0
     def seen(request: Request) -> dict[str, str]:  # in another thread than the middleware
         below = path_below_root(request.scope)
         return {"scheme": request.url.scheme, "host": request.headers["host"], "below": below, "url": image_url("x")}
+
+    @app.get("/address")
+    def address(request: Request) -> str:
+        return client_address(request.scope)
 
     @app.get("/go")
     def go(to: str) -> RedirectResponse:
@@ -88,3 +93,28 @@ def test_probes_below_the_root_path_are_answered_during_shutdown(start: Callable
         service.app.state.readiness.draining = True  # type: ignore[attr-defined]
         assert service.get("/sub/livez").status_code == service.get("/livez").status_code == 200
         assert service.get("/sub/classes").status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "found"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("6.6.6.6, 192.0.2.7", "192.0.2.7"),
+        ("6.6.6.6, 192.0.2.7, 10.0.0.2", "192.0.2.7"),
+        ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("192.0.2.7:8080", "192.0.2.7"),
+        ("[2001:db8::1]:8080", "2001:db8::1"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("unknown", "10.0.0.7"),
+        ("6.6.6.6, unknown, 10.0.0.2", "10.0.0.2"),
+        ("6.6.6.6, <script>", "10.0.0.7"),
+        ("", "10.0.0.7"),
+        (",,,", "10.0.0.7"),
+        ("1" * 5000, "10.0.0.7"),
+    ],
+    ids=range(13),
+)
+def test_the_address_of_a_client_is_the_last_that_no_trusted_proxy_has(forwarded: str, found: str) -> None:
+    headers = {"X-Forwarded-For": forwarded}
+    assert client(proxies=("10.0.0.0/8",)).get("/address", headers=headers).json() == found
+    assert client().get("/address", headers=headers).json() == "10.0.0.7", "nobody is trusted"

@@ -4,10 +4,12 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
+from service.http.keys import new_key
 from service.logs import JsonFormatter, TextFormatter, request_id
 
 
@@ -81,7 +83,7 @@ def test_requests_and_stages_are_counted(start: Callable[..., TestClient], photo
         "segsort_queue_images 0.0",
         "segsort_queue_pixels 0.0",
         "segsort_requests_in_flight 1.0",
-        'segsort_release_info{device="CPUExecutionProvider",network="cpu",release="tiny",'
+        'segsort_release_info{device="CPUExecutionProvider",network="cpu",precision="float32",release="tiny",'
         'search="cpu",sorting="cpu"} 1.0',
         'segsort_batch_images_bucket{le="1.0"} 1.0',
         "segsort_batch_images_count 1.0",
@@ -95,3 +97,39 @@ def test_readiness_gives_the_requested_device_and_the_one_in_use(client: TestCli
     assert (found["device"], found["runs_on"]) == ("cpu", "CPUExecutionProvider")
     assert found["network_bits"] == 32
     assert [found["steps_run_on"][step] for step in ("network", "sorting", "search")] == ["cpu"] * 3
+
+
+def test_readiness_and_metrics_name_the_numbers_of_the_network(
+    start: Callable[..., TestClient], quantised_release: Path
+) -> None:
+    for precision, bits in (("int8", 8), ("float32", 32)):
+        with start(release=str(quantised_release), precision=precision) as client:
+            assert client.get("/readyz").json()["network_bits"] == bits
+            assert f'precision="{precision}"' in client.get("/metrics").text
+            card = client.get("/releases/tiny").json()
+            assert card["quantised"]["measured"]["blocks/val"]["images"] == 3
+
+
+def test_a_log_line_names_the_caller_and_the_address(
+    start: Callable[..., TestClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="segsort.requests")
+    secret, key = new_key("anna", "reader")
+    with start(api_keys=key.line, trusted_proxies="10.0.0.0/8") as client:
+        client = TestClient(client.app, client=("10.0.0.9", 1234))
+        forwarded = {"X-Forwarded-For": "6.6.6.6, 192.0.2.7, 10.0.0.4"}
+        client.get("/classes", headers={"X-API-Key": secret, **forwarded})
+        client.get("/classes", headers={"X-API-Key": "wrong"})
+        client.get(f"/nothing/{secret}", headers={"X-API-Key": secret})
+        client.get("/livez", headers=forwarded)
+    lines = [record for record in caplog.records if record.name == "segsort.requests"]
+    found = [json.loads(JsonFormatter().format(line)) for line in lines]
+    assert [(one["status"], one["caller"], one["address"]) for one in found] == [
+        (200, "anna", "192.0.2.7"),
+        (401, None, "10.0.0.9"),
+        (404, "anna", "10.0.0.9"),
+    ]
+    assert lines[0].getMessage().endswith(" ms anna 192.0.2.7")
+    assert lines[1].getMessage().endswith(" ms - 10.0.0.9")
+    assert secret not in caplog.text
+    assert "/nothing/segsort_..." in lines[2].getMessage()

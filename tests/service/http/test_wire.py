@@ -4,7 +4,9 @@ import copy
 import io
 import json
 import re
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +17,12 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from pydantic import BaseModel
 
+from model_store.live import LiveExemplars
+from service.answering.engine import Engine
 from service.http import wire
 from service.http.wire import ReleaseCard, Wire
+from service.records.follower import Author, Plan
+from service.records.live_release import LiveRelease
 from tests.service.test_importing import folder_files, zipped
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")  # the form of all times
@@ -42,6 +48,16 @@ class Conformance:
             one["operationId"]: one for methods in self._document["paths"].values() for one in methods.values()
         }
         self.checked: set[tuple[str, str]] = set()
+
+    def edit_an_earlier_release(self) -> None:
+        """Make a class on a release with the name of the served one and other content."""
+        engine: Engine = self._client.app.state.engine  # type: ignore[attr-defined]
+        release = replace(engine.served.release, digest="0" * 64)
+        live = LiveRelease.of(LiveExemplars.of_release(release))
+        engine.follower.follow(live)
+        after = {"name": "haze", "color": [1, 2, 3]}
+        payload = {"class_id": len(release.card.classes), "before": None, "after": after, "summary": "made class haze"}
+        engine.follower.edit(live, Author("anna", None), lambda connection, revision: Plan("class", payload))
 
     def __call__(self, method: str, path: str, **request: Any) -> Any:
         """Send a request to a path of the document and check its answer; `ids` fill in the path.
@@ -108,16 +124,33 @@ def test_every_success_of_every_operation_conforms_to_the_document(ask: Conforma
     segment = answer["segments"][0]
     _segmentations(ask, answer, photo)
     _segments(ask, segment)
+    _marks(ask, answer)
     _exemplars(ask, photo)
     _classes_and_edits(ask)
     _releases(ask, answer["release"])
     _jobs(ask)
+    _batches(ask, photo)
+    _builds(ask)
     _files(ask)
+    _webhooks(ask)
     for path in ("/me", "/livez", "/readyz", "/metrics"):
         ask("GET", path)
+    ask("PUT", "/segmentations/{segmentation_id}/pin", ids=answer)
+    assert any(one["pinned"] for one in ask("GET", "/segmentations"))
+    ask("DELETE", "/segmentations/{segmentation_id}/pin", ids=answer)
+    ask("DELETE", "/segmentations/{segmentation_id}", ids=answer)
     ask("POST", "/session", json={"key": "any"})
     ask("DELETE", "/session")
     assert ask.successes - ask.checked == set()
+
+
+def _webhooks(ask: Conformance) -> None:
+    ids = {"webhook_id": ask("POST", "/webhooks", json={"url": "http://127.0.0.1:9/"})["webhook_id"]}
+    ask("GET", "/webhooks")
+    ask("GET", "/webhooks/{webhook_id}", ids=ids)
+    ask("POST", "/webhooks/{webhook_id}/test", ids=ids)
+    ask("POST", "/webhooks/{webhook_id}/resume", ids=ids)
+    ask("DELETE", "/webhooks/{webhook_id}", ids=ids)
 
 
 def _segmentations(ask: Conformance, answer: dict[str, Any], photo: bytes) -> None:
@@ -128,9 +161,12 @@ def _segmentations(ask: Conformance, answer: dict[str, Any], photo: bytes) -> No
     label_map = ask("POST", "/segment", content=photo, headers={"accept": "image/png"})
     assert Image.open(io.BytesIO(label_map.content)).size == (answer["width"], answer["height"])
     ask("GET", "/segmentations")
+    ask("GET", "/suggestions")
+    ask("GET", "/clusters", params={"which": "unsure"})
     ask("GET", "/segmentations/{segmentation_id}", ids=ids)
     assert ask("GET", "/segmentations/{segmentation_id}/image", ids=ids).content == photo
     ask("POST", "/segmentations/{segmentation_id}/relabel", ids=ids)
+    ask("POST", "/segmentations/{segmentation_id}/segment", ids=ids)
 
 
 def _segments(ask: Conformance, segment: dict[str, Any]) -> None:
@@ -146,6 +182,18 @@ def _segments(ask: Conformance, segment: dict[str, Any]) -> None:
     assert ask("GET", "/explain/{segment_id}", ids=ids)["corrections"]
 
 
+def _marks(ask: Conformance, answer: dict[str, Any]) -> None:
+    ids = {"segmentation_id": answer["segmentation_id"]}
+    strokes = {"strokes": [{"class_name": "fog", "points": [[40, 40]], "width": 9}], "scope": "image"}
+    found = ask("POST", "/segmentations/{segmentation_id}/preview", ids=ids, json=strokes)
+    assert found["relabelled"]["changed"]
+    assert ask("POST", "/segmentations/{segmentation_id}/marks", ids=ids, json=strokes)["relabelled"]["changed"]
+    assert ask("POST", "/segmentations/{segmentation_id}/marks", ids=ids, json=strokes)["edit"] is None
+    labels = {"labels": [{"segment_id": one["segment_id"], "class_name": "haze"} for one in answer["segments"][1:3]]}
+    assert ask("POST", "/segments/labels", json=labels)["edit"]["segment_ids"]
+    assert ask("POST", "/segments/labels", json=labels)["edit"] is None
+
+
 def _exemplars(ask: Conformance, photo: bytes) -> None:
     annotations = json.dumps([{"class_name": "kerb", "polygons": [[10, 10, 60, 10, 60, 40, 10, 40]]}])
     added = ask("POST", "/exemplars", files={"image": photo}, data={"annotations": annotations})
@@ -159,6 +207,14 @@ def _exemplars(ask: Conformance, photo: bytes) -> None:
     ask("DELETE", "/exemplars/{exemplar_id}", ids={"exemplar_id": first})
     assert ask("POST", "/exemplars/remove", json={"exemplar_ids": [first, second]})["already"] == 1
     ask("GET", "/exemplars", params={"removed": True})
+    third = ask("GET", "/exemplars", params={"class_id": 0})["exemplars"][0]["exemplar_id"]
+    change = {"exemplar_id": third, "class_name": "grass"}
+    ask("POST", "/exemplars/preview", json={"relabel": [change]})
+    moved = ask("POST", "/exemplars/labels", json={"labels": [change]})["exemplars"][0]["exemplar_id"]
+    same = {"exemplar_id": moved, "class_name": "grass"}
+    assert ask("POST", "/exemplars/labels", json={"labels": [same]})["edit"] is None
+    for kind in ("contradicted", "duplicates", "thin", "corrections"):
+        assert ask("GET", "/exemplars/audit", params={"kind": kind})["kind"] == kind
 
 
 def _classes_and_edits(ask: Conformance) -> None:
@@ -166,7 +222,7 @@ def _classes_and_edits(ask: Conformance) -> None:
     ask("POST", "/classes", json={"class_id": made["class"]["class_id"], "color": "#102030"})
     ask("GET", "/classes")
     edits = ask("GET", "/edits")
-    assert {edit["kind"] for edit in edits} >= {"label", "add", "remove", "class"}
+    assert {edit["kind"] for edit in edits} >= {"label", "add", "mark", "remove", "class"}
     ids = {"revision": next(edit["revision"] for edit in edits if edit["kind"] == "remove")}
     ask("GET", "/edits/{revision}", ids=ids)
     ask("GET", "/edits/{revision}/effect", ids=ids)
@@ -180,6 +236,48 @@ def _releases(ask: Conformance, name: str) -> None:
     for release in (name, *bundled):
         ask("GET", "/releases/{name}", ids={"name": release})
     ask("POST", "/releases/{name}/activate", ids={"name": name})
+    for waits in (False, True):
+        if waits:
+            ask.edit_an_earlier_release()
+        job = {"job_id": ask("POST", "/releases/{name}/carry", ids={"name": name})["job_id"]}
+        while not (found := ask("GET", "/jobs/{job_id}", ids=job))["ended"]:
+            time.sleep(0.3)
+        assert (found["result"]["revision"] is not None) == waits
+    ids = [ask("GET", "/segmentations")[0]["segmentation_id"]]
+    assert ask("POST", "/releases/compare", json={"a": name, "b": "general", "segmentations": ids})["agreement"] >= 0
+    assert ask("POST", "/releases", json={"name": "my-cells"})["classes"] == 0
+    assert ask("POST", "/releases", json={"name": "my-cells"})["status"] == 422
+
+
+def _builds(ask: Conformance) -> None:
+    content = {"content": zipped(folder_files(2)), "headers": {"content-type": "application/zip"}}
+    survey = ask("POST", "/releases/survey", **content)
+    ids = {"survey_id": survey["survey_id"]}
+    assert ask("GET", "/releases/survey/{survey_id}", ids=ids) == survey
+    body = {"survey_id": survey["survey_id"], "name": "built", "features": "filters"}
+    job = {"job_id": ask("POST", "/releases/build", json=body)["job_id"]}
+    assert ask("POST", "/jobs/{job_id}/accept", ids=job)["status"] == 409
+    while not (found := ask("GET", "/jobs/{job_id}", ids=job))["ended"]:
+        time.sleep(0.3)
+    assert found["state"] == "succeeded", found
+    before = ask("GET", "/readyz")["release"]
+    assert ask("POST", "/jobs/{job_id}/accept", ids=job)["before"] == before
+    ask("POST", "/releases/{name}/activate", ids={"name": before})
+    ids = {"survey_id": ask("POST", "/releases/survey", **content)["survey_id"]}
+    ask("DELETE", "/releases/survey/{survey_id}", ids=ids)
+
+
+def _batches(ask: Conformance, photo: bytes) -> None:
+    archive = zipped({"a.png": photo, "b.txt": b"text"})
+    assert ask("POST", "/segment/batch", content=archive)["failed"] == 1
+    ids = {"job_id": ask("POST", "/jobs/segment", content=archive)["job_id"]}
+    while not (found := ask("GET", "/jobs/{job_id}", ids=ids))["ended"]:
+        time.sleep(0.1)
+    assert found["result"]["images"] == 1
+    assert ask("GET", "/jobs/{job_id}/images", ids=ids)["failed"] == 1
+    assert ask("GET", "/jobs/{job_id}/result", ids=ids).content
+    ask("GET", "/jobs/{job_id}/result", ids=ids, headers={"Range": "bytes=0-3"})
+    ask("DELETE", "/jobs/{job_id}", ids=ids)
 
 
 def _jobs(ask: Conformance) -> None:
@@ -192,6 +290,8 @@ def _jobs(ask: Conformance) -> None:
 def _files(ask: Conformance) -> None:
     for form in ("csv", "png", "cvat"):
         ask("GET", "/export", params={"format": form, "limit": 1})
+    newest = ask("GET", "/segmentations", params={"limit": 1})[0]["segmentation_id"]
+    ask("POST", "/export", json={"segmentation_ids": [newest], "format": "csv", "single": True})
     content = {"content": zipped(folder_files(1)), "headers": {"content-type": "application/zip"}}
     assert ask("POST", "/import", **content)["images"][0]["exemplars"] > 0
 
@@ -270,9 +370,10 @@ def test_all_times_have_one_form(ask: Conformance) -> None:
         for field, value in schema.get("properties", {}).items()
         if any(kind.get("format") == "date-time" for kind in (value, *value.get("anyOf", ())))
     }
-    assert times == {
+    webhook = {(name, time) for name in ("Webhook", "NewWebhook") for time in ("created", "next_try", "delivered")}
+    assert times == webhook | {
         ("AnswerSummary", "created"), ("Edit", "created"), ("Job", "created"), ("Job", "started"), ("Job", "ended"),
-        ("ReleaseCard", "created"), ("ReleaseSummary", "created"),
+        ("ReleaseCard", "created"), ("ReleaseSummary", "created"), ("Suggestion", "created"),
     }  # fmt: skip
     for name, field in times:
         value = schemas[name]["properties"][field]

@@ -1,4 +1,7 @@
 import io
+import resource
+import weakref
+from contextvars import copy_context
 
 import numpy as np
 import pytest
@@ -6,7 +9,8 @@ from PIL import ExifTags, Image
 
 from model_store.embedder import working_shape
 from model_store.images import has_cheap_header
-from service.images.decode import decode, decode_reduced, decode_within, pixels_of
+from model_store.workers import WorkerPool, WorkLimits
+from service.images.decode import decode, decode_reduced, decode_within, decoding_in, kept_ahead, pixels_of
 from service.problems import Problem
 from tests.service.conftest import encoded
 
@@ -266,3 +270,33 @@ def test_the_pixels_of_a_jpeg_are_counted_in_full_and_limited_as_decoded() -> No
             pixels_of(content, 41 * 81, **limits)
     with pytest.raises(Problem, match="too many pixels"):
         decode_within(content, 11 * 21 - 1, ALL)  # an eighth of each side is the least
+
+
+def test_a_system_without_a_process_for_decoding_is_no_fault_of_the_image() -> None:
+    pool = WorkerPool(WorkLimits(seconds=20, megabytes=1500, pixels=40_000_000))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with decoding_in(pool):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            with pytest.raises(Problem) as refused:
+                decode(encoded(COLORS, "WEBP"), MANY)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert refused.value.status == 503
+        assert refused.value.headers["Retry-After"] == "2"
+        assert decode(encoded(COLORS, "WEBP"), MANY).shape == (20, 30, 3)
+    pool.close()
+
+
+def test_what_was_decoded_ahead_is_freed_although_a_thread_keeps_the_context_of_the_request() -> None:
+    pool, content = WorkerPool(WorkLimits(seconds=20, megabytes=1500, pixels=40_000_000)), encoded(COLORS, "WEBP")
+    with decoding_in(pool):
+        with kept_ahead():
+            first, again = decode(content, MANY), decode(content, MANY)
+            assert again is first  # decoded once
+            kept, freed = copy_context(), weakref.ref(first.base)
+            del first, again
+            assert freed() is not None
+        assert freed() is None
+        assert kept.run(decode, content, MANY).shape == (20, 30, 3)
+    pool.close()

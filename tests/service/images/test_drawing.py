@@ -147,7 +147,7 @@ def test_an_exemplar_is_cropped_from_its_source_image(release: Release) -> None:
         ("road", True, 0.98, "road, 98%, "),
         ("road", True, None, "road, "),
         ("road", False, 0.98, "unknown, nearest: road, "),
-        (None, False, None, "no class, "),
+        (None, False, None, "unknown, "),
     ],
 )
 def test_a_caption_never_calls_a_segment_both_sure_and_unknown(
@@ -195,3 +195,10 @@ def test_a_map_at_another_size_has_the_nearest_values() -> None:
     assert resampled(values, (3, 4)) is values
     assert resampled(values, (1, 2)).tolist() == [[0, 2]]
     assert resampled(values, (2, 3)).tolist() == [[0, 1, 2], [4, 5, 6]]
+
+
+def test_a_large_part_is_drawn_at_a_fraction() -> None:
+    image, mask = np.zeros((3000, 5000, 3), dtype=np.uint8), np.ones((3000, 5000), dtype=bool)
+    drawn = outlined_crop(image, mask, (0, 0, 5000, 3000))
+    assert (drawn.width, drawn.height) == (1667, 1000)
+    assert outlined_crop(image, mask, (100, 100, 1000, 1500)).height == 1500 + 2 * 225 - 125

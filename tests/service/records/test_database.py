@@ -12,6 +12,7 @@ from sqlalchemy import event
 
 from service.answering.engine import Engine
 from service.app import create_app
+from service.records.follower import Author, Plan
 from service.settings import Settings
 from tests.service.conftest import encoded
 
@@ -117,13 +118,10 @@ def test_no_image_of_an_answer_is_stored_if_the_budget_is_zero(start: Callable[.
 
 
 def test_the_start_is_refused_if_edits_were_made_on_another_release_of_the_same_name(
-    start: Callable[..., TestClient], settings: Settings, photo: bytes
+    start: Callable[..., TestClient], settings: Settings
 ) -> None:
     with start() as client:
-        gone = client.post("/segment", content=photo).json()["segments"][0]["exemplars"][0]["exemplar_id"]
-        client.delete(f"/exemplars/{gone}").raise_for_status()
-    with closing(sqlite3.connect(file_of(settings))) as database:
-        database.execute("UPDATE edits SET payload = replace(CAST(payload AS TEXT), ?, '0123456789abcdef')", (gone,))
-        database.commit()
+        engine, unknown = client.app.state.engine, {"exemplar_ids": ["0123456789abcdef"], "summary": "removed"}
+        engine.follower.edit(engine.served.live, Author("anna", None), lambda _, revision: Plan("remove", unknown))
     with pytest.raises(ValueError, match="1 edits of release 'tiny' in the database do not fit it"):
         Engine(settings)

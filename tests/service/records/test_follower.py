@@ -2,23 +2,28 @@
 
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, text, update
 from sqlalchemy import Engine as Database
 
 from model_store.live import AddedExemplar, LiveExemplars
 from model_store.release import Release
-from service.problems import Problem
-from service.records.edit_rows import read_edits, read_edits_and_exemplars
+from service.problems import DamageError, Problem
+from service.records.connection import Waits
+from service.records.edit_log import Edit
+from service.records.edit_rows import read_edits, read_edits_and_exemplars, write_edit
 from service.records.follower import Author, Follower, Plan
 from service.records.live_release import LiveRelease
+from service.records.log_guard import LogGuard
 from service.records.schema_version import open_database
-from service.records.tables import RevisionRow, last_revision
+from service.records.tables import RevisionRow, last_revision, now
 
 ANNA = Author("anna", "because")
 
@@ -64,6 +69,16 @@ def remove(follower: Follower, live: LiveRelease, name: str) -> int:
     return edit.revision
 
 
+def remove_without_digest(database: Database, name: str) -> None:
+    """Remove an exemplar as a version did that recorded no digest."""
+    guard = LogGuard(None)
+    with database.begin() as connection:
+        head = guard.check(connection)
+        payload = {"exemplar_ids": [name], "summary": "removed"}
+        edit = Edit(head.number + 1, "tiny", "remove", payload, "anna", None, now())
+        guard.append(connection, head, write_edit(connection, edit, [], head.chain))
+
+
 def test_an_edit_is_applied_when_it_returns(follower: Follower, live: LiveRelease) -> None:
     name, before = live.release.exemplars.ids[0], live.state
     edit = follower.edit(live, ANNA, lambda connection, revision: removal(name))
@@ -81,9 +96,9 @@ def test_added_exemplars_are_read_back_as_they_were_written(
     plan = addition("new", live.state.prototypes(np.array([0])).shape[1])
     follower.edit(live, ANNA, lambda connection, revision: plan)
     with database.connect() as connection:
-        edits, added = read_edits_and_exemplars(connection, 0, 1, live.name)
-        assert read_edits(connection, 1, 9, live.name) == []
-        assert read_edits(connection, 0, 9, "another release") == []
+        edits, added = read_edits_and_exemplars(connection, 0, 1, live.key)
+        assert read_edits(connection, 1, 9, live.key) == []
+        assert read_edits(connection, 0, 9, live.key._replace(digest="another")) == []
     assert isinstance(edits[0].created, datetime)
     assert edits[0].payload == plan.payload
     assert vars(added[0]) | {"prototype": 0} == vars(plan.added[0]) | {"prototype": 0}
@@ -156,9 +171,8 @@ def test_a_revision_that_does_not_exist_is_refused(
     assert (refused.value.status, refused.value.received) == (409, 5)
 
 
-def test_the_thread_applies_edits_and_does_its_chores(database: Database, live: LiveRelease, release: Release) -> None:
-    called = threading.Event()
-    follower = Follower(database, [called.set])
+def test_the_thread_applies_edits(database: Database, live: LiveRelease, release: Release) -> None:
+    follower = Follower(database)
     follower.follow(live)
     follower.start()
     try:
@@ -169,13 +183,12 @@ def test_the_thread_applies_edits_and_does_its_chores(database: Database, live: 
         while live.state.revision < 1 and time.monotonic() < end:
             time.sleep(0.02)
         assert live.state.revision == 1
-        assert called.wait(20)
         assert follower.trouble is None
     finally:
         follower.stop()
 
 
-def test_edits_of_another_release_of_the_same_name_are_refused(
+def test_edits_that_do_not_fit_their_release_are_refused(
     follower: Follower, live: LiveRelease, database: Database, release: Release
 ) -> None:
     remove(follower, live, "0123456789abcdef")
@@ -186,11 +199,66 @@ def test_edits_of_another_release_of_the_same_name_are_refused(
         Follower(database).follow(other)
 
 
-def test_a_gap_of_revisions_of_other_releases_is_passed_over(
-    follower: Follower, live: LiveRelease, database: Database
+@pytest.mark.parametrize("number", [0, 6])
+def test_a_number_that_was_set_by_hand_is_noticed(
+    follower: Follower, live: LiveRelease, database: Database, number: int
 ) -> None:
+    remove(follower, live, live.release.exemplars.ids[0])
     with database.begin() as connection:
-        connection.execute(update(RevisionRow).values(number=6))
+        connection.execute(update(RevisionRow).values(number=number))
+    for use in (follower.catch_up, lambda: remove(follower, live, live.release.exemplars.ids[1])):
+        with pytest.raises(DamageError, match=rf"table revisions, .* the last edit is {number}"):
+            use()
+    assert live.state.revision == 1
+
+
+def test_a_locked_database_does_not_stall_readers_while_a_release_is_opened(
+    database: Database, live: LiveRelease, release: Release
+) -> None:
+    """A replica of an earlier version writes an edit, and then the database is locked, while one release is opened."""
+    waiting, done = threading.Event(), threading.Event()
+    rounds: list[list[int]] = []
+    blocker = database.connect()
+
+    def examine(connection: Connection, of: LiveRelease, edits: Sequence[Edit]) -> dict[int, bool]:
+        rounds.append([edit.revision for edit in edits])
+        if len(rounds) == 1:
+            remove_without_digest(database, release.exemplars.ids[1])
+        else:
+            blocker.execute(update(RevisionRow).values(number=RevisionRow.number))
+            blocker.execute(text("INSERT INTO edit_fits VALUES (2, :digest, TRUE)"), {"digest": of.digest})
+            waiting.set()
+        return {edit.revision: True for edit in edits}
+
+    remove_without_digest(database, release.exemplars.ids[0])
+    follower = Follower(database, examine=examine)
+
+    def follow() -> None:
+        follower.follow(live)
+        done.set()
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    assert waiting.wait(10)
+    started = time.monotonic()
+    time.sleep(0.2)  # the thread waits for the database now
     follower.catch_up()
-    assert live.state.revision == 6
-    assert remove(follower, live, live.release.exemplars.ids[0]) == 7
+    assert not done.is_set()
+    assert time.monotonic() - started < Waits().lock / 2
+    blocker.rollback()
+    blocker.close()
+    thread.join(20)
+    assert rounds == [[1], [2]]
+    assert live.state.revision == 2
+    assert not any(live.log.is_alive(name) for name in release.exemplars.ids[:2])
+
+
+def test_a_release_that_nothing_uses_is_followed_no_longer(follower: Follower, live: LiveRelease) -> None:
+    other = LiveRelease.of(live.state)
+    other.release = replace(other.release, digest="f" * 64)
+    follower.follow(other)
+    revision = remove(follower, live, live.release.exemplars.ids[0])
+    assert other.state.revision == revision
+    gone = weakref.ref(other)
+    del other
+    assert gone() is None

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from sqlalchemy import Engine as Database
@@ -26,7 +27,7 @@ def image(n: int, size: int = 100) -> ImageFile:
 def store(database: Database, images: ImageStore, *files: ImageFile) -> None:
     for file in files:
         with database.begin() as connection:
-            images.insert(connection, file)
+            images.insert(connection, images.keep(file))
 
 
 def make_exemplar(database: Database, file: ImageFile) -> None:
@@ -113,3 +114,14 @@ def test_the_database_is_searched_again_after_two_percent_of_the_budget(database
     store(database, images, image(3, 100))
     images.trim()
     assert [images.has(f.image_id) for f in (image(1, 6_000), image(2), image(3))] == [False, False, False]
+
+
+def test_a_clock_that_is_set_back_does_not_remove_the_newest_images(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = ImageStore(database, 250)
+    store(database, images, image(1), image(2))
+    monkeypatch.setattr("service.records.image_store.now", lambda: datetime(2001, 1, 1))
+    store(database, images, image(3), image(1))
+    images.trim()
+    assert images.which({image(n).image_id for n in (1, 2, 3)}) == {image(3).image_id, image(1).image_id}

@@ -21,6 +21,7 @@ def job(name: str, **changes: object) -> Job:
         job_id=name, kind="adapt", state="queued", release="tiny", author="anna", reason=None, created=now(),
         started=None, ended=None, stage="queued", done=0, total=1, progress=0.0, result=None, problem=None,
         cancel=False, owner=Owner("here", "/a/lock"), beat=now(),
+        release_digest="d1",
     )  # fmt: skip
     return fresh._replace(**changes)
 

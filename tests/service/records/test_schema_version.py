@@ -4,21 +4,24 @@ import sqlite3
 import subprocess
 import sys
 import time
+import uuid
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
+import orjson
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine as Database
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
-from service.records import connection as connection_module
 from service.records import schema_version
-from service.records.connection import BUSY_TIMEOUT, connect
+from service.records.connection import Waits, connect
 from service.records.schema_version import (
     CURRENT,
     VERSION_TABLE,
@@ -58,10 +61,10 @@ def dump(file: Path) -> list[str]:
         return list(database.iterdump())
 
 
-def answers_of(file: Path) -> list[dict[str, object]]:
+def rows_of(file: Path, table: str) -> list[dict[str, object]]:
     with closing(sqlite3.connect(file)) as database:
         database.row_factory = sqlite3.Row
-        return [dict(row) for row in database.execute("SELECT * FROM segmentations ORDER BY segmentation_id")]
+        return [dict(row) for row in database.execute(f"SELECT * FROM {table} ORDER BY 1, 2")]
 
 
 def set_version(file: Path, version: str) -> None:
@@ -151,14 +154,48 @@ def test_processes_that_start_at_once_upgrade_one_database_once(tmp_path: Path, 
 def test_the_schema_version_is_read_by_a_service_that_starts_again(tmp_path: Path) -> None:
     file = tmp_path / "a.sqlite"
     restore("before_versions", file)
-    before, answers = dump(file), "segmentations"
-    rows = answers_of(file)
+    before, changed = dump(file), ("segmentations", "exemplars", "edits", "images", "revisions")
+    answers, exemplars, edits, images, _ = (rows_of(file, table) for table in changed)
     open_database(url(file)).dispose()
-    after = dump(file)
-    assert [line for line in after if VERSION_TABLE not in line and "jobs" not in line and answers not in line] == [
-        line for line in before if answers not in line
-    ]
-    assert answers_of(file) == [{**row, "conversion": None} for row in rows]
+    added = (
+        VERSION_TABLE,
+        "jobs",
+        "job_images",
+        "edit_fits",
+        "answer_parts",
+        "sqlite_sequence",
+        "sessions",
+        "usage",
+        "webhook",
+        "image_objects",
+        *changed,
+    )
+    after = [line for line in dump(file) if not any(table in line for table in added)]
+    assert after == [line for line in before if not any(table in line for table in changed)]
+    new = dict.fromkeys(
+        ("conversion", "page", "pages", "release_digest", "shapes_part", "votes_part", "lineage", "checksum")
+    )
+    content = ("segments", "prototypes", "exemplar_ids", "neighbours", "similarities")
+    counts = [len(orjson.loads(cast(bytes, row["segments"]))) for row in answers]
+    assert min(counts) > 1
+    times = sorted(str(row["created"]) for row in answers)
+    expected = [
+        {**row, **new, "segment_count": count, "pinned": 0, "sequence": 1 + times.index(str(row["created"])),
+         "size": sum(len(cast(bytes, row[name])) for name in content)}
+        for row, count in zip(answers, counts, strict=True)
+    ]  # fmt: skip
+    assert rows_of(file, "segmentations") == expected
+    assert exemplars
+    assert edits
+    order = sorted(images, key=lambda image: str(image["created"]))
+    expected = [{**image, "sequence": 1 + order.index(image), "checksum": None} for image in images]
+    assert rows_of(file, "images") == expected
+    upgraded = rows_of(file, "edits")
+    assert [row["added"] is not None for row in upgraded] == [row["kind"] in ("add", "label") for row in edits]
+    assert all(len(str(row.pop("digest"))) == len(str(row.pop("chain"))) == 64 for row in upgraded)
+    new = {"release_digest": None, "added": None}
+    assert [{**row, "added": None} for row in upgraded] == [row | new for row in edits]
+    assert rows_of(file, "exemplars") == [{**row, "scope": "all", "release_digest": None} for row in exemplars]
 
 
 def test_the_version_table_of_another_program_is_left_alone(tmp_path: Path) -> None:
@@ -214,53 +251,77 @@ def test_the_busy_timeout_is_restored_after_a_wait_in_vain(tmp_path: Path, monke
         with pytest.raises(OperationalError, match="locked"):
             ensure_current_schema(database)
     with database.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == BUSY_TIMEOUT * 1000
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == Waits().lock * 1000
 
 
 def test_the_wait_for_a_locked_file_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema_version, "_CONNECT_WAIT", 0.5)
-    monkeypatch.setattr(connection_module, "BUSY_TIMEOUT", 0.1)
     with closing(sqlite3.connect(tmp_path / "a.sqlite")) as other:
         other.execute("BEGIN EXCLUSIVE")
         start = time.monotonic()
         with pytest.raises(ValueError, match=r"cannot be opened: .*locked"):
-            open_database(url(tmp_path / "a.sqlite"))
+            open_database(url(tmp_path / "a.sqlite"), Waits(lock=0.1))
     assert 0.5 < time.monotonic() - start < 10
 
 
-def test_postgresql_is_created_and_opened_again(postgres_url: str) -> None:
+def test_postgresql_is_created_and_opened_again(empty_postgres_url: str) -> None:
     for _ in range(2):
-        database = open_database(postgres_url)
+        database = open_database(empty_postgres_url)
         assert differences(database) == []
         with database.connect() as connection:
             assert last_revision(connection) == 0
         database.dispose()
 
 
-def test_several_processes_create_the_tables_of_one_postgresql_database(postgres_url: str) -> None:
-    arguments = [sys.executable, "-c", OPEN, postgres_url]
+def test_a_postgresql_database_without_an_encoding_holds_any_text(empty_postgres_url: str) -> None:
+    """SQL_ASCII is the encoding where the server was set up without a locale."""
+    server, name = create_engine(empty_postgres_url, isolation_level="AUTOCOMMIT"), f"ascii_{uuid.uuid4().hex}"
+    with server.connect() as connection:
+        connection.exec_driver_sql(
+            f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        )
+        database = open_database(make_url(empty_postgres_url).set(database=name).render_as_string(hide_password=False))
+        with database.connect() as opened:
+            assert opened.exec_driver_sql("SELECT 'größer' || ' 大きい'").scalar_one() == "größer 大きい"
+        database.dispose()
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    server.dispose()
+
+
+@pytest.mark.parametrize("before", ["empty", "0010"])
+def test_several_processes_create_or_upgrade_one_postgresql_database(empty_postgres_url: str, before: str) -> None:
+    if before != "empty":
+        config, database = alembic_config(), connect(empty_postgres_url)
+        with database.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, before)
+        database.dispose()
+    arguments = [sys.executable, "-c", OPEN, empty_postgres_url]
     others = [subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     for other in others:
         assert other.stdout is not None
         assert other.stdout.readline() == "ready\n"
     found = [other.communicate("go\n")[0].split() for other in others]
     assert found == [["0"]] * 3
+    database = connect(empty_postgres_url)
+    assert differences(database) == []
+    database.dispose()
 
 
 def test_the_wait_for_another_upgrade_of_postgresql_is_bounded(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema_version, "_MIGRATION_WAIT", 0.3)
-    database = connect(postgres_url)
+    database = connect(empty_postgres_url)
     with database.begin() as other:
         other.exec_driver_sql(f"SELECT pg_advisory_xact_lock({schema_version._ADVISORY_LOCK})")
         started = time.monotonic()
         with pytest.raises(ValueError, match=r"kept the lock for upgrades of .* for 0.3 s; wait until"):
-            open_database(postgres_url)
+            open_database(empty_postgres_url)
         assert 0.3 <= time.monotonic() - started < 10
-    opened = open_database(postgres_url)
+    opened = open_database(empty_postgres_url)
     with opened.connect() as connection:
-        assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == "0"
+        assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == "5s"
     for one in (database, opened):
         one.dispose()
 
@@ -276,3 +337,26 @@ def test_a_downgrade_is_refused_and_says_what_to_do(tmp_path: Path, target: str)
             command.downgrade(config, target)
     database.dispose()
     assert dump(tmp_path / "a.sqlite") == before
+
+
+@pytest.mark.parametrize(
+    "said",
+    [  # of PostgreSQL, src/backend/postmaster: every reason to refuse a connection that ends by itself
+        "the database system is starting up",
+        "the database system is not yet accepting connections",
+        "the database system is not accepting connections",
+        "the database system is shutting down",
+        "the database system is in recovery mode",
+    ],
+)
+def test_a_start_waits_for_a_server_that_recovers_from_a_crash(tmp_path: Path, said: str) -> None:
+    engine, refused = connect(url(tmp_path / "a.sqlite")), [said]
+
+    @event.listens_for(engine, "do_connect")
+    def refuse(*_: object) -> None:
+        if refused:
+            raise sqlite3.OperationalError(f"connection failed: FATAL:  {refused.pop()}")
+
+    schema_version._connect_with_patience(engine)
+    assert not refused
+    engine.dispose()

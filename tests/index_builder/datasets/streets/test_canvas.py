@@ -65,12 +65,22 @@ def test_the_area_of_an_ellipse_is_that_of_the_formula() -> None:
     assert (labels == 7).sum() == pytest.approx(np.pi * 100 * 50, rel=0.02)
 
 
-def test_a_ring_is_hollow() -> None:
+def test_a_ring_is_painted_hollow_and_labelled_whole() -> None:
     canvas = Canvas(0)
-    canvas.ring((480, 360), 100, 100, (9, 9, 9), 10, 10)
-    labels = canvas.finish()[1]
-    assert labels[180, 240] == 0
-    assert labels[180, 240 + 48] == 10
+    canvas.ring((480, 360), 100, 100, (90, 90, 90), 10, 10)
+    image, labels = canvas.finish()
+    assert image[180, 240, 0] == 0
+    assert image[180, 240 + 48, 0] == 90
+    assert labels[180, 240] == labels[180, 240 + 48] == 10
+    assert labels[180, 240 + 60] == 0
+
+
+def test_a_marked_polygon_is_labelled_and_not_painted() -> None:
+    canvas = Canvas(0)
+    canvas.mark([(100, 100), (300, 100), (300, 300), (100, 300)], 7)
+    image, labels = canvas.finish()
+    assert labels[100, 100] == 7
+    assert not image.any()
 
 
 def test_a_stamp_changes_only_its_mask() -> None:

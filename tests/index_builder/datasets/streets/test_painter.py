@@ -18,8 +18,9 @@ from index_builder.datasets.streets import (
     quad,
 )
 from index_builder.datasets.streets import classes as ids
-from index_builder.datasets.streets.people import cyclist, parked_bicycles, person
+from index_builder.datasets.streets.people import person
 from index_builder.datasets.streets.photo_effects import apply_photo_effects
+from index_builder.datasets.streets.riders import cyclist, motorcycle, parked_bicycles
 from index_builder.datasets.streets.scene import layout
 from index_builder.datasets.streets.street_furniture import bollard, fence, lamp_post, road_sign, traffic_light
 from index_builder.datasets.streets.trees import tree
@@ -78,6 +79,7 @@ def test_further_objects_do_not_change_the_others() -> None:
         (vehicle, (2.0, 10.0, True), ids.CAR),
         (person, (0.0, 8.0), ids.PEDESTRIAN),
         (cyclist, (0.0, 8.0), ids.BICYCLIST),
+        (motorcycle, (0.0, 8.0), ids.BICYCLIST),
         (parked_bicycles, (0.0, 8.0), IGNORE),
         (lamp_post, (1.0, 10.0), ids.POLE),
         (bollard, (1.0, 5.0), ids.POLE),
@@ -86,7 +88,7 @@ def test_further_objects_do_not_change_the_others() -> None:
         (tree, (1.0, 12.0, True), ids.TREE),
     ],
 )
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(5))
 def test_an_object_is_labelled_as_its_class_and_as_no_other(
     draw: Callable[..., None], arguments: tuple[object, ...], label: int, seed: int
 ) -> None:

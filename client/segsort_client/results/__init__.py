@@ -1,0 +1,1 @@
+"""Typed results: frozen dataclasses with the fields of the service's answers."""

@@ -1,0 +1,1 @@
+"""Label Studio's ML backend of segsort: predictions that name their examples, and corrections that teach."""

@@ -1,0 +1,5 @@
+"""python -m segsort_label_studio."""
+
+from segsort_label_studio.command import main
+
+main()

@@ -1,0 +1,1 @@
+"""napari plugin of segsort. Importing it imports neither napari nor Qt."""

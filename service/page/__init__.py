@@ -1,0 +1,1 @@
+"""The files of the web page: its scripts and styles in one file each, addresses with content hashes, compression."""

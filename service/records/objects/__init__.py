@@ -1,0 +1,1 @@
+"""Image files in an object store: the store, and the rows that name its files."""

@@ -1,0 +1,1 @@
+"""Answers as compact bytes, without loss: `shapes` packs masks and prototypes, `votes` labels and neighbours."""

@@ -1,0 +1,1 @@
+"""Databases of earlier versions, and releases that changed under one name."""
