@@ -151,6 +151,32 @@ def test_a_failed_image_is_tried_again(page: Page, folder: Path) -> None:
     expect(stored(page)).to_have_count(2)
 
 
+def test_images_keep_their_places_when_the_list_is_loaded_again(page: Page, folder: Path) -> None:
+    """Answers may arrive in another order than the service records them; here, its list is the other way round."""
+    held: list[Route] = []
+    page.route("**/segmentations?**", lambda route: held.append(route))
+    segmented(page, sorted(folder.glob("image*"))[:4])
+    expect(page.locator(".batch-bar[aria-label=Queue]")).to_be_hidden()
+    shown = ids_of(page)
+    while not held:  # the list is loaded again at the end of a queue
+        page.wait_for_timeout(50)
+    for route in held:
+        listed = {one["segmentation_id"]: one for one in route.fetch().json()}
+        route.fulfill(json=[listed[key] for key in shown[::-1]])
+    expect(page.get_by_role("list", name="Stored images")).not_to_have_attribute("aria-busy", "true")
+    assert ids_of(page) == shown
+    page.unroute("**/segmentations?**")
+    page.route("**/segmentations?**", lambda route: route.fulfill(json=[listed[key] for key in shown[::-1]]))
+    page.reload()
+    expect(stored(page)).to_have_count(4)
+    assert ids_of(page) == shown[::-1]
+
+
+def ids_of(page: Page) -> list[str | None]:
+    """Of the stored images, in the order of the page."""
+    return [one.get_attribute("data-id") for one in stored(page).all()]
+
+
 def test_a_selection_is_exported_as_coco_and_deleted(page: Page, folder: Path, tmp_path: Path) -> None:
     """From dropped images to a COCO file that pycocotools loads."""
     segmented(page, sorted(folder.glob("image*"))[:6])

@@ -54,14 +54,15 @@ export class Gallery extends Emitter {
     return [...this.stored].filter(([key]) => this.selected.has(key)).map(([, one]) => one);
   }
 
-  /** Load the list anew, as far as it was loaded. */
+  /** Load the list anew, as far as it was loaded. While no image comes or goes, all stay in their places. */
   async refresh() {
     const limit = Math.min(Math.max(this.stored.size, PAGE), MOST);
     await this.#load(async () => {
       const images = await api.listImages(limit);
-      this.stored = new Map();
       this.complete = images.length < limit;
-      this.#add(images);
+      const ordered = inPlaces(images, [...this.stored.keys()]);
+      this.stored = new Map();
+      this.#add(ordered);
       for (const key of this.selected) if (!this.stored.has(key)) this.selected.delete(key);
     });
     this.emit("selected", null);
@@ -218,4 +219,15 @@ export class Gallery extends Emitter {
     const target = this.list.children[index]?.querySelector(part);
     if (target instanceof HTMLElement) target.focus();
   }
+}
+
+/**
+ * The images in the order of keys if both name the same ones: answers arrive in another order than the service records them, and no
+ * image should move under the pointer. Otherwise the images as they are.
+ * @param {AnswerSummary[]} images @param {string[]} keys
+ */
+function inPlaces(images, keys) {
+  const byKey = new Map(images.map((one) => [keyOf(one), one]));
+  const found = keys.flatMap((key) => byKey.get(key) ?? []);
+  return found.length === byKey.size && byKey.size === keys.length ? found : images;
 }
