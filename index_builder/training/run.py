@@ -1,6 +1,7 @@
 """A whole training run: data, network, Lightning trainer, checkpoints, logs, and export of the network."""
 
 import json
+import warnings
 from itertools import islice
 from pathlib import Path
 from pickle import UnpicklingError
@@ -28,6 +29,7 @@ from index_builder.training.softmax_module import SoftmaxModule
 from index_builder.training.sorting_modules import SupervisedModule, UnsupervisedModule
 from index_builder.training.starting_network import starting_network, unfold_batch_norms
 from index_builder.training.training_module import TrainingModule
+from segsort.loops import multiplies_bfloat16
 from segsort.network import ClassifyingNetwork, EmbeddingNetwork, build_network
 
 KEEP_EVERY = 100  # steps between checkpoints of a run that does not validate
@@ -123,6 +125,8 @@ def train(recipe: Recipe, out: Path) -> Path:
     """
     out.mkdir(parents=True, exist_ok=True)
     _check_recipe(recipe, out / "recipe.json")
+    if is_first_process():
+        _warn_of_slow_precision(recipe)
     L.seed_everything(recipe.seed, workers=True)
     domains = open_domains(recipe)
     module = make_module(recipe, domains)
@@ -201,6 +205,16 @@ def _validation(recipe: Recipe, module: TrainingModule, domains: list[Domain]) -
     queries = open_domain(recipe, recipe.datasets[0], recipe.validation_split)
     _check_classes([labelled[0], queries])
     return module.validation_loaders(labelled, queries)
+
+
+def _warn_of_slow_precision(recipe: Recipe) -> None:
+    on_cpu = recipe.accelerator == "cpu" or (recipe.accelerator == "auto" and not torch.accelerator.is_available())
+    if recipe.precision.startswith("bf16") and on_cpu and not multiplies_bfloat16():
+        warnings.warn(
+            f"precision={recipe.precision}: this processor has no instructions for bfloat16, and a step takes about "
+            "ten times as long as with 32-true; give --precision 32-true, unless this run must be like another one",
+            stacklevel=3,
+        )
 
 
 def _check_recipe(recipe: Recipe, file: Path) -> None:

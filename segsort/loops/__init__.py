@@ -17,9 +17,9 @@ from segsort.loops.threads import at_most, run_in_background, set_thread_limit, 
 
 __all__ = [
     "at_most", "begin_compiling", "bounding_boxes", "check_finite", "column_runs", "cosines_of", "encode_masks",
-    "insert_nearest", "merge_small", "multiplies_bytes", "nearest_rows", "normalise_planes", "on_cpu",
-    "outline_labels", "portable_cosines", "prototypes", "resize_planes", "run_in_background", "set_thread_limit",
-    "sort", "sorting_features", "sorts_in_bytes", "split", "takes", "thread_limit",
+    "insert_nearest", "merge_small", "multiplies_bfloat16", "multiplies_bytes", "nearest_rows", "normalise_planes",
+    "on_cpu", "outline_labels", "portable_cosines", "prototypes", "resize_planes", "run_in_background",
+    "set_thread_limit", "sort", "sorting_features", "sorts_in_bytes", "split", "takes", "thread_limit",
 ]  # fmt: skip
 
 
@@ -89,6 +89,13 @@ def multiplies_bytes() -> bool:
     from segsort.loops import processor
 
     return processor.multiplies_bytes()
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions that multiply bfloat16. Without them, it takes ten times as long."""
+    from segsort.loops import processor
+
+    return processor.multiplies_bfloat16()
 
 
 def sorts_in_bytes() -> bool:

@@ -57,6 +57,13 @@ def test_instructions_that_multiply_bytes_are_found(feature: str | None, monkeyp
     assert processor.multiplies_bytes.__wrapped__() is (feature is not None)
 
 
+@pytest.mark.parametrize("feature", ["avx512bf16", "amx-bf16", "bf16", None])
+def test_instructions_that_multiply_bfloat16_are_found(feature: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"avx2": True, "avx512vnni": True} | ({feature: True} if feature else {})
+    monkeypatch.setattr(processor.llvmlite.binding, "get_host_cpu_features", lambda: found)
+    assert processor.multiplies_bfloat16.__wrapped__() is (feature is not None)
+
+
 def test_the_embedder_runs_the_network_that_was_chosen(
     quantised_release: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

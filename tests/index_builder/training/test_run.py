@@ -17,6 +17,7 @@ from index_builder.datasets import IGNORE, open_dataset
 from index_builder.embedder_source import load_embedder_source
 from index_builder.evaluation import evaluate
 from index_builder.heads import store_in_half
+from index_builder.training import run
 from index_builder.training.crops import Crops, WithClasses
 from index_builder.training.export import load_checkpoint
 from index_builder.training.recipe import Recipe
@@ -269,3 +270,15 @@ def test_recipes_refuse_what_they_do_not_know(tmp_path: Path) -> None:
         recipe(tmp_path, stepps=3)
     with pytest.raises(ValueError, match="kappa"):
         recipe(tmp_path, kappa=0)
+
+
+@pytest.mark.parametrize(("quick", "precision"), [(False, "bf16-mixed"), (True, "bf16-mixed"), (False, "32-true")])
+def test_a_precision_that_the_processor_only_imitates_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder, quick: bool, precision: str
+) -> None:
+    """The data set does not exist, so nothing is trained."""
+    monkeypatch.setattr(run, "multiplies_bfloat16", lambda: quick)
+    with pytest.raises(ValueError, match="missing"):
+        train(recipe(tmp_path / "missing", precision=precision), tmp_path / "run")
+    warned = any("give --precision 32-true" in str(one.message) for one in recwarn)
+    assert warned is (not quick and precision != "32-true")
