@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from index_builder.datasets import IGNORE, Dataset
 from index_builder.embedder_source import DESCRIPTION, load_embedder_source
+from index_builder.environment import circumstances
 from index_builder.evaluation.evaluation_report import TOLERANCES, Outcomes, Report, scores_of
 from index_builder.pixel_scores import BINS, binned
 from index_builder.progress import counted
@@ -82,6 +83,7 @@ def evaluate_classifier(run: Path, dataset: Dataset, *, device: Device = "cpu", 
             "protocol": "softmax",
             "known_share": None,
             "segments_per_image": None,
+            "environment": circumstances(),
             "timings_ms": {"embed": float(np.median(embed_ms))},
             "seconds": time.perf_counter() - started,
         }

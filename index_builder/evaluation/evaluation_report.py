@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -73,6 +73,7 @@ class Report(BaseModel):
         reliability: reliability diagram: 15 equal bins of confidence in increasing order.
         foreign: scores of photographs of other subjects, by name.
         explanations: measurements of explanations; null if not requested.
+        environment: commit, machine, threads and versions, see `index_builder.environment`; {} in earlier documents.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -97,6 +98,7 @@ class Report(BaseModel):
     reliability: list[ReliabilityBin] = []
     foreign: dict[str, ForeignScore] = {}
     explanations: ExplanationReport | None = None
+    environment: dict[str, Any] = {}
 
     def to_json(self) -> str:
         """The report as an indented JSON document."""

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from index_builder.datasets import Dataset
+from index_builder.environment import circumstances
 from index_builder.evaluation.evaluation_report import TOLERANCES, ForeignScore, Outcomes, Report, scores_of
 from index_builder.evaluation.explanation_scores import measure_explanations
 from index_builder.evaluation.foreign_photographs import (
@@ -193,6 +194,7 @@ def _report(tally: _Tally, predictor: Predictor, dataset: Dataset, numbering: _N
             "release": predictor.release.card.name,
             "known_share": joined(tally.familiar).known_share,
             "segments_per_image": sum(len(x) for x in tally.weights) / len(tally.weights),
+            "environment": circumstances(),
             "timings_ms": {name: float(np.median([t[name] for t in tally.timings])) for name in tally.timings[0]},
         }
     )

@@ -128,6 +128,7 @@ def test_what_is_not_defined_is_null_and_still_json(predictor: Predictor) -> Non
     assert measured["reliability"] == 15 * [{"confidence": None, "correct": None, "weight": None}]
     assert set(measured["boundary_f"].values()) == {None}
     assert measured["known_share"] is not None
+    assert {"commit", "machine", "threads"} <= set(measured["environment"])
     assert Report.model_validate(measured) == report
 
 
