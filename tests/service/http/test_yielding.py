@@ -76,7 +76,9 @@ def test_they_run_side_by_side_again_when_the_images_are_done() -> None:
 
 def test_a_single_request_beside_images_does_not_wait() -> None:
     async def main() -> None:
-        one = lanes(Yielding(lambda: True))[0]
-        one.leave(await asyncio.wait_for(one.enter(never), 0.01))
+        yielding = Yielding(lambda: True)
+        one = lanes(yielding)[0]
+        one.leave(await asyncio.wait_for(one.enter(never), 20))
+        assert yielding.postponed == 0
 
     asyncio.run(main())

@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import httpx
@@ -33,7 +34,9 @@ class Running(NamedTuple):
 
 
 @pytest.fixture
-def running(settings: Settings) -> Iterator[Callable[..., Running]]:
+def running(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Running]]:
+    """Starts services. Between two refusals no time passes, so that a slow machine collects as many as a quick one."""
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: 1000.0))
     with ExitStack() as closing:
 
         def make(**changes: object) -> Running:

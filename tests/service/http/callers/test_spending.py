@@ -128,10 +128,10 @@ def test_limits_cost_microseconds(database: Engine) -> None:
     free = Spending(Settings(), database)
     limited = Spending(Settings(images_per_day=10**9, images_per_minute=10**9), database)
     for spending, most in ((free, 50e-6), (limited, 500e-6)):
-        started = time.perf_counter()
+        started = time.thread_time()  # other processes do not count
         for _ in range(1000):
             spending.begin(BOS, *SEGMENT)
-        assert (time.perf_counter() - started) / 1000 < most
+        assert (time.thread_time() - started) / 1000 < most
 
 
 def bearer(key: str) -> dict[str, str]:
