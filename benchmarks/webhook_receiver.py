@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 _OLDEST_S = 300
-_START_S = 30
+_START_S = 120
 
 
 def serve(port: int, log: Path, secret: str, delay: float) -> None:
@@ -66,8 +66,8 @@ def serve(port: int, log: Path, secret: str, delay: float) -> None:
 
 
 def read(log: Path) -> list[dict[str, Any]]:
-    """What a receiver wrote so far."""
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    """What a receiver wrote so far. A line that is being written does not count."""
+    return [json.loads(line) for line in log.read_text().split("\n")[:-1]] if log.exists() else []
 
 
 def _status(log: Path) -> list[int]:

@@ -29,7 +29,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
     monkeypatch.setenv("SEGSORT_DATABASE_URL", database_url)
     monkeypatch.setenv("SEGSORT_WEBHOOK_PAUSE_S", "0.2")
     monkeypatch.setenv("SEGSORT_WEBHOOK_LONGEST_PAUSE_S", "1")
-    monkeypatch.setenv("SEGSORT_WEBHOOK_TIMEOUT_S", "1")
+    monkeypatch.setenv("SEGSORT_WEBHOOK_TIMEOUT_S", "6")
 
 
 @pytest.mark.usefixtures("quick")

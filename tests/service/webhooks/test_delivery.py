@@ -37,8 +37,10 @@ def test_every_event_is_delivered_once_and_in_order_after_the_receiver_was_down(
         wait_until(lambda: len(receiver.received) >= 20)
     with receiver.up():
         wait_until(lambda: webhooks.get(webhook_id).waiting == 0)
-    assert revisions(receiver.received) == list(range(1, 36))
-    assert [line["data"]["job_id"] for line in receiver.received if line["type"] == "job.ended"] == jobs
+    first = [line for line in receiver.received if not line["again"]]
+    assert revisions(first) == list(range(1, 36))
+    assert [line["data"]["job_id"] for line in first if line["type"] == "job.ended"] == jobs
+    assert len(receiver.received) - len(first) <= 2, "what was noted before a kill, and not answered, is sent once more"
     tries = [line["id"] for line in receiver.lines]
     assert len(tries) > len(set(tries)) == 45, "an event has the same id in each try"
     found = webhooks.get(webhook_id).progress

@@ -76,7 +76,7 @@ def status(line: str, *headers: str) -> bytes:
     return "\r\n".join((f"HTTP/1.1 {line}", "Content-Length: 0", *headers, "", "")).encode()
 
 
-def post(target: Target, timeout: float = 5.0) -> tuple[int | None, str | None, float | None]:
+def post(target: Target, timeout: float = 60.0) -> tuple[int | None, str | None, float | None]:
     poster = Poster(target, "any", timeout)
     try:
         return poster.post(b'{"a": 1}', {"webhook-id": "x"})
@@ -138,7 +138,7 @@ def test_a_connection_is_used_again_and_made_anew_when_the_receiver_closes_it(se
         connections.append("second")
         answering(OK)(connection)
 
-    poster = Poster(serve(first, second), "any", 5)
+    poster = Poster(serve(first, second), "any", 60)
     assert [poster.post(b"{}", {}).problem for _ in range(3)] == [None] * 3
     assert connections == ["first", "second"]
     poster.close()
@@ -170,7 +170,7 @@ def test_a_broken_answer_is_a_failure_in_words(serve: Serve, answer: bytes) -> N
     ids=["cut", "odd chunks"],
 )
 def test_the_status_counts_where_the_rest_of_an_answer_is_broken(serve: Serve, answer: bytes) -> None:
-    poster = Poster(serve(answering(answer)), "any", 5)
+    poster = Poster(serve(answering(answer)), "any", 60)
     assert [poster.post(b"{}", {}) for _ in range(2)] == [(200, None, None)] * 2
     poster.close()
 
@@ -198,7 +198,7 @@ def test_a_receiver_that_answers_slowly_is_given_up_at_the_deadline(serve: Serve
 
     start = time.monotonic()
     assert post(serve(handler), 0.4) == (None, "no answer within 0.4 s", None)
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 30
 
 
 def test_a_name_that_does_not_exist_and_a_closed_port_are_failures_in_words() -> None:
@@ -226,9 +226,9 @@ def test_a_certificate_that_nobody_signed_is_refused(serve: Serve, tmp_path: Pat
     assert received == []
     script = (
         "from service.webhooks.addresses import Target; from service.webhooks.posting import Poster;"
-        f"print(Poster(Target('https', '127.0.0.1', {target.port}, '/hook'), 'any', 5).post(b'{{}}', {{}}))"
+        f"print(Poster(Target('https', '127.0.0.1', {target.port}, '/hook'), 'any', 60).post(b'{{}}', {{}}))"
     )
     environment = {**os.environ, "SSL_CERT_FILE": str(certificate)}
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=200)
     assert done.stdout.startswith("Reply(status=200,"), done.stdout
