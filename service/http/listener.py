@@ -35,6 +35,7 @@ class Listener:
     ) -> None:
         self.sockets = _listening(host, port)
         self._make, self._pause = make, pause
+        self._accepted: set[socket.socket] = set()  # connections that have not begun yet
         self._tasks = [asyncio.create_task(self._accept(one)) for one in self.sockets]
 
     def close(self) -> None:
@@ -58,17 +59,29 @@ class Listener:
                 _log.error("a connection cannot be accepted: %s", error)
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            await asyncio.gather(*(self._begin(loop, one) for one in accepted))
+            self._accepted.update(accepted)
+            try:
+                await asyncio.gather(*(self._begin(loop, one) for one in accepted))
+            except asyncio.CancelledError:
+                self._drop(accepted)
+                raise
             if seconds := self._pause():
                 await asyncio.sleep(seconds)
 
     async def _begin(self, loop: asyncio.AbstractEventLoop, accepted: socket.socket) -> None:
+        self._accepted.discard(accepted)
         try:
             accepted.setblocking(False)
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await loop.connect_accepted_socket(self._make, accepted)
         except OSError:  # the caller has left
             accepted.close()
+
+    def _drop(self, accepted: list[socket.socket]) -> None:
+        """Close connections that were accepted and will not begin."""
+        for one in self._accepted.intersection(accepted):
+            self._accepted.discard(one)
+            one.close()
 
 
 def _waiting(listening: socket.socket, most: int) -> list[socket.socket]:
