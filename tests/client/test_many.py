@@ -144,7 +144,7 @@ def test_images_of_an_asynchronous_iterable_are_taken_while_results_are_taken(ad
 
 
 def test_no_more_requests_are_under_way_than_workers(many: Many) -> None:
-    busy, most, lock = 0, 0, threading.Lock()
+    busy, most, lock, all_are_busy = 0, 0, threading.Lock(), threading.Event()
 
     answer = (422, {}, b'{"detail": "too small"}')
     with scripted([answer]) as script:
@@ -156,7 +156,10 @@ def test_no_more_requests_are_under_way_than_workers(many: Many) -> None:
                 with lock:
                     busy += 1
                     most = max(most, busy)
-                time.sleep(0.05)
+                    if busy == 3:
+                        all_are_busy.set()
+                all_are_busy.wait(60)
+                time.sleep(0.05)  # time in which a fourth request could come
                 with lock:
                     busy -= 1
                 return super().__getitem__(place)

@@ -77,11 +77,11 @@ def far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("far_away")
 @pytest.mark.parametrize("usegmt", [True, False], ids=["GMT", "-0000"])
 def test_a_date_of_retry_after_is_understood(usegmt: bool) -> None:
-    later = formatdate(time.time() + 2, usegmt=usegmt)
-    with scripted([refusal(429, **{"Retry-After": later}), CLASSES]) as script, client(script) as found:
-        began = time.monotonic()
+    later = int(time.time()) + 2
+    refused = refusal(429, **{"Retry-After": formatdate(later, usegmt=usegmt)})
+    with scripted([refused, CLASSES]) as script, client(script) as found:
         assert found.classes() == ()
-        assert time.monotonic() - began > 0.8
+        assert time.time() > later - 0.1
 
 
 @pytest.mark.parametrize("broken", [HANG_UP, refusal(503), (502, {}, b"<html>Bad Gateway</html>")])
@@ -139,7 +139,7 @@ def test_a_wait_longer_than_the_longest_is_an_error_at_once() -> None:
         with pytest.raises(SegsortError) as caught:
             found.segment(PNG)
         assert caught.value.retry_after == 3600
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 60
         assert len(script.requests) == 1
 
 

@@ -44,7 +44,7 @@ class Service:
             time.sleep(0.05)
 
     def alive(self) -> bool:
-        return httpx.get(f"{self.url}/livez", timeout=20).status_code == 200
+        return httpx.get(f"{self.url}/livez", timeout=60).status_code == 200
 
 
 def received(one: socket.socket) -> bytes:

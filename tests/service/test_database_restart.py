@@ -55,9 +55,8 @@ def test_a_service_survives_the_restart_of_its_database(
 
 def test_a_start_waits_for_the_server(server: PostgresServer) -> None:
     server.stop()
-    later = threading.Timer(0.5, server.start)
+    later, began = threading.Timer(0.5, server.start), time.monotonic()
     later.start()
-    began = time.monotonic()
     open_database(server.url).dispose()
     assert time.monotonic() - began >= 0.5
     later.join()

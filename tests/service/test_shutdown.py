@@ -125,10 +125,11 @@ def test_a_request_that_hangs_does_not_prevent_the_exit(
             connection.sendall(head.encode() + photo)
             url = f"http://127.0.0.1:{port}/metrics"
             wait_until(lambda: "segsort_requests_in_flight 2.0" in httpx.get(url).text)
-            for _ in range(signals):
+            process.send_signal(signal.SIGTERM)
+            if signals > 1:  # two at once would be one
+                wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 503)
                 process.send_signal(signal.SIGTERM)
-                time.sleep(0.3)
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
     assert "1 requests are still running" in log.read_text()
@@ -151,11 +152,14 @@ def test_for_a_moment_after_sigterm_requests_are_still_accepted(
         with httpx.Client(base_url=address, timeout=60) as client:
             began = time.monotonic()
             process.send_signal(signal.SIGTERM)
-            wait_until(lambda: client.get("/readyz").status_code == 503)
-            answer = client.post("/segment", content=photo)
-            accepted = time.monotonic() - began
-            assert (answer.status_code, answer.headers["connection"]) == (200, "close") or accepted > 3
-        assert process.poll() is None or accepted > 3, "without requests it waits too"
+            try:
+                wait_until(lambda: client.get("/readyz").status_code == 503)
+                answer = client.post("/segment", content=photo)
+                found = (answer.status_code, answer.headers["connection"], process.poll())
+            except httpx.TransportError:
+                found = (0, "none", process.poll())
+            late = time.monotonic() - began > 3  # on a machine that stalled
+            assert found == (200, "close", None) or late, "without requests it waits too"
         assert process.wait(60) == 0
         assert time.monotonic() - began > 3.9
     finally:
