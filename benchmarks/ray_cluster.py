@@ -77,7 +77,7 @@ class RayCluster:
     ) -> None:
         self._folder, self._places, self._cpus, self._gpus = folder, places, cpus, gpus
         self._variables = {**node_variables(), **variables}
-        self._ports = {name: free_port() for name in ("ray", "http", "first")}
+        self._ports = {name: free_port(reserve=False) for name in ("ray", "http", "first")}
         self._token = secrets.token_hex(32)  # of this cluster; Ray refuses who does not send it
         self._nodes: list[subprocess.Popen[bytes]] = []
         self._driver: subprocess.Popen[str] | None = None
@@ -91,7 +91,7 @@ class RayCluster:
         """
         head = f"{self._places[0].address}:{self._ports['ray']}"
         self._start(0, "--head", f"--port={self._ports['ray']}", "--include-dashboard=false",
-                    f"--ray-client-server-port={free_port()}", f"--temp-dir={self._folder}")  # fmt: skip
+                    f"--ray-client-server-port={free_port(reserve=False)}", f"--temp-dir={self._folder}")  # fmt: skip
         self.wait("the head", lambda: "Ray runtime started" in self._log(0), 300)
         for number in range(1, len(self._places)):
             self._start(number, f"--address={head}")
@@ -199,7 +199,7 @@ class RayCluster:
 
     def _start(self, number: int, *flags: str) -> None:
         place = self._places[number]
-        ports = {name: free_port() for name in _AGENT_PORTS}
+        ports = {name: free_port(reserve=False) for name in _AGENT_PORTS}
         command = [
             *place.command, str(_RAY), "start", "--block", "--disable-usage-stats",
             "--include-log-monitor=false", f"--num-cpus={self._cpus}", f"--num-gpus={0 if number else self._gpus}",
@@ -221,8 +221,8 @@ class RayCluster:
             "RAY_AUTH_TOKEN": self._token,
             "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first),
             "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + 200),
-            "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
-            "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port(reserve=False)),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port(reserve=False)),
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{self._folder}/haproxy.cfg",
             "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{self._folder}/admin.sock",
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(self._folder),

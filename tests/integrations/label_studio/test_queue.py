@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import uvicorn
 
+from benchmarks.running_service import free_port
 from segsort_label_studio.errors import BackendError
 from segsort_label_studio.memory import Memory, Taught
 from service.app import create_app
 from service.http.keys import new_key
 from service.server import Server
 from service.settings import Settings
-from tests.integrations.label_studio.server import free_port
 from tests.integrations.label_studio.studio import Studio, mask_of, region, studio
 from tests.service.serving import wait_until
 
@@ -124,7 +124,7 @@ def test_a_wrong_key_loses_no_correction(settings: Settings, tmp_path: Path) -> 
             assert memory.counts() == (1, 0)
         with studio(address, tmp_path / "backend", segsort_key=key) as right:
             right.settled()
-            found = httpx.get(f"{address}/edits", headers={"Authorization": f"Bearer {key}"}).json()
+            found = httpx.get(f"{address}/edits", headers={"Authorization": f"Bearer {key}"}, timeout=60).json()
             assert [one["author"] for one in found] == ["anna"]
 
 
