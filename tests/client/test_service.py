@@ -22,7 +22,7 @@ IMAGE = Blocks("val")[1].image
 @pytest.fixture(autouse=True)
 def unchanged(address: str) -> Iterator[None]:
     """Every edit of a test is reverted after it."""
-    with httpx.Client(base_url=address) as service:
+    with httpx.Client(base_url=address, timeout=60) as service:
         before = service.get("/readyz").json()["index_revision"]
         yield
         edits = service.get("/edits", params={"limit": 200}).json()
@@ -80,7 +80,9 @@ def test_a_label_map_has_the_class_of_each_pixel(call: Call, address: str) -> No
     answer = call("segment", IMAGE)
     file = io.BytesIO()
     Image.fromarray(IMAGE).save(file, "PNG")
-    drawn = httpx.post(f"{address}/segment", content=file.getvalue(), headers={"Accept": "image/png"}).content
+    drawn = httpx.post(
+        f"{address}/segment", content=file.getvalue(), headers={"Accept": "image/png"}, timeout=60
+    ).content
     expected = np.asarray(Image.open(io.BytesIO(drawn))).astype(int)
     assert (answer.to_label_map() == np.where(expected == 255, -1, expected)).all()
     places = answer.to_label_map("segment")

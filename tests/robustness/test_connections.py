@@ -39,7 +39,7 @@ def test_idle_connections_make_room_for_new_ones(serve: Serve, warnings: Callabl
     assert re.match(
         r"\d+ idle connections were closed to make room .*SEGSORT_MAX_CONNECTIONS.* from 127\.0\.0\.1", line
     )
-    metrics = httpx.get(f"{service.url}/metrics").text
+    metrics = httpx.get(f"{service.url}/metrics", timeout=60).text
     assert "segsort_max_connections 10.0" in metrics
     assert re.search(r'segsort_connections_ended_total\{reason="made_room"\} 2\d\.0', metrics)
 
@@ -65,12 +65,12 @@ def test_if_every_connection_has_a_request_only_health_routes_are_answered(
     for _ in range(4):
         service.connect(POST + b"Content-Length: 1000\r\n\r\n" + bytes(10))
     wait_until(lambda: service.app.state.readiness.in_flight == 4)
-    refused = httpx.get(f"{service.url}/classes")
+    refused = httpx.get(f"{service.url}/classes", timeout=60)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert refused.json()["detail"] == "Too many connections are open."
     assert service.alive()
-    assert httpx.get(f"{service.url}/readyz").status_code == 200
-    assert "segsort_max_connections 4.0" in httpx.get(f"{service.url}/metrics").text
+    assert httpx.get(f"{service.url}/readyz", timeout=60).status_code == 200
+    assert "segsort_max_connections 4.0" in httpx.get(f"{service.url}/metrics", timeout=60).text
     assert service.ended("refused") == 1
 
 
@@ -131,7 +131,7 @@ def test_a_caller_that_reads_steadily_gets_everything(serve: Serve) -> None:
         found += len(part)
         time.sleep(0.02)
     assert time.monotonic() - began > 1
-    assert found > 10 * len(httpx.get(f"{service.url}/openapi.json").content)
+    assert found > 10 * len(httpx.get(f"{service.url}/openapi.json", timeout=60).content)
     assert service.ended("stall_timeout") == 0
 
 
@@ -143,7 +143,7 @@ def test_unread_answers_are_limited_together(serve: Serve, monkeypatch: pytest.M
         service.connect(ask * 12, receive_buffer=4096)
     wait_until(lambda: service.ended("unread") > 0)
     unread = sum(one.unread for one in service.app.state.connections._open)
-    assert unread <= 500_000 + 2 * len(httpx.get(f"{service.url}/openapi.json").content)
+    assert unread <= 500_000 + 2 * len(httpx.get(f"{service.url}/openapi.json", timeout=60).content)
 
 
 def test_a_half_closed_connection_is_freed(serve: Serve) -> None:
@@ -256,7 +256,7 @@ def _bodies_in_files(process: int) -> int:
 
 def _ready(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=60).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from uuid import uuid4
 
 import httpx
@@ -47,6 +48,19 @@ def replica(
     return make
 
 
+def store_of(client: TestClient) -> ObjectStore:
+    store: ObjectStore = client.app.state.engine.records.images.objects.store  # type: ignore[attr-defined]
+    return store
+
+
+@contextmanager
+def impatient(client: TestClient) -> Iterator[None]:
+    """Let calls to the store of a service take 3 seconds at most while the block runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store_of(client), "_timeout", 3.0)
+        yield
+
+
 def test_images_of_answers_and_exemplars_are_in_the_bucket_and_every_replica_shows_them(
     replica: Callable[..., TestClient], server: S3Server, prefix: str, photo: bytes
 ) -> None:
@@ -83,9 +97,9 @@ def test_a_store_that_does_not_answer_costs_its_own_requests_a_503_and_nothing_e
 ) -> None:
     caplog.set_level(logging.DEBUG)
     other = encoded(np.full((40, 60, 3), 90, np.uint8))
-    with replica("a", images_timeout_s=3.0) as client:
+    with replica("a") as client:
         answer = client.post("/segment", content=photo).raise_for_status().json()
-        with server.stopped(), ThreadPoolExecutor(8) as pool:
+        with server.stopped(), impatient(client), ThreadPoolExecutor(8) as pool:
             waiting = [pool.submit(client.post, "/segment", content=other) for _ in range(3)]
             waiting += [pool.submit(client.get, answer["image_url"]) for _ in range(3)]
             assert client.get("/livez").status_code == 200
@@ -99,8 +113,7 @@ def test_a_store_that_does_not_answer_costs_its_own_requests_a_503_and_nothing_e
             assert one.status_code == 503, one.text
             assert int(one.headers["Retry-After"]) >= 1
             assert "image store does not answer" in one.json()["detail"]
-        objects = client.app.state.engine.records.images.objects  # type: ignore[attr-defined]
-        objects.store._state._not_before = 0.0  # the pause has ended
+        store_of(client)._state._not_before = 0.0  # the pause has ended
         assert client.post("/segment", content=other).status_code == 200
         assert client.get(answer["image_url"]).content == photo
     own = [record.getMessage() for record in caplog.records if record.name.startswith("segsort")]
@@ -130,7 +143,7 @@ def test_the_event_loop_does_not_wait_for_the_store(
     replica: Callable[..., TestClient], server: S3Server, photo: bytes
 ) -> None:
     """Health is answered on the loop of the service while a request waits for the store."""
-    with replica("a", images_timeout_s=3.0) as client:
+    with replica("a") as client:
         answer = client.post("/segment", content=photo).raise_for_status().json()
         transport = httpx.ASGITransport(client.app)  # type: ignore[arg-type]
 
@@ -143,7 +156,7 @@ def test_the_event_loop_does_not_wait_for_the_store(
                     await asyncio.sleep(0.05)
                 return [*healthy, (await waiting).status_code]
 
-        with server.stopped():
+        with server.stopped(), impatient(client):
             found = asyncio.run(ask())
     assert found[-1] == 503
     assert len(found) > 5

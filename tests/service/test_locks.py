@@ -78,8 +78,8 @@ def test_sixty_edits_that_wait_for_a_lock_stop_nothing_else(serve: Serve, photo:
                 assert answer.status_code in ((200, 503) if path == "/readyz" else (200,)), path
             assert not any(edit.done() for edit in edits), "they wait still"
         assert {edit.result().status_code for edit in edits} == {201}
-        assert len(httpx.get(f"{address}/edits?limit=100").json()) == EDITS
-        assert httpx.get(f"{address}/readyz").status_code == 200
+        assert len(httpx.get(f"{address}/edits?limit=100", timeout=60).json()) == EDITS
+        assert httpx.get(f"{address}/readyz", timeout=60).status_code == 200
 
 
 def test_edits_that_wait_for_a_lock_for_too_long_are_refused_and_not_made(serve: Serve) -> None:
@@ -89,7 +89,7 @@ def test_edits_that_wait_for_a_lock_for_too_long_are_refused_and_not_made(serve:
         assert {answer.status_code for answer in refused} == {503}
         assert all(answer.json()["fix"] and answer.headers["retry-after"] for answer in refused)
         assert named(address, 0).status_code == 201
-        assert len(httpx.get(f"{address}/edits").json()) == 1
+        assert len(httpx.get(f"{address}/edits", timeout=60).json()) == 1
 
 
 def test_an_image_waits_for_a_short_lock_and_is_refused_by_a_long_one(serve: Serve, photo: bytes) -> None:

@@ -27,14 +27,14 @@ def test_a_kill_loses_no_answer_and_changes_no_explanation(
     monkeypatch.setenv("SEGSORT_DATABASE_URL", database_url)
     process, address = start_service(tmp_path)
     segments = httpx.post(f"{address}/segment", content=street, timeout=60).json()["segments"]
-    before = [httpx.get(f"{address}/explain/{s['segment_id']}").content for s in segments]
+    before = [httpx.get(f"{address}/explain/{s['segment_id']}", timeout=60).content for s in segments]
     process.send_signal(signal.SIGKILL)
     process.wait()
     process, address = start_service(tmp_path)
     try:
-        after = [httpx.get(f"{address}/explain/{s['segment_id']}").content for s in segments]
+        after = [httpx.get(f"{address}/explain/{s['segment_id']}", timeout=60).content for s in segments]
         exemplar = segments[0]["exemplars"][0]["exemplar_id"]
-        image = httpx.get(f"{address}/exemplars/{exemplar}/image")
+        image = httpx.get(f"{address}/exemplars/{exemplar}/image", timeout=60)
     finally:
         stop(process)
     assert before == after

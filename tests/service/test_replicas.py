@@ -1,6 +1,5 @@
 """Two processes over one database: each sees the edits of the other, and both give equal explanations."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +8,8 @@ import httpx
 import pytest
 
 from benchmarks.running_service import running_service
+from service.records.follower import POLL
+from tests.service.serving import wait_until
 
 Pair = tuple[httpx.Client, httpx.Client]
 
@@ -48,14 +49,13 @@ def revision(client: httpx.Client) -> int:
     return int(client.get("/readyz").json()["index_revision"])
 
 
-def test_an_edit_is_seen_by_the_other_process_within_a_second(replicas: Pair, photo: bytes) -> None:
+def test_an_edit_is_seen_by_the_other_process_soon(replicas: Pair, photo: bytes) -> None:
+    """Within a second, on a machine that is not busy: the log is read again after `POLL` seconds."""
+    assert POLL <= 0.5
     a, b = replicas
     segment = ask(a, photo)["segments"][0]
     made = correct(a, segment["segment_id"], "lava")["index_revision"]
-    started = time.monotonic()
-    while revision(b) < made:
-        assert time.monotonic() - started < 1.0
-        time.sleep(0.02)
+    wait_until(lambda: revision(b) >= made)
     assert ask(b, photo)["segments"][0]["class_name"] == "lava"
 
 

@@ -124,10 +124,10 @@ def test_a_request_that_hangs_does_not_prevent_the_exit(
             )
             connection.sendall(head.encode() + photo)
             url = f"http://127.0.0.1:{port}/metrics"
-            wait_until(lambda: "segsort_requests_in_flight 2.0" in httpx.get(url).text)
+            wait_until(lambda: "segsort_requests_in_flight 2.0" in httpx.get(url, timeout=60).text)
             process.send_signal(signal.SIGTERM)
             if signals > 1:  # two at once would be one
-                wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 503)
+                wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=60).status_code == 503)
                 process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
         finally:
@@ -137,7 +137,7 @@ def test_a_request_that_hangs_does_not_prevent_the_exit(
 
 def _answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=60).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -179,14 +179,14 @@ def test_metrics_have_a_port_of_their_own(tiny_release: Path, tmp_path: Path, mo
     process, address = start_service(tmp_path, "--release", str(tiny_release), patience=200)
     own = f"http://127.0.0.1:{port}"
     try:
-        assert "segsort_max_connections" in httpx.get(f"{own}/metrics").text
-        assert httpx.get(f"{address}/metrics").status_code == 404
-        assert "/metrics" not in httpx.get(f"{address}/openapi.json").json()["paths"]
+        assert "segsort_max_connections" in httpx.get(f"{own}/metrics", timeout=60).text
+        assert httpx.get(f"{address}/metrics", timeout=60).status_code == 404
+        assert "/metrics" not in httpx.get(f"{address}/openapi.json", timeout=60).json()["paths"]
         for path in ("/readyz", "/classes", "/docs", "/"):
-            answer = httpx.get(f"{own}{path}")
+            answer = httpx.get(f"{own}{path}", timeout=60)
             assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
         for host, status in ((f"localhost:{port}", 200), ("evil.example", 421), (f"evil.example:{port}", 421)):
-            assert httpx.get(f"{own}/metrics", headers={"Host": host}).status_code == status
+            assert httpx.get(f"{own}/metrics", headers={"Host": host}, timeout=60).status_code == status
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     finally:

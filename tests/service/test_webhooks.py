@@ -47,10 +47,14 @@ def test_every_event_arrives_in_order_although_receiver_and_services_are_killed(
         processes.append(process)
         process, two = start_service(folders[1], "--release", str(tiny_release))
         processes.append(process)
-        made = httpx.post(f"{one}/webhooks", json={"url": f"http://127.0.0.1:{port}/hook"}).raise_for_status().json()
+        made = (
+            httpx.post(f"{one}/webhooks", json={"url": f"http://127.0.0.1:{port}/hook"}, timeout=60)
+            .raise_for_status()
+            .json()
+        )
         wanted = _edit(one, EDITS // 2)
         path = f"/webhooks/{made['webhook_id']}"
-        wait_until(lambda: httpx.get(one + path).json()["state"] == "failing")
+        wait_until(lambda: httpx.get(one + path, timeout=60).json()["state"] == "failing")
         with receiving(port, log, made["secret"]):
             wait_until(lambda: read(log))
             processes[0].kill()
@@ -60,7 +64,7 @@ def test_every_event_arrives_in_order_although_receiver_and_services_are_killed(
             process, again = start_service(folders[2], "--release", str(tiny_release))
             processes.append(process)
             wanted += _edit(again, EDITS // 4)
-            wait_until(lambda: httpx.get(again + path).json()["waiting"] == 0)
+            wait_until(lambda: httpx.get(again + path, timeout=60).json()["waiting"] == 0)
     finally:
         for process in processes:
             stop(process)

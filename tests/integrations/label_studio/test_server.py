@@ -58,7 +58,7 @@ def service(server: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def configuration(service: str) -> str:
     """A labelling configuration with the classes of the release."""
-    classes = httpx.get(f"{service}/classes").raise_for_status().json()
+    classes = httpx.get(f"{service}/classes", timeout=60).raise_for_status().json()
     labels = "".join(f'<Label value="{one["name"].capitalize()}" background="{one["color"]}"/>' for one in classes)
     tags = "".join(
         f'<{tag}Labels name="{tag.lower()}" toName="image" smart="true">{labels}</{tag}Labels>'
@@ -112,7 +112,7 @@ def test_label_studios_own_webhook_gets_the_secret(connected: Connected) -> None
     (hook,) = connected.project.client.get(path).json()
     assert hook["headers"] == {SECRET_HEADER: SECRET}
     assert hook["url"] == f"{connected.backend}/webhook"
-    assert httpx.post(hook["url"], json={"action": "TASKS_CREATED"}).status_code == 401
+    assert httpx.post(hook["url"], json={"action": "TASKS_CREATED"}, timeout=60).status_code == 401
 
 
 def test_a_correction_over_the_api_changes_the_next_prediction_and_its_deletion_undoes_it(connected: Connected) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -141,7 +142,8 @@ def test_a_copy_that_cannot_be_used_is_not_read_again_at_each_request(
     monkeypatch.setattr(Release, "open_without_network", lambda *args: tries.append(args) or real(*args))
     assert [catalogue.of_digest(digest, "another") for _ in range(3)] == [None] * 3
     assert [folder.name for folder, *_ in tries].count(digest) == 1  # a thread keeps the served release meanwhile
-    monkeypatch.setattr("service.answering.open_releases.time.monotonic", lambda: 1e9)  # after the pause
+    after_the_pause = SimpleNamespace(monotonic=lambda: 1e9)  # other threads keep their clock
+    monkeypatch.setattr("service.answering.open_releases.time", after_the_pause)
     shutil.rmtree(kept.folder / digest)
     kept.keep(Release.open(catalogue.store.resolve("streets")))
     assert catalogue.of_digest(digest, "another") is not None

@@ -104,7 +104,7 @@ def test_the_rest_of_a_batch_is_not_segmented_when_the_caller_leaves(settings: A
                 wait_until(lambda: admission.running)
             wait_until(lambda: admission.length == 0)
         wait_until(lambda: admission.running == 0)
-        assert len(httpx.get(f"{address}/segmentations?limit=100").json()) < 5
+        assert len(httpx.get(f"{address}/segmentations?limit=100", timeout=60).json()) < 5
         assert httpx.post(f"{address}/segment/batch", content=zipped(photos(3)), timeout=60).json()["succeeded"] == 3
 
 

@@ -116,9 +116,13 @@ def test_keys_with_jobs_take_turns_image_by_image(start: Any) -> None:
             large = client.post("/jobs/segment", content=zipped(photos(60)), headers=bearer(BO)).json()["job_id"]
             small = client.post("/jobs/segment", content=zipped(photos(6)), headers=bearer(ANNA)).json()["job_id"]
         client.headers.update(bearer(ANNA))
-        ended(client, small)
-        assert client.get(f"/jobs/{large}").json()["done"] < 30
-        assert ended(client, large)["state"] == "succeeded"
+        for job in (small, large):
+            assert ended(client, job)["state"] == "succeeded"
+        images = client.get(f"/jobs/{small}/images", params={"limit": 100}).json()["images"]
+        answers = client.get("/segmentations", params={"limit": 100}).json()[::-1]  # the oldest first
+        place = {answer["segmentation_id"]: number for number, answer in enumerate(answers)}
+        assert len(place) == 66
+        assert max(place[image["segmentation_id"]] for image in images) < 36, "30 of the other job at most"
 
 
 def test_an_image_during_which_the_process_ended_three_times_is_given_up(

@@ -45,7 +45,7 @@ def test_every_get_route_answers_head_with_the_same_headers(client: TestClient, 
 
 
 def test_over_a_socket_the_connection_stays_usable(settings: Settings) -> None:
-    with serving(create_app(settings)) as address, httpx.Client(base_url=address) as client:
+    with serving(create_app(settings)) as address, httpx.Client(base_url=address, timeout=60) as client:
         for _ in range(3):
             head = client.head("/classes")
             assert (head.status_code, head.content) == (200, b"")

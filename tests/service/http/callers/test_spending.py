@@ -153,7 +153,9 @@ def test_limits_over_http(start: Callable[..., TestClient], photo: bytes) -> Non
         ], "a refused image is given back"
         first = client.get("/classes", headers=bearer(OTHER))
         assert first.headers["ratelimit-policy"] == '"reads_per_minute";q=2;w=60'
-        assert re.fullmatch(r'"reads_per_minute";r=1;t=(29|30)', first.headers["ratelimit"])
+        found = re.fullmatch(r'"reads_per_minute";r=1;t=(\d+)', first.headers["ratelimit"])
+        assert found is not None
+        assert 10 < int(found[1]) <= 30, "about half a minute, less what a busy machine took for the answer"
         client.get("/me", headers=bearer(OTHER))
         refused = client.get("/classes", headers=bearer(OTHER))
         assert (refused.status_code, refused.headers["ratelimit"][:22]) == (429, '"reads_per_minute";r=0')
