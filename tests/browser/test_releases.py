@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from benchmarks.running_service import running_service
 from tests.browser.conftest import SCREENSHOTS
@@ -39,13 +39,18 @@ def test_edits_of_an_earlier_release_are_carried_over_by_a_button(
     data.mkdir()
     with running_service(data, "--release", str(tiny_release)) as address:
         segment = httpx.post(f"{address}/segment", content=photo, timeout=60).json()["segments"][0]["segment_id"]
-        httpx.post(f"{address}/segments/{segment}/label", json={"class_name": "lava"}).raise_for_status()
+        httpx.post(f"{address}/segments/{segment}/label", json={"class_name": "lava"}, timeout=60).raise_for_status()
     with running_service(data, "--release", str(other)) as address:
         page = visit(address, "#/releases")
         served = page.locator(".release.active")
         expect(served).to_contain_text("1 edit made on an earlier tiny is kept without effect on this one.")
+        held: list[Route] = []
+        page.route("**/jobs?**", lambda route: held.append(route))  # the job may end before anybody sees it
         served.get_by_role("button", name="Carry them over").click()
         expect(served.get_by_role("progressbar")).to_be_visible()
+        while held:
+            held.pop().continue_()
+        page.unroute("**/jobs?**")
         expect(page.get_by_text("carried over 1 edit of an earlier tiny: an exemplar of lava")).to_be_visible(
             timeout=60_000
         )
@@ -61,6 +66,8 @@ def test_the_licences_of_a_release_are_shown(chromium: Browser, tmp_path: Path) 
         licences = page.locator(".release.active").locator("details.licence")
         expect(licences.get_by_text("Network trained on", exact=True)).to_be_hidden()
         licences.get_by_text("Licences").click()
+        with page.expect_response("**/releases"):
+            page.evaluate("dispatchEvent(new HashChangeEvent('hashchange'))")  # the list is loaded again
         expect(licences.get_by_text("Network trained on", exact=True)).to_be_visible()
         expect(licences).to_contain_text("CamVid (Brostow et al., 2009)")
         expect(licences).to_contain_text("painted by this project: Apache-2.0")

@@ -62,6 +62,7 @@ export class EditsPage {
     this.oldest = null;
     /** @type {string|undefined} the release whose edits can be reverted in the list */
     this.served = undefined;
+    this.shown = ""; // what is listed, so that nothing moves or closes while nothing changes
     context.edits.on("edited", () => {
       if (!this.element.hidden) this.#load(true);
     });
@@ -80,16 +81,25 @@ export class EditsPage {
     try {
       const edits = await api.listEdits(PER_PAGE, this.oldest);
       this.served = this.context.releases.served?.name;
+      this.oldest = edits[edits.length - 1]?.revision ?? this.oldest;
+      const told = edits.map((edit) => [edit, this.#isServed(edit), timeAgo(edit.created)]);
+      const shown = JSON.stringify([this.context.session.mayEdit, told]);
+      if (fromStart && shown === this.shown) return;
+      this.shown = fromStart ? shown : "";
       const items = edits.map((edit) => this.#item(edit));
       if (fromStart) this.list.replaceChildren(...items);
       else this.list.append(...items);
-      this.oldest = edits[edits.length - 1]?.revision ?? this.oldest;
       this.more.hidden = edits.length < PER_PAGE;
       this.empty.hidden = this.list.children.length > 0;
       this.heads.hidden = !this.empty.hidden;
     } catch (error) {
       this.context.showProblem(error);
     }
+  }
+
+  /** Whether an edit is of the release that is served. @param {Edit} edit */
+  #isServed(edit) {
+    return edit.release === (this.served ?? edit.release);
   }
 
   /** @param {Edit} edit */
@@ -108,7 +118,7 @@ export class EditsPage {
       icon("down"),
     );
     const name = revertName(edit, "Revert");
-    const isServed = edit.release === (this.served ?? edit.release);
+    const isServed = this.#isServed(edit);
     return h(
       "li",
       { class: `log-item ${edit.kind}${reverted ? " undone" : ""}`, dataset: { revision: edit.revision } },

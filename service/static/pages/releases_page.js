@@ -25,6 +25,7 @@ export class ReleasesPage {
     this.carrying = new JobProgress(context, "Stop");
     this.carryingId = ""; // of the job that carries edits over; "": none is under way
     this.list = h("div", { class: "releases" });
+    this.shown = ""; // what the cards tell, so that nothing moves or closes while nothing changes
     this.overview = h(
       "div",
       { class: "content narrow" },
@@ -59,8 +60,13 @@ export class ReleasesPage {
     }
   }
 
-  #update() {
-    const { list, served } = this.context.releases;
+  /** Show the cards. @param {boolean} [again] also where they tell nothing new: a button waits in one of them */
+  #update(again = false) {
+    const { classes, releases, session } = this.context;
+    const { list, served } = releases;
+    const shown = JSON.stringify([list, classes.list, session.mayEdit, this.carryingId]);
+    if (shown === this.shown && !again) return;
+    this.shown = shown;
     this.list.replaceChildren(...inOrder(list).map((one) => this.#card(one, served)));
   }
 
@@ -84,7 +90,7 @@ export class ReleasesPage {
       await this.context.jobs.follow(await api.carryEdits(name));
     } catch (error) {
       this.context.showProblem(error);
-      this.#update();
+      this.#update(true);
     }
   }
 
@@ -113,7 +119,7 @@ export class ReleasesPage {
       this.context.notify(`${name} is served now${lasting}`);
     } catch (error) {
       this.context.showProblem(error);
-      this.#update();
+      this.#update(true);
     }
   }
 }

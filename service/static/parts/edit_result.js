@@ -29,18 +29,8 @@ const CARDS = 6;
 
 /** @param {Edit} edit @param {LabelChange[]} changed segments of the image that is shown @param {Options} options */
 export function editResult(edit, changed, options) {
-  const elsewhere = h(
-    "div",
-    { class: "elsewhere", "aria-live": "polite" },
-    h("p", { class: "fine" }, "Checking recent images …"),
-  );
   const name = revertName(edit, "Undo");
   const again = name === "Redo";
-  const undone = edit.kind === "revert" && edit.reverts ? edit.reverts : edit.revision;
-  api.getEffect(undone).then(
-    (effect) => elsewhere.replaceChildren(...otherImages(effect, edit, options)),
-    () => elsewhere.remove(),
-  );
   return h(
     "section",
     { class: "outcome", "aria-label": "What the edit changed" },
@@ -52,11 +42,25 @@ export function editResult(edit, changed, options) {
       iconButton("close", "Close", { on: { click: options.close } }),
     ),
     thisImage(changed, options),
-    elsewhere,
     options.undo
       ? button({ class: "small", on: { click: options.undo } }, icon(again ? "redo" : "undo"), name)
       : null,
+    edit.kind === "revert" ? null : elsewhere(edit, options), // last, because it grows when it is known
   );
+}
+
+/** What changed in other recent images. @param {Edit} edit @param {Options} options */
+function elsewhere(edit, options) {
+  const element = h(
+    "div",
+    { class: "elsewhere", "aria-live": "polite" },
+    h("p", { class: "fine" }, "Checking recent images …"),
+  );
+  api.getEffect(edit.revision).then(
+    (effect) => element.replaceChildren(...otherImages(effect, options)),
+    () => element.remove(),
+  );
+  return element;
 }
 
 /** @param {LabelChange[]} changed @param {Options} options */
@@ -105,9 +109,8 @@ const changedRow = (change, options) =>
     ),
   );
 
-/** @param {Effect} effect @param {Edit} edit @param {Options} options */
-function otherImages(effect, edit, options) {
-  if (edit.kind === "revert") return [];
+/** @param {Effect} effect @param {Options} options */
+function otherImages(effect, options) {
   const visible = effect.segments.filter(
     (one) =>
       one.before !== one.after &&

@@ -4,7 +4,7 @@ import * as api from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { Emitter } from "../lib/emitter.js";
 import { keyOf } from "../lib/images.js";
-import { QueuedTile, storedTile } from "./image_tiles.js";
+import { QueuedTile, shownOf, storedTile } from "./image_tiles.js";
 import { TileLabels } from "./tile_labels.js";
 
 /** @typedef {import("../lib/batch.js").Batch} Batch */
@@ -60,9 +60,7 @@ export class Gallery extends Emitter {
     await this.#load(async () => {
       const images = await api.listImages(limit);
       this.complete = images.length < limit;
-      const ordered = inPlaces(images, [...this.stored.keys()]);
-      this.stored = new Map();
-      this.#add(ordered);
+      this.#replace(inPlaces(images, [...this.stored.keys()]));
       for (const key of this.selected) if (!this.stored.has(key)) this.selected.delete(key);
     });
     this.emit("selected", null);
@@ -118,14 +116,27 @@ export class Gallery extends Emitter {
     this.list.removeAttribute("aria-busy");
   }
 
-  /** @param {AnswerSummary[]} images to append; a list that is begun anew replaces what is shown */
+  /** Show these images in place of the present ones. A tile that would look the same stays: a click on it is not lost. @param {AnswerSummary[]} images */
+  #replace(images) {
+    const { stored, tiles } = this;
+    this.stored = new Map(images.map((one) => [keyOf(one), one]));
+    this.tiles = new Map();
+    for (const [key, one] of this.stored) {
+      const [before, tile] = [stored.get(key), tiles.get(key)];
+      if (before && tile && shownOf(before) === shownOf(one)) this.tiles.set(key, tile);
+      else this.#tile(key, one);
+    }
+    for (const [key, tile] of tiles) if (this.tiles.get(key) !== tile) tile.remove();
+    [...this.tiles.values()].forEach((tile, n) => {
+      if (this.list.children[n] !== tile) this.list.insertBefore(tile, this.list.children[n] ?? null);
+    });
+  }
+
+  /** @param {AnswerSummary[]} images to append */
   #add(images) {
-    const fresh = !this.stored.size;
-    for (const one of images) if (!this.stored.has(keyOf(one))) this.stored.set(keyOf(one), one);
-    if (fresh) this.tiles.clear();
-    const added = [...this.stored].filter(([key]) => !this.tiles.has(key)).map(([key, one]) => this.#tile(key, one));
-    if (fresh) this.list.replaceChildren(...added);
-    else this.list.append(...added);
+    const added = images.filter((one) => !this.stored.has(keyOf(one)));
+    for (const one of added) this.stored.set(keyOf(one), one);
+    this.list.append(...added.map((one) => this.#tile(keyOf(one), one)));
   }
 
   /** @param {string} key @param {AnswerSummary} one */

@@ -48,6 +48,13 @@ export function storedTile(one, { pick }) {
   );
 }
 
+/** What the tile of an image shows, as one text. @param {AnswerSummary} one */
+export const shownOf = (one) =>
+  JSON.stringify([
+    [one.segmentation_id, one.image_url, fileNameOf(one.image_id), one.width, one.height, one.page, one.pages],
+    [one.segments, timeAgo(one.created), one.marked, one.pinned, one.outdated],
+  ]);
+
 /** What a person should know about an image at a glance. @param {AnswerSummary} one */
 function tags(one) {
   return [

@@ -39,14 +39,17 @@ export class RecentImages extends Emitter {
   async refresh() {
     const images = await api.listImages(SHOWN).catch(() => /** @type {AnswerSummary[]} */ ([]));
     this.list.replaceChildren(...images.map((one) => this.#item(one)));
-    this.element.hidden = !images.length;
     this.markCurrent(this.currentId);
   }
 
-  /** Mark the image that is shown. @param {string} segmentationId */
+  /**
+   * Mark the image that is shown. The row has its room from then on, so that the image does not move when the list arrives.
+   * @param {string} segmentationId
+   */
   markCurrent(segmentationId) {
     this.currentId = segmentationId;
     this.remove.hidden = !segmentationId;
+    this.element.hidden = !segmentationId && !this.list.childElementCount;
     for (const button of this.list.querySelectorAll("button"))
       markCurrent(button, button.dataset.id === segmentationId);
   }

@@ -21,6 +21,7 @@ export class StartPart {
     this.served = h("section", { class: "start-card served-now", "aria-label": "What is served" });
     this.own = h("section", { class: "start-card", "aria-label": "Start your own" });
     this.samples = h("section", { class: "start-card samples", "aria-label": "Sample images" });
+    this.shownSamples = ""; // names of the sets, so that a click is not lost while the same ones are shown again
     this.element = h("div", { class: "start" }, this.served, this.own, this.samples);
     context.releases.on("changed", () => this.#update());
     context.classes.on("changed", () => this.#update());
@@ -74,6 +75,9 @@ export class StartPart {
     const sets = fittingSets(this.context.classes.list);
     this.samples.hidden = !sets.length;
     const untaught = isUntaught(this.context.classes.list);
+    const shown = JSON.stringify([untaught, sets.map((set) => set.name)]);
+    if (shown === this.shownSamples) return;
+    this.shownSamples = shown;
     this.samples.replaceChildren(
       h("h2", {}, untaught ? "No images at hand? Mark these" : "Try sample images"),
       ...sets.map((set) => this.#set(set)),

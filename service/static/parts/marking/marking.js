@@ -82,7 +82,7 @@ export class Marking extends Emitter {
   show(answer) {
     const isNew = !this.answer || imageOf(answer) !== imageOf(this.answer);
     this.answer = answer;
-    this.#forgetUnfinished();
+    this.#forgetSegments();
     if (isNew) this.#changeImage(answer);
     this.draft.moveTo(answer);
     this.preview.clear();
@@ -323,9 +323,8 @@ export class Marking extends Emitter {
     return had;
   }
 
-  #forgetUnfinished() {
-    this.unnamed = null;
-    this.pen.cancelShape();
+  /** Forget what is selected of another answer. A shape that is being drawn stays: it is of the image. */
+  #forgetSegments() {
     if (this.pieces.isOpen) this.pieces.close();
     this.pieces.hideOffer();
     this.selection.clear();
@@ -333,6 +332,8 @@ export class Marking extends Emitter {
 
   /** @param {Answer} answer */
   #changeImage(answer) {
+    this.unnamed = null;
+    this.pen.cancelShape();
     if (this.draft.all.length)
       this.context.notify(`${counted(this.draft.all.length, "mark")} of the other image kept. They are applied there.`);
     this.draft = this.drafts.of(answer);
