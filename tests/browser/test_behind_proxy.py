@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from benchmarks.running_service import running_service
 from service.http.keys import new_key
 from tests.browser.test_page import Street, explain, other_class, segment, title
-from tests.browser.test_sign_in import sign_in
+from tests.browser.test_sign_in import enter
 from tests.service.proxying import Publishing, small_proxy
 
 KEY, LINE = new_key("carl", "curator")
@@ -32,7 +32,7 @@ def test_an_image_is_segmented_explained_and_corrected_below_a_path(
     visit: Callable[..., Page], published: str, street: Street
 ) -> None:
     page = visit(published)  # the test fails if the page asks for anything that is not below this address
-    sign_in(page, KEY)
+    enter(page, KEY)
     rows = segment(page, street(0))
     before = explain(page, rows.first)
     crop = page.locator(".why .card img").first

@@ -12,6 +12,9 @@ from benchmarks.running_service import running_service
 from tests.conftest import Blocks
 from tests.service.conftest import encoded
 
+DRAWN = """() => [...document.querySelectorAll(".compared canvas")].every(
+  (canvas) => canvas.getContext("2d").getImageData(4, 4, 1, 1).data[3] === 255)"""
+
 
 @pytest.fixture
 def service(chromium: Browser, tiny_release: Path, tmp_path: Path) -> Iterator[str]:
@@ -49,6 +52,7 @@ def test_two_releases_are_compared_on_recent_images(visit: Callable[..., Page], 
     (one,) = page.locator(".compared").all()
     expect(one.get_by_role("img", name=re.compile("Labels of general: unknown 100 %"))).to_be_visible()
     expect(one.get_by_role("img", name=re.compile("Labels of tiny: .*lava"))).to_be_visible()
+    page.wait_for_function(DRAWN)
     sides = one.locator("canvas").all()
     drawn = [side.evaluate("c => c.getContext('2d').getImageData(4, 4, 1, 1).data.join()") for side in sides]
     assert len({*drawn}) == 2, "what is unknown is grey, what has a label has a colour"

@@ -31,13 +31,20 @@ def sign_in(page: Page, key: str) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
+def enter(page: Page, key: str) -> None:
+    """Sign in, and wait until the service has accepted the key: before that, it refuses what is sent."""
+    sign_in(page, key)
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
 def test_a_wrong_key_is_refused_and_a_reader_cannot_edit(
     visit: Callable[..., Page], locked: str, street: Street
 ) -> None:
     page = visit(locked)
     sign_in(page, "guessed")
     expect(page.get_by_role("alert")).to_contain_text("does not know this key")
-    sign_in(page, SECRETS["reader"][0])
+    enter(page, SECRETS["reader"][0])
     expect(page.get_by_text("rita")).to_be_visible()
     rows = segment(page, street(0))
     explain(page, rows.first)
@@ -54,7 +61,7 @@ def test_a_wrong_key_is_refused_and_a_reader_cannot_edit(
 
 def test_a_curator_may_edit_until_signing_out(visit: Callable[..., Page], locked: str, street: Street) -> None:
     page = visit(locked)
-    sign_in(page, SECRETS["curator"][0])
+    enter(page, SECRETS["curator"][0])
     rows = segment(page, street(1))
     explain(page, rows.first)
     expect(page.get_by_label("This is a …")).to_be_visible()
@@ -71,7 +78,7 @@ def test_signing_in_and_reading_break_no_rule_of_accessibility(
     sign_in(page, "guessed")
     expect(page.get_by_role("alert")).to_contain_text("does not know this key")
     assert violations_in_all_windows(page) == []
-    sign_in(page, SECRETS["reader"][0])
+    enter(page, SECRETS["reader"][0])
     explain(page, segment(page, street(0)).first)
     assert violations_in_all_windows(page) == []
 
@@ -86,7 +93,7 @@ def test_a_session_that_ended_is_begun_again_without_losing_marks(
     visit: Callable[..., Page], locked: str, street: Street
 ) -> None:
     page = visit(locked)
-    sign_in(page, SECRETS["curator"][0])
+    enter(page, SECRETS["curator"][0])
     segment(page, street(2))
     key = {"Authorization": f"Bearer {SECRETS['curator'][0]}"}
     found = httpx.get(f"{locked}/segmentations/{page.url.split('/s/')[1].split('/')[0]}", headers=key, timeout=60)
@@ -100,7 +107,7 @@ def test_a_session_that_ended_is_begun_again_without_losing_marks(
     dialog = page.get_by_role("dialog", name="Sign in again")
     expect(dialog).to_contain_text("What is on this page stays")
     assert violations_in_all_windows(page) == []
-    sign_in(page, SECRETS["curator"][0])
+    enter(page, SECRETS["curator"][0])
     expect(dialog).to_be_hidden()
     assert "1 mark" in marks(page)
     _, edited = apply(page)
@@ -111,8 +118,9 @@ def test_another_person_who_signs_in_does_not_see_the_page_of_the_one_before(
     visit: Callable[..., Page], locked: str, street: Street
 ) -> None:
     page = visit(locked)
-    sign_in(page, SECRETS["curator"][0])
+    enter(page, SECRETS["curator"][0])
     segment(page, street(0))
+    expect(page.locator(".strip [aria-current]")).to_be_attached()  # the page asks for nothing more by itself
     page.evaluate("window.before = true")
     end_session(page, locked)
     page.get_by_role("link", name="Edits").click()
@@ -135,7 +143,7 @@ def test_a_limit_that_is_reached_is_said_in_words(
                 sign_in(page, page_key)
                 expect(page.get_by_role("alert")).not_to_be_empty()
             expect(page.get_by_role("alert")).to_contain_text("Too many wrong keys were sent. Check the key.")
-            sign_in(page, secret)
+            enter(page, secret)
             segment(page, street(0))
             page.get_by_label("Images to segment").set_input_files(street(1))
             problem = page.get_by_role("alert").filter(has_text="The limit of 1 image in a day is reached")

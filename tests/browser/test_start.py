@@ -50,6 +50,7 @@ def test_an_own_release_is_started_taught_nothing_and_offers_all_samples(
     visit: Callable[..., Page], fresh: str
 ) -> None:
     page = visit(fresh, color_scheme="dark")
+    expect(page.get_by_role("region", name="What is served")).to_contain_text("streets")  # the releases are known
     own = page.get_by_role("region", name="Start your own")
     own.get_by_role("button", name="Start").click()
     expect(own.get_by_role("alert")).to_contain_text("Give it a name")
@@ -76,9 +77,9 @@ def test_an_own_release_is_started_taught_nothing_and_offers_all_samples(
 
 
 def test_what_belongs_to_another_release_is_not_offered(visit: Callable[..., Page], fresh: str) -> None:
-    httpx.post(f"{fresh}/classes", json={"name": "kerb"}).raise_for_status()
-    httpx.post(f"{fresh}/releases", json={"name": "cells", "features": "general"}).raise_for_status()
-    httpx.post(f"{fresh}/releases/cells/activate").raise_for_status()
+    httpx.post(f"{fresh}/classes", json={"name": "kerb"}, timeout=60).raise_for_status()
+    httpx.post(f"{fresh}/releases", json={"name": "cells", "features": "general"}, timeout=60).raise_for_status()
+    httpx.post(f"{fresh}/releases/cells/activate", timeout=60).raise_for_status()
     page = visit(fresh, "#/edits", color_scheme="light")
     edit = page.locator(".log-item")
     expect(edit).to_contain_text("release streets")
