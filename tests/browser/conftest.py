@@ -25,7 +25,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-expect.set_options(timeout=60_000)
+PATIENCE_MS = 60_000  # for whatever a test waits for; a busy machine takes long
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def unedited(address: str) -> Iterator[str]:
     yield address
     for edit in httpx.get(f"{address}/edits?limit=200").raise_for_status().json():
         if edit["kind"] != "revert" and edit["reverted_by"] is None:
-            httpx.post(f"{address}/edits/{edit['revision']}/revert").raise_for_status()
+            httpx.post(f"{address}/edits/{edit['revision']}/revert", timeout=60).raise_for_status()
 
 
 @pytest.fixture
@@ -85,6 +86,7 @@ def visit(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Callabl
 
     def open_page(address: str, path: str = "", **options: object) -> Page:
         context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))

@@ -121,7 +121,7 @@ def test_groups_of_duplicates_with_different_labels_come_first(page: Page, unedi
 
 
 def test_thin_classes_are_a_table_that_says_what_it_means(page: Page, unedited: str) -> None:
-    httpx.post(f"{unedited}/classes", json={"name": "kerb"}).raise_for_status()
+    httpx.post(f"{unedited}/classes", json={"name": "kerb"}, timeout=60).raise_for_status()
     open_list(page, unedited, "all/thin")
     row = page.get_by_role("row", name=re.compile("kerb"))
     expect(row).to_contain_text("no segment can get this label")
@@ -191,3 +191,6 @@ def test_edits_have_columns_with_heads_and_say_which_exemplars_they_changed(
     page.locator(".log-summary").first.click()
     expect(page.locator(".log-more").first).to_contain_text("4 exemplars with another label")
     expect(page.locator(".log-more").first.locator(".thumbs li")).to_have_count(4)
+    with page.expect_response("**/edits?**"):
+        page.evaluate("dispatchEvent(new HashChangeEvent('hashchange'))")  # the list is loaded again
+    expect(page.locator(".log-more").first).to_be_visible()

@@ -35,7 +35,7 @@ def test_labelled_images_of_an_archive_are_imported(page: Page, street: Street, 
     page.get_by_role("link", name="Exemplars").first.click()
     expect(page.get_by_role("button", name="Import labelled images")).to_be_visible()
     page.get_by_label("ZIP archive of labelled images").set_input_files(archive(street(2), tmp_path))
-    expect(page.get_by_text("exemplars added from 1 image, format folder.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("exemplars added from 1 image, format folder.")).to_be_visible()
     expect(page.get_by_text("Not used: images/bare.jpg (no mask).")).to_be_visible()
     page.get_by_role("link", name="left side").click()
     expect(page.locator(".cards .card").first).to_contain_text("images/a.jpg")

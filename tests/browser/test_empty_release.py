@@ -45,7 +45,7 @@ def untaught(blank: str) -> Iterator[str]:
     yield blank
     for edit in httpx.get(f"{blank}/edits?limit=200").raise_for_status().json():
         if edit["kind"] != "revert" and edit["reverted_by"] is None:
-            httpx.post(f"{blank}/edits/{edit['revision']}/revert").raise_for_status()
+            httpx.post(f"{blank}/edits/{edit['revision']}/revert", timeout=60).raise_for_status()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
 from segsort.masks import decode_rle
+from tests.browser.axe import SETTLED
 
 Street = Callable[[int], Path]
 CONTROLS = {"button", "checkbox", "combobox", "DisclosureTriangle", "link", "listbox", "searchbox", "slider", "textbox"}
@@ -130,7 +131,7 @@ def test_a_removed_exemplar_does_not_vote_any_more(page: Page, street: Street) -
     expect(page.locator(".why .cards .card").first).not_to_have_attribute("data-exemplar", str(gone))
     page.get_by_role("link", name="Exemplars").click()
     page.get_by_label("Show removed exemplars").check()
-    expect(page.get_by_role("status").filter(has_text="removed exemplars")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text=re.compile("removed exemplars?$"))).to_be_visible()
     shown, more = page.locator(".wide-cards [data-exemplar]"), page.get_by_role("button", name="Show more").first
     while more.is_visible() and gone not in shown.evaluate_all("cards => cards.map(card => card.dataset.exemplar)"):
         before = shown.count()  # those that other tests removed are there too
@@ -194,7 +195,7 @@ def test_the_page_fits_a_phone(visit: Callable[..., Page], unedited: str, street
     assert tools.evaluate("element => element.scrollWidth <= element.clientWidth")
     page.touchscreen.tap(stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] * 0.6)
     expect(page.get_by_role("heading", name="The vote")).to_be_visible()
-    page.wait_for_timeout(400)  # the sheet slides in
+    page.evaluate(SETTLED)  # the sheet slides in
     sheet = page.locator(".panel.open").bounding_box()
     assert sheet is not None
     assert sheet["y"] > stage["y"] + 100
@@ -286,8 +287,11 @@ def open_each_page(page: Page, address: str, image: Path) -> Iterator[str]:
     page.locator(".segment-row").first.wait_for()
     yield "labels"
     explain(page, page.locator(".segment-row").first)
-    page.locator(".chip:not(.current)").first.click()
+    chosen = page.locator(".chip:not(.current)").first
+    name = chosen.locator(".name").inner_text()
+    chosen.click()
     expect(page.get_by_role("region", name="What the edit changed")).to_be_visible()
+    expect(title(page)).to_have_text(name)
     expect(page.get_by_role("heading", name="The vote")).to_be_visible()
     yield "explanation of a corrected segment"
     page.locator(".why .cards .card-view").first.click()
@@ -334,6 +338,8 @@ def test_the_explanation_stays_until_that_of_the_corrected_segment_is_loaded(pag
     page.route("**/explain/*", lambda route: held.append(route))
     page.locator(".chip:not(.current)").first.click()
     expect(page.get_by_role("region", name="What the edit changed")).to_be_visible()
+    while not held:
+        page.wait_for_timeout(50)
     page.wait_for_timeout(300)  # longer than the page waits before it shows grey bars
     expect(page.get_by_role("heading", name="The vote")).to_be_visible()
     before = title(page).inner_text()

@@ -179,7 +179,7 @@ def test_the_map_of_certainty_shows_how_sure_segments_are_and_its_key_has_number
 def test_while_nothing_is_calibrated_the_map_shows_the_share_of_the_vote(
     visit: Callable[..., Page], unedited: str, street: Street
 ) -> None:
-    answer = httpx.post(f"{unedited}/segment", content=street(3).read_bytes()).raise_for_status().json()
+    answer = httpx.post(f"{unedited}/segment", content=street(3).read_bytes(), timeout=60).raise_for_status().json()
     page = visit(unedited, color_scheme="dark")
     page.route(re.compile(r"/segmentations/\w+\?"), uncalibrated)
     page.goto(f"{unedited}/#/s/{answer['segmentation_id']}")

@@ -63,7 +63,8 @@ def test_after_an_edit_the_segments_stay_and_are_relabelled(
     add(page, [street(3)], 4)
     images = httpx.get(f"{address}/segmentations?latest=true").json()
     other = httpx.get(f"{address}/segmentations/{images[-1]['segmentation_id']}").json()
-    httpx.post(f"{address}/segments/{other['segments'][0]['segment_id']}/label", json={"class_name": "stone"})
+    label = f"{address}/segments/{other['segments'][0]['segment_id']}/label"
+    httpx.post(label, json={"class_name": "stone"}, timeout=60).raise_for_status()
     page.reload()
     page.get_by_role("button", name="Update labels of").click()
     expect(page.locator(".tile .tag", has_text="outdated")).to_have_count(0)

@@ -253,6 +253,7 @@ def test_the_page_draws_the_prediction_and_a_label_changed_there_teaches(page: P
     page.screenshot(path=SCREENSHOTS / "label-studio-prediction.png")
 
     rows = page.locator(".lsf-outliner-item, .lsf-tree__node")
+    expect(rows.first).to_be_visible()
     shown = " ".join(rows.all_inner_texts())  # the list draws only the rows in view
     names = [one["value"]["brushlabels"][0] for one in sorted(predicted, key=lambda one: mask_of(one).sum())]
     name = next(name for name in names if name in shown and name not in ("Fence", "Road"))
