@@ -14,6 +14,8 @@ from service.editing.strength import SHARE, STRONGEST
 _MARGIN = 1.002  # by which the class of a piece must exceed the next one, in spite of rounding
 _ROUNDS = 400  # of making pieces stronger that lose to other pieces of their edit
 _ATTEMPTS = 4  # each leaves out the pieces that lost at the end of the one before
+_RAISES = 10  # of a piece in an attempt, on average; a small edit may take as many as its rounds allow
+_BLOCK = 2**20  # cosines that are held at once
 
 
 class OfImages(NamedTuple):
@@ -40,7 +42,7 @@ def joint_strengths(
     At first, each piece gets the strength with which its class has `SHARE` of the vote against the present exemplars.
     Then pieces that lose to other pieces of the edit are made stronger, as in a kernel perceptron, until each class has
     the largest share on its pieces. Pieces of different classes with equal prototypes cannot all win. Then some of them
-    keep their first strength, and lose.
+    keep their first strength, and lose. Memory and time are bounded: they grow as n * k and n * n.
 
     Args:
         state: the exemplars, without the new ones.
@@ -68,16 +70,16 @@ def joint_strengths(
 
 def _raised(votes: list["_Votes"], first: np.ndarray, lost: set[int]) -> tuple[np.ndarray, set[int]]:
     """Raise the strengths of losing pieces, except those in `lost`: the strengths, and the pieces that still lose."""
-    strengths, losing = first.copy(), set[int]()
+    strengths, losing, left = first.copy(), set[int](), max(_RAISES * len(first), 16 * _ROUNDS) * len(votes)
     for _ in range(_ROUNDS):
         losing = set()
         for one in votes:
             for n in np.flatnonzero(one.needed(strengths) > strengths).tolist():
-                needed = float(one.needed(strengths, n))
+                needed, left = float(one.needed(strengths, n)), left - 1
                 if n not in lost and needed > strengths[n]:
                     strengths[n] = min(needed, STRONGEST)
                     losing.add(n)
-        if not losing or (strengths[list(losing)] == STRONGEST).all():
+        if not losing or (strengths[list(losing)] == STRONGEST).all() or left <= 0:
             break
     return strengths, losing
 
@@ -108,24 +110,24 @@ class _Votes:
         n, own = len(prototypes), np.arange(len(prototypes))
         self._kappa, self._own_class = state.release.card.retrieval.kappa, class_ids
         present, rows = _present(state, prototypes, k, removed, of_images.image_ids)
-        among = prototypes.astype(np.float64) @ prototypes.astype(np.float64).T
-        if of_images.scope == "image":
-            images = np.unique([image_id or "" for image_id in of_images.image_ids], return_inverse=True)[1]
-            among[images[:, None] != images] = -np.inf
-        np.fill_diagonal(among, 1.0)
-        cosines = np.concatenate([present, among], axis=1)
-        order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
-        missing = np.full(rows.shape, -1)
-        of_rows = (state.class_ids(rows), state.strengths(rows)) if rows.size else (missing, missing)
-
-        def chosen(of_present: np.ndarray, of_pieces: np.ndarray) -> np.ndarray:
-            both = np.concatenate([of_present, np.broadcast_to(of_pieces, (n, n))], axis=1)
-            return np.asarray(np.take_along_axis(both, order, axis=1))
-
-        self._cosines = np.take_along_axis(cosines, order, axis=1)  # [n, k], -inf: removed
-        self._classes = chosen(of_rows[0], class_ids)  # [n, k]
-        self._strengths = chosen(of_rows[1], np.ones(n))  # [n, k], of present exemplars
-        self._pieces = chosen(missing, own)  # [n, k], number of the piece; -1: a present exemplar
+        alone = of_images.scope == "image"
+        images = np.unique([image_id or "" for image_id in of_images.image_ids], return_inverse=True)[1]
+        wide, size = prototypes.astype(np.float64), max(1, _BLOCK // (n + present.shape[1]))
+        found: list[tuple[np.ndarray, np.ndarray]] = []
+        for block in (own[start : start + size] for start in range(0, n, size)):
+            among = wide[block] @ wide.T
+            if alone:
+                among[images[block, None] != images] = -np.inf
+            among[np.arange(len(block)), block] = 1.0
+            found.append(_largest(np.concatenate([present[block], among], axis=1), k))
+        self._cosines = np.concatenate([cosines for cosines, _ in found])  # [n, k], -inf: removed
+        order, width = np.concatenate([columns for _, columns in found]), present.shape[1]
+        is_present, piece = order < width, np.maximum(order - width, 0)
+        row = np.take_along_axis(rows, np.minimum(order, width - 1), axis=1) if rows.size else np.zeros_like(order)
+        of_rows = (state.class_ids(row), state.strengths(row)) if rows.size else (row, row)
+        self._classes = np.where(is_present, of_rows[0], class_ids[piece])  # [n, k]
+        self._strengths = np.where(is_present, of_rows[1], 1.0)  # [n, k], of present exemplars
+        self._pieces = np.where(is_present, -1, piece)  # [n, k], number of the piece; -1: a present exemplar
         self._votes = (self._pieces == own[:, None]).any(axis=1)  # [n], whether each piece is among its own voters
 
     def alone(self, n: int) -> float:
@@ -189,19 +191,39 @@ class _Votes:
 def _present(
     state: LiveExemplars, prototypes: np.ndarray, k: int, removed: np.ndarray, image_ids: Sequence[str | None]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest present exemplars of each piece: cosines [n, k'] float64 and rows [n, k'] int64.
+    """The nearest present exemplars of each piece: cosines [n, k'] float64 and rows [n, k'] int64, with k' up to k.
 
     The cosines of removed ones, and of places that no exemplar takes, are -inf.
     """
     members: dict[str | None, list[int]] = defaultdict(list)
     for n, image_id in enumerate(image_ids):
         members[image_id].append(n)
-    found = [
-        (of, state.for_image(image_id).search(prototypes[of], k + len(removed))) for image_id, of in members.items()
-    ]
-    width = max((cosines.shape[1] for _, (cosines, _) in found), default=0)
-    all_cosines, all_rows = np.full((len(prototypes), width), -np.inf), np.zeros((len(prototypes), width), np.int64)
-    for of, (cosines, rows) in found:
-        all_cosines[of, : cosines.shape[1]] = np.where(np.isin(rows, removed), -np.inf, cosines)
-        all_rows[of, : rows.shape[1]] = rows
-    return all_cosines, all_rows
+    reach = k + len(removed)
+    size = max(1, _BLOCK // reach)
+    all_cosines, all_rows = np.full((len(prototypes), k), -np.inf), np.zeros((len(prototypes), k), np.int64)
+    width = 0
+    for image_id, of in members.items():
+        searched = state.for_image(image_id)
+        for block in (of[start : start + size] for start in range(0, len(of), size)):
+            cosines, rows = searched.search(prototypes[block], reach)
+            kept = ~np.isin(rows, removed)
+            first = np.argsort(~kept, axis=1, kind="stable")[:, :k]  # those that are not removed, in their order
+            cosines = np.where(kept, cosines, -np.inf)
+            all_cosines[block, : first.shape[1]] = np.take_along_axis(cosines, first, axis=1)
+            all_rows[block, : first.shape[1]] = np.take_along_axis(rows, first, axis=1)
+            width = max(width, first.shape[1])
+    return all_cosines[:, :width], all_rows[:, :width]
+
+
+def _largest(cosines: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k largest of each row, the largest first, of equal ones the first: [b, m] -> values and columns [b, k]."""
+    if k < cosines.shape[1]:
+        least = np.partition(cosines, -k, axis=1)[:, -k, None]
+        rows, columns = np.nonzero(cosines >= least)
+    else:
+        rows, columns = (part.ravel() for part in np.indices(cosines.shape))
+    order = np.lexsort((columns, -cosines[rows, columns], rows))
+    rows, columns = rows[order], columns[order]
+    places = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    columns = columns[places < k].reshape(len(cosines), -1)
+    return np.take_along_axis(cosines, columns, axis=1), columns

@@ -13,11 +13,10 @@ from segsort.strokes import pieces_of_strokes
 from service.answering.engine import Engine
 from service.answering.served import ServedRelease
 from service.editing.annotations import IGNORE, LabelMap
-from service.editing.pieces import Piece
+from service.editing.pieces import MAX_PIECES, Piece
 from service.problems import Problem
 
 MIN_AREA = 0.0001  # smallest piece that becomes an exemplar, as a share of its image; also used by `segsort build`
-MAX_PIECES = 5000
 
 
 class Marks(NamedTuple):

@@ -12,6 +12,8 @@ from service.editing.class_names import ClassRef, check_name
 from service.records.edit_log import EditLog
 from service.records.image_store import ImageFile
 
+MAX_PIECES = 5000  # that one edit makes exemplars of: of an image, or marked on answers
+
 
 class Piece(NamedTuple):
     """A labelled segment that is to become an exemplar.

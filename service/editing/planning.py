@@ -12,7 +12,7 @@ from model_store.live import AddedExemplar, LiveExemplars, Scope
 from service.answering.release_view import ReleaseView
 from service.editing.class_names import Classes
 from service.editing.joint_strength import OfImages, joint_strengths
-from service.editing.pieces import Mark, Piece, exemplar_of, overridden
+from service.editing.pieces import MAX_PIECES, Mark, Piece, exemplar_of, overridden
 from service.editing.strength import wins_vote
 from service.problems import Problem
 from service.records.edit_log import ClassState
@@ -54,7 +54,8 @@ def plan_marks(
         strengthen: replace exemplars that lose the vote on their own pixels by stronger ones.
 
     Raises:
-        Problem: 404 if a class does not exist, or 422 if a mark names it; 409 if there would be too many classes.
+        Problem: 404 if a class does not exist, or 422 if a mark names it; 409 if there would be too many classes; 422
+            if more than `MAX_PIECES` parts of segments are marked.
     """
     classes = Classes(view.classes)
     class_ids = [_class_of(classes, mark.piece) for mark in marks]
@@ -78,6 +79,11 @@ def plan_marks(
         pieces, of_pieces = [marks[n].piece for n in numbers], [class_ids[n] for n in numbers]
         replaced |= {one.exemplar_id: one for one in overridden(pieces, of_pieces, of_scope)}
     new = [n for n, one in enumerate(chosen) if one is None]
+    if len(new) > MAX_PIECES:
+        raise Problem(
+            422, "The marks would add too many exemplars at once.", received=f"{len(new)} pieces of segments",
+            allowed=f"at most {MAX_PIECES}", fix="Apply some of the marks first, or segment with fewer `segments`.",
+        )  # fmt: skip
     if new:
         strengths = _strengths(view.state, [marks[n] for n in new], [class_ids[n] for n in new], ks, scope, replaced)
         for n, strength in zip(new, strengths, strict=True):

@@ -195,6 +195,17 @@ def test_the_name_of_a_class_whose_edit_was_reverted_makes_a_new_class(client: T
     assert names_of(second["relabelled"])[0] == "ghost"
 
 
+def test_marks_of_too_many_parts_are_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their strengths are computed together, in time that grows with the square of their number."""
+    monkeypatch.setattr("service.editing.planning.MAX_PIECES", 1)
+    answer = answer_of(client)
+    for send in (preview, apply):
+        problem = send(client, answer, 422, strokes=[DOT, LINE])
+        assert "too many exemplars" in problem["detail"]
+        assert problem["allowed"] == "at most 1"
+    assert client.get("/edits").json() == []
+
+
 def test_the_later_of_two_labels_of_one_segment_counts(client: TestClient) -> None:
     answer = answer_of(client)
     segment = answer["segments"][0]["segment_id"]

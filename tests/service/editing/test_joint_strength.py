@@ -1,13 +1,16 @@
 """Strengths of several new exemplars, checked by adding them and voting."""
 
+import tracemalloc
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from model_store.live import AddedExemplar, LiveExemplars
 from model_store.release import Release
-from service.editing.joint_strength import joint_strengths
+from service.editing import joint_strength as module
+from service.editing.joint_strength import OfImages, joint_strengths
 from service.editing.strength import SHARE, needed_strength, wins_vote
 
 
@@ -96,3 +99,46 @@ def test_without_present_exemplars_pieces_only_need_to_win_against_each_other(em
     blank = LiveExemplars.of_release(Release.open(empty_release))
     prototypes = np.linalg.qr(np.random.default_rng(0).normal(size=(32, 3)))[0].T.astype(np.float32)
     assert joint_strengths(blank, prototypes, np.array([0, 1, 1]), {5}).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("scope", ["all", "image"])
+def test_many_pieces_need_little_memory(state: LiveExemplars, scope: Literal["all", "image"]) -> None:
+    """Ten arrays of the cosines of all pairs would need 720 MB."""
+    count = 3000
+    prototypes, classes = near(state, count), np.random.default_rng(0).integers(0, 3, count)
+    of_images = OfImages([f"image {n % 7}" for n in range(count)], scope)
+    tracemalloc.start()
+    try:
+        strengths = joint_strengths(state, prototypes, classes, {5}, range(3), of_images)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(strengths) == count
+    assert peak < 120e6
+
+
+def test_pieces_that_cannot_all_win_take_bounded_time(state: LiveExemplars, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two equal pieces of two classes make each other stronger without end."""
+    count, asked = 400, 0
+    needed = module._Votes.needed
+
+    def counted(votes: module._Votes, strengths: np.ndarray, only: int | None = None) -> np.ndarray:
+        nonlocal asked
+        asked += only is not None
+        return needed(votes, strengths, only)
+
+    monkeypatch.setattr(module._Votes, "needed", counted)
+    prototypes = np.repeat(near(state, count // 2), 2, axis=0)
+    strengths = joint_strengths(state, prototypes, np.arange(count) % 2, {5})
+    assert (strengths >= 1).all()
+    assert asked < 4 * (16 * 400 + count)
+
+
+@pytest.mark.parametrize("k", [1, 3, 9, 12])
+def test_the_largest_are_those_of_a_stable_order(k: int) -> None:
+    cosines = np.random.default_rng(0).integers(0, 4, (50, 9)).astype(float)
+    cosines[::7, 2:] = -np.inf
+    values, columns = module._largest(cosines, k)
+    order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+    assert columns.tolist() == order.tolist()
+    assert values.tolist() == np.take_along_axis(cosines, order, axis=1).tolist()
