@@ -18,6 +18,7 @@ from benchmarks.common import RESULTS
 from benchmarks.performance_sections import SECTIONS, Section
 
 KEPT = Path("docs/performance")
+CARD = Path("model_store/releases/streets/card.json")
 DOCUMENT, DETAILS = Path("docs/performance.md"), Path("docs/performance-details.md")
 HEAD = """# Performance
 
@@ -33,8 +34,13 @@ DETAILS_HEAD = """# Performance: details
 benchmarks write. [Performance](performance.md) has the figures that decide.
 
 Rows of one table were measured in turn within one run, so ratios are more reliable than times. Do not compare times of
-two tables. A load average far above the number of cores means that other programs ran at the same time.
+two tables. A load average far above the number of cores means that other programs ran at the same time. A commit that
+is not in the history of this repository was joined with later ones: its name only tells measurements apart.
 """
+EARLIER = (
+    "**Measured with an earlier bundled release**, before the present one was built: times, rates and memory of the "
+    "present one differ."
+)
 OWED = """## Owed
 
 No GPU was at hand. On a machine with one, these rows are still to be measured:
@@ -200,17 +206,32 @@ def _is_number(text: str) -> bool:
     return text == "-" or text.replace(",", "").replace(".", "", 1).removeprefix("-").isdigit()
 
 
-def render(results: Results) -> str:
-    """The page of the figures that decide, as Markdown."""
+def render(results: Results, built: str = "") -> str:
+    """The page of the figures that decide, as Markdown.
+
+    Args:
+        results: documents of the benchmarks by name.
+        built: when the bundled release was built, ISO 8601; figures of releases before it are said to be so.
+    """
     targets = table(("what", "target", "measured", "reached", "command"), (bar.row(results) for bar in BARS))
-    return "\n".join([HEAD, "## Targets\n", targets, "", OWED])
+    earlier = {section.command: None for section in SECTIONS if _is_earlier(section, results, built)}
+    of_bars = [f"`{command}`" for command in earlier if any(COMMANDS.get(bar.benchmark) == command for bar in BARS)]
+    note = f"Measured with an earlier bundled release than the present one: the rows of {', '.join(of_bars)}.\n"
+    return "\n".join([HEAD, "## Targets\n", targets, "", *([note] if of_bars else []), OWED])
 
 
-def render_details(results: Results) -> str:
-    """The page of all tables, as Markdown."""
+def _is_earlier(section: Section, results: Results, built: str) -> bool:
+    """Whether a section shows figures of an earlier bundled release."""
+    result = results.get(section.benchmark)
+    return section.of_release and result is not None and str(result["circumstances"]["date"]) < built
+
+
+def render_details(results: Results, built: str = "") -> str:
+    """The page of all tables, as Markdown; see `render`."""
     parts = [DETAILS_HEAD.rstrip("\n")]
     for section in SECTIONS:
         parts += ["", _section(section, results.get(section.benchmark))]
+        parts += ["", EARLIER] if _is_earlier(section, results, built) else []
     return "\n".join(parts) + "\n"
 
 
@@ -242,6 +263,11 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
     return {result["benchmark"]: result for result in documents}
 
 
+def built() -> str:
+    """When the bundled release of streets was built."""
+    return str(json.loads(CARD.read_text())["created"])
+
+
 def keep(results: Path, kept: Path) -> None:
     """Copy the documents that the page shows."""
     kept.mkdir(parents=True, exist_ok=True)
@@ -258,8 +284,8 @@ def main() -> None:
     arguments = parser.parse_args()
     keep(arguments.results, KEPT)
     results = read(KEPT)
-    DOCUMENT.write_text(render(results), encoding="utf-8")
-    DETAILS.write_text(render_details(results), encoding="utf-8")
+    DOCUMENT.write_text(render(results, built()), encoding="utf-8")
+    DETAILS.write_text(render_details(results, built()), encoding="utf-8")
     print(f"written to {DOCUMENT} and {DETAILS}")
 
 

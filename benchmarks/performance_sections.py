@@ -17,6 +17,7 @@ class Section:
         left_out: columns of the JSON file that the table does not show.
         headings: headings of columns whose key in the JSON file is no clear heading.
         note: makes the sentence after the table from the `details` of the JSON file.
+        of_release: whether the figures depend on the bundled release.
     """
 
     title: str
@@ -26,6 +27,7 @@ class Section:
     left_out: tuple[str, ...] = ()
     headings: Mapping[str, str] = field(default_factory=dict)
     note: Callable[[Mapping[str, Any]], str] | None = None
+    of_release: bool = True
 
 
 def _capacity(details: Mapping[str, Any]) -> str:
@@ -67,7 +69,7 @@ SECTIONS = (
         "python -m benchmarks.beside --before ../before",
         "Both services ran at the same time, and one caller sent them a JPEG of 480x360 in turn. Each has the bundled\n"
         "release and the default settings of its commit. The ratio is the median over the rounds, with an interval of\n"
-        "95 %. `../before` is a working copy of the earlier commit: `git worktree add ../before f27f29e`.",
+        "95 %. `../before` is a working copy of the earlier commit: `git worktree add ../before COMMIT`.",
         headings={"embed": "embed, ms", "sort": "sort, ms", "retrieve": "retrieve, ms"},
     ),
     Section(
@@ -156,6 +158,7 @@ SECTIONS = (
         "kernels of flash-kmeans need a GPU, and this machine has none, so its PyTorch path is measured.",
         left_out=("p10_ms", "p90_ms"),
         headings={"of segsort": "ratio to segsort"},
+        of_release=False,
     ),
     Section(
         "Retrieval",
@@ -164,6 +167,7 @@ SECTIONS = (
         "64 queries, 20 neighbours, 32 dimensions. Recall is measured against the flat index of FAISS, which is exact.",
         left_out=("p10_ms", "p90_ms"),
         headings={"what": "search", "of index": "ratio to the index"},
+        of_release=False,
     ),
     Section(
         "Building an index",
@@ -209,5 +213,6 @@ SECTIONS = (
         "python -m benchmarks.live_index",
         "The time from an edit until a search finds it, and the time of a search after 0, 100 and 1,000 edits.",
         headings={"of the index": "ratio to the index"},
+        of_release=False,
     ),
 )

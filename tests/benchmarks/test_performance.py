@@ -3,7 +3,21 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.performance import BARS, DETAILS, DOCUMENT, KEPT, Bar, figure, keep, read, render, render_details, table
+from benchmarks.performance import (
+    BARS,
+    DETAILS,
+    DOCUMENT,
+    EARLIER,
+    KEPT,
+    Bar,
+    built,
+    figure,
+    keep,
+    read,
+    render,
+    render_details,
+    table,
+)
 from benchmarks.performance_sections import SECTIONS
 
 WHERE = {
@@ -16,7 +30,8 @@ WHERE = {
 
 
 def test_the_document_is_what_the_kept_results_give() -> None:
-    for page, rendered in ((DOCUMENT, render(read(KEPT))), (DETAILS, render_details(read(KEPT)))):
+    pages = (DOCUMENT, render(read(KEPT), built())), (DETAILS, render_details(read(KEPT), built()))
+    for page, rendered in pages:
         assert page.read_text(encoding="utf-8") == rendered, "run `python -m benchmarks.performance`"
 
 
@@ -58,3 +73,18 @@ def test_a_table_names_its_command_its_commit_and_its_machine(tmp_path: Path) ->
     assert "`python -m benchmarks.serving_start`, commit 012345678, 2 cores, a processor, 23.5 GiB" in document
     targets = render(read(tmp_path / "kept"))
     assert "| at most 4.00 | 3.50 | yes | `python -m benchmarks.serving_start` |" in targets
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "release", "said"),
+    [
+        ("serving_start", "2026-01-02T00:00:00+00:00", True),
+        ("serving_start", "2025-12-31T00:00:00+00:00", False),
+        ("live_index", "2026-01-02T00:00:00+00:00", False),  # it needs no release
+    ],
+)
+def test_figures_of_an_earlier_release_are_said_to_be(benchmark: str, release: str, said: bool) -> None:
+    rows = [{"start": "again", "starts": 1, "median_ms": 3500.0}]
+    results = {benchmark: {"benchmark": benchmark, "rows": rows, "details": {}, "circumstances": WHERE}}
+    assert (EARLIER in render_details(results, release)) is said
+    assert ("an earlier bundled release" in render(results, release)) is said
