@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Engine, Row, case, delete, func, insert, or_, select, text, update
 from sqlalchemy.engine import RowMapping
 
 from service.records.checksums import CHECKSUM, row_checksum, with_checksum
@@ -135,12 +135,12 @@ class WebhookRows:
 
         Args:
             webhook_id: of the webhook.
-            to: events up to there are left out; None: none is.
+            to: events up to there are left out, also by a delivery that is under way; None: none is.
 
         Returns:
             False if there is none.
         """
-        moved = {} if to is None else to._asdict()
+        moved = {} if to is None else _moved_on(to)
         return self._change(
             webhook_id, stopped=False, failures=0, failing_since=None, next_try=None, problem=None, **moved
         )
@@ -169,7 +169,7 @@ class WebhookRows:
         self._change(webhook_id, owner, lease=None, lease_until=None)
 
     def advance(self, webhook_id: str, owner: str, stream: Stream, number: int, seconds: float) -> bool:
-        """Note that an event was delivered, and renew the lease.
+        """Note that an event was delivered, and renew the lease. Events that were left out meanwhile stay left out.
 
         Args:
             webhook_id: of the webhook.
@@ -179,7 +179,7 @@ class WebhookRows:
             seconds: how long the lease lasts from now on.
 
         Returns:
-            Whether the process still had the lease.
+            Whether the process still had the lease, and the event was still waiting. If not, nothing is changed.
         """
         with self._changing() as (connection, time):
             columns = WebhookProgressRow
@@ -187,7 +187,8 @@ class WebhookRows:
                 stream: number, "failures": 0, "failing_since": None, "next_try": None, "problem": None,
                 "delivered": time, "lease_until": time + timedelta(seconds=seconds),
             }  # fmt: skip
-            mine = (columns.webhook_id == webhook_id, columns.lease == owner)
+            waits = getattr(columns, stream) < number
+            mine = (columns.webhook_id == webhook_id, columns.lease == owner, waits)
             return bool(connection.execute(update(columns).where(*mine).values(**values)).rowcount)
 
     def fail(self, webhook_id: str, owner: str, problem: str, pause: float) -> None:
@@ -203,7 +204,7 @@ class WebhookRows:
 
     def skip(self, webhook_id: str, owner: str, to: Position) -> None:
         """Leave out the events up to a position, of which the rows are gone."""
-        self._change(webhook_id, owner, **to._asdict())
+        self._change(webhook_id, owner, **_moved_on(to))
 
     def stop(self, webhook_id: str, problem: str) -> None:
         """Send nothing more to a webhook until it is resumed. problem: why."""
@@ -220,6 +221,14 @@ class WebhookRows:
         mine = [columns.webhook_id == webhook_id, *([] if owner is None else [columns.lease == owner])]
         with self._database.begin() as connection:
             return bool(connection.execute(update(columns).where(*mine).values(**values)).rowcount)
+
+
+def _moved_on(to: Position) -> dict[str, Any]:
+    """The values of an update to a position, which leaves numbers that are further on by then."""
+    columns = {name: getattr(WebhookProgressRow, name) for name in Position._fields}
+    return {
+        name: case((column < getattr(to, name), getattr(to, name)), else_=column) for name, column in columns.items()
+    }
 
 
 def last_edit(connection: Connection) -> int:

@@ -69,7 +69,12 @@ class Delivery:
             self._rows.give_lease_back(webhook.webhook_id, self._owner)
 
     def _send_some(self, webhook: Webhook, target: Target, poster: Poster, ended: int) -> bool:
-        """Send the next events; False: there are none, or one failed, or another process has the lease."""
+        """Send the next events.
+
+        Returns:
+            False if there are none, one failed, another process has the lease, or what waited was left out meanwhile.
+            The next delivery reads the position again.
+        """
         found, secret = self._rows.get(webhook.webhook_id), self._rows.secret(webhook.webhook_id)
         if found is None or secret is None or found[1].lease != self._owner:
             return False
@@ -98,7 +103,7 @@ class Delivery:
         return True
 
     def _noted(self, webhook: Webhook, event: Event) -> bool:
-        """Note that an event was delivered; try for as long as the lease lasts. False: the lease is lost."""
+        """Note that an event was delivered; try for as long as the lease lasts. False: see `WebhookRows.advance`."""
         end = time.monotonic() + self._rules.lease - self._rules.timeout
         while True:
             try:

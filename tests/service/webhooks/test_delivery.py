@@ -122,6 +122,35 @@ def test_a_webhook_that_fails_is_stopped_when_too_many_events_wait(work: Work, m
         wait_until(lambda: len(receiver.received) == 6)
 
 
+def test_events_that_are_left_out_while_one_is_sent_stay_left_out(
+    work: Work, make: Make, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operator skips what waits after the receiver has answered, and before the delivery is noted."""
+    webhooks = make()
+    rows = webhooks.sender.rows
+    real, noted = rows.advance, list[bool]()
+
+    def advance(*args: Any) -> bool:
+        if not noted:
+            assert webhooks.resume(webhook_id, skip=True, author="anna").waiting == 0
+        noted.append(real(*args))
+        return noted[-1]
+
+    monkeypatch.setattr(rows, "advance", advance)
+    webhook_id = hooked(webhooks, receiver)
+    work.edit(20)
+    job_id = work.end_job()
+    with receiver.up():
+        wait_until(lambda: noted)
+        assert webhooks.get(webhook_id).waiting == 0
+        work.edit()
+        wait_until(lambda: len(receiver.received) >= 2)
+        wait_until(lambda: webhooks.get(webhook_id).waiting == 0)
+    assert revisions(receiver.received) == [1, 21]
+    assert job_id not in {line["data"].get("job_id") for line in receiver.lines}
+    assert noted == [False, True]
+
+
 def test_an_altered_webhook_is_stopped(work: Work, make: Make, receiver: Receiver) -> None:
     webhook_id = hooked(webhooks := make(), receiver)
     with work.database.begin() as connection:

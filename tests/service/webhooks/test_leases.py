@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 
 from service.records.tables import EndedJobRow, WebhookProgressRow
+from service.records.webhook_rows import Position, Stream
 from service.webhooks.webhooks import Webhooks
 from tests.service.serving import wait_until
 from tests.service.webhooks.conftest import RULES, Make, Receiver, Work, hooked, revisions
@@ -64,6 +65,31 @@ def test_a_process_that_lost_its_lease_changes_nothing(work: Work, make: Make, r
     assert not rows.advance(webhook_id, "a", "edit", 7, 100)
     progress = webhooks.get(webhook_id).progress
     assert (progress.edit, progress.failures, progress.lease) == (6, 0, "b")
+
+
+def test_a_position_is_never_set_back(work: Work, make: Make, receiver: Receiver) -> None:
+    """Whatever was read earlier and is written later: by a delivery, by a sender that finds no rows, by an operator."""
+    webhooks = make(targets="none")  # its sender does not run
+    made, _ = Webhooks(work.database, RULES).make(receiver.url, ("edit.made",), "anna")
+    rows, webhook_id = webhooks.sender.rows, made.webhook.webhook_id
+
+    def position() -> Position:
+        progress = webhooks.get(webhook_id).progress
+        return Position(progress.edit, progress.job)
+
+    assert rows.take_lease(webhook_id, "a", 100)
+    assert rows.advance(webhook_id, "a", "edit", 3, 100)
+    assert rows.resume(webhook_id, Position(9, 7))
+    late: tuple[tuple[Stream, int], ...] = (("edit", 4), ("edit", 9), ("job", 7))
+    for stream, number in late:
+        assert not rows.advance(webhook_id, "a", stream, number, 100)
+        assert position() == (9, 7)
+    rows.skip(webhook_id, "a", Position(8, 8))
+    assert position() == (9, 8)
+    assert rows.resume(webhook_id, Position(10, 2))
+    assert position() == (10, 8)
+    assert rows.advance(webhook_id, "a", "edit", 11, 100)
+    assert position() == (11, 8)
 
 
 def test_two_processes_number_ended_jobs_without_a_gap(work: Work) -> None:
