@@ -6,6 +6,7 @@ import io
 import json
 import os
 import tempfile
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -260,3 +261,51 @@ def test_the_archive_of_a_folder_is_removed_when_it_cannot_be_sent(
     with pytest.raises(InputError, match="cannot be put into an archive"):
         Client(http=http).segment_archive(images)
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("moment", ["before it is made", "between two images", "after the last image"])
+def test_the_archive_of_a_folder_is_removed_when_the_operation_is_cancelled_while_packing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    (images := tmp_path / "images").mkdir()
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    for name in ("a.png", "b.png", "c.png"):
+        (images / name).write_bytes(b"not looked at")
+    packing, cancelled, packed = threading.Event(), threading.Event(), list[str]()
+    make, write, close = tempfile.mkstemp, zipfile.ZipFile.write, zipfile.ZipFile.close
+
+    def pause(now: str) -> None:
+        if now == moment:
+            packing.set()
+            assert cancelled.wait(60)
+
+    def paused_make(*args: Any, **options: Any) -> Any:
+        pause("before it is made")
+        return make(*args, **options)
+
+    def paused_write(archive: zipfile.ZipFile, path: Path, *args: Any) -> None:
+        write(archive, path, *args)
+        packed.append(path.name)
+        pause("between two images")
+
+    def paused_close(archive: zipfile.ZipFile) -> None:
+        close(archive)
+        pause("after the last image")
+
+    monkeypatch.setattr(tempfile, "mkstemp", paused_make)
+    monkeypatch.setattr(zipfile.ZipFile, "write", paused_write)
+    monkeypatch.setattr(zipfile.ZipFile, "close", paused_close)
+
+    async def begin_and_cancel() -> None:
+        async with AsyncClient("http://127.0.0.1:9") as client:
+            running = asyncio.create_task(client.segment_archive(images))
+            assert await asyncio.to_thread(packing.wait, 60)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            cancelled.set()
+
+    asyncio.run(begin_and_cancel())  # waits for its threads
+    assert list(temporary.iterdir()) == []
+    assert packed == {"before it is made": [], "between two images": ["a.png"]}.get(moment, ["a.png", "b.png", "c.png"])

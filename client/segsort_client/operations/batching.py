@@ -6,8 +6,10 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Literal
 
 from segsort_client.asking import Request
@@ -81,15 +83,15 @@ class Batching(Asking):
             "format": format, "join": join, "polygons": polygons, "single": single, "images": images, "keep": keep,
             "names": names, "segments": segments, "k": k, "release": release, "reason": reason,
         }  # fmt: skip
-        packed: Path | None = None
+        packing: _Packing | None = None
         try:
             if not isinstance(archive, bytes) and Path(archive).is_dir():
-                folder = Path(archive)
-                archive = packed = yield Work(lambda: _packed(folder))
+                packing = _Packing(Path(archive))
+                archive = yield Work(packing.pack)
             return (yield from self._post_archive(Job, ("jobs", "segment"), archive, **params))
         finally:
-            if packed is not None:
-                packed.unlink(missing_ok=True)
+            if packing is not None:
+                packing.remove()  # also if this ends while a thread is packing
 
     @operation
     def job_images(
@@ -123,24 +125,48 @@ def _named(image: BatchImage) -> BatchImage:
     return image if image.answer is None else replace(image, answer=replace(image.answer, name=image.name))
 
 
-def _packed(folder: Path) -> Path:
-    """A temporary ZIP archive of the images in a folder and its folders, not compressed again."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not paths:
-        raise InputError(
-            "The folder has no images.", received=str(folder), allowed=f"files {', '.join(sorted(SUFFIXES))}"
-        )
-    number, name = tempfile.mkstemp(suffix=".zip", prefix="segsort-")
-    try:
-        with os.fdopen(number, "wb") as file, zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
-            for path in paths:
-                archive.write(path, path.relative_to(folder).as_posix())
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if not isinstance(error, (OSError, ValueError)):
-            raise
-        raise InputError(  # ValueError: a name that is not Unicode
-            "The images of the folder cannot be put into an archive.", received=f"{folder}: {error!a}",
-            allowed="readable files with names in Unicode, and room for a temporary archive",
-        ) from error  # fmt: skip
-    return Path(name)
+class _Packing:
+    """Puts the images in a folder and its folders into a temporary ZIP archive, not compressed again.
+
+    Another thread may remove the archive at any moment, also while it is made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: Path | None = None
+        self._unwanted = Event()
+
+    def pack(self) -> Path:
+        """Make the archive, or stop at the next image once it is removed."""
+        folder = self._folder
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        if not paths:
+            raise InputError(
+                "The folder has no images.", received=str(folder), allowed=f"files {', '.join(sorted(SUFFIXES))}"
+            )
+        number, name = tempfile.mkstemp(suffix=".zip", prefix="segsort-")
+        self._made = Path(name)
+        try:
+            with os.fdopen(number, "wb") as file, zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
+                for path in paths:
+                    if self._unwanted.is_set():
+                        break
+                    archive.write(path, path.relative_to(folder).as_posix())
+        except BaseException as error:
+            self.remove()
+            if not isinstance(error, (OSError, ValueError)):
+                raise
+            raise InputError(  # ValueError: a name that is not Unicode
+                "The images of the folder cannot be put into an archive.", received=f"{folder}: {error!a}",
+                allowed="readable files with names in Unicode, and room for a temporary archive",
+            ) from error  # fmt: skip
+        if self._unwanted.is_set():
+            self.remove()  # again: it may have been made, or open, when it was removed
+        return self._made
+
+    def remove(self) -> None:
+        """Remove the archive, if it was made. One that is being made is removed by the thread that makes it."""
+        self._unwanted.set()
+        if self._made is not None:
+            with suppress(OSError):  # Windows removes no open file
+                self._made.unlink(missing_ok=True)
