@@ -84,7 +84,7 @@ def segment(
     ):
         if as_json:
             raise typer.Exit(_print_json(engine, files))
-        outputs = AnswerOutputs(engine, out, sheets) if export is None else None
+        outputs = AnswerOutputs(engine, sheets) if export is None else None
         with FolderRun(engine, files, out, outputs, again) as run:
             with closing(run.outcomes() if spread.is_local else run.outcomes_by(spread)) as outcomes:
                 failed = _follow(outcomes, len(files))  # threads have ended before the folder is released

@@ -62,9 +62,15 @@ def packed(body: Body) -> bytes:
     return zlib.compress(orjson.dumps(body), 1)
 
 
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file so that a kill at any moment leaves the whole new file, or what was there before."""
-    part = file.with_name(f"{file.name}{_TEMPORARY}")
+def write_whole(file: Path, content: bytes, parts: Path | None = None) -> None:
+    """Write a file so that a kill at any moment leaves the whole new file, or what was there before.
+
+    Args:
+        file: to write.
+        content: of the file.
+        parts: folder on the same disk for the file until it is complete; None: that of the file.
+    """
+    part = (parts or file.parent) / f"{file.name}{_TEMPORARY}"
     with part.open("wb") as opened:
         opened.write(content)
         opened.flush()

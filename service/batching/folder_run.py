@@ -29,8 +29,8 @@ from service.batching.image_work import (
     open_worker,
     read_task,
 )
+from service.batching.output_folder import OutputFolder
 
-STATE = ".segsort"  # folder in the output folder
 FAILED = "failed.txt"
 _WRITERS = 4  # threads
 
@@ -67,7 +67,8 @@ class FolderRun:
     ) -> None:
         self._engine, self._files, self._out, self._outputs = engine, files, out, outputs
         self._names = output_names(files)
-        self._state = out / STATE
+        self._output = OutputFolder(out)
+        self._state = self._output.state
         self._answers = AnswerFiles(self._state / "answers")
         self._seen: Counter[str] = Counter()
         self._stop = threading.Event()
@@ -159,13 +160,11 @@ class FolderRun:
 
     def note_failed(self, failed: Sequence[Outcome]) -> Path | None:
         """List the images that failed in a file, or remove the list of an earlier run. Returns the file."""
-        file = self._out / FAILED
         if not failed:
-            file.unlink(missing_ok=True)
+            self._output.remove_list(FAILED)
             return None
         lines = ["\t".join(" ".join(str(part).split()) for part in (one.file, one.failed)) for one in failed]
-        write_whole(file, ("\n".join(lines) + "\n").encode(errors="surrogateescape"))
-        return file
+        return self._output.write_list(FAILED, ("\n".join(lines) + "\n").encode(errors="surrogateescape"))
 
     def _task(self, place: int, key: str | None) -> ImageTask | None:
         """What is to be done for an image; None: nothing.
@@ -179,9 +178,12 @@ class FolderRun:
             raise OSError(errno.ENOENT, "the file could not be read a moment ago", str(file))
         self._keys[place] = key
         body = self._answers.get(key)
-        with_files = self._outputs is not None and (body is None or not self._outputs.are_written(name))
+        with_files = self._outputs is not None and (body is None or not self._are_written(self._outputs, name))
         self._known[place] = 0 if body is None else len(body["segments"])
         return ImageTask(place, file, key, body, with_files) if body is None or with_files else None
+
+    def _are_written(self, outputs: AnswerOutputs, name: str) -> bool:
+        return all((self._out / f"{name}{suffix}").is_file() for suffix in outputs.suffixes)
 
     def _one(self, place: int, key: str | None) -> Outcome:
         file = self._files[place]
@@ -205,7 +207,8 @@ class FolderRun:
         if made.failed is not None:
             return Outcome(task.file, failed=made.failed)
         if self._outputs is not None and made.files:
-            self._outputs.write(self._names[task.place], made.files)
+            for suffix, content in made.files.items():
+                self._output.write(f"{self._names[task.place]}{suffix}", content)
         if made.answer is not None:
             self._answers.put_packed(task.key, made.answer)  # last: an image with an answer is done
         return Outcome(task.file, made.segments, skipped=task.body is not None)
@@ -229,7 +232,7 @@ class FolderRun:
 
     def _open(self, again: bool) -> None:
         try:
-            self._state.mkdir(parents=True, exist_ok=True)
+            self._output.make()
         except OSError as error:
             raise ValueError(f"{self._out} cannot be used as output folder: {error.strerror}") from error
         try:
@@ -238,8 +241,7 @@ class FolderRun:
             raise ValueError(f"another command works in {self._out}; wait for it, or give another --out") from error
         self._check_release(again)
         self._answers.remove_unfinished()
-        for part in self._out.glob("*.part"):
-            part.unlink(missing_ok=True)
+        self._output.begin()
 
     def _check_release(self, again: bool) -> None:
         live, file = self._engine.served.live, self._state / "run.json"

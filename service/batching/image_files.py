@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from PIL import Image
 from model_store.labelled import MapPlace, Survey, image_files, map_place
 from segsort.retrieval import NO_CLASS
 from service.answering.engine import Engine
-from service.batching.answer_files import Body, segment_map, write_whole
+from service.batching.answer_files import Body, segment_map
 from service.images.decode import decode_within
 from service.images.drawing import contact_sheet, label_map_png, overlay, resampled
 
@@ -60,17 +60,16 @@ class AnswerOutputs:
 
     Args:
         engine: has the release that answered.
-        out: folder of the files.
         sheets: whether a sheet shows the exemplars of each segment; it has about 9 MB for an image of a megapixel.
+
+    Attributes:
+        sheets: as given.
+        suffixes: what follows the name of the image in the names of its files.
     """
 
-    def __init__(self, engine: Engine, out: Path, sheets: bool) -> None:
-        self._engine, self._out, self.sheets = engine, out, sheets
-        self._suffixes = [".overlay.png", ".labels.png", ".json", *[".exemplars.png"] * sheets]
-
-    def are_written(self, name: str) -> bool:
-        """Whether all files of an image are there."""
-        return all(self._file(name, suffix).is_file() for suffix in self._suffixes)
+    def __init__(self, engine: Engine, sheets: bool) -> None:
+        self._engine, self.sheets = engine, sheets
+        self.suffixes = [".overlay.png", ".labels.png", ".json", *[".exemplars.png"] * sheets]
 
     def files(self, body: Body, content: bytes) -> dict[str, bytes]:
         """The files of an image, by what follows its name.
@@ -100,18 +99,6 @@ class AnswerOutputs:
         if self.sheets:
             found[".exemplars.png"] = _png(contact_sheet(image, labels, shown, release, release.rows))
         return found
-
-    def write(self, name: str, files: Mapping[str, bytes]) -> None:
-        """Write the files of an image, each whole or not at all.
-
-        Raises:
-            OSError: if one cannot be written.
-        """
-        for suffix, content in files.items():
-            write_whole(self._file(name, suffix), content)
-
-    def _file(self, name: str, suffix: str) -> Path:
-        return self._out / f"{name}{suffix}"
 
 
 def place_of(file: Path) -> MapPlace | None:

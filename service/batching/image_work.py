@@ -142,4 +142,4 @@ def open_worker(worker: WorkerSettings, digest: str) -> ImageWork:
             f"a worker finds another release in {worker.values['release']} than the command; put the same release on "
             "every node, or in a folder that all share"
         )
-    return ImageWork(engine, AnswerOutputs(engine, Path(), worker.sheets) if worker.with_outputs else None)
+    return ImageWork(engine, AnswerOutputs(engine, worker.sheets) if worker.with_outputs else None)
