@@ -24,6 +24,7 @@ from service.batching.image_work import (
     ImageWork,
     MadeImage,
     WorkerSettings,
+    answer_id,
     lost_image,
     name_of_task,
     open_worker,
@@ -172,18 +173,20 @@ class FolderRun:
         Raises:
             OSError: if its file cannot be read.
         """
-        file, name = self._files[place], self._names[place]
+        file = self._files[place]
         if key is None:
             file.read_bytes()
             raise OSError(errno.ENOENT, "the file could not be read a moment ago", str(file))
         self._keys[place] = key
         body = self._answers.get(key)
-        with_files = self._outputs is not None and (body is None or not self._are_written(self._outputs, name))
+        with_files = self._outputs is not None and (body is None or not self._has_files(place, key))
         self._known[place] = 0 if body is None else len(body["segments"])
         return ImageTask(place, file, key, body, with_files) if body is None or with_files else None
 
-    def _are_written(self, outputs: AnswerOutputs, name: str) -> bool:
-        return all((self._out / f"{name}{suffix}").is_file() for suffix in outputs.suffixes)
+    def _has_files(self, place: int, key: str) -> bool:
+        """Whether the files of an image show its answer. The same name may have been that of another image."""
+        suffixes = () if self._outputs is None else self._outputs.suffixes
+        return self._output.has_files(self._names[place], answer_id(self._engine, key), suffixes)
 
     def _one(self, place: int, key: str | None) -> Outcome:
         file = self._files[place]
@@ -207,8 +210,7 @@ class FolderRun:
         if made.failed is not None:
             return Outcome(task.file, failed=made.failed)
         if self._outputs is not None and made.files:
-            for suffix, content in made.files.items():
-                self._output.write(f"{self._names[task.place]}{suffix}", content)
+            self._output.write_files(self._names[task.place], answer_id(self._engine, task.key), made.files)
         if made.answer is not None:
             self._answers.put_packed(task.key, made.answer)  # last: an image with an answer is done
         return Outcome(task.file, made.segments, skipped=task.body is not None)

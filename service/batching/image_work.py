@@ -79,12 +79,12 @@ class ImageWork:
     def _segmented(self, content: bytes, key: str) -> Body:
         page = take_page(content, 0)
         request = SegmentRequest(exemplars=self._engine.settings.max_exemplars)
-        recording = Recording(_answer_id(self._engine, key), kept=False, marks_follow=False)
+        recording = Recording(answer_id(self._engine, key), kept=False, marks_follow=False)
         answer = self._engine.segment(page.content, request, page=(page.number, page.pages), recording=recording)
         return answer.body
 
 
-def _answer_id(engine: Engine, key: str) -> str:
+def answer_id(engine: Engine, key: str) -> str:
     """The id of an answer: the same in every run with the same release and the same image."""
     return hashlib.sha256(f"{engine.served.live.digest} {key}".encode()).hexdigest()[:32]
 

@@ -1,5 +1,6 @@
 """The files that `segsort segment` writes belong to the images of the command, and those of other programs stay."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,106 @@ def test_a_stopped_command_leaves_parts_of_files_in_its_own_folder_until_the_nex
     assert command(good) == 0
     assert list(command.out.rglob("*.part")) == []
     assert (command.out / "good.labels.png").exists()
+
+
+def widths(out: Path) -> dict[str, int]:
+    """The width of the image that the files of each name show. They show the same image."""
+    found: dict[str, int] = {}
+    for file in sorted(out.glob("*.json")):
+        of = {"json": json.loads(file.read_text())["width"]}
+        for kind in ("overlay", "labels"):
+            with Image.open(out / f"{file.stem}.{kind}.png") as opened:
+                of[kind] = opened.width
+        assert len(set(of.values())) == 1, (file.stem, of)
+        found[file.stem] = of["json"]
+    return found
+
+
+def test_files_follow_their_images_when_an_image_of_the_same_file_name_is_removed(
+    command: Command, tmp_path: Path
+) -> None:
+    """Files of names that no image has any more stay, as they do when other images are segmented."""
+    photos = [photo(tmp_path / "photos" / day / "img.png", width) for day, width in (("a", 60), ("b", 70), ("c", 80))]
+    assert command(*filter(Path.exists, photos)) == 0
+    assert widths(command.out) == {"img": 60, "img-2": 70, "img-3": 80}
+    photos[0].unlink()
+    assert command(*filter(Path.exists, photos)) == 0
+    assert "0 images in" in command.said, "answers are not computed again"
+    assert widths(command.out) == {"img": 70, "img-2": 80, "img-3": 80}
+
+
+def test_files_show_the_images_of_the_last_command(command: Command, tmp_path: Path) -> None:
+    first, second = (photo(tmp_path / day / "img.png", width) for day, width in (("day1", 60), ("day2", 70)))
+    for file, width in ((first, 60), (second, 70), (first, 60)):
+        assert command(file) == 0
+        assert widths(command.out) == {"img": width}
+    photo(first, 80)  # edited
+    assert command(first) == 0
+    assert widths(command.out) == {"img": 80}
+    photo(first, 60)  # restored
+    assert command(first) == 0
+    assert "0 images in" in command.said
+    assert widths(command.out) == {"img": 60}
+    times = {file: file.stat().st_mtime_ns for file in command.out.glob("img.*")}
+    assert command(first) == 0
+    assert {file: file.stat().st_mtime_ns for file in command.out.glob("img.*")} == times, "nothing is drawn again"
+
+
+def test_a_sheet_shows_the_image_of_the_other_files(command: Command, tmp_path: Path) -> None:
+    first, second = (photo(tmp_path / day / "img.png", width) for day, width in (("day1", 60), ("day2", 70)))
+    sheet = command.out / "img.exemplars.png"
+    (command.out).mkdir()
+    (command.out / "img.notes.txt").write_text("of the user")
+    assert command(first, sheets=True) == 0
+    shown = sheet.read_bytes()
+    (command.out / "img.json").unlink()
+    assert command(first) == 0
+    assert sheet.read_bytes() == shown
+    assert command(second) == 0
+    assert not sheet.exists(), "the sheet of another image was left"
+    assert command(second, sheets=True) == 0
+    assert sheet.read_bytes() != shown
+    assert command(first) == 0
+    assert command(first, sheets=True) == 0
+    assert sheet.read_bytes() == shown
+    assert (command.out / "img.notes.txt").exists()
+
+
+@pytest.mark.parametrize("last", ["img.overlay.png", "img.labels.png", "img.json"])
+def test_files_of_two_images_are_not_mixed_after_a_stop(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    first, second = (photo(tmp_path / day / "img.png", width) for day, width in (("day1", 60), ("day2", 70)))
+    assert command(first) == 0
+    replace = Path.replace
+
+    def stopped(file: Path, target: Path) -> Path:
+        made = replace(file, target)
+        if target.name == last:
+            raise KeyboardInterrupt
+        return made
+
+    monkeypatch.setattr(Path, "replace", stopped)
+    assert command(second) == 130
+    monkeypatch.setattr(Path, "replace", replace)
+    assert command(first) == 0
+    assert widths(command.out) == {"img": 60}
+
+
+def test_files_of_another_release_are_drawn_again(command: Command, empty_release: Path, tmp_path: Path) -> None:
+    """Also if an export came between, so that the answer of the release is known."""
+    file = photo(tmp_path / "img.png", 60)
+    assert command(file) == 0
+    assert command(file, release=str(empty_release), again=True, export="csv") == 0
+    assert command(file, release=str(empty_release)) == 0
+    assert "0 images in" in command.said
+    assert json.loads((command.out / "img.json").read_text())["release"] == "blank"
+
+
+def test_an_image_that_fails_leaves_the_files_of_an_earlier_command(command: Command, tmp_path: Path) -> None:
+    file = photo(tmp_path / "img.png", 60)
+    assert command(file) == 0
+    file.write_text("no image")
+    assert command(file) == 1
+    assert widths(command.out) == {"img": 60}
+    assert "img.png" in (command.out / "failed.txt").read_text()
