@@ -25,6 +25,7 @@ from service.batching.image_work import (
     MadeImage,
     WorkerSettings,
     answer_id,
+    file_key,
     lost_image,
     name_of_task,
     open_worker,
@@ -223,7 +224,7 @@ class FolderRun:
         except OSError:
             return None
         self._seen[digest] += 1
-        return f"{digest}-{self._seen[digest]}"
+        return file_key(digest, self._seen[digest])
 
     def _results(self, with_images: bool) -> Iterator[ExportImage]:
         for place, file in enumerate(self._files):

@@ -89,12 +89,25 @@ def answer_id(engine: Engine, key: str) -> str:
     return hashlib.sha256(f"{engine.served.live.digest} {key}".encode()).hexdigest()[:32]
 
 
+def file_key(digest: str, number: int) -> str:
+    """The key of an answer. digest: SHA-256 of the image file; number: among equal files, from 1."""
+    return f"{digest}-{number}"
+
+
+def digest_of(key: str) -> str:
+    """SHA-256 of the image file of a key."""
+    return key.partition("-")[0]
+
+
 def read_task(task: ImageTask) -> ReadTask:
-    """Read the file of an image."""
+    """Read the file of an image. One that was changed since its key was computed has failed: its answer is another."""
     try:
-        return ReadTask(task, task.file.read_bytes())
+        content = task.file.read_bytes()
     except OSError as error:
         return ReadTask(task, b"", str(error))
+    if hashlib.sha256(content).hexdigest() != digest_of(task.key):
+        return ReadTask(task, b"", "the file was changed while the command ran; the same command goes on")
+    return ReadTask(task, content)
 
 
 def name_of_task(task: ImageTask) -> str:

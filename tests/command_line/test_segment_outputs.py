@@ -9,6 +9,8 @@ import typer
 from PIL import Image
 
 from command_line.segment_command import segment
+from service.batching.folder_run import FolderRun
+from service.batching.image_work import ImageTask
 from tests.conftest import Blocks
 
 pytestmark = pytest.mark.timeout(600)
@@ -190,3 +192,22 @@ def test_an_image_that_fails_leaves_the_files_of_an_earlier_command(command: Com
     assert command(file) == 1
     assert widths(command.out) == {"img": 60}
     assert "img.png" in (command.out / "failed.txt").read_text()
+
+
+def test_an_image_that_is_changed_meanwhile_is_not_taken_for_what_it_was(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, planned = photo(tmp_path / "img.png", 60), FolderRun._task
+
+    def edited(run: FolderRun, place: int, key: str | None) -> ImageTask | None:
+        task = planned(run, place, key)
+        photo(file, 70)
+        return task
+
+    monkeypatch.setattr(FolderRun, "_task", edited)
+    assert command(file) == 1
+    assert "was changed" in (command.out / "failed.txt").read_text()
+    monkeypatch.setattr(FolderRun, "_task", planned)
+    for width in (70, 60):
+        assert command(photo(file, width)) == 0
+        assert widths(command.out) == {"img": width}
