@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from model_store.card import ClassInfo
 from model_store.explanation import exemplar_facts
 from model_store.live import LiveExemplars, Scope
 from segsort.arrays import on_host
@@ -11,7 +12,7 @@ from segsort.masks import decode_rle
 from service.answering.engine import Engine
 from service.answering.remeasuring import prototypes_of
 from service.answering.served import ServedRelease
-from service.editing.class_names import ClassRef
+from service.editing.class_names import Classes, ClassRef
 from service.editing.curation import Curation
 from service.editing.pieces import Piece, Source
 from service.explaining.exemplar_detail import exemplar_file
@@ -69,21 +70,33 @@ class Carrier:
         return bool(edits)
 
     def _carry_classes(self, old: ServedRelease, curation: Curation, revision: int) -> None:
+        """Rename and recolour classes, then create the new ones, whose names may be those that the others gave up."""
         log = old.live.log
         before, after = log.class_states(self.revision), log.class_states(revision)
-        by = self._author(old, None)
+        new, by = list[ClassInfo](), self._author(old, None)
         for class_id, state in enumerate(after):
-            is_new = class_id >= len(before) or before[class_id].retired
-            color = "#{:02x}{:02x}{:02x}".format(*state.info.color)
-            if state.retired or (is_new and class_id in self._classes):
+            if state.retired:
                 continue
-            if is_new:
-                edit = curation.make_class(by, state.info.name, color)
-                self._classes[class_id] = edit.class_after.class_id
-                self.edits += 1
+            if class_id >= len(before) or before[class_id].retired:
+                new.append(state.info)
             elif state.info != before[class_id].info:
-                changed = curation.change_class(by, self._class_of(class_id), state.info.name, color)
+                changed = curation.change_class(by, self._class_of(class_id), state.info.name, _hex(state.info))
                 self.edits += changed is not None
+        for info in new:
+            if info.class_id not in self._classes:
+                self._carry_new_class(info, by, curation)
+
+    def _carry_new_class(self, info: ClassInfo, by: Author, curation: Curation) -> None:
+        """Create a class, unless one has its name, for example because an attempt before this one failed later."""
+        present = Classes(curation.served.live.log.class_states()).named(info.name)
+        if present:
+            self._classes[info.class_id] = present[0].class_id
+            recoloured = curation.change_class(by, present[0].class_id, None, _hex(info))
+            self.edits += recoloured is not None
+        else:
+            edit = curation.make_class(by, info.name, _hex(info))
+            self._classes[info.class_id] = edit.class_after.class_id
+            self.edits += 1
 
     def _carry_added(self, old: ServedRelease, new: ServedRelease, curation: Curation, state: LiveExemplars) -> None:
         log = old.live.log
@@ -163,3 +176,8 @@ class Carrier:
         return Author(
             edit.author, f"carried over from edit {edit.revision} of release {old.name}{told}"[:_LONGEST_REASON]
         )
+
+
+def _hex(info: ClassInfo) -> str:
+    """The colour of a class as "#rrggbb"."""
+    return "#{:02x}{:02x}{:02x}".format(*info.color)

@@ -21,7 +21,7 @@ from service.editing.curation import Curation
 from service.editing.pieces import Piece, Source
 from service.problems import Problem
 from service.records.follower import Author
-from service.records.image_store import ImageFile
+from service.records.image_store import ImageFile, ImageStore
 from service.settings import Settings
 from tests.conftest import Blocks
 from tests.service.conftest import encoded
@@ -71,6 +71,11 @@ def alive(served: ServedRelease) -> dict[str, int]:
     """Number of alive exemplars of each class that is offered."""
     counts = served.live.state.counts_per_class
     return {s.info.name: int(counts[s.info.class_id]) for s in served.live.log.class_states() if not s.retired}
+
+
+def offered(served: ServedRelease) -> list[tuple[str, tuple[int, int, int]]]:
+    """Name and colour of each class that is offered, in the order of class_id."""
+    return [(s.info.name, s.info.color) for s in served.live.log.class_states() if not s.retired]
 
 
 def test_added_exemplars_are_embedded_again_and_keep_author_image_and_mask(engine: Engine) -> None:
@@ -137,10 +142,60 @@ def test_classes_are_created_renamed_and_recoloured(engine: Engine) -> None:
     edits.revert(ANNA, 3)
     edits.add(ANNA, source(engine), pieces("brick", "ice"))
     old, _ = carried(engine)
-    states = [s.info for s in engine.served.live.log.class_states() if not s.retired]
-    expected = [s.info for s in old.live.log.class_states() if not s.retired]
-    assert [(info.name, info.color) for info in states] == [(info.name, info.color) for info in expected]
+    assert offered(engine.served) == offered(old)
     assert alive(engine.served) == alive(old)
+
+
+def test_edits_are_carried_over_again_after_a_failure(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The class is created in the new release before the images are stored, which fails. Edits go on meanwhile."""
+    edits = curation(engine)
+    edits.change_class(ANNA, 0, "wall", None)
+    edits.make_class(ANNA, "brick", "#040506")
+    edits.add(ANNA, source(engine), pieces("Brick", "ice"))
+    old = engine.served
+
+    def refuse(store: ImageStore, image: ImageFile) -> None:
+        raise Problem(503, "The object store does not answer.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ImageStore, "keep", refuse)
+        with pytest.raises(Problem, match="does not answer"):
+            carried(engine)
+    assert engine.served is old
+    edits.change_class(ANNA, 3, None, "#070809")
+    carried(engine)
+    assert engine.served.name == "new"
+    assert offered(engine.served) == offered(old)
+    assert alive(engine.served) == alive(old)
+
+
+def test_edits_are_carried_over_again_after_the_old_release_was_served_again(engine: Engine) -> None:
+    edits = curation(engine)
+    edits.add(ANNA, source(engine), pieces("lava"))
+    edits.make_class(ANNA, "fog", None)
+    old, _ = carried(engine)
+    Activation(engine).activate(old.name, "anna")
+    edits.make_class(ANNA, "mist", None)
+    _, carrier = carried(engine)
+    assert carrier.edits == 1
+    assert offered(engine.served) == offered(old)
+    assert alive(engine.served) == alive(old)
+
+
+def test_a_class_takes_the_name_that_another_one_had(engine: Engine) -> None:
+    """A reverted class comes back under its name, after a class with a higher id gave the name up."""
+    edits = curation(engine)
+    edits.make_class(ANNA, "lava", None)
+    edits.revert(ANNA, 1)
+    edits.make_class(ANNA, "lava", None)
+    write_live(engine.served.live.state, engine.settings.data_dir / "releases" / "newer", lambda image_id: b"", "newer")
+    since = engine.served.live.state.revision
+    edits.change_class(ANNA, 4, "basalt", None)
+    edits.revert(ANNA, 2)
+    old = engine.served
+    carrier = Carrier(engine, since, {name: name for name in old.release.exemplars.ids})
+    Activation(engine).activate("newer", "anna", carrier)
+    assert sorted(offered(engine.served)) == sorted(offered(old))
 
 
 @pytest.mark.parametrize("since", [0, 1, 2])
