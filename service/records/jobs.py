@@ -95,7 +95,7 @@ class Jobs:
             for other in _under_way(connection):
                 if not is_dead(other):
                     return other
-                _interrupt(connection, other.job_id)
+                _interrupt(connection, other.job_id)  # or it has just ended, which makes room too
             connection.execute(insert(JobRow.__table__), with_checksum(JobRow.__table__, row_of(job)))  # type: ignore[arg-type]
         return None
 
@@ -155,9 +155,7 @@ class Jobs:
         """Record the jobs as interrupted that no process works on any more, and return them as they were."""
         with self._database.begin() as connection:
             dead = [job for job in _under_way(connection) if is_dead(job)]
-            for job in dead:
-                _interrupt(connection, job.job_id)
-        return dead
+            return [job for job in dead if _interrupt(connection, job.job_id)]
 
     def _change(self, job_id: str, topic: Topic | None = None, **columns: Any) -> None:
         under_way = JobRow.state.in_(UNDER_WAY)
@@ -174,9 +172,13 @@ def _under_way(connection: Connection) -> list[Job]:
     return [job_of(row) for row in connection.execute(query).mappings()]
 
 
-def _interrupt(connection: Connection, job_id: str) -> None:
-    connection.execute(update(JobRow).where(JobRow.job_id == job_id).values(state="interrupted", ended=now()))
+def _interrupt(connection: Connection, job_id: str) -> bool:
+    """Record a job as interrupted; False if its owner has recorded its end since it was read."""
+    this = (JobRow.job_id == job_id, JobRow.state.in_(UNDER_WAY))
+    if not connection.execute(update(JobRow).where(*this).values(state="interrupted", ended=now())).rowcount:
+        return False
     _renew_checksum(connection, job_id)
+    return True
 
 
 def _renew_checksum(connection: Connection, job_id: str) -> None:

@@ -57,6 +57,37 @@ def test_a_dead_job_makes_room_and_is_interrupted(jobs: Jobs) -> None:
     assert jobs.interrupt(lambda one: True) == []
 
 
+def test_a_job_that_ends_while_it_is_taken_for_dead_keeps_its_result(jobs: Jobs) -> None:
+    """The owner commits its result after the jobs under way were read, and before one of them is interrupted."""
+    jobs.add(job("1"), alive)
+
+    def ends(one: Job) -> bool:
+        jobs.end(one.job_id, "succeeded", {"after": 0.75})
+        return True
+
+    assert jobs.interrupt(ends) == []
+    found = jobs.get("1")
+    assert found is not None
+    assert (found.state, found.result) == ("succeeded", {"after": 0.75})
+
+
+def test_a_new_job_keeps_the_result_of_one_that_ends_while_it_is_taken_for_dead(postgres_url: str) -> None:
+    """Over PostgreSQL alone: over SQLite, a process that adds a job lets no other one write."""
+    database = open_database(postgres_url)
+    jobs = Jobs(database)
+    jobs.add(job("1"), alive)
+
+    def ends(one: Job) -> bool:
+        jobs.end(one.job_id, "succeeded", {"after": 0.75})
+        return True
+
+    assert jobs.add(job("2"), ends) is None
+    found = jobs.get("1")
+    database.dispose()
+    assert found is not None
+    assert (found.state, found.result) == ("succeeded", {"after": 0.75})
+
+
 def test_progress_and_the_end_are_recorded(jobs: Jobs) -> None:
     jobs.add(job("1"), alive)
     jobs.begin("1")
