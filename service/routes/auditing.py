@@ -60,7 +60,7 @@ async def audit_exemplars(
     live = engine.served.live
     state = live.state
     audits: Audits = request.app.state.audits
-    key = (live.name, state.revision, kind)
+    key = (live.digest, state.revision, kind)
     computing = audits.ask(key, lambda: compute(kind, engine.records, live, state))
     try:
         waiting = asyncio.shield(asyncio.wrap_future(computing))

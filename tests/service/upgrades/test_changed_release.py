@@ -228,6 +228,22 @@ def test_without_a_copy_what_was_recorded_is_answered_and_what_is_missing_is_sai
         assert "Send POST /segmentations/" in marked.json()["fix"]
 
 
+def test_an_audit_is_computed_again_when_the_release_changes_under_its_name(
+    start: Start, first: Path, other: Path
+) -> None:
+    audit = "/exemplars/audit?kind=duplicates&similarity=0.9"
+    with start(other) as client:
+        expected = get(client, audit)
+    with start(first) as client:
+        before = get(client, audit)
+        shutil.rmtree(first)
+        shutil.copytree(other, first)
+        assert post(client, "/releases/tiny/activate")["changed"]
+        after = get(client, audit)
+    assert (before["index_revision"], after["index_revision"]) == (0, 0)
+    assert after == expected != before
+
+
 def test_edits_of_an_earlier_release_that_is_still_served_are_logged_once(
     start: Start, first: Path, other: Path, photo: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
