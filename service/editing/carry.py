@@ -266,7 +266,7 @@ class CarryOver:
 def counterparts_of(live: LiveRelease) -> dict[str, str]:
     """By id of an exemplar of an earlier release: the one that the edits in effect made of it."""
     found: dict[str, str] = {}
-    for revision, edit in live.log.edits.items():
+    for revision, edit in list(live.log.edits.items()):  # another thread may append
         if edit.kind == "carry" and live.log.reverted_by(revision) is None:
             found |= edit.payload["counterparts"]
     return found

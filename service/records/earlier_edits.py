@@ -25,7 +25,7 @@ class EarlierGroup(NamedTuple):
 def carried_of(log: EditLog) -> dict[str, int]:
     """What the edits in effect of a release have carried over to it."""
     carried: dict[str, int] = {}
-    for revision, edit in log.edits.items():
+    for revision, edit in list(log.edits.items()):  # another thread may append
         if edit.kind == "carry" and log.reverted_by(revision) is None:
             for digest, last in edit.payload["carried"].items():
                 carried[digest] = max(last, carried.get(digest, 0))
