@@ -14,7 +14,7 @@ from service.http.spooled import Spooled
 from service.problems import Problem
 from service.routes.dependencies import Body, Limit, Reader, Service
 from service.routes.documented import BINARY, Responses
-from service.routes.segmentations import find_answers
+from service.routes.segmentations import find_answers, no_answer
 
 router = APIRouter(route_class=Budgeted, tags=["segmentations"])
 Format = Literal["coco", "png", "color-png", "yolo", "geojson", "label-studio", "cvat", "labelme", "csv"]
@@ -131,7 +131,10 @@ def _export(request: Request, engine: Engine, caller: Caller, asked: Selection) 
         if asked.single and not asked.images:
             return _file(combined(form, export_images(engine, live, ids, False, asked.names), classes, options))
         if len(ids) == 1 and not asked.images:
-            return _file(download(form, next(export_images(engine, live, ids, False, asked.names)), classes, options))
+            only = next(export_images(engine, live, ids, False, asked.names), None)
+            if only is None:  # it was deleted after it was found
+                raise no_answer(ids[0])
+            return _file(download(form, only, classes, options))
         pieces = archive(form, export_images(engine, live, ids, asked.images, asked.names), classes, options)
     except ValueError as error:  # for example, a palette holds 256 classes at most
         raise Problem(422, "The format cannot hold this export.", received=form, allowed=str(error)) from error

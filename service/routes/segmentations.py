@@ -270,7 +270,7 @@ def find_answer(engine: Engine, segmentation_id: str, caller: Caller) -> Answere
     """
     answered = engine.records.answer(segmentation_id, caller.owner)
     if answered is None:
-        raise _no_answer(segmentation_id)
+        raise no_answer(segmentation_id)
     note_touched(segmentation_id)
     return answered
 
@@ -286,12 +286,13 @@ def find_answers(engine: Engine, segmentation_ids: Sequence[str], caller: Caller
     for segmentation_id in segmentation_ids:
         answered = found.get(segmentation_id)
         if answered is None or caller.owner not in (None, answered.facts.author):
-            raise _no_answer(segmentation_id)
+            raise no_answer(segmentation_id)
     note_touched(*segmentation_ids)
     return [found[one] for one in segmentation_ids]
 
 
-def _no_answer(segmentation_id: str) -> Problem:
+def no_answer(segmentation_id: str) -> Problem:
+    """404: there is no answer of this id that the caller sees."""
     return Problem(
         404, "There is no such answer.", received=segmentation_id, allowed="the segmentation_id of an answer",
         fix="Use an id that GET /segmentations lists, or segment the image again.",

@@ -16,7 +16,10 @@ from model_store.exporting import EXPORTS
 from model_store.images import decode_mask
 from model_store.labelled import IGNORE, open_format
 from segsort.masks import decode_rle
+from service.records.database import Answered
+from service.routes import exports
 from service.routes.exports import Format
+from service.routes.segmentations import find_answers
 from tests.conftest import Blocks
 from tests.service.conftest import encoded
 
@@ -232,3 +235,21 @@ def test_a_name_that_a_retired_class_had_too_is_written_once_so_that_the_export_
     assert names[3:] == ["moss (3)", "moss (4)", "moss"]
     headers = {"Content-Type": "application/zip"}
     assert client.post("/import", content=archive, headers=headers).status_code == 201
+
+
+@pytest.mark.parametrize("form", ["coco", "png", "csv"])
+def test_an_answer_that_is_deleted_before_it_is_written_is_not_found(
+    client: TestClient, answers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Another request deletes it after the answers were found."""
+    name = answers[0]["segmentation_id"]
+
+    def found_and_deleted(*args: Any) -> list[Answered]:
+        found = find_answers(*args)
+        client.delete(f"/segmentations/{name}").raise_for_status()
+        return found
+
+    monkeypatch.setattr(exports, "find_answers", found_and_deleted)
+    response = client.get("/export", params={"segmentation_id": name, "format": form})
+    assert (response.status_code, response.json().get("received")) == (404, name)
+    assert response.json()["detail"] == "There is no such answer."
