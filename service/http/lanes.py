@@ -57,7 +57,7 @@ class Lane:
     @property
     def waiting(self) -> int:
         """Number of requests that wait."""
-        return sum(len(queue) for queue in self._queues.values())
+        return sum(len(queue) for queue in list(self._queues.values()))  # in a thread: others may be added
 
     async def enter(self, receive: Receive, caller: str = "") -> Turn:
         """Wait for a turn. `leave` ends it.

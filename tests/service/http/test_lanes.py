@@ -1,6 +1,7 @@
 """Lanes: how many requests of a kind run, wait, and are refused."""
 
 import asyncio
+from collections import deque
 from typing import Any
 
 import pytest
@@ -164,3 +165,17 @@ def test_in_a_full_queue_the_caller_with_the_most_loses_its_last_request_to_anot
         assert (one.running, one.waiting) == (0, 0)
 
     asyncio.run(main())
+
+
+def test_waiting_requests_are_counted_in_another_thread_while_another_caller_begins_to_wait() -> None:
+    """The metrics are read in a thread of their own."""
+    one = lane()
+
+    class Queue(deque[Any]):
+        def __len__(self) -> int:
+            one._queues.setdefault("new", deque([None]))
+            return 1
+
+    one._queues |= {"first": Queue(), "second": deque([None])}
+    assert one.waiting == 2
+    assert one.waiting == 3
