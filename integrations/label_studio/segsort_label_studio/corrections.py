@@ -34,11 +34,15 @@ class Corrections:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A region of an annotation: the class that it teaches, its pixels [H, W] bool, and the colour of a new class."""
+    """A region of an annotation.
 
-    class_name: str
+    class_name: the class that it teaches; None: it is as it was predicted, and teaches nothing; mask: its pixels
+    [H, W] bool; color: of a new class.
+    """
+
+    class_name: str | None
     mask: Bools
-    color: str | None
+    color: str | None = None
 
 
 def corrections(
@@ -67,7 +71,10 @@ def corrections(
 def _drawn(
     result: Mapping[str, Any], surface: Surface, answer: Segmentation, classes: list[str], found: Corrections
 ) -> Drawn | None:
-    """A region that a person drew or changed; None for others, with a note where one is left out."""
+    """A region that was drawn or changed, or an unchanged outline; None for others, with a note where one is left out.
+
+    Unchanged brush regions are left out: they never overlap in a prediction, so what overlaps one was drawn so.
+    """
     kind, value = str(result.get("type", "")).removesuffix("labels"), result.get("value") or {}
     control = next((one for one in surface.controls if one.name == result.get("from_name")), None)
     if control is None or control.kind != kind or kind == "keypoint":
@@ -89,7 +96,7 @@ def _drawn(
         return None
     if region_id(kind, labels[0], mask) == result.get("id"):
         found.unchanged += 1
-        return None
+        return None if kind == "brush" else Drawn(None, mask)
     name = label_class(control, labels[0], classes)
     color = next((label.color for label in control.labels if label.value == labels[0]), None)
     return Drawn(name, mask, None if name in classes else color)
@@ -97,13 +104,18 @@ def _drawn(
 
 def _compare(drawn: list[Drawn], surface: Surface, answer: Segmentation, found: Corrections) -> None:
     """Keep the pixels whose class is another than the present one, without rims beside edges."""
-    names = list(dict.fromkeys([*(one.name for one in answer.classes), *(region.class_name for region in drawn)]))
-    colors = {region.class_name: region.color for region in drawn}
+    colors = {region.class_name: region.color for region in drawn if region.class_name is not None}
+    names = list(dict.fromkeys([*(one.name for one in answer.classes), *colors]))
     wanted = np.full((answer.height, answer.width), -1, dtype=np.int32)
+    sizes = np.zeros(wanted.shape, dtype=np.int64)  # of the region that each pixel of `wanted` is from
     thin = np.zeros(wanted.shape, dtype=bool)
     radius = max(1, round(max(wanted.shape) / _RIM))
     for region in drawn:  # later regions cover earlier ones
-        wanted[region.mask] = names.index(region.class_name)
+        size = np.count_nonzero(region.mask)
+        if region.class_name is None:  # outlines have no holes: it covers the larger ones that may enclose it
+            wanted[region.mask & (sizes > size)] = -1
+            continue
+        wanted[region.mask], sizes[region.mask] = names.index(region.class_name), size
         if not core(region.mask, radius).any():
             thin |= region.mask
     places = answer.to_label_map("segment")

@@ -1,7 +1,7 @@
 """Predictions: regions of Label Studio from an answer of the segsort service."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +46,7 @@ def predict(answer: Segmentation, surface: Surface, options: Options, explain: s
     for control in controls(surface, options):
         labels = class_labels(control, sorted({one.class_name for one in shown if one.class_name}))
         labelled |= labels.keys()
-        for group in grouped(answer, shown, labels, options):
-            regions += group_regions(group, control, surface.name, answer, explain)
+        regions += regions_of(grouped(answer, shown, labels, options), control, surface.name, answer, explain)
     pixels = answer.width * answer.height
     rest: dict[str, float] = {}
     for one in shown:
@@ -115,20 +114,31 @@ def _different(one: NDArray[np.int32], other: NDArray[np.int32]) -> NDArray[np.i
     return np.stack([codes // base, codes % base], axis=1)
 
 
-def group_regions(
+def regions_of(
+    groups: Iterable[Group], control: Control, image: str, answer: Segmentation, explain: str
+) -> list[dict[str, Any]]:
+    """The regions of groups, the largest first: Label Studio shows later ones above earlier ones, so that a region lies
+    above the outline that encloses it.
+    """
+    found = [one for group in groups for one in _group_regions(group, control, image, answer, explain)]
+    return [region for _, region in sorted(found, key=lambda one: -one[0])]
+
+
+def _group_regions(
     group: Group, control: Control, image: str, answer: Segmentation, explain: str
-) -> Iterator[dict[str, Any]]:
-    """The regions of a group: one, or of polygons one for each part."""
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The regions of a group, each with its pixels in number: one region, or of polygons one for each part."""
     score = _mean(group.segments)
     note = {"text": [_note(group, explain)]}
     for value in region_values(group.mask, control.kind):
         mask = group.mask if control.kind == "brush" else region_mask(control.kind, value, group.mask.shape)
         value[control.type] = [group.label]
-        yield {
+        region = {
             "id": region_id(control.kind, group.label, mask), "from_name": control.name, "to_name": image,
             "type": control.type, "original_width": answer.width, "original_height": answer.height,
             "image_rotation": 0, "origin": "prediction", "value": value, "meta": note,
         } | ({} if score is None else {"score": score})  # fmt: skip
+        yield np.count_nonzero(mask), region
 
 
 def region_values(mask: Bools, kind: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from segsort_label_studio.config import REGIONS, Surface, class_labels, label_cl
 from segsort_label_studio.errors import BackendError
 from segsort_label_studio.masks import pieces, region_mask
 from segsort_label_studio.options import Options
-from segsort_label_studio.predictions import Group, group_regions, grouped
+from segsort_label_studio.predictions import Group, grouped, regions_of
 from segsort_label_studio.service import Service
 
 
@@ -104,7 +104,7 @@ def answer_prompt(
     counts = np.bincount(places[mask], minlength=len(answer.segments))
     order = [answer.segments[i] for i in np.argsort(-counts, kind="stable").tolist() if counts[i]]
     found = Group(prompt.label, order, mask)
-    regions = list(group_regions(found, control, surface.name, answer, explain))
+    regions = regions_of([found], control, surface.name, answer, explain)
     # It teaches once a person accepts it, so it has no id of an unchanged prediction.
     return [region | {"origin": "manual", "id": uuid4().hex[:12]} for region in regions]
 

@@ -1,10 +1,22 @@
 """Annotations of Label Studio teach: corrections, shapes and strokes, new versions, and what is taken back."""
 
 import numpy as np
+import pytest
 from pycocotools import mask as coco
 from scipy import ndimage
 
-from tests.integrations.label_studio.studio import BRUSH, Studio, correction, data_url, mask_of, photo, region
+from segsort_label_studio.masks import region_mask
+from tests.integrations.label_studio.studio import (
+    BOXES,
+    BRUSH,
+    POLYGONS,
+    Studio,
+    correction,
+    data_url,
+    mask_of,
+    photo,
+    region,
+)
 
 
 def test_a_corrected_region_changes_the_next_prediction(label_studio: Studio) -> None:
@@ -141,6 +153,79 @@ def test_polygons_rectangles_and_ellipses_teach_too(label_studio: Studio) -> Non
     assert (names[12:28, 12:28] == "Sea").all()
     assert (names[10:28, 40:57] == "Sea").all()
     assert (names[16:20, 72:82] == "Sea").all()
+
+
+def taught_pixels(label_studio: Studio) -> np.ndarray:
+    """[72, 96]: the pixels of all exemplars that edits added."""
+    taught = np.zeros((72, 96), dtype=bool)
+    for name in [name for edit in label_studio.edits() for name in edit["exemplar_ids"]]:
+        taught |= coco.decode(label_studio.service.get(f"/exemplars/{name}").json()["mask"]).astype(bool)
+    return taught
+
+
+def outlined(one: dict) -> np.ndarray:
+    """[72, 96]: the pixels in the outline of a polygon or a box."""
+    return region_mask(one["type"].removesuffix("labels"), one["value"], (72, 96))
+
+
+def framed() -> np.ndarray:
+    """Grass in water in bricks, of which each lies in the outline of the next."""
+    image = np.empty((72, 96, 3), dtype=np.uint8)
+    image[:] = (200, 40, 30)
+    image[8:64, 8:80] = (30, 60, 210)
+    image[24:48, 32:56] = (40, 180, 60)
+    return image
+
+
+@pytest.mark.parametrize("config", [POLYGONS, BOXES])
+def test_an_unchanged_region_in_the_outline_of_a_changed_one_is_not_taught(label_studio: Studio, config: str) -> None:
+    label_studio.config, label_studio.image = config, data_url(framed())
+    regions = label_studio.prediction()["result"]
+    kind = regions[0]["type"]
+    (outer,) = [one for one in regions if one["value"][kind] == ["Sea"]]
+    (inner,) = [one for one in regions if one["value"][kind] == ["grass"]]
+    (around,) = [one for one in regions if one["value"][kind] == ["Brick"]]
+    grown = (
+        {"points": [[8, 11], [99, 11], [99, 89], [8, 89]]}
+        if config == POLYGONS
+        else {"width": 99 - outer["value"]["x"]}
+    )
+    changed = outer | {"value": outer["value"] | grown}
+    label_studio.webhook("ANNOTATION_CREATED", 34, [around, changed, inner])
+    label_studio.settled()
+    taught = taught_pixels(label_studio)
+    assert taught[20:50, 84:94].all(), "what was changed is taught"
+    assert not (taught & outlined(inner)).any()
+
+
+@pytest.mark.parametrize("config", [POLYGONS, BOXES])
+def test_the_regions_in_an_unchanged_outline_can_be_changed(label_studio: Studio, config: str) -> None:
+    label_studio.config, label_studio.image = config, data_url(framed())
+    regions = label_studio.prediction()["result"]
+    areas = [int(outlined(one).sum()) for one in regions]
+    assert areas == sorted(areas, reverse=True)
+    kind = regions[0]["type"]
+    (inner,) = [one for one in regions if one["value"][kind] == ["grass"]]
+    inner["value"][kind] = ["Brick"]
+    for number, order in ((34, regions), (35, regions[::-1])):  # an earlier version predicted them in another order
+        label_studio.webhook("ANNOTATION_CREATED", number, order)
+        label_studio.settled()
+        assert taught_pixels(label_studio)[26:46, 34:54].all()
+        label_studio.webhook("ANNOTATIONS_DELETED", number)
+        label_studio.settled()
+
+
+def test_a_new_region_over_unchanged_ones_is_taught(label_studio: Studio) -> None:
+    label_studio.config, label_studio.image = POLYGONS, data_url(framed())
+    new = {
+        "id": "drawn", "type": "polygonlabels", "from_name": "polygon", "to_name": "image",
+        "value": {"points": [[0, 0], [100, 0], [100, 100], [0, 100]], "polygonlabels": ["Sea"]},
+    }  # fmt: skip
+    label_studio.webhook("ANNOTATION_CREATED", 34, [*label_studio.prediction()["result"], new])
+    label_studio.settled()
+    taught = taught_pixels(label_studio)
+    assert taught[26:46, 34:54].all()
+    assert taught[:6].all()
 
 
 def test_a_list_of_images_has_regions_on_each_and_corrections_teach_theirs(label_studio: Studio) -> None:
