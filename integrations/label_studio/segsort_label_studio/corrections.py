@@ -59,13 +59,17 @@ def corrections(
     """
     found = Corrections()
     drawn: list[Drawn] = []
-    for result in results:
-        if result.get("to_name") == surface.name and int(result.get("item_index") or 0) == item:
-            region = _drawn(result, surface, answer, classes, found)
-            if region is not None:
-                drawn.append(region)
+    for result in results_on(results, item, surface):
+        region = _drawn(result, surface, answer, classes, found)
+        if region is not None:
+            drawn.append(region)
     _compare(drawn, surface, answer, found)
     return found
+
+
+def results_on(results: Sequence[Mapping[str, Any]], item: int, surface: Surface) -> list[Mapping[str, Any]]:
+    """The results of an annotation that are on one image."""
+    return [one for one in results if one.get("to_name") == surface.name and int(one.get("item_index") or 0) == item]
 
 
 def _drawn(

@@ -23,6 +23,9 @@ CREATE TABLE IF NOT EXISTS taught (
     annotation INTEGER PRIMARY KEY, task INTEGER NOT NULL, version TEXT NOT NULL, edits TEXT NOT NULL, note TEXT NOT
     NULL, changed REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS taught_task ON taught (task);
+CREATE TABLE IF NOT EXISTS begun (
+    annotation INTEGER PRIMARY KEY, task INTEGER NOT NULL, version TEXT NOT NULL, images INTEGER NOT NULL,
+    revision INTEGER);
 CREATE TABLE IF NOT EXISTS heard (one INTEGER PRIMARY KEY CHECK (one = 1), time REAL NOT NULL);
 """
 _MOST_ANSWERS = 100_000  # images whose answer is remembered, about 20 MB
@@ -53,6 +56,21 @@ class Taught:
     version: str
     edits: list[tuple[int, list[str], str]]
     note: str
+
+
+@dataclass(frozen=True)
+class Begun:
+    """How far the teaching of a version came, so that the next try continues there.
+
+    images: how many images of the task were taught; revision: the newest edit before the one that is being made, None
+    if none is being made.
+    """
+
+    annotation: int
+    task: int
+    version: str
+    images: int = 0
+    revision: int | None = None
 
 
 class Memory:
@@ -181,3 +199,16 @@ class Memory:
 
     def drop_taught(self, annotation: int) -> None:
         self._rows("DELETE FROM taught WHERE annotation = ?", annotation)
+
+    def begun(self, annotation: int) -> Begun | None:
+        """How far the teaching of an annotation came; None if none is under way."""
+        columns = "annotation, task, version, images, revision"
+        rows = self._rows(f"SELECT {columns} FROM begun WHERE annotation = ?", annotation)
+        return Begun(*rows[0]) if rows else None
+
+    def put_begun(self, begun: Begun) -> None:
+        values = (begun.annotation, begun.task, begun.version, begun.images, begun.revision)
+        self._rows("INSERT OR REPLACE INTO begun VALUES (?, ?, ?, ?, ?)", *values)
+
+    def drop_begun(self, annotation: int) -> None:
+        self._rows("DELETE FROM begun WHERE annotation = ?", annotation)

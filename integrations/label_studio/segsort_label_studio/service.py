@@ -1,6 +1,7 @@
 """What this backend asks of the segsort service."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Literal, TypeVar
 
 from segsort_client import Client, Edit, Relabelled, Segmentation, SegsortError, Stroke
@@ -9,6 +10,7 @@ from segsort_client.results.health import Readiness
 from segsort_label_studio.errors import BackendError
 
 _LISTED = 3  # exemplars of each segment
+_PAGE = 50  # edits that are listed at once
 _GONE = (404, 409, 410)
 
 T = TypeVar("T")
@@ -74,8 +76,19 @@ class Service:
             return False
         return _asked_or_gone(lambda: self._client.remove_exemplars(exemplars, reason=reason)) is not None
 
-    def newest_edits(self) -> tuple[Edit, ...]:
-        return _asked(self._client.edits)
+    def newest_revision(self) -> int:
+        """Number of the newest edit; 0 if there is none."""
+        return next((one.revision for one in _asked(lambda: self._client.edits(limit=1))), 0)
+
+    def edits_after(self, revision: int) -> Iterator[Edit]:
+        """The edits that were made after an edit, the newest first."""
+        before: int | None = None
+        while True:
+            page = _asked(partial(self._client.edits, limit=_PAGE, before=before))
+            yield from (one for one in page if one.revision > revision)
+            if len(page) < _PAGE or page[-1].revision <= revision:
+                return
+            before = page[-1].revision
 
 
 def version_of(found: Readiness | Segmentation) -> str:

@@ -6,15 +6,16 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from segsort_client import Segmentation
 from segsort_client.results.additions import Marked
 from segsort_label_studio.answers import image_key
 from segsort_label_studio.backend import Backend, Image, Task, images_of, surfaces_of
-from segsort_label_studio.corrections import Corrections, corrections
+from segsort_label_studio.corrections import Corrections, corrections, results_on
 from segsort_label_studio.errors import BackendError
-from segsort_label_studio.memory import Taught, Waiting
+from segsort_label_studio.memory import Begun, Taught, Waiting
 
 _LONGEST_PAUSE = 60.0  # seconds between two tries
 _GIVE_UP = 7 * 24 * 3600.0  # seconds after which a correction that fails is no longer tried
@@ -113,23 +114,45 @@ class Teacher:
         results = body["results"]
         version = "" if results is None else _digest(results)
         before = self.memory.taught(annotation)
-        if before is not None and before.version == version:
+        begun = self.memory.begun(annotation)
+        if begun is not None and begun.revision is not None:
+            begun = self._recover(begun, before)
+        if results is not None and before is not None and before.version == version:
             return "this version was taught before"
+        if begun is not None and begun.version == version:
+            return self._teach_images(begun, before, body)
+        self.memory.drop_begun(annotation)
         undone = self._undo(before) if before is not None else 0
         if results is None:
             self.memory.drop_taught(annotation)
             made = 0 if before is None else len(before.edits)
             return f"deleted; {undone} of {made} edits were undone"
+        return self._teach_images(Begun(annotation, body["task"], version), None, body)
+
+    def _teach_images(self, begun: Begun, before: Taught | None, body: Mapping[str, Any]) -> str:
+        """Teach the images of a version that are not taught yet, and note each. Returns what was done.
+
+        Args:
+            begun: the images that were taught already.
+            before: what they taught.
+            body: fields of the event.
+        """
+        annotation, results = begun.annotation, body["results"]
         task = Task(body["task"], body["data"])
-        reason = self._reason(annotation, body, version)
-        self._recover(annotation, task.number, version)
-        edits, notes = [], []
-        for image in images_of(task, surfaces_of(body["config"])):
-            edit, said = self._teach_image(task, image, results, body["project"], reason)
+        surfaces = surfaces_of(body["config"])
+        images = [one for one in images_of(task, surfaces) if results_on(results, one.item, one.surface)]
+        reason = self._reason(annotation, body, begun.version)
+        edits = list(before.edits) if before is not None else []
+        notes = [before.note] if before is not None and begun.images else []
+        for number, image in enumerate(images[begun.images :], begun.images):
+            edit, said = self._teach_image(replace(begun, images=number), task, image, results, body["project"], reason)
             edits += edit
             notes += said
+            self.memory.put_taught(Taught(annotation, task.number, "", edits, "; ".join(notes)))
+            self.memory.put_begun(replace(begun, images=number + 1))
         note = "; ".join(notes) or "nothing to teach"
-        self.memory.put_taught(Taught(annotation, task.number, version, edits, note))
+        self.memory.put_taught(Taught(annotation, task.number, begun.version, edits, note))
+        self.memory.drop_begun(annotation)
         return note
 
     def _undo(self, before: Taught) -> int:
@@ -146,15 +169,21 @@ class Teacher:
         self.undone += count
         return count
 
-    def _recover(self, annotation: int, task: int, version: str) -> None:
-        """Undo edits of this very version that were made before a crash, and are in no list. They are made again."""
-        begin, end = _begin(task, annotation), _end(version)
-        for edit in self.backend.service.newest_edits():
-            if edit.kind == "mark" and edit.reverted_by is None and _within(edit.reason or "", begin, end):
-                self._undo(Taught(annotation, task, "", [(edit.revision, list(edit.exemplar_ids), "")], ""))
+    def _recover(self, begun: Begun, before: Taught | None) -> Begun:
+        """Undo the edit of an image that was made before a crash and is in no list. It is made again."""
+        begin, end = _begin(begun.task, begun.annotation), _end(begun.version)
+        listed = [revision for revision, _, _ in before.edits] if before is not None else []
+        for edit in self.backend.service.edits_after(begun.revision or 0):
+            ours = edit.kind == "mark" and edit.reverted_by is None and _within(edit.reason or "", begin, end)
+            if ours and edit.revision not in listed:
+                reason = f"{begin} is taught again, or changed"
+                self.undone += self.backend.service.revert(edit.revision, edit.exemplar_ids, reason)
+        recovered = replace(begun, revision=None)
+        self.memory.put_begun(recovered)
+        return recovered
 
     def _teach_image(
-        self, task: Task, image: Image, results: list[Any], project: str, reason: str
+        self, begun: Begun, task: Task, image: Image, results: list[Any], project: str, reason: str
     ) -> tuple[list[tuple[int, list[str], str]], list[str]]:
         """Mark what one image of an annotation corrects."""
         backend, service = self.backend, self.backend.service
@@ -167,9 +196,10 @@ class Teacher:
 
         def mark(answer: Segmentation) -> tuple[Corrections, Marked | None]:
             found = corrections(results, image.item, image.surface, answer, service.classes())
-            return found, service.mark(
-                answer.segmentation_id, found.whole, found.strokes, scope, reason
-            ) if found else None
+            if not found:
+                return found, None
+            self.memory.put_begun(replace(begun, revision=service.newest_revision()))
+            return found, service.mark(answer.segmentation_id, found.whole, found.strokes, scope, reason)
 
         found, marked = answers.use(image.address, fetch, mark)
         said = [*_counted(found), *found.notes]

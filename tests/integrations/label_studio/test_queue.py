@@ -2,12 +2,15 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import numpy as np
+import PIL.Image
 import pytest
 import uvicorn
 
@@ -18,7 +21,7 @@ from service.app import create_app
 from service.http.keys import new_key
 from service.server import Server
 from service.settings import Settings
-from tests.integrations.label_studio.studio import Studio, mask_of, region, studio
+from tests.integrations.label_studio.studio import Studio, mask_of, photo, region, studio
 from tests.service.serving import wait_until
 
 
@@ -94,8 +97,12 @@ def test_of_several_versions_that_wait_the_newest_is_taught(settings: Settings, 
 def test_an_edit_that_was_made_before_a_crash_is_not_made_twice(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    put_taught = Memory.put_taught
+
     def killed(self: Memory, taught: Taught) -> None:
-        raise BackendError(503, "killed between the edit and its record", lasting=False)
+        if taught.edits:
+            raise BackendError(503, "killed between the edit and its record", lasting=False)
+        put_taught(self, taught)
 
     port = free_port()
     with service_at(port, settings) as address:
@@ -111,6 +118,160 @@ def test_an_edit_that_was_made_before_a_crash_is_not_made_twice(
             after.webhook("ANNOTATIONS_DELETED", 34)
             after.settled()
             assert marks(after) == []
+
+
+def killed_with_an_edit(address: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Annotation 34 is taught as grass, and the backend ends before it records the edit."""
+    with studio(address, folder) as before, monkeypatch.context() as patched:
+        patched.setattr(Memory, "put_taught", stopped)
+        before.webhook("ANNOTATION_CREATED", 34, [region("grass", MASK)])
+        wait_until(lambda: before.application.backend.memory.waiting()[0].failed)
+        assert len(marks(before)) == 1
+
+
+def stopped(self: Memory, taught: Taught) -> None:
+    raise BackendError(502, "killed between the edit and its record")
+
+
+def test_an_edit_before_a_crash_is_found_below_many_newer_ones(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with service_at(free_port(), settings) as address:
+        killed_with_an_edit(address, tmp_path / "backend", monkeypatch)
+        with studio(address, tmp_path / "other") as other:
+            other.webhook("ANNOTATION_CREATED", 35, [region("Sea", ~MASK)])
+            other.settled()
+            for _ in range(60):  # reverts of reverts
+                newest = other.edits()[0]["revision"]
+                other.service.post(f"/edits/{newest}/revert", json={}).raise_for_status()
+        with studio(address, tmp_path / "backend") as after:
+            after.webhook("ANNOTATION_UPDATED", 34, [region("grass", MASK)])
+            after.settled()
+            found = after.service.get("/edits", params={"limit": 1000}).json()
+            assert len(found) > 60
+            mine = [one for one in found if one["kind"] == "mark" and "annotation 34" in one["reason"]]
+            assert [one["reverted_by"] is None for one in mine] == [True, False]
+
+
+@pytest.mark.parametrize("action", ["ANNOTATION_UPDATED", "ANNOTATIONS_DELETED"])
+def test_an_edit_before_a_crash_is_undone_by_what_came_next(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    with service_at(free_port(), settings) as address:
+        killed_with_an_edit(address, tmp_path / "backend", monkeypatch)
+        with studio(address, tmp_path / "backend") as after:
+            after.webhook(action, 34, [])
+            after.settled()
+            assert marks(after) == []
+
+
+class Images:
+    """A server of images, of which those that are away answer 503."""
+
+    def __init__(self) -> None:
+        self.away: set[str] = set()
+        self.asked: Counter[str] = Counter()
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                name = self.path.strip("/")
+                outer.asked[name] += 1
+                found = name not in outer.away
+                self.send_response(200 if found else 503)
+                self.end_headers()
+                if found:
+                    PIL.Image.fromarray(photo(int(name))).save(self.wfile, "PNG")
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join(20)
+
+
+def annotated(found: Studio, images: list[str], results: list[dict]) -> None:
+    """Send an annotation of a task with a list of images."""
+    task = found.task() | {"data": {"image": images}}
+    config = found.config.replace('value="$image"', 'valueList="$image"')
+    body = {
+        "action": "ANNOTATION_UPDATED", "task": task, "project": {"id": 3, "label_config": config},
+        "annotation": {"id": 34, "result": results},
+    }  # fmt: skip
+    assert found.backend.post("/webhook", json=body).status_code == 201
+
+
+def test_an_image_is_taught_once_while_another_one_of_its_task_cannot_be_read(
+    settings: Settings, tmp_path: Path
+) -> None:
+    images = Images()
+    images.away.add("1")
+    with images.serving() as host, service_at(free_port(), settings) as address:
+        with studio(address, tmp_path / "backend") as found:
+            memory = found.application.backend.memory
+            both = [region("Sea", MASK), region("grass", MASK, item_index=1)]
+            annotated(found, [f"{host}/0", f"{host}/1"], both)
+            wait_until(lambda: memory.waiting()[0].tries > 2)
+            assert len(found.edits()) == 1
+        with studio(address, tmp_path / "backend") as found:  # nor after a restart
+            memory = found.application.backend.memory
+            found.application.teacher.try_again()
+            wait_until(lambda: memory.waiting()[0].tries > 0)
+            assert len(found.edits()) == 1
+            images.away.clear()
+            found.application.teacher.try_again()
+            found.settled()
+            assert [one["kind"] for one in found.edits()] == ["mark", "mark"]
+            assert "1 parts" in memory.latest()[0].note
+            annotated(found, [f"{host}/0", f"{host}/1"], both)
+            found.settled()
+            assert len(found.edits()) == 2
+            found.webhook("ANNOTATIONS_DELETED", 34)
+            found.settled()
+            assert marks(found) == []
+
+
+def test_what_an_image_taught_is_taken_back_although_another_one_was_never_read(
+    settings: Settings, tmp_path: Path
+) -> None:
+    images = Images()
+    images.away.add("1")
+    both = [region("Sea", MASK), region("grass", MASK, item_index=1)]
+    with (
+        images.serving() as host,
+        service_at(free_port(), settings) as address,
+        studio(address, tmp_path / "backend") as found,
+    ):
+        annotated(found, [f"{host}/0", f"{host}/1"], both)
+        wait_until(lambda: found.application.backend.memory.waiting()[0].tries > 0)
+        assert len(marks(found)) == 1
+        found.webhook("ANNOTATIONS_DELETED", 34)
+        found.settled()
+        assert marks(found) == []
+
+
+def test_an_image_without_a_region_is_not_read(settings: Settings, tmp_path: Path) -> None:
+    images = Images()
+    images.away.add("1")
+    with (
+        images.serving() as host,
+        service_at(free_port(), settings) as address,
+        studio(address, tmp_path / "backend") as found,
+    ):
+        annotated(found, [f"{host}/0", f"{host}/1"], [region("Sea", MASK)])
+        wait_until(lambda: found.application.backend.memory.latest() or images.asked["1"])
+        assert images.asked["1"] == 0
+        assert len(found.edits()) == 1
 
 
 def test_a_wrong_key_loses_no_correction(settings: Settings, tmp_path: Path) -> None:
