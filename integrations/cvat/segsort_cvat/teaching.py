@@ -63,7 +63,13 @@ def teach(
     deleted = set(meta.deleted_frames)
     shapes = _shapes_by_frame(task, automatic, done)
     before = _exemplars_by_source(client, f"cvat/{task_id}/")
-    for number, frame in enumerate(meta.frames):
+    for number, drawn in shapes.items():
+        if number in deleted:
+            done.left_out["on deleted frames"] += len(drawn)
+        elif not 0 <= number < meta.size:
+            done.left_out["on frames that the task does not have"] += len(drawn)
+    for number in range(meta.size):
+        frame = meta.frames[number if len(meta.frames) > 1 else 0]  # the frames of a video have one entry in common
         source = f"cvat/{task_id}/{number} {frame.name}"
         drawn = [] if number in deleted else shapes.get(number, [])
         if not drawn and source not in before:

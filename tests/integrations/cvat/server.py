@@ -1,8 +1,8 @@
 """A stand-in for a CVAT server, which cannot run where its container images cannot be fetched.
 
-It answers the REST routes that CVAT's SDK, its command line and its agents use for one task of images, over real HTTP.
-What it answers is read by the SDK's own models, which refuse what a server may not send. What it receives is checked as
-far as a server does: labels, attributes, types, and that masks fit the image.
+It answers the REST routes that CVAT's SDK, its command line and its agents use for one task of images or of a video,
+over real HTTP. What it answers is read by the SDK's own models, which refuse what a server may not send. What it
+receives is checked as far as a server does: labels, attributes, types, and that masks fit the image.
 """
 
 import io
@@ -37,6 +37,7 @@ class CvatServer:
         labels: of the task, as CVAT stores them.
         annotations: of the task.
         deleted: numbers of deleted frames.
+        video: name of the video that the frames are of; empty: they are images.
         uploads: bodies of annotations as they came.
         requests: annotation requests that wait for an agent.
         results: what agents sent for them, and why they failed.
@@ -47,6 +48,7 @@ class CvatServer:
     address: str = ""
     annotations: dict[str, Any] = field(default_factory=lambda: {"version": 0, **{name: [] for name in _MEMBERS}})
     deleted: list[int] = field(default_factory=list)
+    video: str = ""
     uploads: list[dict[str, Any]] = field(default_factory=list)
     function: dict[str, Any] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -205,20 +207,24 @@ def _task(state: CvatServer) -> dict[str, Any]:
         "created_date": _TIME, "updated_date": f"2026-05-04T09:30:00.{state.version:06}Z", "status": "annotation",
         "jobs": {"count": 1, "completed": 0, "validation": 0, "url": f"{state.address}/api/jobs?task_id={TASK}"},
         "labels": {"url": f"{state.address}/api/labels?task_id={TASK}"},
-        "data_chunk_size": 2, "data_original_chunk_type": "imageset", "data_compressed_chunk_type": "imageset",
-        "size": len(state.images), "image_quality": 70, "data": TASK, "dimension": "2d", "mode": "annotation",
+        "data_chunk_size": 2, "data_compressed_chunk_type": "imageset",
+        "data_original_chunk_type": "video" if state.video else "imageset",
+        "mode": "interpolation" if state.video else "annotation",
+        "size": len(state.images), "image_quality": 70, "data": TASK, "dimension": "2d",
         "overlap": 0, "segment_size": len(state.images), "subset": "", "bug_tracker": "", "organization": None,
     }  # fmt: skip
 
 
 def _meta(state: CvatServer) -> dict[str, Any]:
+    """The frames of a task. Those of a video have one entry in common."""
     frames = [
-        {"name": name, "width": width, "height": height, "related_files": 0}
+        {"name": state.video or name, "width": width, "height": height, "related_files": 0}
         for name, (width, height) in zip(state.images, state.sizes, strict=True)
     ]
+    size, frames = len(frames), frames[:1] if state.video else frames
     return {
-        "chunks_updated_date": _TIME, "chunk_size": 2, "size": len(frames), "image_quality": 70, "start_frame": 0,
-        "stop_frame": len(frames) - 1, "frame_filter": "", "frames": frames, "deleted_frames": state.deleted,
+        "chunks_updated_date": _TIME, "chunk_size": 2, "size": size, "image_quality": 70, "start_frame": 0,
+        "stop_frame": size - 1, "frame_filter": "", "frames": frames, "deleted_frames": state.deleted,
         "storage": "local",
     }  # fmt: skip
 

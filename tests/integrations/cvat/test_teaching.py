@@ -85,6 +85,21 @@ def test_corrections_teach_at_once_and_teaching_again_changes_nothing(
     assert taught(client) == {}
 
 
+def test_every_frame_of_a_video_teaches(
+    server: CvatServer, client: Client, address: str, corrected: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.video = "street.mp4"
+    for number in (0, 1, 2, 5):
+        server.draw(number, "lava", "mask", encode_mask(corrected))
+    server.deleted = [1]
+    assert teach(server, address) == (0, "")
+    assert taught(client) == {f"cvat/{TASK}/{number} street.mp4": {"lava": 600} for number in (0, 2)}
+    assert "left out: 1 on deleted frames, 1 on frames that the task does not have" in capsys.readouterr().out
+    server.annotations["shapes"] = []
+    assert teach(server, address) == (0, "")
+    assert taught(client) == {}
+
+
 def test_upper_shapes_cover_lower_ones_and_automatic_ones_teach_when_asked(
     server: CvatServer, client: Client, address: str, corrected: np.ndarray
 ) -> None:
