@@ -102,6 +102,24 @@ def test_painted_labels_teach_a_new_class_and_are_undone(session: Session) -> No
     assert (session.labels() == before).mean() > 0.99
 
 
+def test_what_is_painted_while_marks_are_sent_is_left_in_the_labels_of_its_classes(session: Session) -> None:
+    session.segment(IMAGE, "cells")
+    fern, reed = session.add_class("fern"), session.add_class("reed")
+    painted = np.zeros(IMAGE.shape[:2], dtype=np.int32)
+    painted[10:20, 10:20] = reed
+    session.teach(painted)
+    data = painted.copy()
+    data[15:30, 10:20], data[12, 12], data[40:50, 40:50] = fern, 0, 1
+    numbers = {name: number for number, (name, _) in session.classes().items()}
+    assert (numbers["reed"], numbers["fern"]) == (fern, reed), "the class that was sent got the first free number"
+    left = session.unsent(data, painted)
+    expected = np.zeros_like(data)
+    expected[15:30, 10:20], expected[40:50, 40:50] = numbers["fern"], 1
+    np.testing.assert_array_equal(left, expected)
+    session.teach(left)
+    assert "fern" in session.explain(15, 25)
+
+
 def test_marks_that_cannot_be_sent_are_refused_in_words(session: Session) -> None:
     with pytest.raises(ValueError, match="Press Segment first"):
         session.labels()

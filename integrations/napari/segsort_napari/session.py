@@ -27,6 +27,7 @@ class Session:
         self._client = client
         self.answer: Segmentation | None = None
         self._new: list[str] = []  # names of classes that the service does not have yet
+        self._moved: dict[int, int] = {}  # labels before the newest marks, and those of the same classes after them
 
     def segment(self, image: Image, name: str) -> Labels:
         """The labels of an image [H, W] or [H, W, 3 or 4]: class id + 1, 0 where there is no class."""
@@ -88,12 +89,32 @@ class Session:
         if not strokes:
             raise ValueError("Nothing is painted. Paint on the layer of marks first.")
         marked = self._client.mark(answer, strokes, reason="painted in napari")
-        changed = 0
+        changed, self._moved = 0, {}
         if marked.relabelled is not None:
             changed = len(marked.relabelled.changed)
-            self.answer = marked.relabelled
-            self._new.clear()
+            self._take(marked.relabelled, {one.class_name for one in strokes})
         return f"{len(marked.exemplars)} exemplars, {changed} segments have another label"
+
+    def _take(self, answer: Segmentation, sent: set[str]) -> None:
+        """Use the answer with marks, and note which labels changed their number. sent: names of the marked classes."""
+        before, known = self.classes(), {one.name for one in answer.classes}
+        self.answer = answer
+        self._new = [name for name in self._new if name not in sent and name not in known]
+        after = {name: number for number, (name, _) in self.classes().items()}
+        self._moved = {number: after.get(name, number) for number, (name, _) in before.items()}
+
+    def unsent(self, data: NDArray[Any], painted: NDArray[Any]) -> NDArray[Any]:
+        """What was painted while marks were sent, in the labels of the answer with them.
+
+        Args:
+            data: [H, W] painted labels of now.
+            painted: [H, W] what was sent.
+        """
+        left = np.where(data == painted, 0, data)
+        moved = left.copy()
+        for number, other in self._moved.items():
+            moved[left == number] = other
+        return moved
 
     def undo(self) -> str:
         """Revert the newest edit of this user, and label the image again. Says which edit it was."""

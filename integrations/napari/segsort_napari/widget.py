@@ -96,8 +96,12 @@ class SegsortWidget(Container):  # type: ignore[misc]
         if session is None or marks is None:
             self._say("Segment an image first.")
             return
-        painted = np.asarray(marks.data)
-        self._work(lambda: session.teach(painted), wait, clear=True)
+        painted = np.array(marks.data)  # a copy: people paint on while it is sent
+
+        def clear() -> None:
+            marks.data = session.unsent(np.asarray(marks.data), painted)
+
+        self._work(lambda: session.teach(painted), wait, clear)
 
     def undo(self, wait: bool = False) -> None:
         """Revert the newest edit of this user. wait: until it is done, which blocks the window."""
@@ -107,12 +111,14 @@ class SegsortWidget(Container):  # type: ignore[misc]
             return
         self._work(session.undo, wait)
 
-    def _work(self, task: Callable[[], str], wait: bool, clear: bool = False) -> None:
-        """Run a task beside the window, and show its labels."""
+    def _work(self, task: Callable[[], str], wait: bool, then: Callable[[], None] | None = None) -> None:
+        """Run a task beside the window, and show its labels. then: what follows in the window before that."""
         self._say("Waiting for the service ...")
 
         def done(said: str) -> None:
-            self._show(clear)
+            if then is not None:
+                then()
+            self._show()
             self._say(said)
 
         if wait:
@@ -126,8 +132,8 @@ class SegsortWidget(Container):  # type: ignore[misc]
         worker.errored.connect(lambda error: self._say(str(error)))
         worker.start()
 
-    def _show(self, clear: bool) -> None:
-        """Show the labels of the answer, and a layer of marks, which is emptied if its marks were sent."""
+    def _show(self) -> None:
+        """Show the labels of the answer, and a layer of marks."""
         assert self.session is not None
         labels, classes = self.session.labels(), self.session.classes()
         colors: dict[int | None, Any] = {number: color for number, (_, color) in classes.items()}
@@ -142,8 +148,6 @@ class SegsortWidget(Container):  # type: ignore[misc]
         if marks is None or marks.data.shape != labels.shape:
             marks = self._viewer.add_labels(np.zeros_like(labels), name=MARKS.format(self._layer), **self._frame)
             marks.mode = "paint"
-        elif clear:
-            marks.data = np.zeros_like(labels)
         marks.colormap = colormap
         self._class.reset_choices()
 

@@ -8,6 +8,7 @@ one it uses the model of the window, since the window needs OpenGL, and shows th
 
 import os
 import sys
+from threading import Event
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,43 @@ def opened() -> tuple[Any, Any]:
         return viewer, viewer.window.add_plugin_dock_widget("segsort-napari", "Segment and teach")[1]
     model = ViewerModel()
     return model, contribution.get_callable()(model)
+
+
+def wait_for(application: QApplication, widget: SegsortWidget, said: str) -> None:
+    """Work for the window until the widget says this."""
+    end = monotonic() + 60
+    while said not in widget._status.value:
+        assert monotonic() < end, widget._status.value
+        application.processEvents()
+
+
+def paint_while_marks_are_sent(application: QApplication, widget: SegsortWidget, labels: Any, marks: Any) -> None:
+    """What is painted meanwhile is not sent, stays on the layer in the number of its class, and is sent next."""
+
+    def number(name: str) -> int:
+        return next(one for one, (known, _) in widget.session.classes().items() if known == name)
+
+    widget.add_class("fern")
+    widget.add_class("reed")
+    marks.paint((20, 20), number("reed"))
+    painted, send = Event(), widget.session.teach
+
+    def held(sent: Any) -> str:
+        assert painted.wait(60)
+        return str(send(sent))
+
+    widget.session.teach = held
+    widget.teach()
+    marks.paint((60, 80), number("fern"))
+    painted.set()
+    wait_for(application, widget, "exemplars")
+    assert labels.data[20, 20] == number("reed")
+    assert labels.data[60, 80] != number("fern")
+    assert marks.data[20, 20] == 0
+    assert marks.data[60, 80] == number("fern")
+    widget.teach(wait=True)
+    assert labels.data[60, 80] == number("fern")
+    assert not marks.data.any()
 
 
 def main(address: str, file: str, screenshot: str) -> None:
@@ -82,14 +120,9 @@ def main(address: str, file: str, screenshot: str) -> None:
     widget.teach(wait=True)
     assert "Nothing is painted" in widget._status.value
 
-    worked = widget._status.value
     widget.segment()  # beside the window
-    end = monotonic() + 60
-    while monotonic() < end:
-        application.processEvents()
-        if widget._status.value == "segmented":
-            break
-    assert widget._status.value == "segmented", (worked, widget._status.value)
+    wait_for(application, widget, "segmented")
+    paint_while_marks_are_sent(application, widget, labels, marks)
     if isinstance(viewer, Viewer):
         viewer.close()
     print("done")
