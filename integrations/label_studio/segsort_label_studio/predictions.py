@@ -138,7 +138,7 @@ def _group_regions(
             "type": control.type, "original_width": answer.width, "original_height": answer.height,
             "image_rotation": 0, "origin": "prediction", "value": value, "meta": note,
         } | ({} if score is None else {"score": score})  # fmt: skip
-        yield np.count_nonzero(mask), region
+        yield int(mask.sum()), region
 
 
 def region_values(mask: Bools, kind: str) -> list[dict[str, Any]]:

@@ -95,7 +95,7 @@ class Session:
             self._take(marked.relabelled, {one.class_name for one in strokes})
         return f"{len(marked.exemplars)} exemplars, {changed} segments have another label"
 
-    def _take(self, answer: Segmentation, sent: set[str]) -> None:
+    def _take(self, answer: Segmentation, sent: set[str | None]) -> None:
         """Use the answer with marks, and note which labels changed their number. sent: names of the marked classes."""
         before, known = self.classes(), {one.name for one in answer.classes}
         self.answer = answer
