@@ -219,11 +219,11 @@ def _largest(cosines: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k largest of each row, the largest first, of equal ones the first: [b, m] -> values and columns [b, k]."""
     if k < cosines.shape[1]:
         least = np.partition(cosines, -k, axis=1)[:, -k, None]
-        rows, columns = np.nonzero(cosines >= least)
+        rows, places = np.nonzero(cosines >= least)
     else:
-        rows, columns = (part.ravel() for part in np.indices(cosines.shape))
-    order = np.lexsort((columns, -cosines[rows, columns], rows))
-    rows, columns = rows[order], columns[order]
-    places = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    columns = columns[places < k].reshape(len(cosines), -1)
+        rows, places = (part.ravel() for part in np.indices(cosines.shape))
+    order = np.lexsort((places, -cosines[rows, places], rows))
+    rows = rows[order]
+    is_first = np.arange(len(rows)) - np.searchsorted(rows, rows) < k
+    columns: np.ndarray = places[order][is_first].reshape(len(cosines), -1)
     return np.take_along_axis(cosines, columns, axis=1), columns
