@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,7 +66,7 @@ class RayCluster:
         places: of the nodes, the head first.
         variables: of each node, beside those of this process; `{node}` in a value is the number of the node.
         cpus: that each node offers.
-        gpus: that the head offers; other nodes offer none. Ray takes any number, whether the machine has them or not.
+        gpus: that each node offers. Ray takes any number, whether the machine has them or not.
 
     Attributes:
         address: where the head's proxy answers.
@@ -77,7 +77,7 @@ class RayCluster:
     ) -> None:
         self._folder, self._places, self._cpus, self._gpus = folder, places, cpus, gpus
         self._variables = {**node_variables(), **variables}
-        self._ports = {name: free_port(reserve=False) for name in ("ray", "http", "first")}
+        self._ports = {name: free_port() for name in ("ray", "http", "first")}
         self._token = secrets.token_hex(32)  # of this cluster; Ray refuses who does not send it
         self._nodes: list[subprocess.Popen[bytes]] = []
         self._driver: subprocess.Popen[str] | None = None
@@ -91,8 +91,8 @@ class RayCluster:
         """
         head = f"{self._places[0].address}:{self._ports['ray']}"
         self._start(0, "--head", f"--port={self._ports['ray']}", "--include-dashboard=false",
-                    f"--ray-client-server-port={free_port(reserve=False)}", f"--temp-dir={self._folder}")  # fmt: skip
-        self.wait("the head", lambda: "Ray runtime started" in self._log(0), 300)
+                    f"--ray-client-server-port={free_port()}", f"--temp-dir={self._folder}")  # fmt: skip
+        self._wait("the head", lambda: "Ray runtime started" in self._log(0), 300)
         for number in range(1, len(self._places)):
             self._start(number, f"--address={head}")
         with (self._folder / "driver.log").open("wb") as sink:
@@ -101,7 +101,7 @@ class RayCluster:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink,
             )  # fmt: skip
         self._read()
-        self.wait("the nodes", lambda: len(self._alive()) == len(self._places), 300)
+        self._wait("the nodes", lambda: len(self._alive()) == len(self._places), 300)
 
     def deploy(self, config: dict[str, Any], patience: float = 240) -> None:
         """Deploy a Serve config file as `serve run FILE` does, and wait until all of its applications run.
@@ -125,7 +125,7 @@ class RayCluster:
         Raises:
             RayStartError: if one fails, or does not run in time.
         """
-        self.wait("the applications", self._runs, patience)
+        self._wait("the applications", self._runs, patience)
 
     def wait_until_gone(self, replicas: Collection[str], patience: float = 240) -> None:
         """Wait until replicas have ended.
@@ -137,39 +137,15 @@ class RayCluster:
         Raises:
             RayStartError: if one of them is left.
         """
-        self.wait("old replicas", lambda: not {one["replica_id"] for one in self.replicas()} & set(replicas), patience)
-
-    def wait(self, what: str, holds: Callable[[], bool], patience: float = 240) -> None:
-        """Wait until a condition holds.
-
-        Args:
-            what: is waited for, for the message.
-            holds: the condition.
-            patience: longest wait, seconds.
-
-        Raises:
-            RayStartError: if it does not hold in time, or a part of the cluster ends meanwhile.
-        """
-        end = time.monotonic() + patience
-        while not holds():
-            ended = self._ended()
-            if ended or time.monotonic() > end:
-                logs = [self._log(n)[-2000:] for n in range(len(self._nodes))]
-                raise RayStartError(f"{what}: {ended or f'not ready after {patience:g} s'}\n{chr(10).join(logs)}")
-            time.sleep(0.2)
+        self._wait("old replicas", lambda: not {one["replica_id"] for one in self.replicas()} & set(replicas), patience)
 
     def replicas(self) -> list[dict[str, Any]]:
         """What Ray knows of each replica: `replica_id`, `state`, `pid`, `node_ip`, `node_id` and more."""
-        return [replica for deployment in self.deployments() for replica in deployment["replicas"]]
-
-    def deployments(self) -> list[dict[str, Any]]:
-        """What Ray knows of each deployment: `name`, `target_num_replicas`, `replicas`, `message` and more."""
-        applications = self._ask({"state": True})["applications"].values()
-        return [deployment for one in applications for deployment in one["deployments"].values()]
-
-    def free(self, resource: str) -> float:
-        """How much of a resource of all nodes, such as `GPU`, no replica holds."""
-        return float(self._ask({"state": True})["free"].get(resource, 0.0))
+        found = []
+        for one in self._ask({"state": True})["applications"].values():
+            for deployment in one["deployments"].values():
+                found += deployment["replicas"]
+        return found
 
     def replica_addresses(self) -> list[str]:
         """Where each running replica answers itself, without the proxy. This is so with HAProxy only."""
@@ -199,11 +175,11 @@ class RayCluster:
 
     def _start(self, number: int, *flags: str) -> None:
         place = self._places[number]
-        ports = {name: free_port(reserve=False) for name in _AGENT_PORTS}
+        ports = {name: free_port() for name in _AGENT_PORTS}
         command = [
             *place.command, str(_RAY), "start", "--block", "--disable-usage-stats",
-            "--include-log-monitor=false", f"--num-cpus={self._cpus}", f"--num-gpus={0 if number else self._gpus}",
-            f"--object-store-memory={_STORE}", f"--node-ip-address={place.address}",
+            "--include-log-monitor=false", f"--num-cpus={self._cpus}",
+            f"--num-gpus={self._gpus}", f"--object-store-memory={_STORE}", f"--node-ip-address={place.address}",
             *(f"--{name}={port}" for name, port in ports.items()), *flags,
         ]  # fmt: skip
         with (self._folder / f"node-{number}.log").open("wb") as sink:
@@ -221,8 +197,8 @@ class RayCluster:
             "RAY_AUTH_TOKEN": self._token,
             "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first),
             "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + 200),
-            "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port(reserve=False)),
-            "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port(reserve=False)),
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{self._folder}/haproxy.cfg",
             "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{self._folder}/admin.sock",
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(self._folder),
@@ -267,6 +243,15 @@ class RayCluster:
             raise RayStartError(f"{answer['error']}\n{(self._folder / 'driver.log').read_text()[-3000:]}")
         return answer
 
+    def _wait(self, what: str, holds: Any, patience: float) -> None:
+        end = time.monotonic() + patience
+        while not holds():
+            ended = self._ended()
+            if ended or time.monotonic() > end:
+                logs = [self._log(n)[-2000:] for n in range(len(self._nodes))]
+                raise RayStartError(f"{what}: {ended or f'not ready after {patience:g} s'}\n{chr(10).join(logs)}")
+            time.sleep(0.2)
+
     def _ended(self) -> str:
         """Which part of the cluster has ended; empty if none has."""
         for number, node in enumerate(self._nodes):
@@ -305,7 +290,7 @@ def ray_cluster(
         variables: of each node, see `RayCluster`.
         nodes: number of nodes.
         cpus: that each node offers.
-        gpus: that the head offers, see `RayCluster`.
+        gpus: that each node offers.
         apart: whether each node is in a network namespace of its own.
 
     Raises:

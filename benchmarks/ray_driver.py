@@ -4,8 +4,7 @@
 
 Each line of standard input is a JSON document with one request, and each line of standard output its answer:
 `{"start": {"port": 8000}}` starts the proxies, `{"deploy": CONFIG}` deploys a Serve config file, `{"state": true}` says
-how the applications, their replicas and the nodes are and which resources are free, and `{"targets": true}` where
-replicas answer.
+how the applications, their replicas and the nodes are, and `{"targets": true}` where replicas answer.
 """
 
 import json
@@ -56,9 +55,8 @@ def _state() -> dict[str, Any]:
     client: Any = _get_global_client(raise_if_no_controller_running=False)
     details = {} if client is None else client.get_serve_details()
     known: Any = ray.nodes
-    free: Any = ray.available_resources
     nodes = [{"address": node["NodeManagerAddress"], "alive": node["Alive"]} for node in known()]
-    return {"applications": details.get("applications", {}), "nodes": nodes, "free": free()}
+    return {"applications": details.get("applications", {}), "nodes": nodes}
 
 
 if __name__ == "__main__":

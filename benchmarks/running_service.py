@@ -1,6 +1,5 @@
 """Starts the service by its command, on a free port and with its own data folder, and stops it."""
 
-import atexit
 import os
 import socket
 import subprocess
@@ -108,19 +107,8 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path, patience: f
     raise ServiceStartError(f"{address}/readyz was not ready within {patience} s:\n{log.read_text()[-4000:]}")
 
 
-def free_port(reserve: bool = True) -> int:
-    """A free TCP port of this machine.
-
-    Args:
-        reserve: keep it from programs that ask the system for any port, until this process ends. A server that asks for
-            this port can listen on it, also more than once, if it sets SO_REUSEADDR.
-    """
-    holder = socket.socket()
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    holder.bind(("127.0.0.1", 0))
-    port = int(holder.getsockname()[1])
-    if reserve:
-        atexit.register(holder.close)
-    else:
-        holder.close()
-    return port
+def free_port() -> int:
+    """A free TCP port of this machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -90,7 +90,7 @@ def start(server: Server, jpegs: Sequence[bytes], stack: ExitStack, settings: Ma
         process, address = start_service(data, patience=PATIENCE, settings=settings)
         stack.callback(stop, process)
         return server.target(address, jpegs)
-    port = free_port(reserve=False)
+    port = free_port()
     environment = {**os.environ, "SEGSORT_DATA_DIR": str(data), WORKERS: str(server.workers), **settings}
     log = stack.enter_context((data / "log").open("wb"))
     process = subprocess.Popen(

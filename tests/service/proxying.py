@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks.running_service import free_port
 from tests.service.serving import wait_until
 
 NGINX = os.environ.get("SEGSORT_NGINX") or shutil.which("nginx")
@@ -85,17 +84,17 @@ def nginx(service: str, how: Publishing) -> Iterator[str]:
     if NGINX is None:
         pytest.skip("nginx is not installed; install it, or name the program in SEGSORT_NGINX")
     with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
+        port = _free_port()
         config = Path(folder) / "nginx.conf"
         config.write_text(_nginx_config(folder, port, service, how))
         process = subprocess.Popen([NGINX, "-c", str(config), "-p", folder, "-e", f"{folder}/error.log"])
         try:
-            wait_until(lambda: process.poll() is not None or _answers(port))
+            wait_until(lambda: process.poll() is not None or _answers(port), 10)
             assert process.poll() is None, Path(folder, "error.log").read_text()
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(10)
 
 
 def _nginx_config(folder: str, port: int, service: str, how: Publishing) -> str:
@@ -114,6 +113,12 @@ http {{
   }}
 }}
 """
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _answers(port: int) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,8 +11,6 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-
-from benchmarks.running_service import free_port
 
 BUCKET, KEY, SECRET = "pictures", "AKIATESTTESTTESTTEST", "SecretThatNobodyMaySee0123456789"
 _SERVE = "import sys; from moto.server import main; main(['-H', '127.0.0.1', '-p', sys.argv[1]])"
@@ -25,13 +24,15 @@ class S3Server:
     """
 
     def __init__(self) -> None:
-        port = free_port()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{port}"
         self._process = subprocess.Popen(
             [sys.executable, "-c", _SERVE, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         self._await()
-        httpx.put(f"{self.address}/{BUCKET}", timeout=60).raise_for_status()
+        httpx.put(f"{self.address}/{BUCKET}").raise_for_status()
 
     def _await(self) -> None:
         end = time.monotonic() + 120
@@ -46,7 +47,7 @@ class S3Server:
 
     def names(self, prefix: str) -> list[str]:
         """Keys of the files in the bucket whose keys begin with `prefix`."""
-        text = httpx.get(f"{self.address}/{BUCKET}?list-type=2&prefix={prefix}", timeout=60).raise_for_status().text
+        text = httpx.get(f"{self.address}/{BUCKET}?list-type=2&prefix={prefix}").raise_for_status().text
         return [part.partition("</Key>")[0] for part in text.split("<Key>")[1:]]
 
     @contextmanager

@@ -93,7 +93,7 @@ class Studio:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
-    def settled(self, patience: float = 120.0) -> None:
+    def settled(self, patience: float = 30.0) -> None:
         """Wait until no correction waits."""
         memory = self.application.backend.memory
         end = time.monotonic() + patience

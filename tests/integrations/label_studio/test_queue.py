@@ -14,7 +14,6 @@ import PIL.Image
 import pytest
 import uvicorn
 
-from benchmarks.running_service import free_port
 from segsort_label_studio.errors import BackendError
 from segsort_label_studio.memory import Memory, Taught
 from service.app import create_app
@@ -285,7 +284,7 @@ def test_a_wrong_key_loses_no_correction(settings: Settings, tmp_path: Path) -> 
             assert memory.counts() == (1, 0)
         with studio(address, tmp_path / "backend", segsort_key=key) as right:
             right.settled()
-            found = httpx.get(f"{address}/edits", headers={"Authorization": f"Bearer {key}"}, timeout=60).json()
+            found = httpx.get(f"{address}/edits", headers={"Authorization": f"Bearer {key}"}).json()
             assert [one["author"] for one in found] == ["anna"]
 
 
