@@ -20,6 +20,7 @@ from service.app import create_app
 from service.http.keys import new_key
 from service.server import Server
 from service.settings import Settings
+from tests.integrations.label_studio.server import free_port
 from tests.integrations.label_studio.studio import Studio, mask_of, photo, region, studio
 from tests.service.serving import wait_until
 
