@@ -10,6 +10,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from model_store.embedder import EXACT_BYTES
+
 EMBEDDING = "embedding"
 QUANTISED = ("Conv", "Clip", "Relu", "Add", "Resize", "ReduceMean")  # operators with tensors of bytes
 _TRIED = ((64, 96), (160, 128))  # height, width of the images that tell whether a map always grows by one factor
@@ -73,6 +75,7 @@ def open_model(model: onnx.ModelProto, optimised: bool = True) -> onnxruntime.In
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
+    options.add_session_config_entry(*EXACT_BYTES)
     if not optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -20,7 +20,7 @@ from tests import hostile_images as hostile
 from tests.robustness.images import rare
 from tests.service.serving import wait_until
 
-LIMITS = WorkLimits(seconds=20, megabytes=1500, pixels=40_000_000)
+LIMITS = WorkLimits(seconds=600, megabytes=1500, pixels=40_000_000)
 TIGHT = WorkLimits(seconds=0.1, megabytes=50, pixels=40_000_000)
 LARGE = 1 << 40  # pixels
 
