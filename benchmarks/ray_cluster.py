@@ -67,15 +67,18 @@ class RayCluster:
         variables: of each node, beside those of this process; `{node}` in a value is the number of the node.
         cpus: that each node offers.
         gpus: that each node offers. Ray takes any number, whether the machine has them or not.
+        niceness: of the processes that manage a node; below 0 they start in time beside other work. Only root may.
 
     Attributes:
         address: where the head's proxy answers.
     """
 
     def __init__(
-        self, folder: Path, places: Sequence[Place], variables: Mapping[str, str], cpus: int, gpus: int = 0
-    ) -> None:
+        self, folder: Path, places: Sequence[Place], variables: Mapping[str, str], cpus: int, gpus: int = 0,
+        niceness: int = 0,
+    ) -> None:  # fmt: skip
         self._folder, self._places, self._cpus, self._gpus = folder, places, cpus, gpus
+        self._niceness = niceness
         self._variables = {**node_variables(), **variables}
         self._ports = {name: free_port() for name in ("ray", "http", "first")}
         self._token = secrets.token_hex(32)  # of this cluster; Ray refuses who does not send it
@@ -177,7 +180,7 @@ class RayCluster:
         place = self._places[number]
         ports = {name: free_port() for name in _AGENT_PORTS}
         command = [
-            *place.command, str(_RAY), "start", "--block", "--disable-usage-stats",
+            "nice", "-n", str(self._niceness), *place.command, str(_RAY), "start", "--block", "--disable-usage-stats",
             "--include-log-monitor=false", f"--num-cpus={self._cpus}",
             f"--num-gpus={self._gpus}", f"--object-store-memory={_STORE}", f"--node-ip-address={place.address}",
             *(f"--{name}={port}" for name, port in ports.items()), *flags,
@@ -282,7 +285,7 @@ def _kill(pid: int) -> None:
 
 @contextmanager
 def ray_cluster(
-    variables: Mapping[str, str], nodes: int = 2, cpus: int = 1, gpus: int = 0, apart: bool = False
+    variables: Mapping[str, str], nodes: int = 2, cpus: int = 1, gpus: int = 0, niceness: int = 0, apart: bool = False
 ) -> Iterator[RayCluster]:
     """A running cluster until the block ends; nothing of it is left then.
 
@@ -291,6 +294,7 @@ def ray_cluster(
         nodes: number of nodes.
         cpus: that each node offers.
         gpus: that each node offers.
+        niceness: see `RayCluster`.
         apart: whether each node is in a network namespace of its own.
 
     Raises:
@@ -301,7 +305,7 @@ def ray_cluster(
         for attempt in range(_ATTEMPTS):
             folder = Path(tempfile.mkdtemp(prefix="ss-ray-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            cluster = RayCluster(folder, places, variables, cpus, gpus)
+            cluster = RayCluster(folder, places, variables, cpus, gpus, niceness)
             stack.callback(cluster.stop)
             try:
                 cluster.start()

@@ -60,7 +60,8 @@ class WorkerPool:
     @property
     def workers(self) -> int:
         """Number of workers, idle ones included."""
-        return len(self._idle) + len(self._busy) + self._starting
+        with self._changed:
+            return len(self._idle) + len(self._busy) + self._starting
 
     @property
     def busy(self) -> int:
@@ -130,11 +131,12 @@ class WorkerPool:
             self._starting += 1
         worker = self._started()
         with self._changed:
+            self._starting -= 1
             self._busy.add(worker)
         return worker
 
     def _started(self) -> Worker:
-        """A new worker; `_starting` was increased for it."""
+        """A new worker; `_starting` was increased for it, and is decreased if it cannot be started."""
         try:
             worker = Worker()
             try:
@@ -143,10 +145,11 @@ class WorkerPool:
                 worker.close()
                 raise
             return worker
-        finally:
+        except BaseException:
             with self._changed:
                 self._starting -= 1
                 self._changed.notify_all()
+            raise
 
     def _discard(self, worker: Worker) -> None:
         with self._changed:
@@ -199,6 +202,7 @@ class WorkerPool:
             time.sleep(1)
             return
         with self._changed:
+            self._starting -= 1
             if not self._is_closed:
                 self._idle.insert(0, (time.monotonic(), worker))
                 self._changed.notify_all()

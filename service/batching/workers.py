@@ -111,7 +111,8 @@ class Workers:
                 _log.warning("jobs of images could not be looked for: %s", error)
             except Exception:
                 _log.exception("jobs of images could not be looked for")
-            await self._wait(_LOOK_S)
+            if not self._adopted:  # one that came during the search begins now
+                await self._wait(_LOOK_S)
 
     async def _take_over(self) -> None:
         adopted, self._adopted[:] = list(self._adopted), []

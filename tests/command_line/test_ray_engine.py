@@ -277,7 +277,7 @@ def test_a_command_that_is_stopped_or_killed_leaves_no_process_and_goes_on(
         process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         assert process.stderr is not None
         first = next(line for line in process.stderr if "done before" not in line)
-        assert set(left_running(tmp_path)) - {process.pid}
+        wait_until(lambda process=process: set(left_running(tmp_path)) - {process.pid}, 60)  # type: ignore[misc]
         process.send_signal(sent)
         told = process.stderr.read()
         assert process.wait(300) == status, first + told

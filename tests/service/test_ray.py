@@ -51,8 +51,9 @@ def cluster(
     }  # fmt: skip
     with ExitStack() as stack:
         for start in range(1, _STARTS + 1):
-            found = stack.enter_context(ray_cluster(variables, nodes=2, cpus=2, apart=can_separate()))
             try:
+                cluster = ray_cluster(variables, nodes=2, cpus=2, niceness=-10, apart=can_separate())
+                found = stack.enter_context(cluster)
                 found.deploy(config({}, **DEPLOYED))
                 break
             except RayStartError as error:

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from fastapi.testclient import TestClient
 from service.answering.engine import Engine, Recording
 from service.answering.limits import SegmentRequest
 from service.app import create_app
-from service.batching import work
+from service.batching import work, workers
 from service.batching.answer_files import AnswerFiles
 from service.batching.one_image import answer_id
 from service.batching.segment_jobs import SegmentJobs
 from service.records.job_images import JobImages
+from service.records.jobs import Job
 from service.settings import Settings
 from tests.service.batching.conftest import ended, photos, sent
 from tests.service.conftest import encoded
@@ -123,6 +125,26 @@ def test_keys_with_jobs_take_turns_image_by_image(start: Any) -> None:
         place = {answer["segmentation_id"]: number for number, answer in enumerate(answers)}
         assert len(place) == 66
         assert max(place[image["segmentation_id"]] for image in images) < 36, "30 of the other job at most"
+
+
+def test_a_job_that_arrives_during_a_search_for_jobs_begins_after_it(
+    settings: Settings, some_photos: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searching, may_end, search = threading.Event(), threading.Event(), JobImages.under_way
+
+    def slow(images: JobImages) -> list[Job]:
+        found = search(images)
+        searching.set()
+        assert may_end.wait(60)
+        return found
+
+    monkeypatch.setattr(workers, "_LOOK_S", 3600.0)  # no other search finds it
+    monkeypatch.setattr(JobImages, "under_way", slow)
+    with TestClient(create_app(settings)) as client:
+        assert searching.wait(60)
+        job_id = sent(client, some_photos)["job_id"]
+        may_end.set()
+        assert ended(client, job_id)["state"] == "succeeded"
 
 
 def test_an_image_during_which_the_process_ended_three_times_is_given_up(
