@@ -95,7 +95,9 @@ class Settings(BaseSettings):
     uploads_mb: int = Field(
         2000, ge=0, description="megabytes of request bodies that are received on disk at once, in data_dir"
     )
-    upload_timeout_s: float = Field(20, gt=0, description="longest time to receive a request body, seconds")
+    upload_timeout_s: float = Field(
+        20, gt=0, description="seconds to receive a request body, and again for each megabyte of an archive"
+    )
     drain_s: float = Field(20, ge=0, description="time to finish running requests after SIGTERM, seconds")
     drain_delay_s: float = Field(
         0, ge=0, description="time after SIGTERM in which requests are still accepted while /readyz is 503, seconds"

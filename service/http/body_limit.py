@@ -8,6 +8,7 @@ from starlette.types import Message, Receive
 from service.problems import Problem
 
 _MAX_DIGITS = 20  # a Content-Length with more digits is past every limit; `int` refuses numbers of many digits
+_MEGABYTE = 1_000_000
 
 
 def check_declared(headers: Headers, most: int) -> None:
@@ -31,16 +32,19 @@ def check_declared(headers: Headers, most: int) -> None:
 class LimitedBody:
     """The `receive` of a request whose route reads the body in parts, with the limits of the body.
 
+    Only the time counts for which the route waits for the sender, not that in which it stores what it read.
+
     Args:
         receive: ASGI receive of the request.
         max_bytes: largest size of the body in bytes.
-        timeout: seconds from now until the end of the body.
+        timeout: seconds that the sender may take, and again for each megabyte that has arrived.
+        longest: seconds from now until the end of the body, whatever takes them.
     """
 
-    def __init__(self, receive: Receive, max_bytes: int, timeout: float) -> None:
-        self._receive, self._max_bytes, self._timeout = receive, max_bytes, timeout
-        self._end = asyncio.get_running_loop().time() + timeout
-        self._size, self._complete = 0, False
+    def __init__(self, receive: Receive, max_bytes: int, timeout: float, longest: float) -> None:
+        self._receive, self._max_bytes, self._timeout, self._longest = receive, max_bytes, timeout, longest
+        self._end = asyncio.get_running_loop().time() + longest
+        self._size, self._waited, self._complete = 0, 0.0, False
 
     async def __call__(self) -> Message:
         """The next message of the request.
@@ -59,11 +63,16 @@ class LimitedBody:
     async def _next_in_time(self) -> Message:
         if self._complete:  # after the body, the only message is the disconnect, which may come at any time
             return await self._receive()
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        allowed = self._timeout * (1 + self._size / _MEGABYTE)
         try:
-            async with asyncio.timeout_at(self._end):
+            async with asyncio.timeout_at(min(started + allowed - self._waited, self._end)):
                 message = await self._receive()
         except TimeoutError:
-            raise too_slow(self._timeout, self._size) from None
+            taken = self._longest if clock() >= self._end else self._waited + clock() - started
+            raise _too_slow_in_parts(self._timeout, self._longest, taken, self._size) from None
+        self._waited += clock() - started
         self._complete = not message.get("more_body", False)
         return message
 
@@ -84,6 +93,16 @@ def too_slow(timeout: float, size: int) -> Problem:
         408, "The request body did not arrive in time.", received=f"{size} bytes in {timeout:g} s",
         allowed=f"the whole body in {timeout:g} s",
         fix="Send a smaller image, use a faster connection, or ask the operator to raise SEGSORT_UPLOAD_TIMEOUT_S.",
+        headers={"Connection": "close"},
+    )  # fmt: skip
+
+
+def _too_slow_in_parts(timeout: float, longest: float, taken: float, size: int) -> Problem:
+    """408: of a body that is read in parts, `size` bytes arrived in `taken` seconds."""
+    return Problem(
+        408, "The request body did not arrive in time.", received=f"{size} bytes in {taken:.3g} s",
+        allowed=f"{timeout:g} s, and as long again for each megabyte; {longest:g} s at most",
+        fix="Send a smaller archive, use a faster connection, or ask the operator to raise SEGSORT_UPLOAD_TIMEOUT_S.",
         headers={"Connection": "close"},
     )  # fmt: skip
 

@@ -94,7 +94,7 @@ class Budgeted(APIRoute):
             if budget.body == "none":
                 return await _in_lane(lane, request, inner)
             if budget.body in ON_DISK:  # the route reads the body in its turn, so nothing reads it before
-                limited = LimitedBody(request.receive, most, _ARCHIVE_S)
+                limited = LimitedBody(request.receive, most, budgets.settings.upload_timeout_s, _ARCHIVE_S)
                 return await _in_lane(lane, Request(request.scope, limited), inner, _nothing)
             async with budgets.bodies.received(request.receive, most) as content:
                 return await _in_lane(lane, _Received(request, content, budget), inner)
