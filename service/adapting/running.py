@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -60,7 +61,9 @@ class Running:
         result, problem = None, None
         try:
             self._jobs.begin(self.job.job_id)
-            result = self._job_work.finish(self._folder.path, self.job.author, self._run())
+            found = self._run()
+            with self._reporting():
+                result = self._job_work.finish(self._folder.path, self.job.author, found)
             state = "succeeded"
         except _Ended as ended:
             state = ended.state
@@ -105,6 +108,23 @@ class Running:
                 if self._report(step):
                     self.end("cancelled")
                 step, reported = None, time.monotonic()
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """A block in which another thread reports that this process is alive, however long the block takes."""
+        ended = threading.Event()
+
+        def report() -> None:
+            while not ended.wait(_BEAT):
+                self._report(None)
+
+        thread = threading.Thread(target=report, name="segsort-reports", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def _report(self, step: Step | None) -> bool:
         try:
