@@ -135,6 +135,9 @@ def test_images_that_become_exemplars_wait_in_the_same_queue(stalled: Callable[.
         ("/segment", "multipart/form-data; boundary=x"),
         ("/session", "application/json"),
         ("/exemplars/remove", "application/json"),
+        ("/jobs/segment", "application/zip"),
+        ("/jobs/segment", "multipart/form-data; boundary=x"),
+        ("/releases/survey", "application/zip"),
     ],
 )
 def test_a_body_that_does_not_arrive_is_refused_in_time(stalled: Callable[..., Stalled], path: str, kind: str) -> None:
