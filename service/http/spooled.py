@@ -137,9 +137,13 @@ class Spooled(Response):
             for piece in self._pieces:
                 if not self._has_room(file, len(piece)):
                     return
-                left = memoryview(piece)
-                while left:
-                    left = left[file.write(left) :]
+                try:
+                    left = memoryview(piece)
+                    while left:
+                        left = left[file.write(left) :]
+                except BaseException:
+                    self._room.give(len(piece))
+                    raise
                 self._written += len(piece)
                 loop.call_soon_threadsafe(self._news.set)
         finally:

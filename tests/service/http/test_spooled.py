@@ -6,6 +6,7 @@ import socket
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import httpx
@@ -89,6 +90,23 @@ def test_the_answer_is_complete_and_its_file_never_larger_than_the_room(tmp_path
     assert most <= each
     assert (closed, made) == ([True], [True])
     assert room.bytes == 0
+
+
+def test_a_full_disk_takes_no_room_for_ever(tmp_path: Path) -> None:
+    class Full(SpoolRoom):
+        def open(self) -> IO[bytes]:
+            return Path("/dev/full").open("r+b", buffering=0)
+
+    room = Full(tmp_path)
+    app = FastAPI()
+
+    @app.get("/")
+    async def get() -> Spooled:
+        return Spooled(iter([b"0" * 10_000]), room)
+
+    with TestClient(app) as client, pytest.raises(OSError, match="No space left"):
+        client.get("/")
+    wait_until(lambda: room.bytes == 0)
 
 
 def test_sigterm_ends_an_export_that_is_read_slowly_without_a_traceback(
