@@ -214,7 +214,7 @@ class _Arriving:
             async with asyncio.timeout_at(started + self._bodies.timeout):
                 return await receive()
         except TimeoutError:
-            raise too_slow(self._bodies.timeout, self._size) from None
+            raise too_slow(self._size, self._bodies.timeout) from None
 
     async def _add(self, part: bytes) -> None:
         self._parts.write(part)

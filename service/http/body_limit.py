@@ -71,7 +71,8 @@ class LimitedBody:
                 message = await self._receive()
         except TimeoutError:
             taken = self._longest if clock() >= self._end else self._waited + clock() - started
-            raise _too_slow_in_parts(self._timeout, self._longest, taken, self._size) from None
+            allowed_at_most = f"{self._timeout:g} s, and as long again for each megabyte; {self._longest:g} s at most"
+            raise too_slow(self._size, taken, allowed_at_most) from None
         self._waited += clock() - started
         self._complete = not message.get("more_body", False)
         return message
@@ -87,22 +88,12 @@ def too_large(max_bytes: int, setting: str = "SEGSORT_MAX_BYTES") -> Problem:
     )  # fmt: skip
 
 
-def too_slow(timeout: float, size: int) -> Problem:
-    """408: of a body, `size` bytes arrived in `timeout` seconds."""
-    return Problem(
-        408, "The request body did not arrive in time.", received=f"{size} bytes in {timeout:g} s",
-        allowed=f"the whole body in {timeout:g} s",
-        fix="Send a smaller image, use a faster connection, or ask the operator to raise SEGSORT_UPLOAD_TIMEOUT_S.",
-        headers={"Connection": "close"},
-    )  # fmt: skip
-
-
-def _too_slow_in_parts(timeout: float, longest: float, taken: float, size: int) -> Problem:
-    """408: of a body that is read in parts, `size` bytes arrived in `taken` seconds."""
+def too_slow(size: int, taken: float, allowed: str | None = None) -> Problem:
+    """408: of a body, `size` bytes arrived in `taken` seconds. allowed: in words; None: the whole body in this time."""
     return Problem(
         408, "The request body did not arrive in time.", received=f"{size} bytes in {taken:.3g} s",
-        allowed=f"{timeout:g} s, and as long again for each megabyte; {longest:g} s at most",
-        fix="Send a smaller archive, use a faster connection, or ask the operator to raise SEGSORT_UPLOAD_TIMEOUT_S.",
+        allowed=allowed or f"the whole body in {taken:g} s",
+        fix="Send less, use a faster connection, or ask the operator to raise SEGSORT_UPLOAD_TIMEOUT_S.",
         headers={"Connection": "close"},
     )  # fmt: skip
 
