@@ -114,8 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parse.error(str(error))
     if application.guard.open and args.host not in ("127.0.0.1", "localhost", "::1"):
         logging.warning(
-            "Whoever reaches %s:%d can teach the service. Give --basic-auth-user and --basic-auth-pass",
-            args.host, args.port,
+            "Whoever reaches %s:%d can teach the service. Give --basic-auth-user and --basic-auth-pass, or "
+            "--webhook-secret", args.host, args.port,
         )  # fmt: skip
     use_phrases()
     uvicorn.run(application.app(), host=args.host, port=args.port, http="h11", log_level="warning")

@@ -134,8 +134,12 @@ class LabelStudio:
     def ensure_webhook(self, project: int, url: str, headers: dict[str, str]) -> str:
         """Register a webhook of a project, or give it these headers if it exists. Returns what was done.
 
-        Label Studio registers one itself when a model is connected, but without headers.
+        Label Studio registers one itself when a model is connected, but without headers. An address that is not that of
+        a connected model gets no webhook: whoever reaches the backend can send one, and the headers are secret.
         """
+        models = self.call("GET", f"/api/ml?project={project}")
+        if url.rstrip("/") not in [f"{model['url'].rstrip('/')}/webhook" for model in models]:
+            return f"not registered: the project has no model at {url.removesuffix('/webhook')}"
         hooks = self.call("GET", f"/api/webhooks/?project={project}")
         hooks = hooks if isinstance(hooks, list) else hooks["results"]
         found = [hook for hook in hooks if hook["url"].rstrip("/") == url.rstrip("/")]

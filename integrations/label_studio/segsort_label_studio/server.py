@@ -53,8 +53,8 @@ class Guard:
 
     @property
     def open(self) -> bool:
-        """Whether whoever reaches the backend may teach. The secret is not enough, because `/setup` gives it away."""
-        return self.user is None
+        """Whether whoever reaches the backend may send webhooks."""
+        return self.user is None and self.secret is None
 
     @property
     def basic(self) -> str:

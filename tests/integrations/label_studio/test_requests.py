@@ -105,7 +105,7 @@ def test_a_password_and_a_secret_are_asked_for(service: str, tmp_path: Path) -> 
 def test_training_asks_for_the_secret_where_there_is_no_password(service: str, tmp_path: Path) -> None:
     body: dict[str, Any] = {"annotations": [], "project": "1", "label_config": ""}
     with studio(service, tmp_path / "backend", webhook_secret="s") as found:
-        assert found.application.guard.open
+        assert not found.application.guard.open
         assert found.backend.post("/train", json=body).status_code == 401
         assert found.backend.post("/train", json=body, headers={SECRET_HEADER: "x"}).status_code == 401
         assert found.backend.post("/train", json=body, headers={SECRET_HEADER: "s"}).status_code != 401

@@ -115,6 +115,14 @@ def test_label_studios_own_webhook_gets_the_secret(connected: Connected) -> None
     assert httpx.post(hook["url"], json={"action": "TASKS_CREATED"}, timeout=60).status_code == 401
 
 
+def test_no_other_address_gets_a_webhook_with_the_secret(connected: Connected) -> None:
+    label_studio, number = connected.application.backend.label_studio, connected.project.number
+    done = label_studio.ensure_webhook(number, "http://192.0.2.7:9090/webhook", {SECRET_HEADER: SECRET})
+    assert done == "not registered: the project has no model at http://192.0.2.7:9090"
+    (hook,) = connected.project.client.get(f"/api/webhooks/?project={number}").json()
+    assert hook["url"] == f"{connected.backend}/webhook"
+
+
 def test_a_correction_over_the_api_changes_the_next_prediction_and_its_deletion_undoes_it(connected: Connected) -> None:
     task, project = connected.tasks[1], connected.project
     before = project.predictions(task)[-1]
