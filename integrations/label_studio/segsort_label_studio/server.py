@@ -81,6 +81,7 @@ class Application:
         self.last_error = ""
         self._stopped = threading.Event()
         self._registered: dict[tuple[int, str], float] = {}
+        self._server_given = bool(backend.label_studio.address)  # by the operator, and not by who calls /setup
 
     def app(self) -> Starlette:
         posts: dict[str, Handler] = {
@@ -167,7 +168,7 @@ class Application:
         version = self.backend.set_up(project, body["schema"], body.get("extra_params"))
         if not self.backend.label_studio.address:
             self.backend.adopt(body.get("hostname") or "", body.get("access_token") or None)
-        if self.guard.webhook_headers and self.backend.label_studio.key:
+        if self.guard.webhook_headers and self.backend.label_studio.key and self._server_given:
             self._register_soon(int(project), f"{request.base_url}webhook")
         return 200, {"model_version": version}
 

@@ -111,6 +111,19 @@ def test_training_asks_for_the_secret_where_there_is_no_password(service: str, t
         assert found.backend.post("/train", json=body, headers={SECRET_HEADER: "s"}).status_code != 401
 
 
+def test_a_server_that_setup_names_never_gets_the_secret(
+    service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"project": "3.1", "schema": BRUSH, "hostname": "http://192.0.2.7:8080", "access_token": "theirs"}
+    for name, given, registered in (("a", {}, 0), ("b", {"label_studio": "http://127.0.0.1:9", "api_key": "ours"}, 2)):
+        with studio(service, tmp_path / name, webhook_secret="s", **given) as found:
+            urls: list[str] = []
+            monkeypatch.setattr(found.application, "_register_soon", lambda _, url, urls=urls: urls.append(url))
+            for _ in range(2):
+                assert found.backend.post("/setup", json=body).status_code == 200
+            assert len(urls) == registered
+
+
 def test_a_page_of_another_site_cannot_teach(label_studio: Studio) -> None:
     """Browsers send plain text to other sites without asking them, and JSON only if they agree."""
     body = {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": 1}], "project": {"id": 1}}
